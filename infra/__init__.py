@@ -1,0 +1,1 @@
+"""What brings Holdfast up: environments, packaging, deployment and the local stack."""

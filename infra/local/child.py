@@ -1,0 +1,123 @@
+"""Child processes that cannot outlive us.
+
+Each leads a process group of its own, so that a Ctrl-C at the terminal reaches only the supervisor and so
+that ending a child ends what it started.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+TETHER = Path(__file__).with_name("tether.py")
+#: The kernel ties a child to the thread that forked it, not to the process: this thread lives as long as we do.
+_forking = ThreadPoolExecutor(max_workers=1, thread_name_prefix="forking")
+
+
+class ChildFailed(Exception):
+    """A child process did not start, or ended by itself; the text carries the end of its log."""
+
+
+class Child:
+    """One child process and the file that takes its words."""
+
+    def __init__(self, name: str, log: Path) -> None:
+        self.name = name
+        self.log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Its process id, also that of its group.
+
+        Raises:
+            ChildFailed: it was never started.
+        """
+        return self._started().pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    def spawn(self, command: Sequence[str | Path], env: Mapping[str, str]) -> None:
+        """Start *command* with exactly *env*; it gets SIGTERM when we die, however we die."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        tether = [sys.executable, "-I", "-S", str(TETHER), str(int(signal.SIGTERM)), str(os.getpid())]
+        with self.log.open("wb") as log:
+            self._process = _forking.submit(
+                subprocess.Popen,
+                [*tether, *map(str, command)],
+                env=dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            ).result()
+
+    def wait(self) -> int:
+        """Block until it ends and return its exit code, negative for a signal."""
+        return self._started().wait()
+
+    def terminate(self, deadline_seconds: float) -> None:
+        """Ask it to end and see to it: what is left of its group after the deadline is killed."""
+        process = self._process
+        if process is None:
+            return
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(deadline_seconds)
+        self.kill()
+
+    def kill(self) -> None:
+        """End it and all it started at once, without a chance to save anything."""
+        process = self._process
+        if process is None:
+            return
+        # The group outlives its leader as long as one member lives, so this also finds orphans.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        # The number may soon be another's: never signal it again.
+        self._process = None
+
+    def tail(self, lines: int = 15) -> str:
+        """Return the end of its log."""
+        try:
+            words = self.log.read_text(errors="replace").splitlines()
+        except OSError:
+            return ""
+        return "\n".join(words[-lines:])
+
+    def failed(self, what: str) -> ChildFailed:
+        """Return the error that says *what* happened, with the end of the log."""
+        return ChildFailed(f"{self.name} {what}. The end of {self.log}:\n{self.tail()}")
+
+    def until(self, ready: Callable[[], bool], deadline_seconds: float) -> None:
+        """Block until *ready* says so.
+
+        Raises:
+            ChildFailed: it ended, or was not ready in time.
+        """
+        deadline = time.monotonic() + deadline_seconds
+        while not ready():
+            if not self.alive:
+                raise self.failed(f"ended with code {self.wait()} while starting")
+            if time.monotonic() > deadline:
+                raise self.failed(f"was not ready within {deadline_seconds:.0f} s")
+            time.sleep(0.01)
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise ChildFailed(f"{self.name} was not started.")
+        return self._process
