@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 TETHER = Path(__file__).with_name("tether.py")
-#: The kernel ties a child to the thread that forked it, not to the process: this thread lives as long as we do.
+#: The kernel ties a child to the thread that forked it, not to the process; this thread lives as long as we.
 _forking = ThreadPoolExecutor(max_workers=1, thread_name_prefix="forking")
 
 

@@ -1,7 +1,7 @@
 """Becomes another program that ends when its parent does: ``python -I tether.py SIGNAL PARENT PROGRAM...``.
 
 A program of its own, because the request to the kernel has to be made between fork and exec, where a process
-with threads may run no Python. Standard library only. Where the kernel has no such thing, the program just runs.
+with threads may run no Python. Where the kernel has no such thing, the program just runs.
 """
 
 import ctypes

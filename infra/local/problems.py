@@ -1,0 +1,60 @@
+"""Answers of the front's own, and those the emulator's gateway words otherwise than AWS would."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from http import HTTPStatus
+
+from aiohttp import web
+
+
+def problem(status: HTTPStatus, detail: str, retry_after_seconds: int | None = None) -> web.Response:
+    """Return a problem document (RFC 9457) with a request id of its own."""
+    body = {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": status.value,
+        "detail": detail,
+        "requestId": str(uuid.uuid4()),
+    }
+    headers = {} if retry_after_seconds is None else {"Retry-After": str(retry_after_seconds)}
+    return web.json_response(body, status=status, headers=headers, content_type="application/problem+json")
+
+
+def crowded() -> web.Response:
+    """Say that no place became free in time."""
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, "Too many requests are being served.", 1)
+
+
+def unreachable() -> web.Response:
+    """Say that nobody answers where the API should be."""
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, "The API cannot be reached at the moment.", 1)
+
+
+def broken() -> web.Response:
+    """Say that the API was reached but did not finish its answer."""
+    return problem(HTTPStatus.BAD_GATEWAY, "The API broke off before it answered.")
+
+
+def translated(status: int, content_type: str, body: bytes) -> web.Response | None:
+    """Return what AWS would answer where the emulator lets an internal answer through, else nothing.
+
+    The API's own errors are problem documents and therefore never taken for one of these.
+    """
+    if content_type != "application/json":
+        return None
+    if status == HTTPStatus.TOO_MANY_REQUESTS and {"__type", "Reason"} <= fields(body):
+        return problem(HTTPStatus.SERVICE_UNAVAILABLE, "No function instance is free.", 1)
+    if status == HTTPStatus.BAD_GATEWAY and fields(body) == {"message"}:
+        return problem(HTTPStatus.BAD_GATEWAY, "The function ended before it answered.")
+    return None
+
+
+def fields(body: bytes) -> set[str]:
+    """Return the field names of a JSON object; none for anything else."""
+    try:
+        value = json.loads(body)
+    except ValueError:
+        return set()
+    return set(value) if isinstance(value, dict) else set()
