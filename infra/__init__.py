@@ -1,1 +1,10 @@
-"""What brings Holdfast up: environments, packaging, deployment and the local stack."""
+"""How Holdfast is packaged, deployed and run. Nothing here is shipped to a function.
+
+environment.py  the virtual environments, made when missing
+package.py      code and templates, as a build step
+deploy.py       to AWS, or to any endpoint that speaks like it
+mends.py        what an emulator's CloudFormation leaves out, done by hand
+admin.py        the first administrator
+docs.py         pages made from code
+local/          mongod, emulator and front as child processes
+"""

@@ -1,0 +1,20 @@
+"""Every door of Holdfast: routes, queues, streams, schedules and sockets are registered here, and nothing else is."""
+
+from chalice.app import Rate
+
+from chalicelib import sessions, sweeps
+from chalicelib.approvals.api import routes as approvals_routes
+from chalicelib.cluster.api import routes as cluster_routes
+from chalicelib.gateway import App
+from chalicelib.sessions.api import routes as session_routes
+from chalicelib.users.api import routes as user_routes
+
+app = App("holdfast", identify=sessions.identify)
+
+app.mount(cluster_routes, user_routes, session_routes, approvals_routes)
+
+
+@app.schedule(Rate(1, unit=Rate.MINUTES))
+def sweep(event):
+    """Every minute: finish what a process that died left half-done."""
+    sweeps.run(event)

@@ -1,0 +1,24 @@
+"""Holdfast: what stateless functions cannot keep, kept for them.
+
+Shared modules (no slice is imported from them):
+
+settings.py   every option, one class per module
+errors.py     the error tree and the problem each one becomes
+shapes.py     the base of all models that cross the wire
+http.py       request to model, model to answer, roles
+gateway.py    the application object: one request, one answer, one log line
+openapi.py    the API's own description, from the same models
+paging.py     signed cursors
+logs.py       one line per invocation, and what it counts
+outages.py    a driver's error, told as ours
+dynamo.py     items in and out of DynamoDB
+ids.py        identifiers
+wiring.py     the only place that makes clients and stores
+
+Slices, each with the rooms it needs (models errors store api worker):
+
+cluster/      health and readiness
+users/        who may sign in, and with which roles
+sessions/     who is signed in
+approvals/    a question put to a person, and their answer
+"""

@@ -1,0 +1,136 @@
+"""Questions to people, over HTTP."""
+
+from functools import partial
+
+from chalicelib import ids, users, wiring
+from chalicelib.approvals import worker
+from chalicelib.approvals.errors import (
+    ActionNotOffered,
+    AlreadySettled,
+    ApprovalNotFound,
+    NothingPending,
+    UnknownUser,
+)
+from chalicelib.approvals.models import (
+    Accepted,
+    Approval,
+    ApprovalQuery,
+    GivenAction,
+    NewApproval,
+    Outcome,
+    Removed,
+    Seen,
+    UserAction,
+    WaitQuery,
+)
+from chalicelib.errors import Forbidden
+from chalicelib.http import ADMIN_ONLY, Answer, Call, Role, Routes
+from chalicelib.shapes import Id, Page
+
+#: What is left of a function's time when it must have answered: the way back, and a store that is slow to say no.
+_MARGIN_MS = 2_000
+
+routes = Routes(__name__)
+_ONE = {"request_id": Id}
+
+
+@routes.add(
+    "POST",
+    "/send-notification",
+    roles=frozenset({Role.SERVICE, Role.OFFICER, Role.ADMIN}),
+    body=NewApproval,
+    answers={200: Outcome, 202: Accepted},
+    raises=(UnknownUser,),
+    waits=True,
+)
+def ask(call: Call[NewApproval, None]) -> Answer:
+    """Put a question to a user, and wait for the answer or come back for it later."""
+    new = call.body
+    if users.current(new.username) is None:
+        raise UnknownUser
+    seen = wiring.approvals().put(ids.new_id(), new, created_by=call.caller.username)
+    if not new.wait:
+        return Answer(202, Accepted.model_validate(seen.approval.model_dump(include=set(Accepted.model_fields))))
+    settled = _waited(call, seen, new.timeout_ms)
+    return Answer(200, Outcome.model_validate(settled.model_dump(include=set(Outcome.model_fields))))
+
+
+@routes.add("GET", "/api/pending-responses", query=ApprovalQuery, answers={200: Page[Approval]})
+def list_approvals(call: Call[None, ApprovalQuery]) -> Page[Approval]:
+    """List requests, newest first: everyone's for an administrator, one's own for a user."""
+    query = call.query
+    username = query.username if call.caller.is_admin else query.username or call.caller.username
+    if username:
+        call.caller.may_act_for(username)
+    fetch = partial(wiring.approvals().page, username, query.status)
+    page, next_cursor = wiring.cursors().page("approvals", query, fetch, lambda approval: approval.request_id)
+    return Page[Approval](items=list(page), next_cursor=next_cursor)
+
+
+@routes.add(
+    "GET",
+    "/api/pending-responses/{request_id}",
+    query=WaitQuery,
+    params=_ONE,
+    answers={200: Approval},
+    raises=(ApprovalNotFound, Forbidden),
+    waits=True,
+)
+def show_approval(call: Call[None, WaitQuery], request_id: str) -> Approval:
+    """Show a request; with `waitMs`, as soon as it is settled."""
+    seen = wiring.approvals().get(request_id)
+    call.caller.may_act_for(seen.approval.created_by, seen.approval.username)
+    return _waited(call, seen, call.query.wait_ms)
+
+
+@routes.add(
+    "POST",
+    "/api/pending-responses/{request_id}/resolve",
+    body=GivenAction,
+    params=_ONE,
+    answers={200: Approval},
+    raises=(ApprovalNotFound, Forbidden, AlreadySettled, ActionNotOffered),
+)
+def resolve(call: Call[GivenAction, None], request_id: str) -> Approval:
+    """Answer a request. Of many answers the first is kept."""
+    return wiring.approvals().resolve(request_id, call.body.action, _only(call))
+
+
+@routes.add(
+    "POST",
+    "/api/user-action",
+    body=UserAction,
+    answers={200: Approval},
+    raises=(NothingPending, Forbidden, ActionNotOffered),
+)
+def act(call: Call[UserAction, None]) -> Approval:
+    """Answer a user's oldest pending request."""
+    call.caller.may_act_for(call.body.username)
+    return wiring.approvals().resolve_oldest(call.body.username, call.body.action)
+
+
+@routes.add(
+    "POST",
+    "/api/pending-responses/{request_id}/cancel",
+    params=_ONE,
+    answers={200: Approval},
+    raises=(ApprovalNotFound, Forbidden, AlreadySettled),
+)
+def cancel(call: Call[None, None], request_id: str) -> Approval:
+    """Take a question back."""
+    return wiring.approvals().cancel(request_id, _only(call))
+
+
+@routes.add("POST", "/api/pending-responses/cleanup", roles=ADMIN_ONLY, answers={200: Removed})
+def clean_up(call: Call[None, None]) -> Removed:
+    """Do now what the sweep does every minute."""
+    return Removed(removed=worker.sweep())
+
+
+def _only(call: Call[GivenAction, None] | Call[None, None]) -> str | None:
+    """Return whose requests this caller may settle; None is anyone's."""
+    return None if call.caller.is_admin else call.caller.username
+
+
+def _waited(call: Call[NewApproval, None] | Call[None, WaitQuery], seen: Seen, wait_ms: int) -> Approval:
+    return wiring.waiter().wait(seen, min(wait_ms, call.remaining_ms - _MARGIN_MS)).approval

@@ -1,0 +1,26 @@
+"""What can go wrong with approvals."""
+
+from chalicelib.errors import Conflict, FieldError, Invalid, NotFound
+
+
+class ApprovalNotFound(NotFound):
+    """There is no such request, or it is no longer kept."""
+
+
+class NothingPending(NotFound):
+    """This user has no pending request."""
+
+
+class UnknownUser(NotFound):
+    """There is no such user to ask."""
+
+
+class AlreadySettled(Conflict):
+    """The request is no longer pending."""
+
+
+class ActionNotOffered(Invalid):
+    """This action was not offered."""
+
+    def __init__(self) -> None:
+        super().__init__([FieldError("action", "not one of the actions offered")])

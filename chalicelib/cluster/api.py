@@ -1,0 +1,45 @@
+"""Health, readiness and the API's own description: open to anyone, and telling no one more than they need."""
+
+from functools import cache
+from time import monotonic
+from typing import Any
+
+from chalicelib import ids, openapi, settings
+from chalicelib.cluster.models import Health, Readiness
+from chalicelib.cluster.probe import reach
+from chalicelib.http import PUBLIC, Answer, Call, Routes
+
+_STARTED = monotonic()
+
+routes = Routes(__name__)
+
+
+@routes.add("GET", "/health", roles=PUBLIC, answers={200: Health})
+def health(call: Call[None, None]) -> Health:
+    """Say that this process answers. Asks no store."""
+    return Health(
+        version=settings.load().holdfast.version,
+        instance_id=ids.INSTANCE_ID,
+        uptime_seconds=round(monotonic() - _STARTED, 1),
+    )
+
+
+@routes.add("GET", "/ready", roles=PUBLIC, answers={200: Readiness, 503: Readiness})
+def ready(call: Call[None, None]) -> Answer:
+    """Ask every store once. 503 when one of them does not answer."""
+    stores = reach()
+    if all(store.ok for store in stores.values()):
+        return Answer(200, Readiness(status="ready", stores=stores))
+    return Answer(503, Readiness(status="degraded", stores=stores), headers={"Retry-After": "2"})
+
+
+@routes.add("GET", "/openapi.json", roles=PUBLIC, answers={200: dict})
+def describe(call: Call[None, None]) -> str:
+    """Describe this API in OpenAPI 3.1, made from the models that check its requests."""
+    return _description()
+
+
+@cache
+def _description() -> str:
+    app: Any = routes.current_app
+    return openapi.describe(app.endpoints, settings.load().holdfast.version)

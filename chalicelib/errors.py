@@ -1,0 +1,145 @@
+"""Errors this service raises on purpose, and the problem each one becomes.
+
+    ServiceError
+    ├── Malformed        400  the body is not JSON
+    ├── Unauthenticated  401  no session, or a dead one
+    ├── Forbidden        403  the wrong role, or another's data
+    ├── NotFound         404
+    ├── NotAllowed       405  the path exists, the method does not
+    ├── Conflict         409  someone else got there first
+    ├── TooLarge         413
+    ├── NotJson          415
+    ├── Invalid          422  fields the caller can mend
+    └── Unavailable      503  worth retrying; a worker leaves the message in the queue
+
+Slices derive their own errors from these. The answer's shape is RFC 9457.
+"""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, ClassVar, NamedTuple
+
+
+class FieldError(NamedTuple):
+    """One field that was refused: a dotted path into the request, and why."""
+
+    path: str
+    message: str
+
+
+class ServiceError(Exception):
+    """Root of the tree. ``str(error)`` is safe to show to a caller."""
+
+    status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail or (type(self).__doc__ or "").partition("\n")[0])
+
+    def headers(self) -> Mapping[str, str]:
+        """Headers the answer must carry besides the problem itself."""
+        return {}
+
+    def members(self) -> Mapping[str, Any]:
+        """Further members of the problem object (RFC 9457, section 3.2)."""
+        return {}
+
+
+class Malformed(ServiceError):
+    """The body is not valid JSON."""
+
+    status = HTTPStatus.BAD_REQUEST
+
+
+class Unauthenticated(ServiceError):
+    """A valid session token is needed."""
+
+    status = HTTPStatus.UNAUTHORIZED
+
+    def headers(self) -> Mapping[str, str]:
+        """Name the scheme to use (RFC 6750, section 3)."""
+        return {"WWW-Authenticate": "Bearer"}
+
+
+class Forbidden(ServiceError):
+    """Your roles do not allow this."""
+
+    status = HTTPStatus.FORBIDDEN
+
+
+class NotFound(ServiceError):
+    """There is nothing here."""
+
+    status = HTTPStatus.NOT_FOUND
+
+
+class NotAllowed(ServiceError):
+    """This path does not answer that method."""
+
+    status = HTTPStatus.METHOD_NOT_ALLOWED
+
+    def __init__(self, allowed: Sequence[str]) -> None:
+        super().__init__()
+        self._allowed = allowed
+
+    def headers(self) -> Mapping[str, str]:
+        """Name the methods that do work (RFC 9110, section 15.5.6)."""
+        return {"Allow": ", ".join(self._allowed)}
+
+
+class Conflict(ServiceError):
+    """Someone else got there first."""
+
+    status = HTTPStatus.CONFLICT
+
+
+class TooLarge(ServiceError):
+    """The body is larger than this path takes."""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class NotJson(ServiceError):
+    """The body must be sent as application/json."""
+
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+
+
+class Invalid(ServiceError):
+    """Some fields cannot be accepted."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+    def __init__(self, errors: Sequence[FieldError], detail: str = "") -> None:
+        super().__init__(detail)
+        self.errors = tuple(errors)
+
+    def members(self) -> Mapping[str, Any]:
+        """List every refused field, not only the first."""
+        return {"errors": [error._asdict() for error in self.errors]}
+
+
+class Unavailable(ServiceError):
+    """A store cannot be reached just now."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+    def __init__(self, detail: str = "", retry_after_seconds: int = 2) -> None:
+        super().__init__(detail)
+        self._retry_after_seconds = retry_after_seconds
+
+    def headers(self) -> Mapping[str, str]:
+        """Say when to come back (RFC 9110, section 10.2.3)."""
+        return {"Retry-After": str(self._retry_after_seconds)}
+
+
+def problem(error: ServiceError, request_id: str) -> dict[str, Any]:
+    """Return the problem object of *error* (RFC 9457); it never holds a store's own words."""
+    status = error.status
+    return {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": int(status),
+        "detail": str(error),
+        "requestId": request_id,
+        **error.members(),
+    }

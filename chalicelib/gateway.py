@@ -1,0 +1,119 @@
+"""The application object: one request in, one answer out, one line in the log."""
+
+import re
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from typing import Any
+
+from chalice.app import Chalice
+
+from chalicelib import errors, ids, logs, settings
+from chalicelib.http import Caller, Endpoint, Routes, refusal
+
+_OWN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, Last-Event-ID, X-Request-Id"
+_EXPOSED_HEADERS = "ETag, Retry-After, X-Instance-Id, X-Request-Id"
+
+_request: ContextVar[Any] = ContextVar("request", default=None)
+_context: ContextVar[Any] = ContextVar("context", default=None)
+
+
+class _PerInvocation:
+    """An attribute that each thread and task has for itself."""
+
+    def __init__(self, variable: ContextVar[Any]) -> None:
+        self._variable = variable
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        return self._variable.get()
+
+    def __set__(self, instance: object, value: Any) -> None:
+        self._variable.set(value)
+
+
+class App(Chalice):
+    """Chalice's application, made safe for threads, with this API's answers for what chalice would answer itself.
+
+    Chalice keeps the current request on the application object, so two threads read each other's. Here it is a context
+    variable, and a long-lived server may share one application among its threads.
+    """
+
+    current_request = _PerInvocation(_request)
+    lambda_context = _PerInvocation(_context)
+
+    def __init__(self, name: str, *, identify: Callable[[str], Caller]) -> None:
+        """Make an application whose callers *identify* names from their tokens."""
+        # The logger of that name is ours, with one handler.
+        super().__init__(name, configure_logs=False)
+        self.identify = identify
+        self.endpoints: list[Endpoint] = []
+
+    def mount(self, *slices: Routes) -> None:
+        """Register the routes of *slices*."""
+        for routes in slices:
+            self.register_blueprint(routes)
+            self.endpoints += routes.endpoints
+
+    def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
+        """Answer one API Gateway event. Never raises."""
+        asked = event["requestContext"]
+        headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+        request_id = _request_id(headers, asked)
+        with logs.invocation("request") as line:
+            line.add(requestId=request_id, method=asked["httpMethod"], route=asked["resourcePath"])
+            response = self._answer(event, context, headers)
+            line.add(status=response["statusCode"])
+        response["headers"] |= {"X-Request-Id": request_id, "X-Instance-Id": ids.INSTANCE_ID, **_cors(headers)}
+        return response
+
+    def _answer(self, event: dict[str, Any], context: Any, headers: Mapping[str, str]) -> dict[str, Any]:
+        asked = event["requestContext"]
+        methods = self.routes.get(asked["resourcePath"], {})
+        if asked["httpMethod"] == "OPTIONS" and methods and "access-control-request-method" in headers:
+            return _preflight(list(methods))
+        try:
+            _check(event, methods)
+        except errors.ServiceError as error:
+            return dict(refusal(error).to_dict())
+        return dict(super().__call__(event, context))
+
+
+def _check(event: dict[str, Any], methods: Mapping[str, Any]) -> None:
+    if not methods:
+        raise errors.NotFound
+    if event["requestContext"]["httpMethod"] not in methods:
+        raise errors.NotAllowed(sorted(methods))
+    # In base64 the body is a third longer; it is let in by that much rather than decoded to be counted.
+    if len(event.get("body") or "") > settings.load().http.max_body_bytes * (4 / 3 if event["isBase64Encoded"] else 1):
+        raise errors.TooLarge
+
+
+def _request_id(headers: Mapping[str, str], asked: Mapping[str, Any]) -> str:
+    own = headers.get("x-request-id", "")
+    return own if _OWN_ID.fullmatch(own) else str(asked["requestId"])
+
+
+def _preflight(methods: list[str]) -> dict[str, Any]:
+    return {
+        "statusCode": 204,
+        "body": "",
+        "headers": {
+            "Access-Control-Allow-Methods": ", ".join(sorted(methods)),
+            "Access-Control-Allow-Headers": _ALLOWED_HEADERS,
+            "Access-Control-Max-Age": str(settings.load().http.preflight_max_age_seconds),
+        },
+    }
+
+
+def _cors(headers: Mapping[str, str]) -> dict[str, str]:
+    origin, allowed = headers.get("origin"), settings.load().http.allowed_origins
+    if not allowed:
+        return {}
+    # Answers differ by origin, and a cache must know it also when this origin is refused.
+    if origin is None or not allowed & {origin, "*"}:
+        return {"Vary": "Origin"}
+    return {
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Expose-Headers": _EXPOSED_HEADERS,
+        "Vary": "Origin",
+    }

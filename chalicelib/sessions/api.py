@@ -1,0 +1,80 @@
+"""Signing in and out, and the sessions an administrator sees."""
+
+from functools import partial
+
+from chalicelib import users, wiring
+from chalicelib.http import ADMIN_ONLY, PUBLIC, Call, Routes
+from chalicelib.sessions.errors import SessionNotFound, WrongCredentials
+from chalicelib.sessions.models import Login, Opened, Session, SessionQuery
+from chalicelib.shapes import Id, Page, Username
+
+routes = Routes(__name__)
+
+
+@routes.add("POST", "/api/sessions", roles=PUBLIC, body=Login, answers={201: Opened}, raises=(WrongCredentials,))
+def open_session(call: Call[Login, None]) -> Opened:
+    """Sign in. A wrong name and a wrong password get the same answer in the same time."""
+    user = users.check(call.body.username, call.body.password.get_secret_value())
+    if user is None:
+        raise WrongCredentials
+    session, token = wiring.sessions().open(user.username, user.roles, user.epoch)
+    # A password changed since we checked it has ended the sessions it found, and this one came too late for that.
+    now = users.current(user.username)
+    if now is None or now.epoch != user.epoch:
+        wiring.sessions().end(session.session_id)
+        raise WrongCredentials
+    return Opened(
+        token=token,
+        session_id=session.session_id,
+        username=session.username,
+        roles=session.roles,
+        expires_at=session.expires_at,
+    )
+
+
+@routes.add("GET", "/api/sessions/current", answers={200: Session})
+def show_current(call: Call[None, None]) -> Session:
+    """Show the session this call is made with."""
+    if (found := wiring.sessions().get(_own(call))) is None:
+        raise SessionNotFound
+    return found
+
+
+@routes.add("DELETE", "/api/sessions/current", answers={204: None})
+def end_current(call: Call[None, None]) -> None:
+    """Sign out: the token is dead at once, on every instance."""
+    wiring.sessions().end(_own(call))
+
+
+@routes.add("GET", "/api/sessions", roles=ADMIN_ONLY, query=SessionQuery, answers={200: Page[Session]})
+def list_sessions(call: Call[None, SessionQuery]) -> Page[Session]:
+    """List live sessions, newest first; never a token."""
+    fetch = partial(wiring.sessions().page, call.query.username)
+    page, next_cursor = wiring.cursors().page("sessions", call.query, fetch, lambda session: session.session_id)
+    return Page[Session](items=list(page), next_cursor=next_cursor)
+
+
+@routes.add(
+    "DELETE",
+    "/api/sessions/{session_id}",
+    roles=ADMIN_ONLY,
+    params={"session_id": Id},
+    answers={204: None},
+    raises=(SessionNotFound,),
+)
+def end_session(call: Call[None, None], session_id: str) -> None:
+    """End one session."""
+    if not wiring.sessions().end(session_id):
+        raise SessionNotFound
+
+
+@routes.add(
+    "DELETE", "/api/users/{username}/sessions", roles=ADMIN_ONLY, params={"username": Username}, answers={204: None}
+)
+def end_sessions(call: Call[None, None], username: str) -> None:
+    """End every session of a user."""
+    wiring.sessions().end_all(username)
+
+
+def _own(call: Call[None, None]) -> str:
+    return call.caller.session_id or ""

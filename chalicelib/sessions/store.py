@@ -1,0 +1,126 @@
+"""Where sessions live: one MongoDB collection, keyed by the hash of the token.
+
+Every rule about time is a condition on the server's clock, so it holds whether or not the TTL monitor has been by, and
+whatever the clock of the process that asks.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from pymongo import ASCENDING, IndexModel
+from pymongo.collection import Collection, ReturnDocument
+
+from chalicelib import ids
+from chalicelib.http import Role
+from chalicelib.outages import reaching_mongodb
+from chalicelib.sessions.models import Session
+from chalicelib.settings import SessionSettings
+
+INDEXES = [
+    IndexModel([("purgeAt", ASCENDING)], expireAfterSeconds=0),
+    IndexModel([("sessionId", ASCENDING)], unique=True),
+    IndexModel([("username", ASCENDING), ("sessionId", ASCENDING)]),
+]
+
+_ALIVE = {"$expr": {"$gt": ["$expiresAt", "$$NOW"]}}
+_MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
+
+
+class Opening(NamedTuple):
+    """A new session and the only copy of its token."""
+
+    session: Session
+    token: str
+
+
+class SessionStore:
+    """Sessions by token, by id and by user."""
+
+    def __init__(self, collection: Collection[dict[str, Any]], settings: SessionSettings) -> None:
+        self._sessions, self._settings = collection, settings
+
+    def open(self, username: str, roles: Iterable[Role], epoch: str) -> Opening:
+        """Open a session under the user's *epoch*."""
+        token = secrets.token_urlsafe(32)
+        new = {
+            "sessionId": ids.new_id(),
+            "username": {"$literal": username},
+            "roles": sorted(roles),
+            "epoch": epoch,
+            "createdAt": "$$NOW",
+            "endsAt": {"$add": ["$$NOW", self._settings.absolute_hours * _HOUR_MS]},
+        }
+        with reaching_mongodb():
+            found: Any = self._sessions.find_one_and_update(
+                {"_id": _digest(token)},
+                [{"$set": new}, *self._seen()],
+                upsert=True,
+                return_document=ReturnDocument.AFTER,
+            )
+        return Opening(_session(found), token)
+
+    def find(self, token: str) -> Session | None:
+        """Return the live session of *token*, or None.
+
+        One read; and one write when the session was last written longer ago than ``touch_every_seconds``.
+        """
+        key = _digest(token)
+        with reaching_mongodb():
+            found = self._sessions.find_one({"_id": key, **_ALIVE}, {"touchable": self._touchable(), **_SHOWN})
+            if found is None:
+                return None
+            if found["touchable"]:
+                self._sessions.update_one({"_id": key, "$expr": self._touchable()}, self._seen())
+        return _session(found)
+
+    def get(self, session_id: str) -> Session | None:
+        """Return the live session with this id, or None."""
+        with reaching_mongodb():
+            found = self._sessions.find_one({"sessionId": session_id, **_ALIVE}, _SHOWN)
+        return _session(found) if found else None
+
+    def end(self, session_id: str) -> bool:
+        """End one session, at once and everywhere. Returns whether it lived."""
+        with reaching_mongodb():
+            return self._sessions.delete_one({"sessionId": session_id, **_ALIVE}).deleted_count == 1
+
+    def end_all(self, username: str, keep_epoch: str | None = None) -> int:
+        """End the sessions of *username* that were not opened under *keep_epoch*. Returns how many."""
+        with reaching_mongodb():
+            return self._sessions.delete_many({"username": username, "epoch": {"$ne": keep_epoch}}).deleted_count
+
+    def page(self, username: str | None, limit: int, after: str | None) -> list[Session]:
+        """Return up to *limit* live sessions, newest first, older than *after*."""
+        query: dict[str, Any] = dict(_ALIVE)
+        if username:
+            query["username"] = username
+        if after:
+            query["sessionId"] = {"$lt": after}
+        with reaching_mongodb():
+            return [_session(found) for found in self._sessions.find(query).sort("sessionId", -1).limit(limit)]
+
+    def _seen(self) -> list[dict[str, Any]]:
+        """Slide the idle limit from now, never beyond the absolute one."""
+        idle = {"$add": ["$$NOW", self._settings.idle_minutes * _MINUTE_MS]}
+        return [
+            {"$set": {"lastSeenAt": "$$NOW", "expiresAt": {"$min": [idle, "$endsAt"]}}},
+            {"$set": {"purgeAt": "$expiresAt"}},
+        ]
+
+    def _touchable(self) -> dict[str, Any]:
+        latest = {"$subtract": ["$$NOW", self._settings.touch_every_seconds * 1000]}
+        return {"$lt": ["$lastSeenAt", latest]}
+
+
+_SHOWN = dict.fromkeys(("sessionId", "username", "roles", "createdAt", "lastSeenAt", "expiresAt"), 1)
+
+
+def _digest(token: str) -> str:
+    # A token is 256 random bits, so a plain hash is enough: there is nothing to guess.
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _session(found: dict[str, Any]) -> Session:
+    return Session.model_validate(found)

@@ -1,0 +1,58 @@
+"""The base of all models that cross the wire: camelCase outside, frozen inside, nothing unknown let in."""
+
+from typing import Annotated, Generic, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+Item = TypeVar("Item")
+
+#: Lower-cased, so that a name is taken once however it is typed. An e-mail address is a valid name.
+Username = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True, to_lower=True, min_length=1, max_length=254, pattern=r"^[A-Za-z0-9][A-Za-z0-9._@+-]*$"
+    ),
+]
+
+#: What a ULID looks like; a path or query that holds anything else is refused before a store is asked.
+Id = Annotated[str, StringConstraints(pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$")]
+
+#: UTC, ISO 8601 with ``Z``.
+Instant = AwareDatetime
+
+
+class Model(BaseModel):
+    """What goes in or out as JSON. Unknown fields are refused, numbers are not read from strings."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        serialize_by_alias=True,
+        # A value that was refused may be a secret, and an error may end up in a log.
+        hide_input_in_errors=True,
+    )
+
+
+class Query(Model):
+    """What comes in a query string, where everything is text."""
+
+    model_config = ConfigDict(strict=False)
+
+
+class PageQuery(Query):
+    """The two parameters every list takes."""
+
+    limit: int = Field(default=50, ge=1, le=200, description="how many items to answer at most")
+    cursor: str | None = Field(default=None, max_length=1024, description="`nextCursor` of the page before")
+
+
+class Page(Model, Generic[Item]):
+    """One page of a list; ``nextCursor`` is null on the last."""
+
+    items: list[Item]
+    next_cursor: str | None

@@ -1,0 +1,23 @@
+"""A changed user's sessions end: at once by who changed it, else by the sweep."""
+
+from chalicelib import sessions, wiring
+from chalicelib.users.models import User
+from chalicelib.users.store import Dismissal
+
+
+def dismiss(user: User, *, gone: bool = False) -> None:
+    """End the sessions *user* had before its change. Safe to repeat; the mark stays until it has worked."""
+    _settle(Dismissal(user.username, user.epoch, gone))
+
+
+def sweep() -> int:
+    """End what died half-way. Returns how many users it was for."""
+    due = wiring.users().dismissals()
+    for dismissal in due:
+        _settle(dismissal)
+    return len(due)
+
+
+def _settle(dismissal: Dismissal) -> None:
+    sessions.end(dismissal.username, keep_epoch=None if dismissal.gone else dismissal.epoch)
+    wiring.users().dismissed(dismissal)

@@ -1,0 +1,72 @@
+"""What a user is."""
+
+from typing import Annotated, NamedTuple, Self
+
+from pydantic import ConfigDict, Field, SecretStr, model_validator
+
+from chalicelib.http import Role
+from chalicelib.shapes import Instant, Model, Username
+
+Password = Annotated[SecretStr, Field(min_length=8, max_length=256)]
+Roles = Annotated[list[Annotated[Role, Field(strict=False)]], Field(min_length=1, max_length=len(Role))]
+
+
+class NewUser(Model):
+    """A user to be made."""
+
+    username: Username
+    password: Password
+    roles: Roles
+
+
+class UserChange(Model):
+    """What may change of a user; either ends that user's sessions."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    password: Password | None = None
+    roles: Roles | None = None
+
+    @model_validator(mode="after")
+    def _something_changes(self) -> Self:
+        if self.password is None and self.roles is None:
+            raise ValueError("name a password or roles")
+        return self
+
+
+class ShownUser(Model):
+    """What anyone may see of a user."""
+
+    username: str
+    roles: list[Role]
+    created_at: Instant
+    updated_at: Instant
+
+
+class User(NamedTuple):
+    """A user as the table has it. *epoch* is new with every change of password or roles."""
+
+    username: str
+    roles: frozenset[Role]
+    epoch: str
+    created_at: str
+    updated_at: str
+
+    def shown(self) -> ShownUser:
+        """Return what may be seen."""
+        return ShownUser.model_validate(
+            {
+                "username": self.username,
+                "roles": sorted(self.roles),
+                "created_at": self.created_at,
+                "updated_at": self.updated_at,
+            },
+            strict=False,
+        )
+
+
+class Credentials(NamedTuple):
+    """A user and the hash of the password."""
+
+    user: User
+    password_hash: str

@@ -1,0 +1,134 @@
+"""The only place that makes clients and stores: one of each per process, made when first asked for.
+
+Imports stand inside the functions, so that a cold function loads only the drivers its first request needs.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from chalicelib import ids, logs, settings
+
+if TYPE_CHECKING:
+    from pymongo.database import Database
+    from pymongo.operations import IndexModel
+
+    from chalicelib.approvals.store import ApprovalStore
+    from chalicelib.approvals.wait import Waiter
+    from chalicelib.paging import Cursors
+    from chalicelib.sessions.store import SessionStore
+    from chalicelib.users.store import UserStore
+
+
+@cache
+def mongodb() -> Database[dict[str, Any]]:
+    """Return the database. No write is acknowledged before a majority has it."""
+    from pymongo import MongoClient
+
+    options = settings.load().mongo
+    uri = options.uri.get_secret_value() if options.uri else secret("mongodbUri")
+    client: MongoClient[dict[str, Any]] = MongoClient(
+        uri,
+        appname=f"holdfast-{ids.INSTANCE_ID}",
+        event_listeners=[logs.RoundTrips()],
+        maxPoolSize=options.max_pool_size,
+        serverSelectionTimeoutMS=options.selection_timeout_ms,
+        connectTimeoutMS=options.selection_timeout_ms,
+        timeoutMS=options.operation_timeout_ms,
+        tz_aware=True,
+        w="majority",
+    )
+    return client[options.database]
+
+
+@cache
+def aws(service: str) -> Any:
+    """Return a client of an AWS *service*; the endpoint and the credentials come from the environment."""
+    import botocore.session
+    from botocore.config import Config
+
+    options = settings.load().aws
+    client = botocore.session.get_session().create_client(
+        service,
+        region_name=settings.environment().get("AWS_REGION"),
+        config=Config(
+            connect_timeout=options.connect_timeout_seconds,
+            read_timeout=options.read_timeout_seconds,
+            retries={"mode": "standard", "total_max_attempts": options.max_attempts},
+        ),
+    )
+    client.meta.events.register(f"before-call.{service}", logs.count_round_trip)
+    return client
+
+
+@cache
+def secret(name: str) -> str:
+    """Return the secret *name* from this deployment's Secrets Manager entry."""
+    return str(_secrets()[name])
+
+
+@cache
+def cursors() -> Cursors:
+    """Return what seals and opens the cursors of lists."""
+    from chalicelib.paging import Cursors
+
+    key = settings.load().http.cursor_key
+    return Cursors(lambda: key.get_secret_value() if key else secret("cursorKey"))
+
+
+@cache
+def users() -> UserStore:
+    """Return the store of users."""
+    from chalicelib.users.store import UserStore
+
+    return UserStore(aws("dynamodb"), table("users"))
+
+
+@cache
+def sessions() -> SessionStore:
+    """Return the store of sessions."""
+    from chalicelib.sessions.store import SessionStore
+
+    return SessionStore(mongodb().sessions, settings.load().sessions)
+
+
+@cache
+def approvals() -> ApprovalStore:
+    """Return the store of approvals."""
+    from chalicelib.approvals.store import ApprovalStore
+
+    return ApprovalStore(mongodb().approvals, settings.load().approvals)
+
+
+@cache
+def waiter() -> Waiter:
+    """Return how this process waits for an approval: a function holds one caller, and looks again and again."""
+    from chalicelib.approvals.wait import Polling
+
+    return Polling(approvals(), settings.load().approvals)
+
+
+def indexes() -> dict[str, list[IndexModel]]:
+    """Return every index by its collection; made at deployment, never by a function."""
+    from chalicelib.approvals import store as approvals_store
+    from chalicelib.sessions import store as sessions_store
+
+    return {"approvals": approvals_store.INDEXES, "sessions": sessions_store.INDEXES}
+
+
+def table(name: str) -> str:
+    """Return the full name of a DynamoDB table."""
+    return f"holdfast-{settings.load().holdfast.stage}-{name}"
+
+
+@cache
+def _secrets() -> dict[str, str]:
+    from chalicelib.outages import reaching_aws
+
+    entry = settings.load().holdfast.secret_id
+    with reaching_aws():
+        answer = aws("secretsmanager").get_secret_value(SecretId=entry)
+    found: dict[str, str] = json.loads(answer["SecretString"])
+    return found

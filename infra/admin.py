@@ -1,0 +1,32 @@
+"""The first administrator: made once, with a password that is given or invented."""
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from chalicelib.http import Role
+from chalicelib.users import passwords
+from chalicelib.users.errors import UsernameTaken
+from chalicelib.users.store import UserStore
+
+NAME = "admin"
+
+
+def ensure_admin(dynamodb: Any, stage: str, environ: Mapping[str, str]) -> str | None:
+    """Make the administrator of *stage* unless there is one; return the password if it was invented here.
+
+    A password in ``HOLDFAST_ADMIN_PASSWORD`` holds also for an administrator who has another one: that one's sessions
+    end within a minute.
+    """
+    store = UserStore(dynamodb, f"holdfast-{stage}-users")
+    given = environ.get("HOLDFAST_ADMIN_PASSWORD")
+    if (found := store.credentials(NAME)) is not None:
+        if given and not passwords.matches(given, found.password_hash):
+            store.change(NAME, password_hash=passwords.hashed(given), roles=None)
+        return None
+    password = given or secrets.token_urlsafe(12)
+    try:
+        store.add(NAME, passwords.hashed(password), [Role.ADMIN])
+    except UsernameTaken:
+        return None
+    return None if given else password

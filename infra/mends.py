@@ -1,0 +1,40 @@
+"""What an emulator's CloudFormation leaves out, done by hand after it. Never run against AWS.
+
+Each mend is one small step, and reads what to do from the template, so that the template stays the only truth.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+Client = Callable[[str], Any]
+
+
+def apply(client: Client, outputs: dict[str, str], template: dict[str, Any], stage: str) -> None:
+    """Run every mend."""
+    resources = template["Resources"]
+    reserve_concurrency(client("lambda"), resources, stage)
+    answer_as_problems(client("apigateway"), outputs["RestAPIId"], resources["RestAPI"]["Properties"])
+
+
+def reserve_concurrency(functions: Any, resources: dict[str, Any], stage: str) -> None:
+    """Set the reserved concurrency that the template asks for."""
+    for resource in resources.values():
+        wanted = resource["Properties"].get("ReservedConcurrentExecutions")
+        if wanted is not None:
+            name = resource["Properties"]["FunctionName"]["Fn::Sub"].replace("${Stage}", stage)
+            functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=wanted)
+
+
+def answer_as_problems(gateway: Any, api_id: str, properties: dict[str, Any]) -> None:
+    """Set the gateway's own answers, which take effect with the next deployment of the API."""
+    wanted = properties["DefinitionBody"]["x-amazon-apigateway-gateway-responses"]
+    for kind, response in wanted.items():
+        gateway.put_gateway_response(restApiId=api_id, responseType=kind, **response)
+    gateway.create_deployment(restApiId=api_id, stageName=properties["StageName"])
+
+
+def api_url(client: Client, outputs: dict[str, str]) -> str:
+    """Return where an emulator serves the API: under its own endpoint, as the AWS host name leads nowhere."""
+    stage = outputs["EndpointURL"].rstrip("/").rpartition("/")[2]
+    endpoint = client("apigateway").meta.endpoint_url.rstrip("/")
+    return f"{endpoint}/_aws/execute-api/{outputs['RestAPIId']}/{stage}"
