@@ -4,6 +4,7 @@ environment.py  the virtual environments, made when missing
 package.py      code and templates, as a build step
 deploy.py       to AWS, or to any endpoint that speaks like it
 mends.py        what an emulator's CloudFormation leaves out, done by hand
+indexes.py      MongoDB's indexes, made at deployment
 admin.py        the first administrator
 docs.py         pages made from code
 local/          mongod, emulator and front as child processes

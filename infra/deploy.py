@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from infra import mends
+from infra import indexes, mends
 from infra.package import Package
 
 _DEADLINE_SECONDS = 900
@@ -32,7 +32,7 @@ class DeployFailed(Exception):
 def deploy(package: Package, stage: str, *, client: Client, variables: dict[str, str], aws: bool) -> Deployed:
     """Deploy *package* as *stage*: the data stack, the code, the app stack. Safe to repeat; data is kept.
 
-    *variables* join every function's environment. With *aws* false, what emulators leave out is mended afterwards.
+    *variables* join every function's environment; with ``MONGODB_URI`` among them, its indexes are made too. With *aws* false, what emulators leave out is mended afterwards.
 
     Raises:
         DeployFailed: a stack could not be made; what stood before still stands.
@@ -46,6 +46,8 @@ def deploy(package: Package, stage: str, *, client: Client, variables: dict[str,
     key = _upload(s3, bucket, json.dumps(template).encode(), "json")
     url = f"{s3.meta.endpoint_url}/{bucket}/{key}"
     app = _apply(cloudformation, f"holdfast-{stage}-app", stage, TemplateURL=url)
+    if "MONGODB_URI" in variables:
+        indexes.ensure(variables["MONGODB_URI"])
     if not aws:
         mends.apply(client, app, template, stage)
     api_url = app["EndpointURL"].rstrip("/") if aws else mends.api_url(client, app)
