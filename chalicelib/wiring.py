@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from chalicelib import ids, logs, settings
 
@@ -43,8 +43,12 @@ def mongodb() -> Database[dict[str, Any]]:
     return client[options.database]
 
 
+#: The services a function may talk to; the package ships botocore's descriptions of these and no others.
+Service = Literal["dynamodb", "secretsmanager"]
+
+
 @cache
-def aws(service: str) -> Any:
+def aws(service: Service) -> Any:
     """Return a client of an AWS *service*; the endpoint and the credentials come from the environment."""
     import botocore.session
     from botocore.config import Config

@@ -32,7 +32,8 @@ class DeployFailed(Exception):
 def deploy(package: Package, stage: str, *, client: Client, variables: dict[str, str], aws: bool) -> Deployed:
     """Deploy *package* as *stage*: the data stack, the code, the app stack. Safe to repeat; data is kept.
 
-    *variables* join every function's environment; with ``MONGODB_URI`` among them, its indexes are made too. With *aws* false, what emulators leave out is mended afterwards.
+    *variables* join every function's environment; with ``MONGODB_URI`` among them, its indexes are made too. With
+    *aws* false, what emulators leave out is mended afterwards.
 
     Raises:
         DeployFailed: a stack could not be made; what stood before still stands.

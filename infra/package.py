@@ -26,7 +26,9 @@ import zipfile
 from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
+
+from chalicelib import wiring
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNTIME = "python3.12"
@@ -156,7 +158,7 @@ def _gather(source: Path, *, vendor: bool) -> Path:
 def _wheels() -> Path:
     """Return a folder with the requirements as Lambda will import them; fetched once per content of the file."""
     requirements = ROOT / "requirements.txt"
-    key = hashlib.sha256(requirements.read_bytes() + RUNTIME.encode() + " ".join(PLATFORMS).encode()).hexdigest()[:16]
+    key = hashlib.sha256(f"{requirements.read_text()}{RUNTIME}{PLATFORMS}{wiring.Service}".encode()).hexdigest()[:16]
     folder = ROOT / "build" / f"wheels-{key}"
     if folder.exists():
         return folder
@@ -170,8 +172,17 @@ def _wheels() -> Path:
     if done.returncode:
         raise SystemExit(f"pip could not fetch the requirements for {RUNTIME}:\n{done.stderr}")
     shutil.rmtree(fetching / "bin", ignore_errors=True)
+    _prune(fetching / "botocore/data")
     fetching.rename(folder)
     return folder
+
+
+def _prune(descriptions: Path) -> None:
+    """Leave out what botocore knows of services that no function talks to: most of the package, and of a cold start."""
+    kept = set(get_args(wiring.Service))
+    for service in descriptions.iterdir():
+        if service.is_dir() and service.name not in kept:
+            shutil.rmtree(service)
 
 
 def _package(source: Path, stage: str, folder: Path) -> dict[str, Any]:

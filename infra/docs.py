@@ -1,0 +1,68 @@
+"""Pages made from code, so that they cannot say something else: `docs/settings.md`."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+from pydantic_core import PydanticUndefined
+from pydantic_settings import BaseSettings
+
+from chalicelib import settings
+
+PAGE = Path(__file__).resolve().parent.parent / "docs/settings.md"
+
+_HEAD = """# Settings
+
+Every option is an environment variable of the functions. A faulty one stops the process at its first request, with all
+faults at once, by name and without their values. This page is made from `chalicelib/settings.py`: after a change there,
+run `python -m infra.docs`.
+"""
+
+
+def page() -> str:
+    """Return the page of all settings."""
+    return _HEAD + "".join(_section(name, section) for name, section in settings.SECTIONS.items())
+
+
+def main() -> None:
+    """Write the page, or say that it is out of date."""
+    parser = argparse.ArgumentParser(prog="python -m infra.docs", description="Make the pages that come from code.")
+    parser.add_argument("--check", action="store_true", help="change nothing; fail if a page is out of date")
+    asked = parser.parse_args()
+    if not asked.check:
+        PAGE.write_text(page())
+    elif not PAGE.exists() or PAGE.read_text() != page():
+        sys.exit(f"{PAGE.name} is out of date: run python -m infra.docs")
+
+
+def _section(name: str, section: type[BaseSettings]) -> str:
+    rows = "".join(_row(section, field) for field in section.model_fields)
+    return (
+        f"\n## {name}\n\n{(section.__doc__ or '').strip()}\n\n"
+        f"| option | default | limits | what it is |\n| --- | --- | --- | --- |\n{rows}"
+    )
+
+
+def _row(section: type[BaseSettings], field: str) -> str:
+    info = section.model_fields[field]
+    default = "" if info.default in (None, PydanticUndefined) else f"`{_text(info.default)}`"
+    limits = ", ".join(_limit(item) for item in info.metadata if _limit(item))
+    secret = " (secret)" if SecretStr in getattr(info.annotation, "__args__", (info.annotation,)) else ""
+    return f"| `{settings.option(section, field)}` | {default} | {limits} | {info.description}{secret} |\n"
+
+
+def _text(default: Any) -> str:
+    return "[]" if default == frozenset() else str(default)
+
+
+def _limit(item: Any) -> str:
+    words = {"gt": "over", "ge": "at least", "lt": "under", "le": "at most", "min_length": "at least characters:"}
+    found = [f"{word} {getattr(item, name)}" for name, word in words.items() if getattr(item, name, None) is not None]
+    pattern = getattr(item, "pattern", None)
+    return " ".join(found) or (f"`{pattern}`".replace("|", "\\|") if pattern else "")
+
+
+if __name__ == "__main__":
+    main()
