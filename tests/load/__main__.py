@@ -1,0 +1,23 @@
+"""Run a benchmark by name."""
+
+import argparse
+
+from tests.load import approvals, up
+
+_BENCHES = {"approvals": approvals.run, "up": up.run}
+
+
+def main() -> None:
+    """Parse the command line and run."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench",
+        description="Measure, and print a table with ratios. Starts a stack of its own and leaves nothing behind.",
+    )
+    parser.add_argument("name", choices=sorted(_BENCHES), help="what to measure")
+    parser.add_argument("--smoke", action="store_true", help="a run as short as can be, to see that it works")
+    asked = parser.parse_args()
+    _BENCHES[asked.name](smoke=asked.smoke)
+
+
+if __name__ == "__main__":
+    main()

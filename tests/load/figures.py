@@ -1,0 +1,24 @@
+"""Numbers and how they are shown."""
+
+import statistics
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+CONSOLE = Console(width=150)
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """Return the value below which *percent* of *values* lie; the middle of two where it falls between."""
+    if len(values) == 1:
+        return values[0]
+    return statistics.quantiles(sorted(values), n=1000, method="inclusive")[round(percent * 10) - 1]
+
+
+def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table."""
+    table = Table(*columns, title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*row)
+    CONSOLE.print(table)
