@@ -203,9 +203,7 @@ def check(environment: Environment, done: subprocess.CompletedProcess[str]) -> N
 def run(command: list[str]) -> subprocess.CompletedProcess[str]:
     """Run *command* without the caller's Python settings, its words kept together."""
     environ = {
-        key: value
-        for key, value in os.environ.items()
-        if not key.startswith("PYTHON") and key not in PIP_ELSEWHERE
+        key: value for key, value in os.environ.items() if not key.startswith("PYTHON") and key not in PIP_ELSEWHERE
     }
     return subprocess.run(
         command,

@@ -1,7 +1,7 @@
 """Child processes that cannot outlive us.
 
-Each leads a process group of its own, so that a Ctrl-C at the terminal reaches only the supervisor and so
-that ending a child ends what it started.
+Each leads a process group of its own, so that a Ctrl-C at the terminal reaches only the supervisor and so that ending
+a child ends what it started.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from infra.local import processes
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 TETHER = Path(__file__).with_name("tether.py")
-#: The kernel ties a child to the thread that forked it, not to the process; this thread lives as long as we.
+#: The kernel ties a child to the thread that forked it, not to the process; this thread lives as long as we do.
 _forking = ThreadPoolExecutor(max_workers=1, thread_name_prefix="forking")
 
 
@@ -29,11 +31,12 @@ class ChildFailed(Exception):
 
 
 class Child:
-    """One child process and the file that takes its words."""
+    """One child process; its words and its number are files beside its data."""
 
     def __init__(self, name: str, log: Path) -> None:
         self.name = name
         self.log = log
+        self.note = log.with_suffix(".pid")
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -41,7 +44,7 @@ class Child:
         """Its process id, also that of its group.
 
         Raises:
-            ChildFailed: it was never started.
+            ChildFailed: it does not run.
         """
         return self._started().pid
 
@@ -51,8 +54,12 @@ class Child:
         return self._process is not None and self._process.poll() is None
 
     def spawn(self, command: Sequence[str | Path], env: Mapping[str, str]) -> None:
-        """Start *command* with exactly *env*; it gets SIGTERM when we die, however we die."""
+        """Start *command* with exactly *env*; it gets SIGTERM when we die, however we die.
+
+        What an earlier run left running under the same note is ended first.
+        """
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        processes.reclaim(self.note)
         tether = [sys.executable, "-I", "-S", str(TETHER), str(int(signal.SIGTERM)), str(os.getpid())]
         with self.log.open("wb") as log:
             self._process = _forking.submit(
@@ -64,6 +71,7 @@ class Child:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             ).result()
+        processes.note(self.note, self._process.pid)
 
     def wait(self) -> int:
         """Block until it ends and return its exit code, negative for a signal."""
@@ -71,25 +79,22 @@ class Child:
 
     def terminate(self, deadline_seconds: float) -> None:
         """Ask it to end and see to it: what is left of its group after the deadline is killed."""
-        process = self._process
-        if process is None:
-            return
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(deadline_seconds)
-        self.kill()
+        if process := self._process:
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(deadline_seconds)
+            self.kill()
 
     def kill(self) -> None:
         """End it and all it started at once, without a chance to save anything."""
-        process = self._process
-        if process is None:
-            return
-        # The group outlives its leader as long as one member lives, so this also finds orphans.
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        # The number may soon be another's: never signal it again.
-        self._process = None
+        # The number may soon be another's: never signal it twice.
+        process, self._process = self._process, None
+        if process:
+            # The group outlives its leader as long as one member lives, so this also finds orphans.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            self.note.unlink(missing_ok=True)
 
     def tail(self, lines: int = 15) -> str:
         """Return the end of its log."""
@@ -112,12 +117,12 @@ class Child:
         deadline = time.monotonic() + deadline_seconds
         while not ready():
             if not self.alive:
-                raise self.failed(f"ended with code {self.wait()} while starting")
+                raise self.failed("ended while it was starting")
             if time.monotonic() > deadline:
                 raise self.failed(f"was not ready within {deadline_seconds:.0f} s")
             time.sleep(0.01)
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:
-            raise ChildFailed(f"{self.name} was not started.")
+            raise ChildFailed(f"{self.name} does not run.")
         return self._process

@@ -65,9 +65,7 @@ async def forward(request: web.BaseRequest, upstream: str, connections: ClientSe
     return translated or returned(request.method, answer.status, answer.reason, answer.headers, body)
 
 
-def returned(
-    method: str, status: int, reason: str | None, headers: Mapping[str, str], body: bytes
-) -> web.Response:
+def returned(method: str, status: int, reason: str | None, headers: Mapping[str, str], body: bytes) -> web.Response:
     """Return the answer as it was given."""
     kept = end_to_end(headers)
     if method != hdrs.METH_HEAD and status != HTTPStatus.NOT_MODIFIED:

@@ -1,0 +1,222 @@
+"""The whole stack: database, AWS endpoint, the deployed application and the URL in front of it.
+
+Used by ``scripts/up`` and by the tests. ``MONGODB_URI`` and ``AWS_ENDPOINT_URL`` (or ``LOCALSTACK_HOST``) replace
+the database and the endpoint by others that already run.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import psutil
+
+from infra import indexes
+from infra.admin import ensure_admin
+from infra.deploy import Deployed, deploy
+from infra.local.clients import Clients, ForeignClients, OwnClients, foreign_wanted
+from infra.local.emulator import Emulator
+from infra.local.front import Front
+from infra.local.mongod import Mongod
+from infra.package import Package, build
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    OnStep = Callable[[str, float], None]
+
+Part = TypeVar("Part")
+
+
+class NotOurs(Exception):
+    """There is no such process of ours: it was not started, or the environment names another one to use."""
+
+
+class Stopped(Exception):
+    """``stop`` was called while ``start`` was at work."""
+
+
+class Stack:
+    """Everything in *folder*, which keeps the data; ``with Stack(...)`` starts it and stops it.
+
+    *on_step* is told each step and its seconds, from whatever thread finished it.
+    """
+
+    def __init__(
+        self, folder: Path, port: int | None = None, *, stage: str = "local", on_step: OnStep | None = None
+    ) -> None:
+        self.folder = folder
+        self.stage = stage
+        #: The password of the first administrator, if this start invented one.
+        self.admin_password: str | None = None
+        self._port = port
+        self._on_step = on_step or (lambda _name, _seconds: None)
+        self._mongod = None if os.environ.get("MONGODB_URI") else Mongod(folder / "mongod")
+        self._emulator = None if foreign_wanted() else Emulator(folder / "emulator")
+        self._front: Front | None = None
+        self._clients: Clients | None = None
+        self._deployed: Deployed | None = None
+        self._variables: dict[str, str] = {}
+        self._stopped = False
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    # What runs where.
+
+    @property
+    def mongod(self) -> Mongod:
+        """The database's process.
+
+        Raises:
+            NotOurs: MONGODB_URI names another one.
+        """
+        return _ours(self._mongod)
+
+    @property
+    def emulator(self) -> Emulator:
+        """The AWS endpoint's process.
+
+        Raises:
+            NotOurs: the environment names another one.
+        """
+        return _ours(self._emulator)
+
+    @property
+    def front(self) -> Front:
+        """The server behind ``url``."""
+        return _ours(self._front)
+
+    @property
+    def url(self) -> str:
+        """Where callers connect, without a slash at the end."""
+        return self.front.url
+
+    @property
+    def api_url(self) -> str:
+        """Where the gateway serves the API: what the front forwards to."""
+        return _ours(self._deployed).api_url
+
+    @property
+    def mongodb_uri(self) -> str:
+        """Where the database is."""
+        return self._mongod.uri if self._mongod else os.environ["MONGODB_URI"]
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where AWS services are."""
+        return _ours(self._clients).url
+
+    def client(self, service: str) -> Any:
+        """Return an AWS client of *service*, with every right."""
+        return _ours(self._clients).client(service)
+
+    def workers(self, function_name: str) -> list[int]:
+        """Return the process ids that serve *function_name* at the moment."""
+        children = psutil.Process(self.emulator.pid).children()
+        return [child.pid for child in children if _serves(child) == function_name]
+
+    # What happens to it.
+
+    def start(self) -> None:
+        """Return when the API answers at ``url``; whatever fails, nothing is left running.
+
+        Raises:
+            PortTaken: before anything was started.
+            Stopped: by another thread.
+            ChildFailed, PackageFailed, DeployFailed: with the words of who failed.
+        """
+        try:
+            self._front = Front(self._port)
+            package = self._run_processes()
+            self._deploy(package)
+            with self._step("administrator"):
+                self.admin_password = ensure_admin(self.client("dynamodb"), self.stage, os.environ)
+            self.front.start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def redeploy(self, variables: dict[str, str] | None = None) -> None:
+        """Package the code as it stands and replace what is deployed; with *variables* in every function.
+
+        Without *variables* the last ones stay. Data is kept; invocations in flight are cut off.
+        """
+        if variables is not None:
+            self._variables = variables
+        self._deploy(self._package())
+
+    def stop(self) -> None:
+        """End everything; state and data are saved. Safe to repeat, and from another thread than ``start``."""
+        self._stopped = True
+        if self._front:
+            self._front.stop()
+        ours = [part for part in (self._emulator, self._mongod) if part]
+        with ThreadPoolExecutor() as pool:
+            for stopping in [pool.submit(part.stop) for part in ours]:
+                stopping.result()
+
+    def _run_processes(self) -> Package:
+        """Start what is ours and package meanwhile."""
+        with ThreadPoolExecutor() as pool:
+            packaging = pool.submit(self._package)
+            started = [pool.submit(self._database), pool.submit(self._endpoint)]
+            for part in started:
+                part.result()
+            return packaging.result()
+
+    def _database(self) -> None:
+        if self._mongod:
+            with self._step("database"):
+                self._mongod.start()
+        with self._step("indexes"):
+            indexes.ensure(self.mongodb_uri)
+
+    def _endpoint(self) -> None:
+        if self._emulator is None:
+            self._clients = ForeignClients()
+            return
+        with self._step("AWS endpoint"):
+            self._emulator.start()
+            self._clients = OwnClients(self._emulator.endpoint_url)
+
+    def _package(self) -> Package:
+        with self._step("package"):
+            # Functions of our own emulator import what is installed; another one only sees the package.
+            return build(self.stage, vendor=self._emulator is None, folder=self.folder / "package")
+
+    def _deploy(self, package: Package) -> None:
+        variables = {"MONGODB_URI": self.mongodb_uri, **self._variables}
+        with self._step("deployment"):
+            self._deployed = deploy(package, self.stage, client=self.client, variables=variables, aws=False)
+        self.front.point(self.api_url, package.waiting)
+
+    @contextmanager
+    def _step(self, name: str) -> Iterator[None]:
+        if self._stopped:
+            raise Stopped
+        began = time.monotonic()
+        yield
+        self._on_step(name, time.monotonic() - began)
+
+
+def _ours(part: Part | None) -> Part:
+    if part is None:
+        raise NotOurs
+    return part
+
+
+def _serves(process: psutil.Process) -> str | None:
+    """Return the function that a worker process serves."""
+    try:
+        return process.environ().get("AWS_LAMBDA_FUNCTION_NAME")
+    except psutil.Error:
+        return None
