@@ -1,0 +1,130 @@
+"""A caller of the deployed API, and what its answers must look like."""
+
+import json
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from time import monotonic, sleep
+from typing import Any, TypeVar
+
+import requests
+from requests.adapters import HTTPAdapter
+
+Found = TypeVar("Found")
+
+#: Longer than any answer may take: API Gateway gives up after 29 s.
+DEADLINE_SECONDS = 35.0
+#: No caller may ever read one of these.
+_INTERNALS = ("Traceback", "pymongo", "botocore", "mongod", 'File "', "127.0.0.1", "ServerSelection", "passwordHash")
+
+
+class Client:
+    """One caller: a URL, perhaps a token. Safe to share between threads."""
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        self.url, self.token = url, token
+        self._session = requests.Session()
+        self._session.mount("http://", HTTPAdapter(pool_maxsize=64))
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        raw: bytes | None = None,
+        headers: Mapping[str, str | bytes] | None = None,
+        deadline_seconds: float = DEADLINE_SECONDS,
+    ) -> requests.Response:
+        """Return the answer, whatever it is. *body* is sent as JSON, *raw* as it stands and as if it were JSON."""
+        sent = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        if body is not None or raw is not None:
+            sent["Content-Type"] = "application/json"
+        return self._session.request(
+            method,
+            self.url + path,
+            data=json.dumps(body) if body is not None else raw,
+            headers={**sent, **(headers or {})},
+            timeout=deadline_seconds,
+            allow_redirects=False,
+        )
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        """Read."""
+        return self.call("GET", path, **options)
+
+    def post(self, path: str, body: Any = None, **options: Any) -> requests.Response:
+        """Make or move something."""
+        return self.call("POST", path, body, **options)
+
+    def delete(self, path: str) -> requests.Response:
+        """Take something away."""
+        return self.call("DELETE", path)
+
+    def at(self, url: str) -> "Client":
+        """Return the same caller at another door of the same API."""
+        return Client(url, self.token)
+
+    def signed_in(self, username: str, password: str) -> "Client":
+        """Return a caller with a session of its own."""
+        opened = told(self.post("/api/sessions", {"username": username, "password": password}), 201)
+        return Client(self.url, opened["token"])
+
+
+@dataclass(frozen=True)
+class Person:
+    """A user, the password, and a caller who is signed in as that user."""
+
+    username: str
+    password: str
+    client: Client
+
+
+def told(response: requests.Response, status: int = 200) -> Any:
+    """Return the JSON of an answer that must have this *status*."""
+    assert response.status_code == status, f"{response.status_code}: {response.text[:500]}"
+    assert response.headers["X-Request-Id"]
+    assert response.headers["X-Instance-Id"]
+    assert response.headers["Content-Type"] == "application/json"
+    return response.json()
+
+
+def refused(response: requests.Response, status: int) -> dict[str, Any]:
+    """Return the problem of an answer that must be one with this *status*, and show nothing of our inside."""
+    assert response.status_code == status, f"{response.status_code}: {response.text[:500]}"
+    assert response.headers["Content-Type"] == "application/problem+json"
+    problem: dict[str, Any] = response.json()
+    assert {"type", "title", "status", "detail", "requestId"} <= set(problem)
+    assert problem["status"] == status
+    assert problem["requestId"]
+    assert ("errors" in problem) == (status == 422)
+    assert all(set(error) == {"path", "message"} for error in problem.get("errors", []))
+    leaked = [word for word in _INTERNALS if word in response.text]
+    assert not leaked
+    if status == 503:
+        assert int(response.headers["Retry-After"]) > 0
+    if status == 401:
+        assert response.headers["WWW-Authenticate"] == "Bearer"
+    return problem
+
+
+def together(calls: Sequence[Callable[[], Found]]) -> list[Found]:
+    """Make all *calls* at the same moment; return what each returned, in their order."""
+    barrier = threading.Barrier(len(calls))
+
+    def at_once(call: Callable[[], Found]) -> Found:
+        barrier.wait()
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(at_once, calls))
+
+
+def eventually(found: Callable[[], Found | None], deadline_seconds: float = 15.0, every_seconds: float = 0.02) -> Found:
+    """Return what *found* returns as soon as that is something; fail at the deadline."""
+    deadline = monotonic() + deadline_seconds
+    while not (answer := found()):
+        assert monotonic() < deadline, f"not seen within {deadline_seconds} s"
+        sleep(every_seconds)
+    return answer

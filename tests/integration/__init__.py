@@ -1,0 +1,1 @@
+"""Everything about processes, races and permissions, on the deployed stack."""

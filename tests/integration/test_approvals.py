@@ -1,0 +1,238 @@
+"""Who may ask, answer, cancel and read; what the lists show."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+
+from tests.client import Client, Person, eventually, refused, told
+from tests.integration.asking import APPROVALS, asked, one, pending, shown
+from tests.stack import NewPerson
+
+pytestmark = pytest.mark.stack
+
+
+def test_a_question_that_nobody_waits_for_can_stand_for_a_week(admin: Client, person: NewPerson) -> None:
+    week_ms = 7 * 24 * 3_600_000
+    new = {"username": person().username, "wait": False, "timeoutMs": week_ms}
+    accepted = told(admin.post("/send-notification", new), 202)
+    assert set(accepted) == {"requestId", "status", "expiresAt"}
+    left = datetime.fromisoformat(accepted["expiresAt"]) - datetime.now(UTC)
+    assert abs(left - timedelta(milliseconds=week_ms)) < timedelta(seconds=10)
+
+
+def test_a_request_comes_back_as_it_was_sent(admin: Client, person: NewPerson) -> None:
+    username = person().username
+    sent = {
+        "title": "$$NOW and $title",
+        "body": "line\nline\u0000\U0001f600",
+        "data": {"$where": "1", "a.b": {"$ne": None, "": []}, "n": 12345678901234567890, "x": -0.5},
+        "actions": ["$status", "a.b", "\u00e9"],
+    }
+    request_id = asked(admin, username, **sent)
+    document = shown(admin, request_id)
+    assert {name: document[name] for name in sent} == sent
+    assert set(document) == set(sent) | {
+        "requestId", "username", "status", "action", "createdBy", "createdAt", "expiresAt", "resolvedAt", "responseMs",
+    }  # fmt: skip
+    # An action with a dollar is that action, and no path into the document.
+    assert told(admin.post(one(request_id, "resolve"), {"action": "$status"}))["action"] == "$status"
+    assert shown(admin, request_id)["action"] == "$status"
+
+
+def test_a_user_that_does_not_exist_cannot_be_asked(admin: Client) -> None:
+    refused(admin.post("/send-notification", {"username": "nobody-of-that-name"}), 404)
+
+
+@pytest.mark.parametrize(("role", "status"), [("user", 403), ("service", 202), ("officer", 202), ("admin", 202)])
+def test_only_some_roles_may_ask(person: NewPerson, role: str, status: int) -> None:
+    username = person().username
+    answer = person(role).client.post("/send-notification", {"username": username, "wait": False})
+    assert answer.status_code == status
+
+
+Doing = Callable[[Client, str], Any]
+
+
+def _read(client: Client, request_id: str) -> Any:
+    return client.get(one(request_id))
+
+
+def _poll(client: Client, request_id: str) -> Any:
+    return client.get(one(request_id) + "?waitMs=1000")
+
+
+def _resolve(client: Client, request_id: str) -> Any:
+    return client.post(one(request_id, "resolve"), {"action": "approve"})
+
+
+def _cancel(client: Client, request_id: str) -> Any:
+    return client.post(one(request_id, "cancel"))
+
+
+@pytest.fixture(scope="module")
+def people(person: NewPerson, admin: Client) -> dict[str, Person]:
+    """The caller who asks, the user who is asked, one of each who is neither, and an administrator."""
+    return {
+        "caller": person("service"),
+        "asked": person("user"),
+        "another caller": person("service", "officer"),
+        "another user": person("user"),
+        "admin": person("admin"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("doing", "allowed"),
+    [
+        (_read, {"caller", "asked", "admin"}),
+        (_resolve, {"asked", "admin"}),
+        (_cancel, {"caller", "admin"}),
+    ],
+)
+def test_each_may_do_what_is_theirs(people: dict[str, Person], doing: Doing, allowed: set[str]) -> None:
+    caller, username = people["caller"].client, people["asked"].username
+    for name, who in people.items():
+        request_id = asked(caller, username)
+        answer = doing(who.client, request_id)
+        if name in allowed:
+            told(answer)
+        else:
+            refused(answer, 403)
+            assert shown(caller, request_id)["status"] == "pending"
+
+
+@pytest.mark.parametrize("doing", [_read, _poll, _resolve, _cancel])
+def test_a_request_that_was_never_made_is_not_found(admin: Client, doing: Doing) -> None:
+    refused(doing(admin, "01ARZ3NDEKTSV4RRFFQ69G5FAV"), 404)
+
+
+@pytest.mark.parametrize("first", [_resolve, _cancel])
+@pytest.mark.parametrize("second", [_resolve, _cancel])
+def test_what_is_settled_stays_as_it_is(admin: Client, person: NewPerson, first: Doing, second: Doing) -> None:
+    request_id = asked(admin, person().username)
+    settled = told(first(admin, request_id))
+    refused(second(admin, request_id), 409)
+    assert shown(admin, request_id) == settled
+
+
+def test_an_overdue_request_cannot_be_answered_although_nobody_recorded_it(
+    admin: Client, person: NewPerson, database: Database[dict[str, Any]]
+) -> None:
+    request_id = asked(admin, person().username, timeoutMs=1000)
+    overdue = eventually(lambda: document if (document := shown(admin, request_id))["status"] == "timeout" else None)
+    refused(_resolve(admin, request_id), 409)
+    refused(_cancel(admin, request_id), 409)
+    stored = database.approvals.find_one({"_id": request_id})
+    assert stored
+    assert stored["status"] == "pending"
+    assert shown(admin, request_id) == overdue
+
+
+def test_what_has_been_kept_long_enough_is_not_found(
+    admin: Client, person: NewPerson, database: Database[dict[str, Any]]
+) -> None:
+    request_id = asked(admin, person().username)
+    told(_resolve(admin, request_id))
+    database.approvals.update_one({"_id": request_id}, {"$set": {"purgeAt": datetime.now(UTC)}})
+    refused(_read(admin, request_id), 404)
+
+
+def test_an_action_that_was_not_offered_changes_nothing(admin: Client, person: NewPerson) -> None:
+    asked_one = person()
+    request_id = asked(admin, asked_one.username, actions=["yes"])
+    for path, body in (
+        (one(request_id, "resolve"), {"action": "approve"}),
+        ("/api/user-action", {"username": asked_one.username, "action": "approve"}),
+    ):
+        problem = refused(asked_one.client.post(path, body), 422)
+        assert [error["path"] for error in problem["errors"]] == ["action"]
+    assert shown(admin, request_id)["status"] == "pending"
+
+
+def test_a_user_action_answers_the_oldest_request_first(admin: Client, person: NewPerson) -> None:
+    asked_one = person()
+    username = asked_one.username
+    first, second, third = (asked(admin, username) for _ in range(3))
+    told(admin.post(one(first, "cancel")))
+    act = {"username": username, "action": "approve"}
+    assert told(asked_one.client.post("/api/user-action", act))["requestId"] == second
+    assert told(admin.post("/api/user-action", act))["requestId"] == third
+    refused(asked_one.client.post("/api/user-action", act), 404)
+
+
+def test_nobody_acts_for_another_user(admin: Client, person: NewPerson) -> None:
+    username = person().username
+    asked(admin, username)
+    act = {"username": username, "action": "approve"}
+    for other in (person("user"), person("service", "officer")):
+        refused(other.client.post("/api/user-action", act), 403)
+    assert len(pending(admin, username)) == 1
+
+
+def test_a_cleanup_records_what_is_overdue_and_leaves_the_rest(
+    admin: Client, person: NewPerson, database: Database[dict[str, Any]]
+) -> None:
+    username = person().username
+    overdue, alive = asked(admin, username, timeoutMs=1000), asked(admin, username, timeoutMs=60_000)
+    eventually(lambda: shown(admin, overdue)["status"] == "timeout")
+    assert told(admin.post(f"{APPROVALS}/cleanup"))["removed"] >= 1
+    stored = {document["_id"]: document for document in database.approvals.find({"username": username})}
+    assert (stored[overdue]["status"], stored[alive]["status"]) == ("timeout", "pending")
+    assert stored[overdue]["outbox"] == "approval.timeout"
+    refused(person("officer").client.post(f"{APPROVALS}/cleanup"), 403)
+
+
+def test_a_list_goes_page_by_page_newest_first(admin: Client, person: NewPerson) -> None:
+    username = person().username
+    made = [asked(admin, username) for _ in range(5)]
+    seen: list[str] = []
+    path = f"{APPROVALS}?username={username}&limit=2"
+    page = told(admin.get(path))
+    seen += [item["requestId"] for item in page["items"]]
+    while page["nextCursor"]:
+        page = told(admin.get(f"{path}&cursor={page['nextCursor']}"))
+        seen += [item["requestId"] for item in page["items"]]
+    assert seen == sorted(made, reverse=True)
+
+
+def test_a_cursor_serves_only_the_query_it_came_from(admin: Client, person: NewPerson) -> None:
+    username = person().username
+    for _ in range(2):
+        asked(admin, username)
+    cursor = told(admin.get(f"{APPROVALS}?username={username}&limit=1"))["nextCursor"]
+    last = "A" if cursor[-1] != "A" else "B"
+    for query in (
+        f"username={username}&cursor={cursor[:-1]}{last}",
+        f"username={username}&cursor={cursor.partition('.')[0]}",
+        f"username={username}&status=pending&cursor={cursor}",
+        f"cursor={cursor}",
+    ):
+        problem = refused(admin.get(f"{APPROVALS}?{query}"), 422)
+        assert [error["path"] for error in problem["errors"]] == ["cursor"]
+
+
+def test_a_list_shows_each_request_under_the_state_it_is_in(admin: Client, person: NewPerson) -> None:
+    # Given one request of every state, the overdue one not recorded
+    username = person().username
+    made = {state: asked(admin, username, timeoutMs=60_000) for state in ("pending", "resolved", "cancelled")}
+    made["timeout"] = asked(admin, username, timeoutMs=1000)
+    told(_resolve(admin, made["resolved"]))
+    told(_cancel(admin, made["cancelled"]))
+    eventually(lambda: shown(admin, made["timeout"])["status"] == "timeout")
+    for state, request_id in made.items():
+        # When it is asked for by its state
+        page = told(admin.get(f"{APPROVALS}?username={username}&status={state}"))
+        # Then it alone is there, and says so
+        assert [(item["requestId"], item["status"]) for item in page["items"]] == [(request_id, state)]
+
+
+def test_a_user_sees_their_own_requests_and_no_others(admin: Client, person: NewPerson) -> None:
+    asked_one, other = person(), person()
+    mine, theirs = asked(admin, asked_one.username), asked(admin, other.username)
+    assert [item["requestId"] for item in told(asked_one.client.get(APPROVALS))["items"]] == [mine]
+    refused(asked_one.client.get(f"{APPROVALS}?username={other.username}"), 403)
+    everyone = {item["requestId"] for item in told(admin.get(f"{APPROVALS}?limit=200"))["items"]}
+    assert {mine, theirs} <= everyone
