@@ -3,28 +3,46 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
-from typing import Any, Protocol
+from contextlib import closing
+from typing import Any, NamedTuple, Protocol
+from urllib.parse import urlsplit
 
 import botocore.session
 from botocore.config import Config
 
-REGION = "us-east-1"
+
+class Keys(NamedTuple):
+    """What a client shows to be let in."""
+
+    key_id: str
+    secret: str
+    region: str
+
+
 #: The emulator takes this pair for the account's root; it opens nothing anywhere else.
-KEY_ID = SECRET_KEY = "test"  # noqa: S105
+ROOT_KEYS = Keys("test", "test", "us-east-1")
+
+
+class Unreachable(Exception):
+    """The environment names a service that does not answer."""
 
 
 class Clients(Protocol):
     """Makes clients for one endpoint."""
 
     url: str
+    keys: Keys
 
     def client(self, service: str) -> Any:
-        """Return a client of *service*."""
+        """Return a client of *service*; safe to call from any thread."""
 
 
 class OwnClients:
     """Clients of the emulator that we started."""
+
+    keys = ROOT_KEYS
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -38,27 +56,41 @@ class OwnClients:
             return self._session.create_client(
                 service,
                 endpoint_url=self.url,
-                region_name=REGION,
-                aws_access_key_id=KEY_ID,
-                aws_secret_access_key=SECRET_KEY,
+                region_name=self.keys.region,
+                aws_access_key_id=self.keys.key_id,
+                aws_secret_access_key=self.keys.secret,
                 # When it is gone it is gone: by itself botocore would go on trying for half a minute.
                 config=Config(retries={"total_max_attempts": 1}),
             )
 
 
 class ForeignClients:
-    """Clients of the endpoint in AWS_ENDPOINT_URL or LOCALSTACK_HOST, as localstack-client reads them."""
+    """Clients of the endpoint in AWS_ENDPOINT_URL or LOCALSTACK_HOST, as localstack-client reads them.
+
+    Raises:
+        Unreachable: nobody listens there.
+    """
 
     def __init__(self) -> None:
         from localstack_client.session import Session  # noqa: PLC0415 - boto3 is 20 MB that most starts can spare
 
+        self.keys = Keys(
+            os.environ.get("AWS_ACCESS_KEY_ID", ROOT_KEYS.key_id),
+            os.environ.get("AWS_SECRET_ACCESS_KEY", ROOT_KEYS.secret),
+            os.environ.get("AWS_DEFAULT_REGION", ROOT_KEYS.region),
+        )
         self._session = Session(
-            aws_access_key_id=os.environ.get("AWS_ACCESS_KEY_ID", KEY_ID),
-            aws_secret_access_key=os.environ.get("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
-            region_name=os.environ.get("AWS_DEFAULT_REGION", REGION),
+            aws_access_key_id=self.keys.key_id,
+            aws_secret_access_key=self.keys.secret,
+            region_name=self.keys.region,
         )
         self._lock = threading.Lock()
         self.url: str = self.client("sts").meta.endpoint_url
+        if not answers(self.url):
+            name = "AWS_ENDPOINT_URL" if os.environ.get("AWS_ENDPOINT_URL") else "LOCALSTACK_HOST"
+            raise Unreachable(
+                f"{name} names {self.url}, where nobody answers. Without it we start an endpoint ourselves."
+            )
 
     def client(self, service: str) -> Any:
         """Return a client of *service*; safe to call from any thread."""
@@ -69,3 +101,14 @@ class ForeignClients:
 def foreign_wanted() -> bool:
     """Whether the environment names an endpoint to use instead of our own."""
     return bool(os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("LOCALSTACK_HOST"))
+
+
+def answers(url: str) -> bool:
+    """Whether somebody accepts connections at *url*."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        with closing(socket.create_connection((parts.hostname, port), timeout=5)):
+            return True
+    except OSError:
+        return False

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from infra.local.child import Child
+
     OnStep = Callable[[str, float], None]
 
 Part = TypeVar("Part")
@@ -118,6 +120,32 @@ class Stack:
     def client(self, service: str) -> Any:
         """Return an AWS client of *service*, with every right."""
         return _ours(self._clients).client(service)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a program outside needs in its environment to act as a part of this stack."""
+        keys = _ours(self._clients).keys
+        region = {"AWS_REGION": keys.region, "AWS_DEFAULT_REGION": keys.region}
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_ACCESS_KEY_ID": keys.key_id,
+            "AWS_SECRET_ACCESS_KEY": keys.secret,
+            **region,
+            "MONGODB_URI": self.mongodb_uri,
+            "HOLDFAST_STAGE": self.stage,
+            "HOLDFAST_SECRET_ID": f"holdfast-{self.stage}",
+            "HOLDFAST_URL": self.url,
+        }
+
+    @property
+    def children(self) -> list[Child]:
+        """The processes that we run ourselves."""
+        return [part.child for part in (self._mongod, self._emulator) if part]
+
+    @property
+    def owns_endpoint(self) -> bool:
+        """Whether the AWS endpoint is our own emulator."""
+        return self._emulator is not None
 
     def workers(self, function_name: str) -> list[int]:
         """Return the process ids that serve *function_name* at the moment."""

@@ -1,0 +1,137 @@
+"""The functions' logs, as they come: read from CloudWatch Logs, one readable line for each event."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+#: Between two looks while something happens, and while nothing does.
+BUSY_SECONDS, IDLE_SECONDS = 0.25, 3.0
+#: Events of one moment may become visible one after the other; we look back this far for late ones.
+OVERLAP_MS = 2_000
+#: The emulator opens a stream for each invocation and goes through all of them at each look. What was shown is dropped.
+MOST_EVENTS = 10_000
+#: What the platform adds to each invocation and our own line says better.
+PLATFORM = ("START RequestId:", "END RequestId:", "REPORT RequestId:")
+
+
+class Event(NamedTuple):
+    """One line that a function printed."""
+
+    function: str
+    at: datetime
+    message: str
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What a structured line says; nothing for any other line."""
+        try:
+            fields = json.loads(self.message)
+        except ValueError:
+            return {}
+        return fields if isinstance(fields, dict) else {}
+
+
+class Group:
+    """One function's log group, read forward from a moment."""
+
+    def __init__(self, client: Any, name: str, since_ms: int) -> None:
+        self._client = client
+        self._name = name
+        self._since_ms = since_ms
+        self._seen: dict[tuple[str, int, str], int] = {}
+        self._shown = 0
+
+    def fresh(self, prefix: str) -> Iterator[Event]:
+        """Yield the events not yielded before."""
+        for event in self._events():
+            key = (event["logStreamName"], event["timestamp"], event["message"])
+            if key in self._seen:
+                continue
+            self._seen[key] = event["timestamp"]
+            self._since_ms = max(self._since_ms, event["timestamp"] - OVERLAP_MS)
+            self._shown += 1
+            if not event["message"].startswith(PLATFORM):
+                at = datetime.fromtimestamp(event["timestamp"] / 1000).astimezone()
+                yield Event(self._name.removeprefix(prefix), at, event["message"].rstrip())
+        self._seen = {key: at for key, at in self._seen.items() if at >= self._since_ms}
+
+    def drop_shown(self) -> None:
+        """Delete the group once it has grown large; the next invocation makes it anew."""
+        if self._shown > MOST_EVENTS:
+            self._client.delete_log_group(logGroupName=self._name)
+            self._shown = 0
+
+    def _events(self) -> Iterator[dict[str, Any]]:
+        asked = {"logGroupName": self._name, "startTime": self._since_ms}
+        while True:
+            answer = self._client.filter_log_events(**asked)
+            yield from answer["events"]
+            if not answer.get("nextToken"):
+                return
+            asked["nextToken"] = answer["nextToken"]
+
+
+class Follower:
+    """Reads every group under *prefix* in a thread of its own and hands each new event to *show*.
+
+    *stirred* is set by whoever knows that something happened; until then the looks are rare.
+    """
+
+    def __init__(
+        self, client: Any, prefix: str, show: Callable[[Event], None], stirred: threading.Event, *, drop: bool
+    ) -> None:
+        self._client = client
+        self._prefix = prefix
+        self._show = show
+        self._stirred = stirred
+        self._drop = drop
+        self._since_ms = int(time.time() * 1000)
+        self._groups: dict[str, Group] = {}
+        self._stopping = False
+        self._thread = threading.Thread(target=self._follow, name="logs", daemon=True)
+
+    def start(self) -> None:
+        """Show what is logged from now on."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Return when nothing more is shown."""
+        self._stopping = True
+        self._stirred.set()
+        self._thread.join(timeout=2)
+
+    def _follow(self) -> None:
+        while not self._stopping:
+            try:
+                found = self._look()
+            except (BotoCoreError, ClientError):
+                # The endpoint restarts, or a group went away under us: the next look will tell.
+                found = False
+            self._stirred.wait(BUSY_SECONDS if found else IDLE_SECONDS)
+            time.sleep(0 if self._stopping else BUSY_SECONDS)
+            self._stirred.clear()
+
+    def _look(self) -> bool:
+        events = [event for group in self._known() for event in group.fresh(self._prefix)]
+        for event in sorted(events, key=lambda event: event.at):
+            self._show(event)
+        if self._drop:
+            for group in self._groups.values():
+                group.drop_shown()
+        return bool(events)
+
+    def _known(self) -> list[Group]:
+        found = self._client.describe_log_groups(logGroupNamePrefix=self._prefix)["logGroups"]
+        names = [group["logGroupName"] for group in found]
+        for name in names:
+            self._groups.setdefault(name, Group(self._client, name, self._since_ms))
+        return [self._groups[name] for name in names]
