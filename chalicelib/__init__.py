@@ -11,11 +11,14 @@ openapi.py    the API's own description, from the same models
 paging.py     signed cursors
 logs.py       one line per invocation, and what it counts
 outages.py    a driver's error, told as ours
-dynamo.py     items in and out of DynamoDB
+dynamo.py     conditional writes, and items in and out of DynamoDB
+deadline.py   how long this invocation may still run
 ids.py        identifiers
 wiring.py     the only place that makes clients and stores
 
 Slices, each with the rooms it needs (models errors store api worker):
+
+coordination/ locks, claims and rates, for every slice
 
 cluster/      health and readiness
 users/        who may sign in, and with which roles

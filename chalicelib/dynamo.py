@@ -1,9 +1,151 @@
-"""Items in and out of DynamoDB: plain Python values on our side, typed attributes on theirs."""
+"""DynamoDB as this service uses it: plain values, conditional writes, and conflicts that are tried again.
 
-from collections.abc import Mapping
-from typing import Any
+A condition that fails is an answer and is told with what stood there instead (`ConditionFailed`). A transaction in
+conflict with another has decided nothing, so it is tried again with full jitter and never taken for a loss; the pauses
+follow "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015).
+"""
+
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from time import sleep
+from typing import Any, NamedTuple, TypeVar
+
+from botocore.exceptions import ClientError
+
+from chalicelib import ids
+from chalicelib.errors import Unavailable
+from chalicelib.outages import reaching_aws
 
 Item = dict[str, Any]
+#: One entry of ``TransactItems``, as botocore takes it.
+Write = dict[str, Any]
+Result = TypeVar("Result")
+
+_ATTEMPTS = 10
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.02, 0.5
+#: Nothing was decided: the same call may be made again.
+_UNDECIDED = frozenset({"TransactionConflict", "TransactionConflictException", "TransactionInProgressException"})
+_THROTTLED = frozenset(
+    {"ThrottlingError", "ThrottlingException", "ProvisionedThroughputExceeded", "RequestLimitExceeded"}
+)
+
+
+class ConditionFailed(Exception):
+    """A write's condition did not hold. *item* is what stood there, None if nothing did."""
+
+    def __init__(self, item: Item | None) -> None:
+        super().__init__("a condition did not hold")
+        self.item = item
+
+
+class Reason(NamedTuple):
+    """Why one write of a transaction was refused; code ``None`` is a write that was not."""
+
+    code: str
+    item: Item | None
+
+
+class TransactionRefused(Exception):
+    """A transaction's conditions did not all hold; *reasons* has one entry per write, in their order."""
+
+    def __init__(self, reasons: Sequence[Reason]) -> None:
+        super().__init__("a transaction's condition did not hold")
+        self.reasons = reasons
+
+
+class Table:
+    """One table whose key is ``pk``."""
+
+    def __init__(self, client: Any, name: str, pause: Callable[[float], None] = sleep) -> None:
+        self._client, self.name, self._pause = client, name, pause
+
+    def get(self, pk: str) -> Item | None:
+        """Return the item as it is at this moment, or None."""
+        answer = self._call(self._client.get_item, Key=typed({"pk": pk}), ConsistentRead=True)
+        return plain(answer["Item"]) if "Item" in answer else None
+
+    def put(self, item: Item, *, when: str, values: Item | None = None, names: Mapping[str, str] | None = None) -> None:
+        """Write *item* if *when* holds.
+
+        Raises:
+            ConditionFailed: it does not.
+        """
+        self._write(self._client.put_item, Item=typed(item), **_condition(when, values or {}, names))
+
+    def update(self, pk: str, change: str, *, when: str, values: Item, names: Mapping[str, str] | None = None) -> Item:
+        """Apply *change* if *when* holds; return the item as it is then.
+
+        Raises:
+            ConditionFailed: it does not.
+        """
+        answer = self._write(
+            self._client.update_item,
+            Key=typed({"pk": pk}),
+            UpdateExpression=change,
+            ReturnValues="ALL_NEW",
+            **_condition(when, values, names),
+        )
+        return plain(answer["Attributes"])
+
+    def delete(self, pk: str, *, when: str, values: Item, names: Mapping[str, str] | None = None) -> None:
+        """Delete the item if *when* holds.
+
+        Raises:
+            ConditionFailed: it does not.
+        """
+        self._write(self._client.delete_item, Key=typed({"pk": pk}), **_condition(when, values, names))
+
+    def query(self, index: str, key: str, value: str, *, after: str = "", limit: int = 100) -> list[Item]:
+        """Return up to *limit* items of *index* whose *key* is *value*, in the order of ``pk``, beyond *after*."""
+        answer = self._call(
+            self._client.query,
+            IndexName=index,
+            KeyConditionExpression="#key = :value AND pk > :after",
+            ExpressionAttributeNames={"#key": key},
+            # A key cannot be empty, and nothing sorts before a space in ours.
+            ExpressionAttributeValues=typed({":value": value, ":after": after or " "}),
+            Limit=limit,
+        )
+        return [plain(item) for item in answer["Items"]]
+
+    def check(self, pk: str, *, when: str, values: Item, names: Mapping[str, str] | None = None) -> Write:
+        """Return a transaction's entry that writes nothing and demands *when*."""
+        return {"ConditionCheck": {"TableName": self.name, "Key": typed({"pk": pk}), **_condition(when, values, names)}}
+
+    def updating(
+        self, pk: str, change: str, *, when: str = "", values: Item, names: Mapping[str, str] | None = None
+    ) -> Write:
+        """Return a transaction's entry that applies *change*, demanding *when*."""
+        entry = {"TableName": self.name, "Key": typed({"pk": pk}), "UpdateExpression": change}
+        return {"Update": {**entry, **_condition(when, values, names)}}
+
+    def transact(self, writes: Iterable[Write]) -> None:
+        """Apply all of *writes* or none, in whatever tables. One token makes a lost answer safe to ask for again.
+
+        Raises:
+            TransactionRefused: a condition did not hold.
+        """
+        token = ids.new_id()
+        entries = list(writes)
+        self._retried(lambda: self._client.transact_write_items(TransactItems=entries, ClientRequestToken=token))
+
+    def _write(self, call: Callable[..., Any], **arguments: Any) -> Any:
+        return self._call(call, ReturnValuesOnConditionCheckFailure="ALL_OLD", **arguments)
+
+    def _call(self, call: Callable[..., Any], **arguments: Any) -> Any:
+        return self._retried(lambda: call(TableName=self.name, **arguments))
+
+    def _retried(self, call: Callable[[], Result]) -> Result:
+        ceiling = _FIRST_PAUSE_SECONDS
+        for _ in range(_ATTEMPTS):
+            try:
+                with reaching_aws():
+                    return call()
+            except ClientError as error:
+                _raise_if_decided(error)
+            self._pause(random.uniform(0, ceiling))  # noqa: S311 # spreads callers out; nothing secret
+            ceiling = min(ceiling * 2, _LONGEST_PAUSE_SECONDS)
+        raise Unavailable("DynamoDB is busy just now.")
 
 
 def typed(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -14,6 +156,35 @@ def typed(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 def plain(attributes: Mapping[str, Mapping[str, Any]]) -> Item:
     """Return the inverse of `typed`."""
     return {name: _value(attribute) for name, attribute in attributes.items()}
+
+
+def _condition(when: str, values: Item, names: Mapping[str, str] | None) -> dict[str, Any]:
+    given = {
+        "ConditionExpression": when,
+        "ExpressionAttributeValues": typed(values),
+        "ExpressionAttributeNames": dict(names or {}),
+    }
+    return {name: value for name, value in given.items() if value}
+
+
+def _raise_if_decided(error: ClientError) -> None:
+    """Return where the call may be made again; raise what it has decided where it may not."""
+    code = error.response["Error"]["Code"]
+    if code == "ConditionalCheckFailedException":
+        raise ConditionFailed(_old(error.response)) from error
+    if code == "TransactionCanceledException":
+        reasons = [Reason(reason["Code"], _old(reason)) for reason in error.response["CancellationReasons"]]
+        # A failed condition is final, whatever else got in the way.
+        if any(reason.code == "ConditionalCheckFailed" for reason in reasons):
+            raise TransactionRefused(reasons) from error
+        if any(reason.code in _UNDECIDED | _THROTTLED for reason in reasons):
+            return
+    if code not in _UNDECIDED:
+        raise error
+
+
+def _old(told: Mapping[str, Any]) -> Item | None:
+    return plain(told["Item"]) if told.get("Item") else None
 
 
 def _attribute(value: Any) -> dict[str, Any]:

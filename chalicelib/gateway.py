@@ -7,7 +7,7 @@ from typing import Any
 
 from chalice.app import Chalice
 
-from chalicelib import errors, ids, logs, settings
+from chalicelib import deadline, errors, ids, logs, settings
 from chalicelib.http import Caller, Endpoint, Routes, refusal
 
 _OWN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -59,7 +59,7 @@ class App(Chalice):
         asked = event["requestContext"]
         headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
         request_id = _request_id(headers, asked)
-        with logs.invocation("request") as line:
+        with deadline.of(context), logs.invocation("request") as line:
             line.add(requestId=request_id, method=asked["httpMethod"], route=asked["resourcePath"])
             response = self._answer(event, context, headers)
             line.add(status=response["statusCode"])

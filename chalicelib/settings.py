@@ -61,6 +61,15 @@ class HttpSettings(BaseSettings):
     cursor_key: SecretStr | None = Field(default=None, description="signs cursors; else `cursorKey` of the secret")
 
 
+class CoordinationSettings(BaseSettings):
+    """How far clocks may be apart, and how long work may take before others take it over."""
+
+    model_config = _FROZEN | SettingsConfigDict(env_prefix="COORDINATION_")
+
+    skew_allowance_ms: NonNegativeInt = Field(default=50, description="added to a lease before others may take it over")
+    claim_lease_ms: PositiveInt = Field(default=30_000, description="claimed work may be taken over after this")
+
+
 class SessionSettings(BaseSettings):
     """How long a session lives."""
 
@@ -98,6 +107,7 @@ class Settings(NamedTuple):
     mongo: MongoSettings
     aws: AwsSettings
     http: HttpSettings
+    coordination: CoordinationSettings
     sessions: SessionSettings
     approvals: ApprovalSettings
     observability: ObservabilitySettings

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
     from chalicelib.approvals.store import ApprovalStore
     from chalicelib.approvals.wait import Waiter
+    from chalicelib.coordination.claims import Claims
+    from chalicelib.coordination.locks import Locks
+    from chalicelib.coordination.rates import Rates
+    from chalicelib.dynamo import Table
     from chalicelib.paging import Cursors
     from chalicelib.sessions.store import SessionStore
     from chalicelib.users.store import UserStore
@@ -87,7 +91,7 @@ def users() -> UserStore:
     """Return the store of users."""
     from chalicelib.users.store import UserStore
 
-    return UserStore(aws("dynamodb"), table("users"))
+    return UserStore(table("users"))
 
 
 @cache
@@ -122,9 +126,36 @@ def indexes() -> dict[str, list[IndexModel]]:
     return {"approvals": approvals_store.INDEXES, "sessions": sessions_store.INDEXES}
 
 
-def table(name: str) -> str:
-    """Return the full name of a DynamoDB table."""
-    return f"holdfast-{settings.load().holdfast.stage}-{name}"
+@cache
+def table(name: str) -> Table:
+    """Return the DynamoDB table *name* of this stage."""
+    from chalicelib.dynamo import Table
+
+    return Table(aws("dynamodb"), f"holdfast-{settings.load().holdfast.stage}-{name}")
+
+
+@cache
+def locks() -> Locks:
+    """Return the locks."""
+    from chalicelib.coordination.locks import Locks
+
+    return Locks(table("coordination"), settings.load().coordination)
+
+
+@cache
+def claims() -> Claims:
+    """Return the claims on work."""
+    from chalicelib.coordination.claims import Claims
+
+    return Claims(table("coordination"), settings.load().coordination)
+
+
+@cache
+def rates() -> Rates:
+    """Return the rates."""
+    from chalicelib.coordination.rates import Rates
+
+    return Rates(table("coordination"))
 
 
 @cache

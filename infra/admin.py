@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from chalicelib.dynamo import Table
 from chalicelib.http import Role
 from chalicelib.users import passwords
 from chalicelib.users.errors import UsernameTaken
@@ -18,7 +19,7 @@ def ensure_admin(dynamodb: Any, stage: str, environ: Mapping[str, str]) -> str |
     A password in ``HOLDFAST_ADMIN_PASSWORD`` holds also for an administrator who has another one: that one's sessions
     end within a minute.
     """
-    store = UserStore(dynamodb, f"holdfast-{stage}-users")
+    store = UserStore(Table(dynamodb, f"holdfast-{stage}-users"))
     given = environ.get("HOLDFAST_ADMIN_PASSWORD")
     if (found := store.credentials(NAME)) is not None:
         if given and not passwords.matches(given, found.password_hash):

@@ -50,7 +50,7 @@ def deploy(package: Package, stage: str, *, client: Client, variables: dict[str,
     if "MONGODB_URI" in variables:
         indexes.ensure(variables["MONGODB_URI"])
     if not aws:
-        mends.apply(client, app, template, stage)
+        mends.apply(client, app, package.data, template, stage)
     api_url = app["EndpointURL"].rstrip("/") if aws else mends.api_url(client, app)
     return Deployed(api_url, data | app)
 

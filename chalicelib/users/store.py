@@ -6,14 +6,11 @@ carry the epoch they were opened under; whoever sees the mark ends those of othe
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
-
-from botocore.exceptions import ClientError
+from typing import NamedTuple
 
 from chalicelib import ids
-from chalicelib.dynamo import Item, plain, typed
+from chalicelib.dynamo import ConditionFailed, Item, Table
 from chalicelib.http import Role
-from chalicelib.outages import reaching_aws
 from chalicelib.users.errors import UsernameTaken, UserNotFound
 from chalicelib.users.models import Credentials, User
 
@@ -32,8 +29,8 @@ class Dismissal(NamedTuple):
 class UserStore:
     """Users, their hashes and their marks."""
 
-    def __init__(self, client: Any, table: str) -> None:
-        self._client, self._table = client, table
+    def __init__(self, table: Table) -> None:
+        self._table = table
 
     def add(self, username: str, password_hash: str, roles: Iterable[Role]) -> User:
         """Make a user. Atomic: of many calls for one name, one returns.
@@ -53,13 +50,10 @@ class UserStore:
             "updatedAt": now,
         }
         try:
-            with reaching_aws():
-                # A deleted user whose sessions are still being ended keeps the name until they are.
-                self._client.put_item(
-                    TableName=self._table, Item=typed(item), ConditionExpression="attribute_not_exists(pk)"
-                )
-        except ClientError as error:
-            raise _translated(error, UsernameTaken()) from error
+            # A deleted user whose sessions are still being ended keeps the name until they are.
+            self._table.put(item, when="attribute_not_exists(pk)")
+        except ConditionFailed as refused:
+            raise UsernameTaken from refused
         return _user(item)
 
     def find(self, username: str) -> User | None:
@@ -74,16 +68,9 @@ class UserStore:
 
     def page(self, limit: int, after: str | None) -> list[User]:
         """Return up to *limit* users in the order of their names, after the name *after*."""
-        query = {
-            "TableName": self._table,
-            "IndexName": "by-kind",
-            "KeyConditionExpression": "kind = :kind AND pk > :after",
-            "ExpressionAttributeValues": typed({":kind": _KIND, ":after": _key(after or "")}),
-            "Limit": limit,
-        }
-        with reaching_aws():
-            answer = self._client.query(**query)
-        return [_user(plain(item)) for item in answer["Items"]]
+        return [
+            _user(item) for item in self._table.query("by-kind", "kind", _KIND, after=_key(after or ""), limit=limit)
+        ]
 
     def change(self, username: str, *, password_hash: str | None, roles: Iterable[Role] | None) -> User:
         """Write a new hash or new roles, and mark the user's sessions for dismissal, in one update.
@@ -107,60 +94,38 @@ class UserStore:
         return _user(self._update(username, {"gone": True, "epoch": ids.new_id(), "dismiss": _MARK}, drop="kind"))
 
     def dismissals(self) -> list[Dismissal]:
-        """Return marks that stand; a bounded number, oldest names first."""
-        with reaching_aws():
-            answer = self._client.query(
-                TableName=self._table,
-                IndexName="by-dismiss",
-                KeyConditionExpression="dismiss = :mark",
-                ExpressionAttributeValues=typed({":mark": _MARK}),
-                Limit=100,
-            )
-        found = [plain(item) for item in answer["Items"]]
+        """Return marks that stand; a bounded number, in the order of names."""
+        found = self._table.query("by-dismiss", "dismiss", _MARK)
         return [Dismissal(item["username"], item["epoch"], item.get("gone", False)) for item in found]
 
     def dismissed(self, done: Dismissal) -> None:
         """Take the mark away, and a gone user with it; nothing happens if a newer change has set it again."""
-        call, change = self._client.update_item, {"UpdateExpression": "REMOVE dismiss"}
-        if done.gone:
-            call, change = self._client.delete_item, {}
+        key, when, values = _key(done.username), "epoch = :epoch", {":epoch": done.epoch}
         try:
-            with reaching_aws():
-                call(
-                    TableName=self._table,
-                    Key=typed({"pk": _key(done.username)}),
-                    ConditionExpression="epoch = :epoch",
-                    ExpressionAttributeValues=typed({":epoch": done.epoch}),
-                    **change,
-                )
-        except ClientError as error:
-            _raise_unless_condition(error)
+            if done.gone:
+                self._table.delete(key, when=when, values=values)
+            else:
+                self._table.update(key, "REMOVE dismiss", when=when, values=values)
+        except ConditionFailed:
+            return
 
     def _read(self, username: str) -> Item | None:
-        with reaching_aws():
-            answer = self._client.get_item(
-                TableName=self._table, Key=typed({"pk": _key(username)}), ConsistentRead=True
-            )
-        item = plain(answer.get("Item", {}))
+        item = self._table.get(_key(username))
         return item if item and not item.get("gone") else None
 
     def _update(self, username: str, changes: Item, drop: str = "") -> Item:
         sets = ", ".join(f"#{name} = :{name}" for name in changes)
         names = {f"#{name}": name for name in changes} | ({f"#{drop}": drop} if drop else {})
         try:
-            with reaching_aws():
-                answer = self._client.update_item(
-                    TableName=self._table,
-                    Key=typed({"pk": _key(username)}),
-                    UpdateExpression=f"SET {sets}" + (f" REMOVE #{drop}" if drop else ""),
-                    ConditionExpression="attribute_exists(pk) AND attribute_not_exists(gone)",
-                    ExpressionAttributeNames=names,
-                    ExpressionAttributeValues=typed({f":{name}": value for name, value in changes.items()}),
-                    ReturnValues="ALL_NEW",
-                )
-        except ClientError as error:
-            raise _translated(error, UserNotFound()) from error
-        return plain(answer["Attributes"])
+            return self._table.update(
+                _key(username),
+                f"SET {sets}" + (f" REMOVE #{drop}" if drop else ""),
+                when="attribute_exists(pk) AND attribute_not_exists(gone)",
+                values={f":{name}": value for name, value in changes.items()},
+                names=names,
+            )
+        except ConditionFailed as refused:
+            raise UserNotFound from refused
 
 
 def _key(username: str) -> str:
@@ -179,13 +144,3 @@ def _user(item: Item) -> User:
         created_at=item["createdAt"],
         updated_at=item["updatedAt"],
     )
-
-
-def _raise_unless_condition(error: ClientError) -> None:
-    if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-        raise error
-
-
-def _translated(error: ClientError, meaning: Exception) -> Exception:
-    """Return *meaning* where a condition failed, and the error itself where it did not."""
-    return meaning if error.response["Error"]["Code"] == "ConditionalCheckFailedException" else error

@@ -1,0 +1,163 @@
+"""Claims: a piece of work is done once, also when whoever began it died half-way.
+
+A claim is ``running`` and then ``done`` with its result; only the attempt that holds it may finish it. It stores the id
+of the resource to be made before the work begins, so that whoever takes over makes the same one. Its TTL says how long
+a repeat is recognised, and readers check it themselves.
+"""
+
+from collections.abc import Callable, Iterable
+from time import time
+from typing import NamedTuple
+
+from chalicelib import deadline, ids
+from chalicelib.coordination.errors import AlreadyDone, ClaimLost, OtherRequest, StillRunning
+from chalicelib.dynamo import ConditionFailed, Item, Table, TransactionRefused, Write
+from chalicelib.settings import CoordinationSettings
+
+_RUNNING, _DONE = "running", "done"
+_NAMES = {"#state": "state", "#ttl": "ttl"}
+_OURS = "attempt = :attempt AND #state = :running"
+
+
+class Claim(NamedTuple):
+    """Work that is ours to do. *resource_id* is the first attempt's, whichever attempt this is."""
+
+    key: str
+    attempt: str
+    resource_id: str
+
+
+class Claims:
+    """Claims by key. A key names the work itself: a business id, never the id of a delivery."""
+
+    def __init__(self, table: Table, settings: CoordinationSettings, *, now: Callable[[], float] = time) -> None:
+        self._table, self._settings, self._now = table, settings, now
+
+    def begin(self, key: str, *, ttl_seconds: int, fingerprint: str = "") -> Claim:
+        """Claim the work, if nobody has done it and nobody is doing it. Atomic.
+
+        Work whose attempt has outlived its lease may be taken over at once. *fingerprint* is kept with the claim: a
+        repeat must bring the same.
+
+        Raises:
+            AlreadyDone: with the result.
+            StillRunning: another attempt is within its lease.
+            OtherRequest: the key was used with another fingerprint.
+        """
+        attempt, now_ms = ids.new_id(), self._now_ms()
+        lease_ms = min(self._settings.claim_lease_ms, deadline.remaining_ms() or self._settings.claim_lease_ms)
+        fresh: Item = {
+            "pk": _key(key),
+            "state": _RUNNING,
+            "attempt": attempt,
+            "resourceId": ids.new_id(),
+            "fingerprint": fingerprint,
+            "leaseUntil": now_ms + lease_ms,
+            "ttl": now_ms // 1000 + ttl_seconds,
+        }
+        try:
+            self._put(fresh, now_ms)
+        except ConditionFailed as refused:
+            return self._begin_again(fresh, refused.item or {}, now_ms)
+        return Claim(key, attempt, fresh["resourceId"])
+
+    def finish(self, claim: Claim, result: str, also: Iterable[Write] = ()) -> None:
+        """Record *result*; *also* is written in the same transaction. Safe to repeat.
+
+        Raises:
+            ClaimLost: another attempt has taken over; nothing was written.
+        """
+        done = self._table.updating(
+            _key(claim.key),
+            "SET #state = :done, #result = :result REMOVE leaseUntil",
+            when=_OURS,
+            values={":attempt": claim.attempt, ":running": _RUNNING, ":done": _DONE, ":result": result},
+            names={"#state": "state", "#result": "result"},
+        )
+        try:
+            self._table.transact([done, *also])
+        except TransactionRefused as refused:
+            stands = refused.reasons[0].item or self._table.get(_key(claim.key)) or {}
+            if stands.get("state") != _DONE or stands.get("attempt") != claim.attempt:
+                raise ClaimLost from refused
+
+    def abandon(self, claim: Claim) -> None:
+        """Let another attempt begin at once, with the same resource id. Safe to repeat."""
+        try:
+            self._table.update(
+                _key(claim.key),
+                "SET leaseUntil = :now",
+                when=_OURS,
+                values={":attempt": claim.attempt, ":running": _RUNNING, ":now": 0},
+                names={"#state": "state"},
+            )
+        except ConditionFailed:
+            return
+
+    def once(self, key: str, work: Callable[[Claim], str], *, ttl_seconds: int, fingerprint: str = "") -> str:
+        """Return what *work* returns, having run it if nobody has; else what it returned then.
+
+        *work* may run again after a crash, with the same `Claim.resource_id`: what it makes must be made under that.
+
+        Raises:
+            StillRunning, OtherRequest: as `begin` does.
+            ClaimLost: it took longer than its lease, and another attempt has the work now.
+        """
+        try:
+            claim = self.begin(key, ttl_seconds=ttl_seconds, fingerprint=fingerprint)
+        except AlreadyDone as done:
+            return done.result
+        try:
+            result = work(claim)
+        except Exception:
+            self.abandon(claim)
+            raise
+        self.finish(claim, result)
+        return result
+
+    def _begin_again(self, fresh: Item, stands: Item, now_ms: int) -> Claim:
+        """Take over what *stands*, or say why not."""
+        key = fresh["pk"].partition("#")[2]
+        # The SDK asked twice because the first answer was lost: the claim that stands is ours.
+        if stands.get("attempt") == fresh["attempt"]:
+            return Claim(key, fresh["attempt"], stands["resourceId"])
+        if stands["fingerprint"] != fresh["fingerprint"]:
+            raise OtherRequest
+        if stands["state"] == _DONE:
+            raise AlreadyDone(stands["result"])
+        if stands["leaseUntil"] + self._settings.skew_allowance_ms >= now_ms:
+            raise StillRunning(retry_after_seconds=1)
+        try:
+            item = self._table.update(
+                fresh["pk"],
+                "SET attempt = :attempt, leaseUntil = :lease",
+                when="attempt = :dead AND #state = :running",
+                values={
+                    ":attempt": fresh["attempt"],
+                    ":lease": fresh["leaseUntil"],
+                    ":dead": stands["attempt"],
+                    ":running": _RUNNING,
+                },
+                names={"#state": "state"},
+            )
+        except ConditionFailed as refused:
+            if (refused.item or {}).get("attempt") != fresh["attempt"]:
+                raise StillRunning(retry_after_seconds=1) from None
+            item = refused.item or {}
+        return Claim(key, fresh["attempt"], item["resourceId"])
+
+    def _put(self, item: Item, now_ms: int) -> None:
+        """Write *item* where no claim stands, or one whose time is over: TTL deletes late."""
+        self._table.put(
+            item,
+            when="attribute_not_exists(pk) OR #ttl < :now",
+            values={":now": now_ms // 1000},
+            names={"#ttl": "ttl"},
+        )
+
+    def _now_ms(self) -> int:
+        return round(self._now() * 1000)
+
+
+def _key(key: str) -> str:
+    return f"claim#{key}"

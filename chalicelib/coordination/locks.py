@@ -1,0 +1,215 @@
+"""Locks: at most one holder of a fencing token, and tokens that only grow, for ever.
+
+An item is never deleted and has no TTL: releasing clears the owner and keeps the fence. Acquiring is one conditional
+update. What makes a lock safe is not the clock but `guarded`, whose transaction demands the holder's own token (M.
+Kleppmann, "How to do distributed locking", 2016; C. Gray and D. Cheriton, "Leases", SOSP 1989). Clocks decide only
+when others may take over, and a holder counts its own time from before it asked, so that it knows first.
+"""
+
+import random
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from time import monotonic, sleep, time
+from typing import NamedTuple
+
+from chalicelib import deadline, ids, logs
+from chalicelib.coordination.errors import GuardedRefused, LockHeld, LockLost
+from chalicelib.dynamo import ConditionFailed, Item, Table, TransactionRefused, Write
+from chalicelib.settings import CoordinationSettings
+
+_HELD = "lock"
+_OURS = "#owner = :owner AND fence = :fence"
+_NAMES = {"#owner": "owner"}
+_SHORTEST_POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.02, 0.25
+
+
+class Lease(NamedTuple):
+    """A lock that is ours until *until* on this process's monotonic clock, in seconds, and perhaps longer."""
+
+    name: str
+    owner: str
+    fence: int
+    until: float
+
+
+class Holder(NamedTuple):
+    """Who holds a lock, as anyone may see it."""
+
+    name: str
+    owner: str
+    fence: int
+    acquired_at_ms: int
+    expires_at_ms: int
+
+
+class Locks:
+    """Locks by name."""
+
+    def __init__(
+        self,
+        table: Table,
+        settings: CoordinationSettings,
+        *,
+        now: Callable[[], float] = time,
+        ticks: Callable[[], float] = monotonic,
+        pause: Callable[[float], None] = sleep,
+    ) -> None:
+        """Make locks in *table*; *now* and *ticks* are the wall clock and the monotonic one, in seconds."""
+        self._table, self._skew_ms = table, settings.skew_allowance_ms
+        self._now, self._ticks, self._pause = now, ticks, pause
+
+    def try_acquire(self, name: str, ttl_ms: int) -> Lease:
+        """Acquire the lock if it is free, or expired by more than the skew allowance. Atomic; one write.
+
+        The lease is cut to what this invocation has left: no function holds a lock that it cannot use.
+
+        Raises:
+            LockHeld: someone else holds it.
+        """
+        ttl_ms = min(ttl_ms, deadline.remaining_ms() or ttl_ms)
+        began, now_ms = self._ticks(), self._now_ms()
+        owner = f"{ids.INSTANCE_ID}/{ids.new_id()}"
+        try:
+            item = self._table.update(
+                _key(name),
+                "SET #owner = :owner, expiresAt = :expires, acquiredAt = :now, held = :held, #name = :name, "
+                "fence = if_not_exists(fence, :zero) + :one",
+                when="attribute_not_exists(#owner) OR expiresAt < :dead",
+                values={
+                    ":owner": owner,
+                    ":expires": now_ms + ttl_ms,
+                    ":now": now_ms,
+                    ":dead": now_ms - self._skew_ms,
+                    ":held": _HELD,
+                    ":name": name,
+                    ":zero": 0,
+                    ":one": 1,
+                },
+                names={**_NAMES, "#name": "name"},
+            )
+        except ConditionFailed as refused:
+            item = refused.item or {}
+            # The SDK asked twice because the first answer was lost: that write is the one we lost to.
+            if item.get("owner") != owner:
+                raise LockHeld(name, item["expiresAt"]) from None
+        return Lease(name, owner, item["fence"], began + ttl_ms / 1000)
+
+    def acquire(self, name: str, ttl_ms: int, wait_ms: int) -> Lease:
+        """Acquire the lock, waiting up to *wait_ms* for it; looks again at random moments, and right when it expires.
+
+        Raises:
+            LockHeld: it was still held at the end.
+        """
+        give_up, ceiling = self._ticks() + wait_ms / 1000, _SHORTEST_POLL_SECONDS
+        while True:
+            try:
+                return self.try_acquire(name, ttl_ms)
+            except LockHeld as held:
+                left = give_up - self._ticks()
+                if left <= 0:
+                    raise
+                free_in = (held.expires_at_ms + self._skew_ms + 1 - self._now_ms()) / 1000
+            # Full jitter, so that waiters do not come in step.
+            poll = random.uniform(_SHORTEST_POLL_SECONDS / 2, ceiling)  # noqa: S311
+            self._pause(max(0.001, min(poll, free_in, left)))
+            ceiling = min(ceiling * 2, _LONGEST_POLL_SECONDS)
+
+    def extend(self, lease: Lease, ttl_ms: int) -> Lease:
+        """Return *lease* with *ttl_ms* from now. Atomic; the fence stays.
+
+        Raises:
+            LockLost: it is no longer ours. A caller that gets another error still knows `Lease.until`, which passes
+                before anyone may take over.
+        """
+        ttl_ms = min(ttl_ms, deadline.remaining_ms() or ttl_ms)
+        began = self._ticks()
+        self._change(lease, "SET expiresAt = :expires", {":expires": self._now_ms() + ttl_ms})
+        return lease._replace(until=began + ttl_ms / 1000)
+
+    def release(self, lease: Lease) -> None:
+        """Let others have the lock. Atomic; the fence is kept.
+
+        Raises:
+            LockLost: it was no longer ours, and is left alone.
+        """
+        self._change(lease, "REMOVE #owner, expiresAt, acquiredAt, held", {})
+
+    @contextmanager
+    def lock(self, name: str, ttl_ms: int, *, wait_ms: int = 0) -> Iterator[Lease]:
+        """Hold the lock for what happens inside. What must not happen without it goes through `guarded`.
+
+        Raises:
+            LockHeld: it could not be had within *wait_ms*.
+        """
+        lease = self.acquire(name, ttl_ms, wait_ms)
+        try:
+            yield lease
+        finally:
+            try:
+                self.release(lease)
+            except LockLost:
+                logs.line().count("locksLost")
+
+    def guarded(self, lease: Lease, writes: Iterable[Write]) -> None:
+        """Apply *writes* in one transaction that demands *lease*'s own token. All or nothing.
+
+        This equality is the guarantee: a holder paused beyond its time writes nothing, whatever its clock says.
+
+        Raises:
+            LockLost: the lock is no longer ours; nothing was written.
+            GuardedRefused: a condition of *writes* did not hold; nothing was written.
+        """
+        check = self._table.check(
+            _key(lease.name), when=_OURS, values={":owner": lease.owner, ":fence": lease.fence}, names=_NAMES
+        )
+        try:
+            self._table.transact([check, *writes])
+        except TransactionRefused as refused:
+            lost = refused.reasons[0].code == "ConditionalCheckFailed"
+            raise (LockLost if lost else GuardedRefused) from refused
+
+    def held(self, limit: int = 100) -> list[Holder]:
+        """Return locks that someone holds, in the order of their names; expired ones too, until they are taken over."""
+        return [_holder(item) for item in self._table.query("by-held", "held", _HELD, limit=limit)]
+
+    def break_(self, name: str) -> bool:
+        """Take the lock from whoever holds it; their guarded writes fail from now on. Returns whether it was held."""
+        return self._clear(name, "attribute_exists(#owner)", {})
+
+    def clean_up(self) -> int:
+        """Clear locks whose holders died. Returns how many. Nobody needs it: an expired lock can be taken over."""
+        dead_ms = self._now_ms() - self._skew_ms
+        dead = [holder for holder in self.held() if holder.expires_at_ms < dead_ms]
+        return sum(self._clear(holder.name, "expiresAt < :dead", {":dead": dead_ms}) for holder in dead)
+
+    def _clear(self, name: str, when: str, values: Item) -> bool:
+        try:
+            self._table.update(
+                _key(name), "REMOVE #owner, expiresAt, acquiredAt, held", when=when, values=values, names=_NAMES
+            )
+        except ConditionFailed:
+            return False
+        return True
+
+    def _change(self, lease: Lease, change: str, values: Item) -> None:
+        try:
+            self._table.update(
+                _key(lease.name),
+                change,
+                when=_OURS,
+                values={":owner": lease.owner, ":fence": lease.fence, **values},
+                names=_NAMES,
+            )
+        except ConditionFailed as refused:
+            raise LockLost from refused
+
+    def _now_ms(self) -> int:
+        return round(self._now() * 1000)
+
+
+def _key(name: str) -> str:
+    return f"lock#{name}"
+
+
+def _holder(item: Item) -> Holder:
+    return Holder(item["name"], item["owner"], item["fence"], item["acquiredAt"], item["expiresAt"])
