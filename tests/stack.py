@@ -19,7 +19,8 @@ from infra.local.mongod import DATABASE
 from infra.local.stack import Stack
 from tests.client import Client, Person, told
 
-#: Every user these tests make.
+STAGE = "local"
+#: Of every user these tests make.
 PASSWORD = "correct horse battery"
 
 _SETTINGS = ("AWS_", "LOCALSTACK_", "MONGODB_", "HOLDFAST_", "SESSIONS_", "APPROVALS_", "HTTP_", "OBSERVABILITY_")
@@ -59,6 +60,16 @@ def database(stack: Stack) -> Iterator[Database[dict[str, Any]]]:
         yield client[DATABASE]
 
 
+@pytest.fixture
+def unswept(stack: Stack) -> Iterator[None]:
+    """No sweep comes by while the test runs; what is overdue stays unrecorded until the test sees to it."""
+    events = stack.client("events")
+    (rule,) = (rule["Name"] for rule in events.list_rules()["Rules"] if rule["Name"].startswith(f"holdfast-{STAGE}-"))
+    events.disable_rule(Name=rule)
+    yield
+    events.enable_rule(Name=rule)
+
+
 @cache
 def _shared(config: pytest.Config) -> Stack:
     # Kept by process and not by fixture: a fixture imported twice is two fixtures, and would be two stacks.
@@ -68,7 +79,7 @@ def _shared(config: pytest.Config) -> Stack:
         # Processes of our own, whatever the shell names: these tests kill some of them.
         for name in [name for name in os.environ if name.startswith(_SETTINGS)]:
             environment.delenv(name)
-        stack = Stack(Path(folder.name))
+        stack = Stack(Path(folder.name), stage=STAGE)
         stack.start()
     config.add_cleanup(stack.stop)
     return stack

@@ -1,5 +1,5 @@
 """The deployed stack, shared with the fault tests of the same process."""
 
-from tests.stack import admin, database, person, stack
+from tests.stack import admin, database, person, stack, unswept
 
-__all__ = ["admin", "database", "person", "stack"]
+__all__ = ["admin", "database", "person", "stack", "unswept"]

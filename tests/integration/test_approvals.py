@@ -118,6 +118,7 @@ def test_what_is_settled_stays_as_it_is(admin: Client, person: NewPerson, first:
     assert shown(admin, request_id) == settled
 
 
+@pytest.mark.usefixtures("unswept")
 def test_an_overdue_request_cannot_be_answered_although_nobody_recorded_it(
     admin: Client, person: NewPerson, database: Database[dict[str, Any]]
 ) -> None:
@@ -172,6 +173,7 @@ def test_nobody_acts_for_another_user(admin: Client, person: NewPerson) -> None:
     assert len(pending(admin, username)) == 1
 
 
+@pytest.mark.usefixtures("unswept")
 def test_a_cleanup_records_what_is_overdue_and_leaves_the_rest(
     admin: Client, person: NewPerson, database: Database[dict[str, Any]]
 ) -> None:
@@ -214,6 +216,7 @@ def test_a_cursor_serves_only_the_query_it_came_from(admin: Client, person: NewP
         assert [error["path"] for error in problem["errors"]] == ["cursor"]
 
 
+@pytest.mark.usefixtures("unswept")
 def test_a_list_shows_each_request_under_the_state_it_is_in(admin: Client, person: NewPerson) -> None:
     # Given one request of every state, the overdue one not recorded
     username = person().username

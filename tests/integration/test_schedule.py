@@ -1,0 +1,80 @@
+"""Every minute a function of its own finishes what was left half-done."""
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+
+from infra.local.stack import Stack
+from tests.client import Client, eventually, refused, told
+from tests.integration.asking import asked, shown
+from tests.stack import STAGE, NewPerson
+
+pytestmark = pytest.mark.stack
+
+EVENT = Path(__file__).parent.parent / "events/sweep.json"
+
+
+def _swept(stack: Stack) -> dict[str, Any]:
+    """Invoke the sweep as the schedule does; return its log line."""
+    answer = stack.client("lambda").invoke(
+        FunctionName=f"holdfast-{STAGE}-sweep", LogType="Tail", Payload=EVENT.read_bytes()
+    )
+    assert "FunctionError" not in answer, answer["Payload"].read()
+    lines = base64.b64decode(answer["LogResult"]).decode().splitlines()
+    (line,) = (json.loads(text) for text in lines if text.startswith("{"))
+    found: dict[str, Any] = line
+    return found
+
+
+def test_the_schedule_stands(stack: Stack) -> None:
+    rules = stack.client("events").list_rules()["Rules"]
+    (rule,) = (rule for rule in rules if rule["Name"].startswith(f"holdfast-{STAGE}-"))
+    assert (rule["ScheduleExpression"], rule["State"]) == ("rate(1 minute)", "ENABLED")
+    (target,) = stack.client("events").list_targets_by_rule(Rule=rule["Name"])["Targets"]
+    assert target["Arn"].endswith(f":holdfast-{STAGE}-sweep")
+
+
+@pytest.mark.usefixtures("unswept")
+def test_what_nobody_waited_for_is_recorded_as_timed_out_once(
+    stack: Stack, admin: Client, person: NewPerson, database: Database[dict[str, Any]]
+) -> None:
+    # Given a request that became overdue unseen, and one that did not
+    username = person().username
+    overdue, alive = asked(admin, username, timeoutMs=1000), asked(admin, username, timeoutMs=60_000)
+    seen = eventually(lambda: found if (found := shown(admin, overdue))["status"] == "timeout" else None)
+    # When the schedule comes by twice
+    first, second = _swept(stack), _swept(stack)
+    # Then its state is recorded, what must follow is marked, and readers see what they saw before
+    stored = database.approvals.find_one({"_id": overdue}) or {}
+    assert (stored["status"], stored["outbox"]) == ("timeout", "approval.timeout")
+    assert shown(admin, overdue) == seen
+    assert shown(admin, alive)["status"] == "pending"
+    # And the log says how many
+    assert first["kind"] == "sweep"
+    assert first["approvalsTimedOut"] >= 1
+    assert second["approvalsTimedOut"] == 0
+    assert "sweepsFailed" not in first | second
+
+
+def test_a_change_whose_process_died_is_finished_by_the_sweep(
+    stack: Stack, admin: Client, person: NewPerson, database: Database[dict[str, Any]]
+) -> None:
+    # Given a deletion that was written and went no further
+    who = person()
+    stack.client("dynamodb").update_item(
+        TableName=f"holdfast-{STAGE}-users",
+        Key={"pk": {"S": f"user#{who.username}"}},
+        UpdateExpression="SET gone = :gone, epoch = :epoch, dismiss = :due REMOVE kind",
+        ExpressionAttributeValues={":gone": {"BOOL": True}, ":epoch": {"S": "another"}, ":due": {"S": "due"}},
+    )
+    # When the schedule comes by
+    assert _swept(stack)["dismissals"] >= 1
+    # Then the sessions are over and the name is free
+    refused(who.client.get("/api/sessions/current"), 401)
+    assert database.sessions.count_documents({"username": who.username}) == 0
+    new = {"username": who.username, "password": who.password, "roles": ["user"]}
+    told(admin.post("/api/users", new), 201)

@@ -1,0 +1,152 @@
+"""Signing in and out; an ended session is dead at once on every instance."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import pytest
+import requests
+from pymongo.database import Database
+
+from infra.local.stack import Stack
+from tests.client import Client, Person, eventually, refused, together, told
+from tests.stack import PASSWORD, NewPerson
+
+pytestmark = pytest.mark.stack
+
+CURRENT = "/api/sessions/current"
+#: So many processes must have let a session in, and must shut it out.
+INSTANCES = 3
+
+
+def _log_out(admin: Client, who: Person) -> requests.Response:
+    return who.client.delete(CURRENT)
+
+
+def _end_one(admin: Client, who: Person) -> requests.Response:
+    return admin.delete(f"/api/sessions/{told(who.client.get(CURRENT))['sessionId']}")
+
+
+def _end_all(admin: Client, who: Person) -> requests.Response:
+    return admin.delete(f"/api/users/{who.username}/sessions")
+
+
+def _change_password(admin: Client, who: Person) -> requests.Response:
+    return admin.call("PATCH", f"/api/users/{who.username}", {"password": "another password"})
+
+
+def _change_roles(admin: Client, who: Person) -> requests.Response:
+    return admin.call("PATCH", f"/api/users/{who.username}", {"roles": ["officer"]})
+
+
+def _delete_user(admin: Client, who: Person) -> requests.Response:
+    return admin.delete(f"/api/users/{who.username}")
+
+
+@pytest.mark.parametrize("ending", [_log_out, _end_one, _end_all, _change_password, _change_roles, _delete_user])
+def test_an_ended_session_is_dead_at_once_on_every_instance(
+    stack: Stack, admin: Client, person: NewPerson, ending: Callable[[Client, Person], requests.Response]
+) -> None:
+    # Given a session that several processes know, and another user's
+    who, bystander = person(), person()
+    direct = who.client.at(stack.api_url)
+    knowing: set[str] = set()
+
+    def burst() -> list[requests.Response]:
+        return together([partial(direct.get, CURRENT)] * (2 * INSTANCES))
+
+    def known() -> bool:
+        knowing.update(answer.headers["X-Instance-Id"] for answer in burst() if told(answer))
+        return len(knowing) >= INSTANCES
+
+    eventually(known)
+    # When it is ended
+    assert ending(admin, who).status_code in {200, 204}
+    # Then not one of them lets it in again
+    refusing: set[str] = set()
+
+    def shut_out() -> bool:
+        for answer in burst():
+            refused(answer, 401)
+            refusing.add(answer.headers["X-Instance-Id"])
+        return len(knowing & refusing) >= INSTANCES
+
+    eventually(shut_out)
+    told(bystander.client.get(CURRENT))
+
+
+def test_a_session_shows_itself_and_never_its_token(admin: Client, person: NewPerson) -> None:
+    who = person("officer", "service")
+    shown = told(who.client.get(CURRENT))
+    assert (shown["username"], shown["roles"]) == (who.username, ["officer", "service"])
+    listed = admin.get(f"/api/sessions?username={who.username}")
+    assert told(listed)["items"] == [shown]
+    assert (who.client.token or "") not in listed.text
+
+
+def test_only_a_hash_of_the_token_is_stored(person: NewPerson, database: Database[dict[str, Any]]) -> None:
+    who = person()
+    stored = database.sessions.find_one({"username": who.username})
+    assert (who.client.token or "") not in repr(stored)
+    # What is stored opens nothing.
+    refused(Client(who.client.url, str((stored or {})["_id"])).get(CURRENT), 401)
+
+
+@pytest.mark.parametrize("field", ["expiresAt"])
+def test_a_session_past_its_time_is_dead_although_it_is_still_stored(
+    person: NewPerson, database: Database[dict[str, Any]], field: str
+) -> None:
+    who = person()
+    past = datetime(2020, 1, 1, tzinfo=UTC)
+    database.sessions.update_one({"username": who.username}, {"$set": {field: past}})
+    refused(who.client.get(CURRENT), 401)
+    assert database.sessions.count_documents({"username": who.username}) == 1
+
+
+def test_a_wrong_name_and_a_wrong_password_are_refused_in_the_same_words(stack: Stack, person: NewPerson) -> None:
+    anyone = Client(stack.url)
+    wrong = [
+        {"username": person().username, "password": "not the password"},
+        {"username": "nobody-of-that-name", "password": PASSWORD},
+    ]
+    first, second = (refused(anyone.post("/api/sessions", pair), 401) for pair in wrong)
+    assert first["detail"] == second["detail"]
+
+
+def test_two_sessions_of_a_user_end_one_by_one(admin: Client, person: NewPerson) -> None:
+    who = person()
+    again = who.client.signed_in(who.username, who.password)
+    assert who.client.delete(CURRENT).status_code == 204
+    told(again.get(CURRENT))
+    refused(who.client.delete(CURRENT), 401)
+
+
+def test_a_session_that_is_not_there_cannot_be_ended(admin: Client) -> None:
+    refused(admin.delete("/api/sessions/01ARZ3NDEKTSV4RRFFQ69G5FAV"), 404)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/api/sessions"),
+        ("DELETE", "/api/sessions/01ARZ3NDEKTSV4RRFFQ69G5FAV"),
+        ("DELETE", "/api/users/admin/sessions"),
+        ("POST", "/api/users"),
+        ("GET", "/api/users"),
+        ("GET", "/api/users/admin"),
+        ("PATCH", "/api/users/admin"),
+        ("DELETE", "/api/users/admin"),
+    ],
+)
+def test_what_is_the_administrators_is_nobody_elses(
+    stack: Stack, officer: Client, admin: Client, method: str, path: str
+) -> None:
+    refused(officer.call(method, path), 403)
+    refused(Client(stack.url).call(method, path), 401)
+
+
+@pytest.fixture(scope="module")
+def officer(person: NewPerson) -> Client:
+    """Someone with every role but one."""
+    return person("officer", "service", "user").client
