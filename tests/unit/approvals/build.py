@@ -1,0 +1,35 @@
+"""Requests for tests, and the hands of time on those that are stored."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pymongo.collection import Collection
+
+from chalicelib import ids
+from chalicelib.approvals.models import NewApproval
+from chalicelib.approvals.store import ApprovalStore
+
+CALLER = "svc-loans"
+PERSON = "ann"
+
+
+def an_approval(timeout_ms: int = 60_000, **fields: Any) -> NewApproval:
+    """A question nobody waits for; *timeout_ms* may be shorter than a caller could ask for."""
+    new = NewApproval(**{"username": PERSON, "title": "Pay?", "wait": False, **fields})
+    return new.model_copy(update={"timeout_ms": timeout_ms})
+
+
+def put(approvals: ApprovalStore, timeout_ms: int = 60_000, **fields: Any) -> str:
+    """Store a question and return its id."""
+    return approvals.put(ids.new_id(), an_approval(timeout_ms, **fields), CALLER).approval.request_id
+
+
+def put_overdue(approvals: ApprovalStore, collection: Collection[dict[str, Any]], **fields: Any) -> str:
+    """Store a question whose time is up, which nobody has recorded."""
+    request_id = put(approvals, **fields)
+    collection.update_one({"_id": request_id}, {"$set": {"expiresAt": ago(seconds=5)}})
+    return request_id
+
+
+def ago(**time: float) -> datetime:
+    return datetime.now(UTC) - timedelta(**time)

@@ -1,0 +1,132 @@
+"""The server carries every query out along the index made for it: what was really sent is explained."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+
+from chalicelib import ids
+from chalicelib.approvals.models import Status
+from chalicelib.approvals.store import ApprovalStore
+from chalicelib.settings import ApprovalSettings
+from infra.local.mongod import Mongod
+from tests.unit.approvals.build import ago
+from tests.unit.listening import Plan, explained, listening
+
+Mongo = Database[dict[str, Any]]
+Ask = Callable[[ApprovalStore], object]
+
+
+@pytest.fixture
+def explain(mongod: Mongod, many: None) -> Callable[[Ask], Plan]:
+    """Explains the first command that a call to the store sends."""
+
+    def explain(ask: Ask) -> Plan:
+        with listening(mongod.uri) as (client, heard):
+            ask(ApprovalStore(client.get_default_database().approvals, ApprovalSettings()))
+            return explained(client, heard.commands[0])
+
+    return explain
+
+
+@pytest.fixture
+def many(mongodb: Mongo) -> None:
+    """Six thousand requests of forty people; most are settled, some pending, a few overdue."""
+    states = ["resolved"] * 7 + ["timeout"] * 2 + ["cancelled"] * 2 + ["pending"]
+    documents = [
+        _stored(f"person-{number % 40}", states[number // 40 % len(states)], number) for number in range(6_000)
+    ]
+    mongodb.approvals.insert_many(documents)
+
+
+def _stored(username: str, status: str, number: int) -> dict[str, Any]:
+    overdue = number < 1_000
+    return {
+        "_id": ids.new_id(),
+        "username": username,
+        "title": "",
+        "body": "",
+        "data": "{}",
+        "actions": ["approve"],
+        "status": status,
+        "action": None,
+        "createdBy": "svc",
+        "createdAt": ago(hours=1),
+        "expiresAt": ago(minutes=1) if overdue else ago() + timedelta(hours=1),
+        "resolvedAt": None,
+        "responseMs": None,
+        "purgeAt": ago() + timedelta(days=1),
+    }
+
+
+def test_a_page_of_a_user_reads_little_more_than_it_shows(explain: Callable[[Ask], Plan]) -> None:
+    plan = explain(lambda store: store.page("person-7", None, 20, None))
+    assert (plan.indexes, "SORT" in plan.names) == ({"username_1__id_-1"}, False)
+    assert plan.examined <= 20
+
+
+@pytest.mark.parametrize("status", [Status.RESOLVED, Status.CANCELLED])
+def test_a_page_of_a_state_reads_little_more_than_it_shows(explain: Callable[[Ask], Plan], status: Status) -> None:
+    plan = explain(lambda store: store.page(None, status, 20, None))
+    assert (plan.indexes, "SORT" in plan.names) == ({"status_1__id_-1"}, False)
+    assert plan.examined <= 20
+
+
+def test_a_page_of_timeouts_merges_the_recorded_and_the_overdue(explain: Callable[[Ask], Plan]) -> None:
+    plan = explain(lambda store: store.page(None, Status.TIMEOUT, 20, None))
+    assert (plan.indexes, "SORT" in plan.names) == ({"status_1__id_-1"}, False)
+
+
+def test_a_page_of_what_is_pending_reads_no_more_than_what_is_pending(explain: Callable[[Ask], Plan]) -> None:
+    plan = explain(lambda store: store.page(None, Status.PENDING, 20, None))
+    assert "SORT" not in plan.names
+    assert plan.examined <= 500
+
+
+def test_a_page_of_everything_follows_the_ids(explain: Callable[[Ask], Plan]) -> None:
+    plan = explain(lambda store: store.page(None, None, 20, None))
+    assert (plan.indexes, "SORT" in plan.names) == ({"_id_"}, False)
+    assert plan.examined <= 20
+
+
+def test_the_oldest_pending_of_a_user_is_found_among_the_pending(explain: Callable[[Ask], Plan]) -> None:
+    plan = explain(lambda store: store.resolve_oldest("person-7", "approve"))
+    assert (plan.indexes, "SORT" in plan.names) == ({"pending-of-user"}, False)
+    assert plan.examined <= 12
+
+
+def test_the_sweep_reads_what_is_overdue_and_nothing_else(explain: Callable[[Ask], Plan], mongodb: Mongo) -> None:
+    # Given
+    overdue = mongodb.approvals.count_documents({"status": "pending", "expiresAt": {"$lt": ago()}})
+    # When
+    plan = explain(lambda store: store.expire_all())
+    # Then
+    assert overdue > 20
+    assert plan.indexes == {"pending-by-expiry"}
+    # It is explained after it has run, so there is nothing left to find.
+    assert plan.examined == 0
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda store, one: store.get(one),
+        lambda store, one: store.settled(one),
+        lambda store, one: store.resolve(one, "approve", None),
+        lambda store, one: store.resolve(one, "approve", "person-1"),
+        lambda store, one: store.cancel(one, "svc"),
+        lambda store, one: store.expire(one),
+    ],
+    ids=["get", "settled", "resolve", "resolve-own", "cancel", "expire"],
+)
+def test_one_request_is_found_by_its_id(
+    explain: Callable[[Ask], Plan], mongodb: Mongo, ask: Callable[[ApprovalStore, str], object]
+) -> None:
+    newest = mongodb.approvals.find_one({"status": "pending", "username": "person-1"}, sort=[("_id", -1)])
+    assert newest is not None
+    plan = explain(lambda store: ask(store, newest["_id"]))
+    assert plan.examined <= 1
+    assert plan.indexes <= {"_id_"}
+    assert "COLLSCAN" not in plan.names

@@ -1,0 +1,114 @@
+"""Whoever races for a request, one of them wins and everybody sees the same."""
+
+import random
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from time import monotonic
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+
+from chalicelib import ids
+from chalicelib.approvals.errors import AlreadySettled
+from chalicelib.approvals.models import Approval, Seen, Status
+from chalicelib.approvals.store import ApprovalStore
+from chalicelib.errors import ServiceError
+from tests.unit.approvals.build import CALLER, PERSON, an_approval, put, put_overdue
+from tests.unit.racing import race
+
+Mongo = Database[dict[str, Any]]
+
+
+@pytest.mark.parametrize("_round", range(5))
+def test_one_of_sixty_four_racing_answers_and_cancellations_wins(approvals: ApprovalStore, _round: int) -> None:
+    # Given
+    actions = [f"choice-{number}" for number in range(20)]
+    request_id = put(approvals, actions=actions)
+    calls: list[Callable[[], Approval]] = [partial(approvals.cancel, request_id, CALLER) for _ in range(21)]
+    calls += [partial(approvals.resolve, request_id, action, PERSON) for action in actions]
+    calls += [partial(approvals.resolve, request_id, action, None) for action in actions]
+    calls += [partial(approvals.cancel, request_id, None) for _ in range(3)]
+    random.shuffle(calls)
+    # When
+    results = race(calls)
+    # Then
+    winners = [result for result in results if isinstance(result, Approval)]
+    assert len(results) == 64
+    assert len(winners) == 1
+    assert all(isinstance(result, AlreadySettled) for result in results if result is not winners[0])
+    assert approvals.get(request_id).approval == winners[0]
+
+
+def test_racing_answers_to_the_oldest_each_take_another_request(approvals: ApprovalStore) -> None:
+    requests = {put(approvals) for _ in range(16)}
+    results = race([partial(approvals.resolve_oldest, PERSON, "approve")] * 24)
+    answered = [result.request_id for result in results if isinstance(result, Approval)]
+    assert sorted(answered) == sorted(requests)
+
+
+def test_of_many_puts_under_one_id_one_is_kept(approvals: ApprovalStore) -> None:
+    request_id = ids.new_id()
+    puts = [partial(approvals.put, request_id, an_approval(title=str(number)), CALLER) for number in range(32)]
+    kept = {seen.approval.title for seen in race(puts) if isinstance(seen, Seen)}
+    assert kept == {approvals.get(request_id).approval.title}
+
+
+def test_a_timeout_is_recorded_once_however_many_sweep(approvals: ApprovalStore, mongodb: Mongo) -> None:
+    for _ in range(40):
+        put_overdue(approvals, mongodb.approvals)
+    recorded = race([approvals.expire_all] * 16)
+    assert sum(count for count in recorded if isinstance(count, int)) == 40
+
+
+def test_an_answer_and_a_timeout_at_the_same_instant_never_both_happen(approvals: ApprovalStore) -> None:
+    # Given
+    with ThreadPoolExecutor(48) as threads:
+        # When
+        meetings = list(threads.map(partial(_meet, approvals, threads), range(200)))
+    # Then
+    for answer, seen, final in meetings:
+        assert {seen_status for seen_status in seen if seen_status is not Status.PENDING} <= {final.status}
+        if isinstance(answer, Approval):
+            assert final == answer
+        else:
+            assert isinstance(answer, AlreadySettled)
+            assert final.status is Status.TIMEOUT
+
+
+def _meet(
+    approvals: ApprovalStore, threads: ThreadPoolExecutor, number: int
+) -> tuple[Approval | ServiceError, list[Status], Approval]:
+    """Answer a request at about its deadline, while others look at it, record its timeout or sweep."""
+    timeout_ms = 40
+    request_id = put(approvals, timeout_ms)
+    due = monotonic() + timeout_ms / 1000
+    over = threading.Event()
+    looks: list[Callable[[], Approval]] = [
+        lambda: approvals.get(request_id).approval,
+        lambda: approvals.expire(request_id).approval,
+    ]
+    seen: list[Status] = []
+
+    def watch(look: Callable[[], Approval]) -> None:
+        while not over.is_set():
+            seen.append(look().status)
+
+    # A thread of its own for each: the pool's are taken by other meetings.
+    watchers = [threading.Thread(target=watch, args=(look,)) for look in looks]
+    # The moment is chosen around the deadline, so that both outcomes come up.
+    over.wait(due - monotonic() + random.uniform(-0.012, 0.004))
+    for watcher in watchers:
+        watcher.start()
+    try:
+        answer: Approval | ServiceError = approvals.resolve(request_id, "approve", PERSON)
+    except ServiceError as refused:
+        answer = refused
+    over.wait(max(0, due - monotonic()))
+    approvals.expire_all()
+    over.set()
+    for watcher in watchers:
+        watcher.join()
+    return answer, seen, approvals.get(request_id).approval

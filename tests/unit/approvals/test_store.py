@@ -1,0 +1,419 @@
+import json
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+
+from chalicelib import ids, wiring
+from chalicelib.approvals.errors import ActionNotOffered, AlreadySettled, ApprovalNotFound, NothingPending
+from chalicelib.approvals.models import NewApproval, Status
+from chalicelib.approvals.store import ApprovalStore
+from chalicelib.errors import Forbidden
+from tests.unit.approvals.build import CALLER, PERSON, ago, an_approval, put, put_overdue
+from tests.unit.racing import until
+
+Mongo = Database[dict[str, Any]]
+DAY_MS = 24 * 3_600_000
+
+
+# --- put and get
+
+
+def test_a_new_request_is_pending_and_comes_back_as_it_was_put(approvals: ApprovalStore) -> None:
+    # Given
+    new = an_approval(30_000, title="Pay 5?", body="to Bob", data={"n": 1}, actions=["yes", "no"])
+    # When
+    seen = approvals.put(ids.new_id(), new, CALLER)
+    # Then
+    assert approvals.get(seen.approval.request_id).approval == seen.approval
+    asked = {"username": PERSON, "title": "Pay 5?", "body": "to Bob", "data": {"n": 1}, "actions": ["yes", "no"]}
+    assert seen.approval.model_dump(include=set(asked)) == asked
+    assert (seen.approval.status, seen.approval.created_by) == (Status.PENDING, CALLER)
+    assert (seen.approval.action, seen.approval.resolved_at, seen.approval.response_ms) == (None, None, None)
+    assert seen.approval.expires_at - seen.approval.created_at == timedelta(seconds=30)
+    assert seen.remaining_ms == 30_000
+    assert not seen.settled
+
+
+def test_putting_under_the_same_id_again_leaves_the_first(approvals: ApprovalStore) -> None:
+    # Given
+    request_id = put(approvals, title="first")
+    first = approvals.get(request_id).approval
+    # When
+    again = approvals.put(request_id, an_approval(1_000, title="second", username="bob"), "someone else")
+    # Then
+    assert again.approval == first
+    assert approvals.get(request_id).approval == first
+
+
+def test_putting_again_does_not_reopen_what_was_answered(approvals: ApprovalStore) -> None:
+    request_id = put(approvals)
+    answered = approvals.resolve(request_id, "approve", PERSON)
+    assert approvals.put(request_id, an_approval(), CALLER).approval == answered
+
+
+AWKWARD: dict[str, Any] = {
+    "$where": "sleep(1000)",
+    "a.b": {"$gt": "", "c.d": [{"$set": {"status": "resolved"}}]},
+    "": {"": None},
+    "_id": {"$oid": "no"},
+    "huge": [2**63, -(2**200), 10**4000],
+    "numbers": [0.1, 1e308, -0.0, 5e-324],
+    "text": ["$$NOW", "$status", "\x00", "é\u2028\U0001f600"],
+    "outbox": True,
+    "purgeAt": "$$NOW",
+}
+
+
+def test_data_of_any_spelling_comes_back_as_it_was_sent(approvals: ApprovalStore) -> None:
+    request_id = put(approvals, data=AWKWARD)
+    assert approvals.get(request_id).approval.data == AWKWARD
+    assert approvals.resolve(request_id, "approve", None).data == AWKWARD
+
+
+def test_data_as_deep_as_a_request_may_be_comes_back(approvals: ApprovalStore) -> None:
+    depth = 150
+    sent = '{"username": "ann", "data": {"deep": ' + "[" * depth + "]" * depth + "}}"
+    new = NewApproval.model_validate_json(sent)
+    request_id = approvals.put(ids.new_id(), new, CALLER).approval.request_id
+    assert approvals.get(request_id).approval.data == json.loads(sent)["data"]
+
+
+@pytest.mark.parametrize("text", ["$status", "$$NOW", "$$ROOT", "$", "a\x00b", '{"$gt": ""}'])
+def test_text_that_looks_like_an_expression_is_text(approvals: ApprovalStore, text: str) -> None:
+    # Given
+    new = an_approval(title=text, body=text, actions=[text, "x"]).model_copy(update={"username": text})
+    request_id = approvals.put(ids.new_id(), new, created_by=text).approval.request_id
+    # When
+    answered = approvals.resolve(request_id, text, text)
+    # Then
+    assert (answered.title, answered.body, answered.actions, answered.action) == (text, text, [text, "x"], text)
+    assert (answered.username, answered.created_by) == (text, text)
+    assert approvals.page(text, None, 5, None) == [answered]
+
+
+def test_an_action_that_looks_like_a_field_does_not_match_what_the_field_holds(approvals: ApprovalStore) -> None:
+    request_id = put(approvals, username="approve")
+    with pytest.raises(ActionNotOffered):
+        approvals.resolve(request_id, "$username", None)
+
+
+def test_a_request_nobody_made_is_not_found(approvals: ApprovalStore) -> None:
+    unknown = ids.new_id()
+    with pytest.raises(ApprovalNotFound):
+        approvals.get(unknown)
+    with pytest.raises(ApprovalNotFound):
+        approvals.resolve(unknown, "approve", PERSON)
+    with pytest.raises(ApprovalNotFound):
+        approvals.cancel(unknown, CALLER)
+    with pytest.raises(ApprovalNotFound):
+        approvals.expire(unknown)
+
+
+# --- resolve and cancel
+
+
+def test_an_answer_settles_the_request(approvals: ApprovalStore) -> None:
+    # Given
+    request_id = put(approvals)
+    # When
+    answered = approvals.resolve(request_id, "reject", PERSON)
+    # Then
+    assert (answered.status, answered.action) == (Status.RESOLVED, "reject")
+    assert answered.resolved_at is not None
+    assert answered.response_ms == (answered.resolved_at - answered.created_at) / timedelta(milliseconds=1)
+    assert approvals.get(request_id).approval == answered
+    assert approvals.get(request_id).settled
+
+
+def test_a_cancelled_request_has_no_action(approvals: ApprovalStore) -> None:
+    request_id = put(approvals)
+    cancelled = approvals.cancel(request_id, CALLER)
+    assert (cancelled.status, cancelled.action, cancelled.response_ms) == (Status.CANCELLED, None, None)
+    assert cancelled.resolved_at is not None
+    assert approvals.get(request_id).approval == cancelled
+
+
+def test_anyone_settles_for_an_administrator(approvals: ApprovalStore) -> None:
+    assert approvals.resolve(put(approvals), "approve", None).status is Status.RESOLVED
+    assert approvals.cancel(put(approvals), None).status is Status.CANCELLED
+
+
+def test_an_action_not_offered_leaves_the_request_as_it_was(approvals: ApprovalStore, mongodb: Mongo) -> None:
+    # Given
+    request_id = put(approvals)
+    before = mongodb.approvals.find_one({"_id": request_id})
+    # When
+    with pytest.raises(ActionNotOffered):
+        approvals.resolve(request_id, "maybe", PERSON)
+    with pytest.raises(ActionNotOffered):
+        approvals.resolve_oldest(PERSON, "timeout")
+    # Then
+    assert mongodb.approvals.find_one({"_id": request_id}) == before
+    assert approvals.resolve(request_id, "approve", PERSON).status is Status.RESOLVED
+
+
+def test_another_persons_request_is_forbidden_and_stays_pending(approvals: ApprovalStore) -> None:
+    request_id = put(approvals)
+    with pytest.raises(Forbidden):
+        approvals.resolve(request_id, "approve", "bob")
+    with pytest.raises(Forbidden):
+        approvals.cancel(request_id, PERSON)
+    assert not approvals.get(request_id).settled
+
+
+@pytest.mark.parametrize("settle", ["resolve", "cancel"])
+def test_whoever_comes_second_is_told_so(approvals: ApprovalStore, settle: str) -> None:
+    # Given
+    request_id = put(approvals)
+    first = (
+        approvals.resolve(request_id, "approve", None) if settle == "resolve" else approvals.cancel(request_id, None)
+    )
+    # Then
+    with pytest.raises(AlreadySettled):
+        approvals.resolve(request_id, "reject", PERSON)
+    with pytest.raises(AlreadySettled):
+        approvals.resolve(request_id, "approve", PERSON)
+    with pytest.raises(AlreadySettled):
+        approvals.cancel(request_id, CALLER)
+    assert approvals.get(request_id).approval == first
+
+
+def test_a_stranger_learns_nothing_but_that_it_is_not_theirs_also_when_it_is_settled(approvals: ApprovalStore) -> None:
+    request_id = put(approvals)
+    approvals.resolve(request_id, "approve", PERSON)
+    with pytest.raises(Forbidden):
+        approvals.resolve(request_id, "approve", "bob")
+
+
+# --- the oldest of a user
+
+
+def test_the_oldest_pending_request_is_answered_first(approvals: ApprovalStore, mongodb: Mongo) -> None:
+    # Given
+    put_overdue(approvals, mongodb.approvals)
+    put(approvals, username="bob")
+    gone = put(approvals)
+    approvals.cancel(gone, None)
+    first, second = put(approvals), put(approvals)
+    # Then
+    assert approvals.resolve_oldest(PERSON, "approve").request_id == first
+    assert approvals.resolve_oldest(PERSON, "reject").request_id == second
+    with pytest.raises(NothingPending):
+        approvals.resolve_oldest(PERSON, "approve")
+
+
+def test_an_action_the_oldest_does_not_offer_goes_to_no_other(approvals: ApprovalStore) -> None:
+    first, second = put(approvals, actions=["yes"]), put(approvals, actions=["approve"])
+    with pytest.raises(ActionNotOffered):
+        approvals.resolve_oldest(PERSON, "approve")
+    assert not approvals.get(first).settled
+    assert not approvals.get(second).settled
+
+
+# --- timeouts
+
+
+def test_an_overdue_request_reads_as_timed_out_before_anyone_records_it(
+    approvals: ApprovalStore, mongodb: Mongo
+) -> None:
+    # Given
+    request_id = put_overdue(approvals, mongodb.approvals)
+    # When
+    seen = approvals.get(request_id)
+    # Then
+    assert seen.settled
+    assert seen.remaining_ms < 0
+    assert (seen.approval.status, seen.approval.action) == (Status.TIMEOUT, "timeout")
+    assert (seen.approval.resolved_at, seen.approval.response_ms) == (seen.approval.expires_at, None)
+    stored = mongodb.approvals.find_one({"_id": request_id})
+    assert stored is not None
+    assert (stored["status"], "outbox" in stored) == ("pending", False)
+
+
+def test_recording_a_timeout_changes_nothing_a_reader_sees(approvals: ApprovalStore, mongodb: Mongo) -> None:
+    request_id = put_overdue(approvals, mongodb.approvals)
+    before = approvals.get(request_id).approval
+    assert approvals.expire(request_id).approval == before
+    assert approvals.get(request_id).approval == before
+    assert approvals.settled(request_id) is not None
+
+
+def test_an_overdue_request_is_neither_answered_nor_cancelled(approvals: ApprovalStore, mongodb: Mongo) -> None:
+    # Given
+    request_id = put_overdue(approvals, mongodb.approvals)
+    # Then
+    with pytest.raises(AlreadySettled):
+        approvals.resolve(request_id, "approve", PERSON)
+    with pytest.raises(AlreadySettled):
+        approvals.cancel(request_id, CALLER)
+    with pytest.raises(NothingPending):
+        approvals.resolve_oldest(PERSON, "approve")
+    assert approvals.get(request_id).approval.status is Status.TIMEOUT
+
+
+def test_a_request_in_time_does_not_expire(approvals: ApprovalStore) -> None:
+    request_id = put(approvals)
+    assert not approvals.expire(request_id).settled
+    assert approvals.expire_all() == 0
+    assert approvals.settled(request_id) is None
+
+
+def test_the_sweep_records_every_overdue_request_once(approvals: ApprovalStore, mongodb: Mongo) -> None:
+    # Given
+    overdue = [put_overdue(approvals, mongodb.approvals) for _ in range(3)]
+    in_time, answered = put(approvals), put(approvals)
+    approvals.resolve(answered, "approve", None)
+    # When
+    recorded = [approvals.expire_all(), approvals.expire_all()]
+    # Then
+    assert recorded == [3, 0]
+    assert all(approvals.settled(request_id) for request_id in overdue)
+    assert approvals.settled(in_time) is None
+    assert approvals.get(answered).approval.status is Status.RESOLVED
+
+
+def test_what_is_settled_is_seen_at_the_cheapest_look_and_what_is_not_is_not(approvals: ApprovalStore) -> None:
+    request_id = put(approvals)
+    assert approvals.settled(request_id) is None
+    answered = approvals.resolve(request_id, "approve", PERSON)
+    seen = approvals.settled(request_id)
+    assert seen is not None
+    assert seen.approval == answered
+
+
+# --- what must follow
+
+
+@pytest.mark.parametrize("outcome", ["resolved", "cancelled", "timeout"])
+def test_what_must_follow_is_marked_with_the_change(approvals: ApprovalStore, mongodb: Mongo, outcome: str) -> None:
+    # Given
+    request_id = put_overdue(approvals, mongodb.approvals) if outcome == "timeout" else put(approvals)
+    # When
+    {
+        "resolved": lambda: approvals.resolve(request_id, "approve", None),
+        "cancelled": lambda: approvals.cancel(request_id, None),
+        "timeout": approvals.expire_all,
+    }[outcome]()
+    # Then
+    stored = mongodb.approvals.find_one({"_id": request_id})
+    assert stored is not None
+    assert (stored["status"], stored["outbox"]) == (outcome, f"approval.{outcome}")
+
+
+def test_the_state_and_its_mark_are_one_update(approvals: ApprovalStore, mongodb: Mongo) -> None:
+    # Given
+    request_id = put(approvals)
+    with mongodb.approvals.watch() as changes:
+        # When
+        approvals.resolve(request_id, "approve", None)
+        change = changes.next()
+    # Then
+    assert change["operationType"] in {"update", "replace"}
+    after = change.get("fullDocument") or change["updateDescription"]["updatedFields"]
+    assert (after["status"], after["outbox"], "purgeAt" in after) == ("resolved", "approval.resolved", True)
+
+
+def test_nobody_is_shown_what_is_ours(approvals: ApprovalStore) -> None:
+    shown = approvals.resolve(put(approvals), "approve", None).model_dump_json()
+    assert not {"outbox", "purgeAt", "_id", "remainingMs"} & json.loads(shown).keys()
+
+
+# --- kept for a day
+
+
+@pytest.mark.parametrize("outcome", ["resolved", "cancelled", "timeout", "pending"])
+def test_a_request_is_kept_for_a_day_after_it_left_pending(
+    approvals: ApprovalStore, mongodb: Mongo, outcome: str
+) -> None:
+    # Given
+    request_id = put_overdue(approvals, mongodb.approvals) if outcome == "timeout" else put(approvals)
+    # When
+    if outcome == "resolved":
+        approvals.resolve(request_id, "approve", None)
+    elif outcome == "cancelled":
+        approvals.cancel(request_id, None)
+    approvals.expire_all()
+    # Then
+    stored = mongodb.approvals.find_one({"_id": request_id})
+    assert stored is not None
+    left = stored["resolvedAt"] or stored["expiresAt"]
+    assert stored["purgeAt"] - left == timedelta(milliseconds=DAY_MS)
+
+
+def test_what_is_no_longer_kept_is_not_served_although_it_is_still_there(
+    approvals: ApprovalStore, mongodb: Mongo
+) -> None:
+    # Given
+    request_id, overdue = put(approvals), put_overdue(approvals, mongodb.approvals)
+    approvals.resolve(request_id, "approve", PERSON)
+    mongodb.approvals.update_many({}, {"$set": {"purgeAt": ago(seconds=1)}})
+    # Then
+    for gone in (request_id, overdue):
+        with pytest.raises(ApprovalNotFound):
+            approvals.get(gone)
+        with pytest.raises(ApprovalNotFound):
+            approvals.resolve(gone, "approve", PERSON)
+        with pytest.raises(ApprovalNotFound):
+            approvals.cancel(gone, CALLER)
+    assert all(approvals.page(name, status, 9, None) == [] for name in (None, PERSON) for status in (None, *Status))
+    assert mongodb.approvals.count_documents({}) == 2
+
+
+def test_the_server_itself_removes_what_is_no_longer_kept(approvals: ApprovalStore, mongodb: Mongo) -> None:
+    # Given
+    kept, gone = put(approvals), put(approvals)
+    mongodb.approvals.update_one({"_id": gone}, {"$set": {"purgeAt": ago(seconds=1)}})
+    # When
+    admin = wiring.mongodb().client.admin
+    admin.command("setParameter", 1, ttlMonitorEnabled=True)
+    try:
+        until(lambda: mongodb.approvals.count_documents({"_id": gone}) == 0)
+    finally:
+        admin.command("setParameter", 1, ttlMonitorEnabled=False)
+    # Then
+    assert approvals.get(kept).approval.status is Status.PENDING
+
+
+# --- pages
+
+
+def test_pages_are_newest_first_and_go_on_where_the_last_one_ended(approvals: ApprovalStore) -> None:
+    # Given
+    made = [put(approvals, username=name) for name in ("ann", "bob") * 4]
+    # When
+    read: list[str] = []
+    while page := approvals.page(None, None, 3, read[-1] if read else None):
+        read += [approval.request_id for approval in page]
+    # Then
+    assert read == made[::-1]
+    assert [a.request_id for a in approvals.page("ann", None, 9, None)] == made[::-1][1::2]
+    assert [a.request_id for a in approvals.page("ann", None, 1, made[2])] == [made[0]]
+
+
+@pytest.mark.parametrize("recorded", [False, True], ids=["unrecorded", "recorded"])
+def test_each_request_stands_under_the_state_it_shows_and_no_other(
+    approvals: ApprovalStore, mongodb: Mongo, recorded: bool
+) -> None:
+    # Given
+    pending, answered, cancelled = put(approvals), put(approvals), put(approvals)
+    approvals.resolve(answered, "approve", PERSON)
+    approvals.cancel(cancelled, CALLER)
+    overdue = put_overdue(approvals, mongodb.approvals)
+    if recorded:
+        approvals.expire_all()
+    # When
+    found = {
+        (name, status): [(a.request_id, a.status) for a in approvals.page(name, status, 9, None)]
+        for name in (None, PERSON, "bob")
+        for status in Status
+    }
+    # Then
+    expected = zip(Status, (pending, answered, overdue, cancelled), strict=True)
+    for status, request_id in expected:
+        assert found[None, status] == found[PERSON, status] == [(request_id, status)]
+        assert found["bob", status] == []
+    shown = Counter(approval.status for approval in approvals.page(None, None, 9, None))
+    assert shown == dict.fromkeys(Status, 1)

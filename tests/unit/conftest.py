@@ -1,0 +1,173 @@
+"""What unit tests stand on: a real mongod for each worker, moto in the place of AWS, the deployed schema on both."""
+
+import io
+import json
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import settings as hypothesis
+from moto import mock_aws
+from moto.core.botocore_stubber import BotocoreStubber
+from pymongo import MongoClient
+from pymongo.database import Database
+
+from chalicelib import logs, settings, wiring
+from chalicelib.approvals.store import ApprovalStore
+from chalicelib.sessions.store import SessionStore
+from chalicelib.users.store import UserStore
+from infra import indexes
+from infra.local.mongod import Mongod
+
+RESOURCES = Path(__file__).resolve().parents[2] / "infra/resources.yaml"
+STAGE = "unit"
+
+# A shared machine is slow at times, and a slow example is not a wrong one.
+hypothesis.register_profile("holdfast", deadline=None, max_examples=100)
+hypothesis.load_profile("holdfast")
+
+
+@pytest.fixture(scope="package")
+def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
+    server = Mongod(tmp_path_factory.mktemp("mongod"))
+    server.start()
+    with MongoClient[dict[str, Any]](server.uri) as client:
+        # Tests of expiry look at what the monitor has not removed yet; those of the monitor turn it on.
+        client.admin.command("setParameter", 1, ttlMonitorEnabled=False)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="package", autouse=True)
+def environment(mongod: Mongod) -> Iterator[None]:
+    """Only these variables, whatever the caller's shell has; and one set of clients for all tests."""
+    ours = tuple({str(section.model_config["env_prefix"]) for section in settings.SECTIONS.values()})
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith((*ours, "AWS_", "POWERTOOLS_"))]:
+            patch.delenv(name)
+        patch.setenv("HOLDFAST_STAGE", STAGE)
+        patch.setenv("MONGODB_URI", mongod.uri)
+        # Races need a connection for each of their threads.
+        patch.setenv("MONGODB_MAX_POOL_SIZE", "64")
+        patch.setenv("HTTP_CURSOR_KEY", "a key for cursors")
+        patch.setenv("AWS_REGION", "us-east-1")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patch.setenv("AWS_ACCESS_KEY_ID", "nobody")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
+        indexes.ensure(mongod.uri)
+        yield
+        wiring.mongodb().client.close()
+    forget()
+
+
+def forget() -> None:
+    """Forget what this process has cached: settings, clients, stores."""
+    for name in ("mongodb", "aws", "secret", "cursors", "users", "sessions", "approvals", "waiter", "_secrets"):
+        getattr(wiring, name).cache_clear()
+    settings.load.cache_clear()
+
+
+@pytest.fixture
+def options(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Set options for one test."""
+
+    def use(**variables: str) -> None:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        settings.load.cache_clear()
+
+    yield use
+    settings.load.cache_clear()
+
+
+@pytest.fixture
+def mongodb() -> Database[dict[str, Any]]:
+    """Every collection empty, with its indexes."""
+    for collection in wiring.indexes():
+        wiring.mongodb()[collection].delete_many({})
+    return wiring.mongodb()
+
+
+@pytest.fixture
+def approvals(mongodb: Database[dict[str, Any]]) -> ApprovalStore:
+    return wiring.approvals()
+
+
+@pytest.fixture
+def sessions(mongodb: Database[dict[str, Any]]) -> SessionStore:
+    return wiring.sessions()
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Moto behind every client of this process."""
+    # DynamoDB decides one write after the other; moto, asked by many threads, would not.
+    turn, answer = threading.RLock(), BotocoreStubber.__call__
+
+    def in_turn(stubber: BotocoreStubber, event_name: str, request: Any, **more: Any) -> Any:
+        with turn:
+            return answer(stubber, event_name, request, **more)
+
+    monkeypatch.setattr(BotocoreStubber, "__call__", in_turn)
+    with mock_aws():
+        yield
+
+
+@pytest.fixture
+def dynamodb(aws: None) -> Any:
+    """DynamoDB with the tables of `infra/resources.yaml`."""
+    client = wiring.aws("dynamodb")
+    for resource in resources()["Resources"].values():
+        if resource["Type"] == "AWS::DynamoDB::Table":
+            known = ("TableName", "BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+            client.create_table(**{name: resource["Properties"][name] for name in known})
+    return client
+
+
+@pytest.fixture
+def users(dynamodb: Any) -> UserStore:
+    return wiring.users()
+
+
+@pytest.fixture
+def printed(monkeypatch: pytest.MonkeyPatch) -> "Printed":
+    """What the process's own logger prints while the test runs."""
+    logs.logger()
+    stream = Printed()
+    for handler in logging.getLogger("holdfast").handlers:
+        monkeypatch.setattr(handler, "stream", stream)
+    return stream
+
+
+class Printed(io.StringIO):
+    """Lines of a log."""
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.getvalue().splitlines()]
+
+
+class _CloudFormation(yaml.SafeLoader):
+    """Reads the tags that `resources.yaml` uses."""
+
+
+def _substituted(loader: yaml.SafeLoader, node: yaml.Node) -> str:
+    return str(node.value).replace("${Stage}", STAGE)
+
+
+def _referred(loader: yaml.SafeLoader, node: yaml.Node) -> dict[str, str]:
+    return {"Ref": str(node.value)}
+
+
+_CloudFormation.add_constructor("!Sub", _substituted)
+_CloudFormation.add_constructor("!Ref", _referred)
+
+
+def resources() -> dict[str, Any]:
+    """Return the template of what holds data, as it is deployed for this stage."""
+    template: dict[str, Any] = yaml.load(RESOURCES.read_text(), _CloudFormation)
+    return template

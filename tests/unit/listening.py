@@ -1,0 +1,70 @@
+"""What a store really says to the server, and how the server would carry it out."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pymongo import MongoClient
+from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
+
+#: What the driver adds to a command and `explain` does not take.
+_DRIVERS = ("lsid", "txnNumber", "$clusterTime", "$db", "$readPreference", "writeConcern", "maxTimeMS")
+
+
+class Heard(CommandListener):
+    """Keeps every command in order."""
+
+    def __init__(self) -> None:
+        self.commands: list[dict[str, Any]] = []
+
+    def started(self, event: CommandStartedEvent) -> None:
+        self.commands.append(dict(event.command))
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        """Nothing to keep."""
+
+    def failed(self, event: CommandFailedEvent) -> None:
+        """Nothing to keep."""
+
+    def names(self) -> list[str]:
+        return [next(iter(command)) for command in self.commands]
+
+
+@contextmanager
+def listening(uri: str) -> Iterator[tuple[MongoClient[dict[str, Any]], Heard]]:
+    """A client whose commands are heard."""
+    heard = Heard()
+    with MongoClient[dict[str, Any]](uri, event_listeners=[heard], tz_aware=True) as client:
+        yield client, heard
+
+
+def explained(client: MongoClient[dict[str, Any]], command: dict[str, Any]) -> "Plan":
+    """Return how the server carries *command* out, without changing anything."""
+    bare = {name: value for name, value in command.items() if name not in _DRIVERS}
+    return Plan(client.get_default_database().command("explain", bare, verbosity="executionStats"))
+
+
+class Plan:
+    """An explained command."""
+
+    def __init__(self, answer: dict[str, Any]) -> None:
+        self.stages = list(_stages(answer["executionStats"]["executionStages"]))
+
+    @property
+    def indexes(self) -> set[str]:
+        return {stage["indexName"] for stage in self.stages if "indexName" in stage}
+
+    @property
+    def names(self) -> set[str]:
+        return {stage["stage"] for stage in self.stages}
+
+    @property
+    def examined(self) -> int:
+        return sum(stage.get("docsExamined", 0) for stage in self.stages)
+
+
+def _stages(stage: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield stage
+    for inner in [stage.get("inputStage"), *stage.get("inputStages", [])]:
+        if inner:
+            yield from _stages(inner)

@@ -1,0 +1,35 @@
+"""Many threads at the same instant, and waiting for what happens in its own time."""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from time import monotonic, sleep
+from typing import TypeVar
+
+from chalicelib.errors import ServiceError
+
+Result = TypeVar("Result")
+
+
+def race(calls: Sequence[Callable[[], Result]]) -> list[Result | ServiceError]:
+    """Make all *calls* at once; return what each returned, or the error it was refused with, in their order."""
+    gate = threading.Barrier(len(calls))
+
+    def run(call: Callable[[], Result]) -> Result | ServiceError:
+        gate.wait()
+        try:
+            return call()
+        except ServiceError as error:
+            return error
+
+    with ThreadPoolExecutor(len(calls)) as threads:
+        return list(threads.map(run, calls))
+
+
+def until(happened: Callable[[], bool], within_seconds: float = 10) -> None:
+    """Return as soon as *happened* says so; fail if it does not in time."""
+    deadline = monotonic() + within_seconds
+    while not happened():
+        if monotonic() > deadline:
+            raise AssertionError(f"did not happen within {within_seconds} s")
+        sleep(0.02)
