@@ -20,11 +20,15 @@ _OURS = "attempt = :attempt AND #state = :running"
 
 
 class Claim(NamedTuple):
-    """Work that is ours to do. *resource_id* is the first attempt's, whichever attempt this is."""
+    """Work that is ours to do. *resource_id* is the first attempt's, whichever attempt this is.
+
+    *taken_over*: an attempt before this one died, perhaps after it had done the work.
+    """
 
     key: str
     attempt: str
     resource_id: str
+    taken_over: bool = False
 
 
 class Claims:
@@ -67,17 +71,17 @@ class Claims:
         Raises:
             ClaimLost: another attempt has taken over; nothing was written.
         """
-        done = self._table.updating(
-            _key(claim.key),
-            "SET #state = :done, #result = :result REMOVE leaseUntil",
-            when=_OURS,
-            values={":attempt": claim.attempt, ":running": _RUNNING, ":done": _DONE, ":result": result},
-            names={"#state": "state", "#result": "result"},
-        )
+        change = "SET #state = :done, #result = :result REMOVE leaseUntil"
+        values = {":attempt": claim.attempt, ":running": _RUNNING, ":done": _DONE, ":result": result}
+        names = {"#state": "state", "#result": "result"}
+        done = self._table.updating(_key(claim.key), change, when=_OURS, values=values, names=names)
         try:
-            self._table.transact([done, *also])
-        except TransactionRefused as refused:
-            stands = refused.reasons[0].item or self._table.get(_key(claim.key)) or {}
+            if writes := list(also):
+                self._table.transact([done, *writes])
+            else:
+                self._table.update(_key(claim.key), change, when=_OURS, values=values, names=names)
+        except (TransactionRefused, ConditionFailed) as refused:
+            stands = self._table.get(_key(claim.key)) or {}
             if stands.get("state") != _DONE or stands.get("attempt") != claim.attempt:
                 raise ClaimLost from refused
 
@@ -144,7 +148,7 @@ class Claims:
             if (refused.item or {}).get("attempt") != fresh["attempt"]:
                 raise StillRunning(retry_after_seconds=1) from None
             item = refused.item or {}
-        return Claim(key, fresh["attempt"], item["resourceId"])
+        return Claim(key, fresh["attempt"], item["resourceId"], taken_over=True)
 
     def _put(self, item: Item, now_ms: int) -> None:
         """Write *item* where no claim stands, or one whose time is over: TTL deletes late."""
