@@ -58,7 +58,17 @@ class Polling:
             pause_ms = min(pause_ms * self._settings.poll_growth, self._settings.slowest_poll_ms)
             if found := self._peek(request_id):
                 return found
-        return self._store.expire(request_id)
+        return self._expire(request_id, until)
+
+    def _expire(self, request_id: str, until: float) -> Seen:
+        """Ask the store what became of it, again and again until *until* if it cannot be reached."""
+        while True:
+            try:
+                return self._store.expire(request_id)
+            except Unavailable:
+                if (left := until - self._clock()) <= 0:
+                    raise
+                self._pause(min(self._settings.slowest_poll_ms / 1000, left))
 
     def _peek(self, request_id: str) -> Seen | None:
         try:
