@@ -22,6 +22,9 @@ Handler = Callable[..., Any]
 JSON = "application/json"
 PROBLEM = "application/problem+json"
 
+#: A caller names fields as the contract does; our own spelling of them is an unknown field.
+_OUTSIDE: Any = {"by_alias": True, "by_name": False}
+
 
 class Role(StrEnum):
     """What a caller may be. `ADMIN` may do all."""
@@ -234,14 +237,14 @@ def _body(endpoint: Endpoint, request: Request) -> Any:
     media = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
     if media != JSON:
         raise errors.NotJson
-    return validated(lambda: model.model_validate_json(request.raw_body))
+    return validated(lambda: model.model_validate_json(request.raw_body, **_OUTSIDE))
 
 
 def _query(endpoint: Endpoint, request: Request) -> Any:
     model = endpoint.query
     if model is None:
         return None
-    return validated(lambda: model.model_validate(dict(request.query_params or {})))
+    return validated(lambda: model.model_validate(dict(request.query_params or {}), **_OUTSIDE))
 
 
 def _params(endpoint: Endpoint, given: Mapping[str, str]) -> dict[str, Any]:
