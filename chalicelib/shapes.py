@@ -48,7 +48,9 @@ class PageQuery(Query):
     """The two parameters every list takes."""
 
     limit: int = Field(default=50, ge=1, le=200, description="how many items to answer at most")
-    cursor: str | None = Field(default=None, max_length=1024, description="`nextCursor` of the page before")
+    cursor: str | None = Field(
+        default=None, min_length=1, max_length=1024, description="`nextCursor` of the page before"
+    )
 
 
 class Page(Model, Generic[Item]):
