@@ -92,7 +92,8 @@ def _may(do: Callable[[], object]) -> bool:
         code = error.response["Error"]["Code"]
         if code in {"AccessDenied", "AccessDeniedException"}:
             return False
-        assert code == "ConditionalCheckFailedException", error
+        if code != "ConditionalCheckFailedException":
+            raise
     return True
 
 

@@ -1,0 +1,126 @@
+"""What the edge says for every route: unknown paths, wrong methods, browsers of other origins, health."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from infra.local.stack import Stack
+from tests.client import Client, refused, told
+from tests.stack import STAGE
+
+pytestmark = pytest.mark.stack
+
+ORIGIN = "https://console.example.com"
+
+
+@pytest.fixture(params=["front", "gateway"])
+def door(stack: Stack, admin: Client, request: pytest.FixtureRequest) -> Client:
+    """An administrator, at either door of the API."""
+    return admin.at(stack.url if request.param == "front" else stack.api_url)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/nothing", "/api", "/api/nothing", "/api/users/a/b/c", "/api/pending-responses/a/b", "/%2e%2e/health", "/\u20ac"],
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+def test_a_path_that_no_route_has_is_not_found(door: Client, method: str, path: str) -> None:
+    refused(door.call(method, path), 404)
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/health", {"GET"}),
+        ("/send-notification", {"POST"}),
+        ("/api/sessions", {"GET", "POST"}),
+        ("/api/sessions/current", {"DELETE", "GET"}),
+        ("/api/users/ann", {"DELETE", "GET", "PATCH"}),
+        ("/api/pending-responses/cleanup", {"GET", "POST"}),
+        ("/api/pending-responses/01ARZ3NDEKTSV4RRFFQ69G5FAV/resolve", {"POST"}),
+    ],
+)
+def test_a_method_that_a_path_does_not_have_is_not_allowed(door: Client, path: str, allowed: set[str]) -> None:
+    for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} - allowed:
+        answer = door.call(method, path)
+        refused(answer, 405)
+        named = {name.strip() for name in answer.headers["Allow"].split(",")}
+        assert method not in named
+        assert named <= allowed
+
+
+def test_a_head_has_no_body(door: Client) -> None:
+    answer = door.call("HEAD", "/health")
+    assert (answer.status_code, answer.headers["Allow"], answer.content) == (405, "GET", b"")
+
+
+def test_health_names_the_process_and_asks_for_no_session(stack: Stack) -> None:
+    answer = Client(stack.url).get("/health")
+    health = told(answer)
+    assert set(health) == {"status", "version", "instanceId", "uptimeSeconds"}
+    assert health["status"] == "ok"
+    assert health["instanceId"] == answer.headers["X-Instance-Id"]
+
+
+def test_ready_names_every_store_with_its_latency(stack: Stack) -> None:
+    ready = told(Client(stack.url).get("/ready"))
+    assert ready["status"] == "ready"
+    assert set(ready["stores"]) == {"mongodb", "dynamodb"}
+    assert all(store["ok"] and store["latencyMs"] > 0 for store in ready["stores"].values())
+
+
+# Browsers.
+
+
+@pytest.fixture
+def open_to_the_console(stack: Stack) -> Iterator[None]:
+    """One origin is allowed, as the setting does it."""
+    functions, names = stack.client("lambda"), [f"holdfast-{STAGE}-{name}" for name in ("api", "wait")]
+    before = {name: functions.get_function_configuration(FunctionName=name)["Environment"] for name in names}
+    for name, environment in before.items():
+        variables = environment["Variables"] | {"HTTP_ALLOWED_ORIGINS": f'["{ORIGIN}"]'}
+        functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+    yield
+    for name, environment in before.items():
+        functions.update_function_configuration(FunctionName=name, Environment=environment)
+
+
+def _preflight(client: Client, path: str, origin: str = ORIGIN) -> dict[str, str]:
+    asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+    answer = Client(client.url).call("OPTIONS", path, headers=asked)
+    assert (answer.status_code, answer.content) == (204, b"")
+    return {name.lower(): value for name, value in answer.headers.items()}
+
+
+@pytest.mark.usefixtures("open_to_the_console")
+@pytest.mark.parametrize(("path", "methods"), [("/api/sessions", "GET, POST"), ("/send-notification", "POST")])
+def test_a_browser_of_an_allowed_origin_may_call(door: Client, path: str, methods: str) -> None:
+    # Given the browser's question, without a session
+    headers = _preflight(door, path)
+    assert headers["access-control-allow-origin"] == ORIGIN
+    assert headers["access-control-allow-methods"] == methods
+    assert "Authorization" in headers["access-control-allow-headers"]
+    assert headers["vary"] == "Origin"
+    # Then answers and refusals can be read too
+    for answer in (
+        door.get("/api/sessions/current", headers={"Origin": ORIGIN}),
+        Client(door.url).get("/api/sessions/current", headers={"Origin": ORIGIN}),
+    ):
+        assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
+        assert "X-Request-Id" in answer.headers["Access-Control-Expose-Headers"]
+
+
+@pytest.mark.usefixtures("open_to_the_console")
+@pytest.mark.parametrize("origin", ["https://evil.example.com", f"{ORIGIN}.evil.example.com", "null", ""])
+def test_a_browser_of_another_origin_may_not(door: Client, origin: str) -> None:
+    headers = _preflight(door, "/api/sessions", origin)
+    assert "access-control-allow-origin" not in headers
+    assert headers["vary"] == "Origin"
+
+
+def test_no_origin_is_allowed_unless_it_is_named(door: Client) -> None:
+    assert "access-control-allow-origin" not in _preflight(door, "/api/sessions")
+
+
+def test_nothing_is_preflighted_where_nothing_is(door: Client) -> None:
+    refused(door.call("OPTIONS", "/nothing", headers={"Origin": ORIGIN, "Access-Control-Request-Method": "GET"}), 404)
