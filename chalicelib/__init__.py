@@ -12,6 +12,7 @@ paging.py     signed cursors
 logs.py       one line per invocation, and what it counts
 outages.py    a driver's error, told as ours
 dynamo.py     conditional writes, and items in and out of DynamoDB
+queues.py     every queue, declared once
 deadline.py   how long this invocation may still run
 ids.py        identifiers
 wiring.py     the only place that makes clients and stores

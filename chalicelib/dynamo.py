@@ -1,8 +1,8 @@
 """DynamoDB as this service uses it: plain values, conditional writes, and conflicts that are tried again.
 
-A condition that fails is an answer and is told with what stood there instead (`ConditionFailed`). A transaction in
-conflict with another has decided nothing, so it is tried again with full jitter and never taken for a loss; the pauses
-follow "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015).
+A condition that fails is an answer and is told with what stood there instead (`ConditionFailed`). A call that was
+throttled, or in conflict with a transaction, has decided nothing, so it is tried again with full jitter and never taken
+for a loss; the pauses follow "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015).
 """
 
 import random
@@ -21,12 +21,23 @@ Item = dict[str, Any]
 Write = dict[str, Any]
 Result = TypeVar("Result")
 
+#: Has a refusal carry what stood there, so that nobody needs to read it afterwards.
+_TELL = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+
 _ATTEMPTS = 10
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.02, 0.5
-#: Nothing was decided: the same call may be made again.
-_UNDECIDED = frozenset({"TransactionConflict", "TransactionConflictException", "TransactionInProgressException"})
-_THROTTLED = frozenset(
-    {"ThrottlingError", "ThrottlingException", "ProvisionedThroughputExceeded", "RequestLimitExceeded"}
+#: Nothing was decided: the same call may be made again. A transaction's reasons have names of their own.
+_UNDECIDED = frozenset(
+    {
+        "ProvisionedThroughputExceeded",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "ThrottlingError",
+        "ThrottlingException",
+        "TransactionConflict",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+    }
 )
 
 
@@ -53,6 +64,10 @@ class TransactionRefused(Exception):
         self.reasons = reasons
 
 
+class _Undecided(Exception):
+    """The call was turned away before anything was decided."""
+
+
 class Table:
     """One table whose key is ``pk``."""
 
@@ -63,6 +78,20 @@ class Table:
         """Return the item as it is at this moment, or None."""
         answer = self._call(self._client.get_item, Key=typed({"pk": pk}), ConsistentRead=True)
         return plain(answer["Item"]) if "Item" in answer else None
+
+    def batch(self, keys: Sequence[str]) -> list[Item]:
+        """Return the items of *keys* that exist, in any order, in one round trip; at most a hundred keys."""
+        wanted: dict[str, Any] = {self.name: {"Keys": [typed({"pk": key}) for key in keys], "ConsistentRead": True}}
+        found: list[Item] = []
+
+        def ask() -> Any:
+            return self._client.batch_get_item(RequestItems=wanted)
+
+        while wanted:
+            answer = self._retried(ask)
+            found += [plain(item) for item in answer["Responses"].get(self.name, [])]
+            wanted = answer.get("UnprocessedKeys", {})
+        return found
 
     def put(self, item: Item, *, when: str, values: Item | None = None, names: Mapping[str, str] | None = None) -> None:
         """Write *item* if *when* holds.
@@ -110,13 +139,14 @@ class Table:
 
     def check(self, pk: str, *, when: str, values: Item, names: Mapping[str, str] | None = None) -> Write:
         """Return a transaction's entry that writes nothing and demands *when*."""
-        return {"ConditionCheck": {"TableName": self.name, "Key": typed({"pk": pk}), **_condition(when, values, names)}}
+        entry = {"TableName": self.name, "Key": typed({"pk": pk}), **_TELL}
+        return {"ConditionCheck": {**entry, **_condition(when, values, names)}}
 
     def updating(
         self, pk: str, change: str, *, when: str = "", values: Item, names: Mapping[str, str] | None = None
     ) -> Write:
         """Return a transaction's entry that applies *change*, demanding *when*."""
-        entry = {"TableName": self.name, "Key": typed({"pk": pk}), "UpdateExpression": change}
+        entry = {"TableName": self.name, "Key": typed({"pk": pk}), "UpdateExpression": change, **_TELL}
         return {"Update": {**entry, **_condition(when, values, names)}}
 
     def transact(self, writes: Iterable[Write]) -> None:
@@ -130,21 +160,22 @@ class Table:
         self._retried(lambda: self._client.transact_write_items(TransactItems=entries, ClientRequestToken=token))
 
     def _write(self, call: Callable[..., Any], **arguments: Any) -> Any:
-        return self._call(call, ReturnValuesOnConditionCheckFailure="ALL_OLD", **arguments)
+        return self._call(call, **_TELL, **arguments)
 
     def _call(self, call: Callable[..., Any], **arguments: Any) -> Any:
         return self._retried(lambda: call(TableName=self.name, **arguments))
 
     def _retried(self, call: Callable[[], Result]) -> Result:
         ceiling = _FIRST_PAUSE_SECONDS
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                self._pause(random.uniform(0, ceiling))  # noqa: S311 # spreads callers out; nothing secret
+                ceiling = min(ceiling * 2, _LONGEST_PAUSE_SECONDS)
             try:
                 with reaching_aws():
-                    return call()
-            except ClientError as error:
-                _raise_if_decided(error)
-            self._pause(random.uniform(0, ceiling))  # noqa: S311 # spreads callers out; nothing secret
-            ceiling = min(ceiling * 2, _LONGEST_PAUSE_SECONDS)
+                    return _decided(call)
+            except _Undecided:
+                continue
         raise Unavailable("DynamoDB is busy just now.")
 
 
@@ -167,20 +198,25 @@ def _condition(when: str, values: Item, names: Mapping[str, str] | None) -> dict
     return {name: value for name, value in given.items() if value}
 
 
-def _raise_if_decided(error: ClientError) -> None:
-    """Return where the call may be made again; raise what it has decided where it may not."""
-    code = error.response["Error"]["Code"]
-    if code == "ConditionalCheckFailedException":
-        raise ConditionFailed(_old(error.response)) from error
-    if code == "TransactionCanceledException":
-        reasons = [Reason(reason["Code"], _old(reason)) for reason in error.response["CancellationReasons"]]
+def _decided(call: Callable[[], Result]) -> Result:
+    """Return or raise what *call* has decided.
+
+    Raises:
+        _Undecided: nothing; it may be made again.
+    """
+    try:
+        return call()
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code == "ConditionalCheckFailedException":
+            raise ConditionFailed(_old(error.response)) from error
+        reasons = [Reason(reason["Code"], _old(reason)) for reason in error.response.get("CancellationReasons", ())]
         # A failed condition is final, whatever else got in the way.
         if any(reason.code == "ConditionalCheckFailed" for reason in reasons):
             raise TransactionRefused(reasons) from error
-        if any(reason.code in _UNDECIDED | _THROTTLED for reason in reasons):
-            return
-    if code not in _UNDECIDED:
-        raise error
+        if _UNDECIDED.intersection([code, *(reason.code for reason in reasons)]):
+            raise _Undecided from error
+        raise
 
 
 def _old(told: Mapping[str, Any]) -> Item | None:

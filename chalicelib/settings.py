@@ -91,6 +91,14 @@ class ApprovalSettings(BaseSettings):
     readable_hours: PositiveInt = Field(default=24, description="how long a settled request can still be read")
 
 
+class QueueSettings(BaseSettings):
+    """Where queues are."""
+
+    model_config = _FROZEN | SettingsConfigDict(env_prefix="QUEUES_")
+
+    url_prefix: str = Field(default="", description="what every queue's address begins with; set by the template")
+
+
 class ObservabilitySettings(BaseSettings):
     """What is logged and counted."""
 
@@ -110,6 +118,7 @@ class Settings(NamedTuple):
     coordination: CoordinationSettings
     sessions: SessionSettings
     approvals: ApprovalSettings
+    queues: QueueSettings
     observability: ObservabilitySettings
 
 

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from chalicelib.approvals.store import ApprovalStore
     from chalicelib.approvals.wait import Waiter
     from chalicelib.coordination.claims import Claims
+    from chalicelib.coordination.counts import Counts
     from chalicelib.coordination.locks import Locks
     from chalicelib.coordination.rates import Rates
     from chalicelib.dynamo import Table
     from chalicelib.paging import Cursors
+    from chalicelib.queues import Mail
     from chalicelib.sessions.store import SessionStore
     from chalicelib.users.store import UserStore
 
@@ -48,7 +50,7 @@ def mongodb() -> Database[dict[str, Any]]:
 
 
 #: The services a function may talk to; the package ships botocore's descriptions of these and no others.
-Service = Literal["dynamodb", "secretsmanager"]
+Service = Literal["dynamodb", "secretsmanager", "sqs"]
 
 
 @cache
@@ -148,6 +150,22 @@ def claims() -> Claims:
     from chalicelib.coordination.claims import Claims
 
     return Claims(table("coordination"), settings.load().coordination)
+
+
+@cache
+def counts() -> Counts:
+    """Return the exact counts."""
+    from chalicelib.coordination.counts import Counts
+
+    return Counts(table("coordination"))
+
+
+@cache
+def mail() -> Mail:
+    """Return what sends to queues."""
+    from chalicelib.queues import Mail
+
+    return Mail(aws("sqs"), settings.load().queues.url_prefix)
 
 
 @cache

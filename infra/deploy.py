@@ -39,7 +39,7 @@ def deploy(package: Package, stage: str, *, client: Client, variables: dict[str,
         DeployFailed: a stack could not be made; what stood before still stands.
     """
     cloudformation = client("cloudformation")
-    data = _apply(cloudformation, f"holdfast-{stage}-data", stage, TemplateBody=package.data)
+    data = _apply(cloudformation, f"holdfast-{stage}-data", stage, TemplateBody=json.dumps(package.data))
     s3, bucket = client("s3"), data["PackagesBucket"]
     code = _upload(s3, bucket, package.code.read_bytes(), "zip")
     template = _pointed(package, bucket, code, variables)

@@ -6,15 +6,13 @@ Each mend is one small step, and reads what to do from the template, so that the
 from collections.abc import Callable
 from typing import Any
 
-import yaml
-
 Client = Callable[[str], Any]
 
 
-def apply(client: Client, outputs: dict[str, str], data: str, template: dict[str, Any], stage: str) -> None:
-    """Run every mend of the two templates: *data* as YAML, the app's as *template*."""
+def apply(client: Client, outputs: dict[str, str], data: dict[str, Any], template: dict[str, Any], stage: str) -> None:
+    """Run every mend of the two templates, *data*'s and the app's."""
     resources = template["Resources"]
-    expire_items(client("dynamodb"), yaml.load(data, _Template)["Resources"], stage)  # noqa: S506 # a SafeLoader
+    expire_items(client("dynamodb"), data["Resources"], stage)
     reserve_concurrency(client("lambda"), resources, stage)
     answer_as_problems(client("apigateway"), outputs["RestAPIId"], resources["RestAPI"]["Properties"])
 
@@ -24,7 +22,7 @@ def expire_items(dynamodb: Any, resources: dict[str, Any], stage: str) -> None:
     for resource in resources.values():
         wanted = resource["Properties"].get("TimeToLiveSpecification")
         if wanted is not None:
-            table = resource["Properties"]["TableName"].replace("${Stage}", stage)
+            table = resource["Properties"]["TableName"]["Fn::Sub"].replace("${Stage}", stage)
             given = dynamodb.describe_time_to_live(TableName=table)["TimeToLiveDescription"]
             if given["TimeToLiveStatus"] == "DISABLED":
                 dynamodb.update_time_to_live(TableName=table, TimeToLiveSpecification=wanted)
@@ -52,14 +50,3 @@ def api_url(client: Client, outputs: dict[str, str]) -> str:
     stage = outputs["EndpointURL"].rstrip("/").rpartition("/")[2]
     endpoint = client("apigateway").meta.endpoint_url.rstrip("/")
     return f"{endpoint}/_aws/execute-api/{outputs['RestAPIId']}/{stage}"
-
-
-class _Template(yaml.SafeLoader):
-    """Reads CloudFormation's YAML; of a short function such as ``!Sub`` only what it is given is kept."""
-
-
-def _given(loader: yaml.SafeLoader, _: str, node: yaml.Node) -> Any:
-    return loader.construct_scalar(node) if isinstance(node, yaml.ScalarNode) else loader.construct_object(node)
-
-
-_Template.add_multi_constructor("!", _given)

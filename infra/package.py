@@ -28,7 +28,9 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
-from chalicelib import wiring
+import yaml
+
+from chalicelib import queues, wiring
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNTIME = "python3.12"
@@ -71,7 +73,7 @@ class Package(NamedTuple):
     """What was built. *waiting* lists method and path of every route that may hold a request."""
 
     code: Path
-    data: str
+    data: dict[str, Any]
     app: dict[str, Any]
     waiting: list[tuple[str, str]]
 
@@ -96,7 +98,15 @@ def build(stage: str, *, vendor: bool, folder: Path) -> Package:
         raise PackageFailed(done.stderr.strip() or done.stdout.strip())
     app = json.loads((folder / "app.json").read_text())
     waiting = [(method, path) for method, path in json.loads((folder / "waiting.json").read_text())]
-    return Package(folder / "deployment.zip", (ROOT / "infra/resources.yaml").read_text(), app, waiting)
+    return Package(folder / "deployment.zip", resources(), app, waiting)
+
+
+def resources() -> dict[str, Any]:
+    """Return the data template: `resources.yaml`, and for each queue itself, its dead-letter queue and its alarm."""
+    template: dict[str, Any] = yaml.safe_load((ROOT / "infra/resources.yaml").read_text())
+    for queue in queues.QUEUES:
+        template["Resources"] |= _queue(queue)
+    return template
 
 
 def main() -> None:
@@ -131,6 +141,9 @@ def mended(template: dict[str, Any], waiting: list[tuple[str, str]]) -> dict[str
         if resource["Type"] == "AWS::Serverless::Function":
             short = {"APIHandler": "api", "WaitHandler": "wait"}.get(name, name.lower())
             _mend_function(resource["Properties"], short)
+            for event in resource["Properties"].get("Events", {}).values():
+                if event["Type"] == "SQS":
+                    _mend_queue_event(resource["Properties"], event["Properties"])
     definition = resources["RestAPI"]["Properties"]["DefinitionBody"]
     _repoint(definition["paths"], waiting)
     for path in definition["paths"].values():
@@ -139,6 +152,58 @@ def mended(template: dict[str, Any], waiting: list[tuple[str, str]]) -> dict[str
     # No answer of ours is binary, and with these types a JSON request may arrive as base64.
     definition.pop("x-amazon-apigateway-binary-media-types", None)
     return made
+
+
+def _queue(queue: queues.Queue) -> dict[str, Any]:
+    """Return the resources of one declaration; its own redrive comes one receive later than the worker's burial."""
+    name = queue.name.title()
+    fixed = {"MessageRetentionPeriod": queues.RETENTION_SECONDS, "SqsManagedSseEnabled": True}
+    dead = {"QueueName": _sub(f"holdfast-${{Stage}}-{queue.dead_letters}"), **fixed}
+    alive = {
+        "QueueName": _sub(f"holdfast-${{Stage}}-{queue.name}"),
+        "VisibilityTimeout": queue.visibility_seconds,
+        "RedrivePolicy": {
+            "deadLetterTargetArn": {"Fn::GetAtt": [f"{name}DeadLetters", "Arn"]},
+            "maxReceiveCount": queue.attempts + 1,
+        },
+        **fixed,
+    }
+    alarm = {
+        "AlarmName": _sub(f"holdfast-${{Stage}}-{queue.dead_letters}"),
+        "AlarmDescription": f"Letters in {queue.dead_letters}: read them with scripts/queues peek",
+        "Namespace": "AWS/SQS",
+        "MetricName": "ApproximateNumberOfMessagesVisible",
+        "Dimensions": [{"Name": "QueueName", "Value": {"Fn::GetAtt": [f"{name}DeadLetters", "QueueName"]}}],
+        "Statistic": "Maximum",
+        "Period": 60,
+        "EvaluationPeriods": 1,
+        "Threshold": 0,
+        "ComparisonOperator": "GreaterThanThreshold",
+        "TreatMissingData": "notBreaching",
+    }
+    kept = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
+    return {
+        f"{name}DeadLetters": {"Type": "AWS::SQS::Queue", **kept, "Properties": dead},
+        f"{name}Queue": {"Type": "AWS::SQS::Queue", **kept, "Properties": alive},
+        f"{name}DeadLettersAlarm": {"Type": "AWS::CloudWatch::Alarm", "Properties": alarm},
+    }
+
+
+def _sub(text: str) -> dict[str, str]:
+    return {"Fn::Sub": text}
+
+
+def _mend_queue_event(function: dict[str, Any], event: dict[str, Any]) -> None:
+    """Point the mapping at this stage's queue, as the declaration says; chalice cannot ask for partial failures."""
+    name = event["Queue"]["Fn::Sub"].rpartition(":")[2]
+    queue = queues.named(name)
+    function["Timeout"] = queue.timeout_seconds
+    event |= {
+        "Queue": _sub(f"arn:${{AWS::Partition}}:sqs:${{AWS::Region}}:${{AWS::AccountId}}:holdfast-${{Stage}}-{name}"),
+        "BatchSize": queue.batch_size,
+        "FunctionResponseTypes": ["ReportBatchItemFailures"],
+        "ScalingConfig": {"MaximumConcurrency": queue.concurrency},
+    }
 
 
 def _gather(source: Path, *, vendor: bool) -> Path:
@@ -235,6 +300,7 @@ def _mend_function(properties: dict[str, Any], short: str) -> None:
         "HOLDFAST_STAGE": {"Ref": "Stage"},
         "HOLDFAST_SECRET_ID": {"Fn::Sub": "holdfast-${Stage}"},
         "HOLDFAST_VERSION": version,
+        "QUEUES_URL_PREFIX": _sub("https://sqs.${AWS::Region}.${AWS::URLSuffix}/${AWS::AccountId}/holdfast-${Stage}-"),
     }
     properties["FunctionName"] = {"Fn::Sub": f"holdfast-${{Stage}}-{short}"}
     properties["Runtime"] = RUNTIME

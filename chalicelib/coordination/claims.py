@@ -49,14 +49,13 @@ class Claims:
             OtherRequest: the key was used with another fingerprint.
         """
         attempt, now_ms = ids.new_id(), self._now_ms()
-        lease_ms = min(self._settings.claim_lease_ms, deadline.remaining_ms() or self._settings.claim_lease_ms)
         fresh: Item = {
             "pk": _key(key),
             "state": _RUNNING,
             "attempt": attempt,
             "resourceId": ids.new_id(),
             "fingerprint": fingerprint,
-            "leaseUntil": now_ms + lease_ms,
+            "leaseUntil": now_ms + self._lease_ms(),
             "ttl": now_ms // 1000 + ttl_seconds,
         }
         try:
@@ -64,6 +63,30 @@ class Claims:
         except ConditionFailed as refused:
             return self._begin_again(fresh, refused.item or {}, now_ms)
         return Claim(key, attempt, fresh["resourceId"])
+
+    def reopen(self, key: str) -> Claim:
+        """Claim work anew that was done, to do it once more. Atomic.
+
+        Raises:
+            StillRunning: it is not done, or someone else has reopened it.
+        """
+        attempt, now_ms = ids.new_id(), self._now_ms()
+        try:
+            item = self._table.update(
+                _key(key),
+                "SET attempt = :attempt, leaseUntil = :lease, #state = :running REMOVE #result",
+                when="#state = :done",
+                values={
+                    ":attempt": attempt,
+                    ":lease": now_ms + self._lease_ms(),
+                    ":running": _RUNNING,
+                    ":done": _DONE,
+                },
+                names={"#state": "state", "#result": "result"},
+            )
+        except ConditionFailed as refused:
+            raise StillRunning(retry_after_seconds=1) from refused
+        return Claim(key, attempt, item["resourceId"], taken_over=True)
 
     def finish(self, claim: Claim, result: str, also: Iterable[Write] = ()) -> None:
         """Record *result*; *also* is written in the same transaction. Safe to repeat.
@@ -158,6 +181,10 @@ class Claims:
             values={":now": now_ms // 1000},
             names={"#ttl": "ttl"},
         )
+
+    def _lease_ms(self) -> int:
+        """Return how long work may take: no longer than this invocation may."""
+        return min(self._settings.claim_lease_ms, deadline.remaining_ms() or self._settings.claim_lease_ms)
 
     def _now_ms(self) -> int:
         return round(self._now() * 1000)

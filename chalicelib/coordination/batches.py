@@ -1,0 +1,148 @@
+"""Batches: one message at a time, each worked on once, each answered for by itself.
+
+SQS delivers at least once, so the work is claimed under its business id before it begins and the claim is finished,
+with the queue's count, in one transaction after it. A message that fails comes again; one that never can succeed, or
+has used up its attempts, is buried in the dead-letter queue with its reason. The queue's own redrive policy is the net
+below: it catches what kills its worker every time, and such a letter has no reason.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+from pydantic import ValidationError
+
+from chalicelib import deadline, logs, wiring
+from chalicelib.coordination.claims import Claim
+from chalicelib.coordination.errors import AlreadyDone, ClaimLost, StillRunning
+from chalicelib.errors import ServiceError
+from chalicelib.queues import RETENTION_SECONDS, Message, Queue
+
+Kind = TypeVar("Kind", bound=Message)
+Handle = Callable[[Kind, Claim], None]
+
+#: A claim outlives every copy of its message: its time in the queue, its time among the dead, and a day.
+_CLAIM_SECONDS = 2 * RETENTION_SECONDS + 24 * 3600
+#: With less than this left, the rest of a batch is left to the next function.
+_ENOUGH_MS = 3_000
+
+_FAILED = "failed: "
+
+
+class Poison(ServiceError):
+    """This message can never succeed."""
+
+
+class Later(ServiceError):
+    """This message cannot be settled yet, and says when to try again."""
+
+    def __init__(self, detail: str, after_seconds: float) -> None:
+        super().__init__(detail)
+        self.after_seconds = after_seconds
+
+
+class _Record(NamedTuple):
+    """One record of an SQS event."""
+
+    body: str
+    message_id: str
+    receipt: str
+    receives: int
+    #: The letter was dead and has been sent back.
+    redriven: bool
+
+
+def run_batch(event: Any, queue: Queue, kind: type[Kind], handle: Handle[Kind]) -> dict[str, Any]:
+    """Give *handle* each message of *event* and answer which of them must come again (``ReportBatchItemFailures``).
+
+    *handle* runs once per `Message.work_id`; it may run again after a crash, under a claim that says so, and must then
+    do the same. It raises `Poison` for what can never succeed, `Later` to choose when to be asked again, and anything
+    else to be asked again after the queue's visibility timeout.
+    """
+    with deadline.of(event.context):
+        records = [_record(record) for record in event.to_dict()["Records"]]
+        failed = [record.message_id for record in records if not _settled(record, queue, kind, handle)]
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
+
+
+def _settled(record: _Record, queue: Queue, kind: type[Kind], handle: Handle[Kind]) -> bool:
+    """Return whether the message is done with, one way or another."""
+    if (deadline.remaining_ms() or _ENOUGH_MS) < _ENOUGH_MS:
+        return False
+    with logs.invocation("message") as line:
+        line.add(queue=queue.name, messageId=record.message_id, receives=record.receives)
+        try:
+            outcome = _work(record, queue, kind, handle)
+        except Exception as error:  # noqa: BLE001 # the outermost edge of a worker: the message comes again
+            outcome = _again(record, queue, error)
+        line.add(outcome=outcome)
+        line.count(f"messages_{outcome}")
+    return outcome != "again"
+
+
+def _work(record: _Record, queue: Queue, kind: type[Kind], handle: Handle[Kind]) -> str:
+    try:
+        message = kind.model_validate_json(record.body)
+    except ValidationError as error:
+        faults = "; ".join(f"{fault['loc']}: {fault['msg']}" for fault in error.errors(include_input=False))
+        wiring.mail().bury(queue, record.body, f"unreadable: {faults}"[:1000])
+        return "buried"
+    logs.line().add(requestId=message.caused_by, workId=message.work_id)
+    key = f"{queue.name}/{message.work_id}"
+    try:
+        claim = wiring.claims().begin(key, ttl_seconds=_CLAIM_SECONDS)
+    except AlreadyDone as done:
+        if not done.result.startswith(_FAILED):
+            return "repeated"
+        if not record.redriven:
+            # Whoever counted the failure died before it was buried.
+            wiring.mail().bury(queue, record.body, done.result.removeprefix(_FAILED))
+            return "buried"
+        claim = wiring.claims().reopen(key)
+    return _done(record, queue, claim, lambda: handle(message, claim))
+
+
+def _done(record: _Record, queue: Queue, claim: Claim, work: Callable[[], None]) -> str:
+    try:
+        work()
+    except Poison as error:
+        return _bury(record, queue, claim, str(error))
+    except Exception as error:
+        if record.receives >= queue.attempts:
+            logs.failed("message_given_up", error)
+            return _bury(record, queue, claim, f"after {record.receives} attempts: {_reason(error)}")
+        wiring.claims().abandon(claim)
+        raise
+    wiring.claims().finish(claim, "done", also=[wiring.counts().adding(queue.name, "completed")])
+    return "done"
+
+
+def _bury(record: _Record, queue: Queue, claim: Claim, reason: str) -> str:
+    """Count the failure with the claim, then bury. Dying in between, the message comes again and is buried then."""
+    also = [wiring.counts().adding(queue.name, "failed")]
+    wiring.claims().finish(claim, _FAILED + reason, also=also)
+    wiring.mail().bury(queue, record.body, reason)
+    return "buried"
+
+
+def _again(record: _Record, queue: Queue, error: Exception) -> str:
+    if isinstance(error, Later):
+        wiring.mail().postpone(queue, record.receipt, round(error.after_seconds))
+        logs.line().add(why=str(error))
+    elif not isinstance(error, StillRunning | ClaimLost):
+        logs.failed("message_failed", error)
+    return "again"
+
+
+def _reason(error: Exception) -> str:
+    # Only our own errors are worded for others to read.
+    return str(error) if isinstance(error, ServiceError) else type(error).__name__
+
+
+def _record(record: dict[str, Any]) -> _Record:
+    return _Record(
+        body=record["body"],
+        message_id=record["messageId"],
+        receipt=record["receiptHandle"],
+        receives=int(record["attributes"]["ApproximateReceiveCount"]),
+        redriven="reason" in record.get("messageAttributes", {}),
+    )

@@ -1,0 +1,123 @@
+"""Queues: declared here once; template, function, alarms and wiring follow from the declaration.
+
+A message carries ids, never documents, and the id of the request that caused it, so that one id can be followed through
+call, queue, worker and call out.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import Field
+
+from chalicelib import logs
+from chalicelib.outages import reaching_aws
+from chalicelib.shapes import Model
+
+#: As long as SQS keeps a message, in a queue or in its dead-letter queue.
+RETENTION_SECONDS = 14 * 24 * 3600
+#: The longest delay SQS takes.
+LONGEST_DELAY_SECONDS = 900
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """One queue, its dead-letter queue and the function that works on it."""
+
+    name: str
+    #: A message that was not settled comes again after this.
+    visibility_seconds: int
+    #: How often a message is tried before it is buried.
+    attempts: int
+    batch_size: int
+    #: How many functions work on it at the same time, at most.
+    concurrency: int
+    #: How long one batch may take.
+    timeout_seconds: int
+
+    def __post_init__(self) -> None:
+        if self.timeout_seconds > self.visibility_seconds:
+            raise ValueError(f"{self.name}: a batch would come again while it is still being worked on")
+
+    @property
+    def dead_letters(self) -> str:
+        """The name of its dead-letter queue."""
+        return f"{self.name}-dead"
+
+
+APPROVAL = Queue("approval", visibility_seconds=60, attempts=12, batch_size=10, concurrency=4, timeout_seconds=50)
+
+#: Every queue there is.
+QUEUES = (APPROVAL,)
+
+
+class Message(Model):
+    """What every message has."""
+
+    version: Literal[1] = Field(default=1, alias="schema")
+    #: The request that caused it.
+    caused_by: str = Field(default_factory=lambda: logs.line().fields.get("requestId", ""))
+
+    @property
+    def work_id(self) -> str:
+        """What is to be done once, by its business id: a message may come twice, and a redrive changes SQS's ids."""
+        raise NotImplementedError
+
+
+class Depth(Model):
+    """How many messages a queue holds, as SQS says, which is about right."""
+
+    pending: int
+    processing: int
+    dead: int
+
+
+class Mail:
+    """Sends to queues and looks at them. *prefix* is what every queue's address begins with."""
+
+    def __init__(self, client: Any, prefix: str) -> None:
+        self._client, self._prefix = client, prefix
+
+    def send(self, queue: Queue, message: Message, *, delay_seconds: int = 0) -> None:
+        """Send *message*, to be seen after *delay_seconds*. When this returns it will be worked on, at least once."""
+        with reaching_aws():
+            self._client.send_message(
+                QueueUrl=self._prefix + queue.name,
+                MessageBody=message.model_dump_json(),
+                DelaySeconds=min(max(delay_seconds, 0), LONGEST_DELAY_SECONDS),
+            )
+
+    def bury(self, queue: Queue, body: str, reason: str) -> None:
+        """Put *body* into the dead-letter queue, with why."""
+        with reaching_aws():
+            self._client.send_message(
+                QueueUrl=self._prefix + queue.dead_letters,
+                MessageBody=body,
+                MessageAttributes={"reason": {"DataType": "String", "StringValue": reason}},
+            )
+
+    def postpone(self, queue: Queue, receipt: str, seconds: int) -> None:
+        """Have a message that was received come again after *seconds*."""
+        with reaching_aws():
+            self._client.change_message_visibility(
+                QueueUrl=self._prefix + queue.name, ReceiptHandle=receipt, VisibilityTimeout=seconds
+            )
+
+    def depth(self, queue: Queue) -> Depth:
+        """Return how full *queue* is."""
+        waiting, dead = self._counts(queue.name), self._counts(queue.dead_letters)
+        return Depth(
+            pending=waiting["ApproximateNumberOfMessages"] + waiting["ApproximateNumberOfMessagesDelayed"],
+            processing=waiting["ApproximateNumberOfMessagesNotVisible"],
+            dead=dead["ApproximateNumberOfMessages"],
+        )
+
+    def _counts(self, name: str) -> dict[str, int]:
+        wanted = [f"ApproximateNumberOfMessages{suffix}" for suffix in ("", "NotVisible", "Delayed")]
+        with reaching_aws():
+            answer = self._client.get_queue_attributes(QueueUrl=self._prefix + name, AttributeNames=wanted)
+        return {name: int(value) for name, value in answer["Attributes"].items()}
+
+
+def named(name: str) -> Queue:
+    """Return the queue called *name*."""
+    return {queue.name: queue for queue in QUEUES}[name]
