@@ -67,8 +67,9 @@ def environment(mongod: Mongod) -> Iterator[None]:
 
 def forget() -> None:
     """Forget what this process has cached: settings, clients, stores."""
-    for name in ("mongodb", "aws", "secret", "cursors", "users", "sessions", "approvals", "waiter", "_secrets"):
-        getattr(wiring, name).cache_clear()
+    for kept in vars(wiring).values():
+        if hasattr(kept, "cache_clear"):
+            kept.cache_clear()
     settings.load.cache_clear()
 
 

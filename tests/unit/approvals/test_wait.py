@@ -1,0 +1,219 @@
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import monotonic
+from typing import Any, NamedTuple
+
+import pytest
+from pymongo import MongoClient
+from pymongo.collection import Collection
+from pymongo.database import Database
+
+from chalicelib.approvals.models import Status
+from chalicelib.approvals.store import ApprovalStore
+from chalicelib.approvals.wait import Polling
+from chalicelib.errors import Unavailable
+from chalicelib.settings import ApprovalSettings
+from infra.local.mongod import Mongod
+from tests.unit.approvals.build import PERSON, ago, put
+from tests.unit.listening import listening
+
+Mongo = Database[dict[str, Any]]
+SETTINGS = ApprovalSettings(first_poll_ms=100, slowest_poll_ms=400, poll_growth=2)
+
+
+class Time:
+    """A clock that moves when someone pauses, and what happens during those pauses."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.pauses_ms: list[int] = []
+        self.happens: dict[int, Callable[[], object]] = {}
+
+    def clock(self) -> float:
+        return self.now
+
+    def pause(self, seconds: float) -> None:
+        self.pauses_ms.append(round(seconds * 1000))
+        self.now += seconds
+        self.happens.get(len(self.pauses_ms), lambda: None)()
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def polling(approvals: ApprovalStore, time: Time) -> Polling:
+    return Polling(approvals, SETTINGS, time.clock, time.pause)
+
+
+def test_an_answer_given_before_the_wait_is_not_missed(
+    approvals: ApprovalStore, polling: Polling, time: Time
+) -> None:
+    # Given
+    request_id = put(approvals)
+    unaware = approvals.get(request_id)
+    answered = approvals.resolve(request_id, "approve", PERSON)
+    # When
+    seen = polling.wait(unaware, 25_000)
+    # Then
+    assert seen.approval == answered
+    assert time.pauses_ms == [100]
+
+
+def test_what_is_known_to_be_settled_costs_no_look(mongod: Mongod, approvals: ApprovalStore) -> None:
+    request_id = put(approvals)
+    approvals.resolve(request_id, "approve", PERSON)
+    seen = approvals.get(request_id)
+    with listening(mongod.uri) as (client, heard):
+        store = ApprovalStore(client.get_default_database().approvals, SETTINGS)
+        assert Polling(store, SETTINGS).wait(seen, 25_000) is seen
+        assert heard.names() == []
+
+
+def test_an_answer_is_met_at_the_next_look(approvals: ApprovalStore, polling: Polling, time: Time) -> None:
+    request_id = put(approvals)
+    time.happens[3] = lambda: approvals.resolve(request_id, "reject", PERSON)
+    seen = polling.wait(approvals.get(request_id), 25_000)
+    assert (seen.approval.status, seen.approval.action) == (Status.RESOLVED, "reject")
+    assert time.pauses_ms == [100, 200, 400]
+
+
+def test_pauses_grow_to_the_slowest_and_end_with_the_wait(
+    approvals: ApprovalStore, polling: Polling, time: Time
+) -> None:
+    request_id = put(approvals)
+    seen = polling.wait(approvals.get(request_id), 1_650)
+    assert time.pauses_ms == [100, 200, 400, 400, 400, 150]
+    assert not seen.settled
+    assert not approvals.get(request_id).settled
+
+
+@pytest.mark.parametrize("wait_ms", [0, -500])
+def test_no_time_to_wait_is_no_look(approvals: ApprovalStore, polling: Polling, time: Time, wait_ms: int) -> None:
+    seen = approvals.get(put(approvals))
+    assert polling.wait(seen, wait_ms) is seen
+    assert time.pauses_ms == []
+
+
+def test_when_time_is_up_the_timeout_is_recorded(
+    approvals: ApprovalStore, polling: Polling, time: Time, mongodb: Mongo
+) -> None:
+    # Given
+    request_id = put(approvals, 1_000)
+    unaware = approvals.get(request_id)
+    mongodb.approvals.update_one({"_id": request_id}, {"$set": {"expiresAt": ago(seconds=1)}})
+    # When
+    seen = polling.wait(unaware, 25_000)
+    # Then
+    assert seen.approval.status is Status.TIMEOUT
+    assert approvals.settled(request_id) is not None
+    assert sum(time.pauses_ms) <= 1_000
+
+
+def test_a_clock_that_runs_ahead_of_the_servers_makes_nobody_late(
+    approvals: ApprovalStore, polling: Polling, time: Time
+) -> None:
+    """The server decides when time is up; until it does, there is more to wait for."""
+    # Given
+    request_id = put(approvals, 500)
+    # By our clock five times as much passes, and by the server's next to nothing.
+    time.happens[6] = lambda: approvals.resolve(request_id, "approve", PERSON)
+    # When
+    seen = polling.wait(approvals.get(request_id), 25_000)
+    # Then
+    assert seen.approval.status is Status.RESOLVED
+    assert len(time.pauses_ms) == 6
+
+
+def test_a_cancelled_request_ends_the_wait(approvals: ApprovalStore, polling: Polling, time: Time) -> None:
+    request_id = put(approvals)
+    time.happens[2] = lambda: approvals.cancel(request_id, None)
+    assert polling.wait(approvals.get(request_id), 25_000).approval.status is Status.CANCELLED
+
+
+def test_a_waiter_is_told_soon_by_the_real_clock(approvals: ApprovalStore) -> None:
+    # Given
+    request_id = put(approvals)
+    answer = threading.Timer(0.15, approvals.resolve, (request_id, "approve", PERSON))
+    waiter = Polling(approvals, ApprovalSettings())
+    # When
+    began = monotonic()
+    answer.start()
+    seen = waiter.wait(approvals.get(request_id), 25_000)
+    # Then
+    assert seen.approval.status is Status.RESOLVED
+    assert monotonic() - began < 5
+    answer.join()
+
+
+def test_by_the_real_clock_a_wait_ends_in_the_recorded_timeout(approvals: ApprovalStore) -> None:
+    request_id = put(approvals, 300)
+    seen = Polling(approvals, ApprovalSettings()).wait(approvals.get(request_id), 25_000)
+    assert seen.approval.status is Status.TIMEOUT
+    assert approvals.settled(request_id) == seen._replace(remaining_ms=0)
+
+
+class Mortal(NamedTuple):
+    """A server of one test's own, to be killed, and a store on it."""
+
+    server: Mongod
+    approvals: ApprovalStore
+    collection: Collection[dict[str, Any]]
+
+
+@pytest.fixture
+def mortal(tmp_path: Path) -> Iterator[Mortal]:
+    server = Mongod(tmp_path)
+    server.start()
+    uri = f"{server.uri}&serverSelectionTimeoutMS=200&timeoutMS=1000"
+    with MongoClient[dict[str, Any]](uri, tz_aware=True) as client:
+        collection = client.get_default_database().approvals
+        yield Mortal(server, ApprovalStore(collection, SETTINGS), collection)
+    server.stop()
+
+
+def test_a_store_that_fails_meanwhile_is_waited_out(mortal: Mortal, time: Time) -> None:
+    # Given
+    request_id = put(mortal.approvals)
+
+    def come_back() -> None:
+        mortal.server.start()
+        mortal.approvals.resolve(request_id, "approve", PERSON)
+
+    time.happens = {2: mortal.server.kill, 4: come_back}
+    # When
+    polling = Polling(mortal.approvals, SETTINGS, time.clock, time.pause)
+    seen = polling.wait(mortal.approvals.get(request_id), 25_000)
+    # Then
+    assert seen.approval.status is Status.RESOLVED
+
+
+def test_a_store_that_is_down_at_the_deadline_is_asked_again_until_the_wait_is_over(
+    mortal: Mortal, time: Time
+) -> None:
+    # Given
+    request_id = put(mortal.approvals, 700)
+    unaware = mortal.approvals.get(request_id)._replace(remaining_ms=700)
+    mortal.collection.update_one({"_id": request_id}, {"$set": {"expiresAt": ago(seconds=1)}})
+    time.happens = {2: mortal.server.kill, 5: mortal.server.start}
+    # When
+    seen = Polling(mortal.approvals, SETTINGS, time.clock, time.pause).wait(unaware, 25_000)
+    # Then
+    assert seen.approval.status is Status.TIMEOUT
+    assert time.pauses_ms == [100, 200, 400, 400, 400]
+
+
+def test_a_store_that_is_down_at_the_end_of_the_wait_is_told_of(mortal: Mortal, time: Time) -> None:
+    # Given
+    request_id = put(mortal.approvals)
+    waiting = mortal.approvals.get(request_id)
+    time.happens = {1: mortal.server.kill}
+    # When
+    with pytest.raises(Unavailable):
+        Polling(mortal.approvals, SETTINGS, time.clock, time.pause).wait(waiting, 300)
+    # Then
+    mortal.server.start()
+    assert mortal.approvals.get(request_id).approval == waiting.approval

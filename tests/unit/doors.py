@@ -1,0 +1,92 @@
+"""Calls of the application object with the events that API Gateway sends."""
+
+import copy
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from app import app
+
+EVENTS = Path(__file__).resolve().parents[1] / "events"
+
+
+@dataclass
+class Context:
+    """What Lambda passes beside the event."""
+
+    remaining_ms: int = 29_000
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self.remaining_ms
+
+
+@dataclass
+class Answer:
+    """An answer as API Gateway gets it."""
+
+    status: int
+    headers: dict[str, str]
+    text: str
+    own: dict[str, Any] = field(repr=False)
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+
+def event(name: str) -> dict[str, Any]:
+    """Return a recorded event."""
+    found: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text())
+    return found
+
+
+def knock(sent: dict[str, Any], context: Context | None = None) -> Answer:
+    """Call the application with an event, which it must leave as it is."""
+    before = copy.deepcopy(sent)
+    answer = app(sent, context or Context())
+    assert sent == before
+    # What goes back to the gateway must be JSON through and through.
+    answer = json.loads(json.dumps(answer))
+    return Answer(answer["statusCode"], answer["headers"], answer["body"], answer)
+
+
+def ask(
+    method: str,
+    path: str,
+    body: Any = None,
+    *,
+    token: str | None = None,
+    text: str | None = None,
+    query: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+    context: Context | None = None,
+) -> Answer:
+    """Call one route. *body* is sent as JSON, *text* as it stands."""
+    sent = event("health")
+    resource, params = _routed(path)
+    sent |= {"httpMethod": method, "path": path, "resource": resource, "pathParameters": params or None}
+    sent["requestContext"] |= {"httpMethod": method, "resourcePath": resource}
+    given = dict(headers or {})
+    if token:
+        given["Authorization"] = f"Bearer {token}"
+    if body is not None or text is not None:
+        given.setdefault("Content-Type", "application/json")
+        sent["body"] = text if text is not None else json.dumps(body)
+    sent["headers"] |= given
+    sent["multiValueHeaders"] |= {name: [value] for name, value in given.items()}
+    if query:
+        sent["queryStringParameters"] = dict(query)
+        sent["multiValueQueryStringParameters"] = {name: [value] for name, value in query.items()}
+    return knock(sent, context)
+
+
+def _routed(path: str) -> tuple[str, dict[str, str]]:
+    """Return the resource that the gateway would choose, literal ones first, and what it finds in the path."""
+    for resource in sorted(app.routes, key=lambda known: known.count("{")):
+        pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(resource))
+        if found := re.fullmatch(pattern, path):
+            return resource, found.groupdict()
+    return path, {}
