@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
+from urllib.parse import unquote
 
 from chalice.app import Blueprint, Request, Response
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -249,7 +250,8 @@ def _query(endpoint: Endpoint, request: Request) -> Any:
 
 def _params(endpoint: Endpoint, given: Mapping[str, str]) -> dict[str, Any]:
     try:
-        return {name: endpoint.params[name].validate_python(value) for name, value in given.items()}
+        # API Gateway hands over what stood in the path, as it was escaped there.
+        return {name: endpoint.params[name].validate_python(unquote(value)) for name, value in given.items()}
     except ValidationError:
         # A path that names nothing that could exist is a path that is not there.
         raise errors.NotFound from None
