@@ -22,3 +22,9 @@ def remaining_ms() -> int | None:
     """Return the milliseconds that are left, or None where nothing ends the process."""
     ask = _remaining.get()
     return None if ask is None else ask()
+
+
+def cut(wanted_ms: int) -> int:
+    """Return *wanted_ms*, or what is left where that is less: nothing outlives the invocation it serves."""
+    left = remaining_ms()
+    return wanted_ms if left is None else min(wanted_ms, max(0, left))

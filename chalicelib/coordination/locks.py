@@ -15,6 +15,7 @@ from typing import NamedTuple
 from chalicelib import deadline, ids, logs
 from chalicelib.coordination.errors import GuardedRefused, LockHeld, LockLost
 from chalicelib.dynamo import ConditionFailed, Item, Table, TransactionRefused, Write
+from chalicelib.errors import Unavailable
 from chalicelib.settings import CoordinationSettings
 
 _HELD = "lock"
@@ -66,7 +67,7 @@ class Locks:
         Raises:
             LockHeld: someone else holds it.
         """
-        ttl_ms = min(ttl_ms, deadline.remaining_ms() or ttl_ms)
+        ttl_ms = deadline.cut(ttl_ms)
         began, now_ms = self._ticks(), self._now_ms()
         owner = f"{ids.INSTANCE_ID}/{ids.new_id()}"
         try:
@@ -115,28 +116,41 @@ class Locks:
             ceiling = min(ceiling * 2, _LONGEST_POLL_SECONDS)
 
     def extend(self, lease: Lease, ttl_ms: int) -> Lease:
-        """Return *lease* with *ttl_ms* from now. Atomic; the fence stays.
+        """Return *lease* with at least *ttl_ms* from now. Atomic; the fence stays, and no time is taken away.
 
         Raises:
             LockLost: it is no longer ours. A caller that gets another error still knows `Lease.until`, which passes
                 before anyone may take over.
         """
-        ttl_ms = min(ttl_ms, deadline.remaining_ms() or ttl_ms)
-        began = self._ticks()
-        self._change(lease, "SET expiresAt = :expires", {":expires": self._now_ms() + ttl_ms})
-        return lease._replace(until=began + ttl_ms / 1000)
+        ttl_ms = deadline.cut(ttl_ms)
+        began, expires_ms = self._ticks(), self._now_ms() + ttl_ms
+        # Time only grows: a request that the network held up may arrive after a later one.
+        later = f"{_OURS} AND expiresAt < :expires"
+        try:
+            self._change(lease, "SET expiresAt = :expires", when=later, expires=expires_ms)
+        except ConditionFailed as refused:
+            if not _holds(refused.item, lease):
+                raise LockLost from refused
+        return lease._replace(until=max(lease.until, began + ttl_ms / 1000))
 
     def release(self, lease: Lease) -> None:
-        """Let others have the lock. Atomic; the fence is kept.
+        """Let others have the lock. Atomic, and safe to repeat; the fence is kept.
 
         Raises:
-            LockLost: it was no longer ours, and is left alone.
+            LockLost: it was taken from us, and is left alone.
         """
-        self._change(lease, "REMOVE #owner, expiresAt, acquiredAt, held", {})
+        try:
+            self._change(lease, "SET released = :owner REMOVE #owner, expiresAt, acquiredAt, held")
+        except ConditionFailed as refused:
+            # The SDK asked twice because the first answer was lost: that write is the one we lost to.
+            if (refused.item or {}).get("released") != lease.owner:
+                raise LockLost from refused
 
     @contextmanager
     def lock(self, name: str, ttl_ms: int, *, wait_ms: int = 0) -> Iterator[Lease]:
         """Hold the lock for what happens inside. What must not happen without it goes through `guarded`.
+
+        What happened inside is not undone by a release that fails: the lock then frees itself when it expires.
 
         Raises:
             LockHeld: it could not be had within *wait_ms*.
@@ -149,6 +163,8 @@ class Locks:
                 self.release(lease)
             except LockLost:
                 logs.line().count("locksLost")
+            except Unavailable:
+                logs.line().count("locksLeft")
 
     def guarded(self, lease: Lease, writes: Iterable[Write]) -> None:
         """Apply *writes* in one transaction that demands *lease*'s own token. All or nothing.
@@ -191,17 +207,10 @@ class Locks:
             return False
         return True
 
-    def _change(self, lease: Lease, change: str, values: Item) -> None:
-        try:
-            self._table.update(
-                _key(lease.name),
-                change,
-                when=_OURS,
-                values={":owner": lease.owner, ":fence": lease.fence, **values},
-                names=_NAMES,
-            )
-        except ConditionFailed as refused:
-            raise LockLost from refused
+    def _change(self, lease: Lease, change: str, *, when: str = _OURS, **values: int) -> None:
+        ours = {":owner": lease.owner, ":fence": lease.fence}
+        given = {f":{name}": value for name, value in values.items()}
+        self._table.update(_key(lease.name), change, when=when, values={**ours, **given}, names=_NAMES)
 
     def _now_ms(self) -> int:
         return round(self._now() * 1000)
@@ -209,6 +218,10 @@ class Locks:
 
 def _key(name: str) -> str:
     return f"lock#{name}"
+
+
+def _holds(item: Item | None, lease: Lease) -> bool:
+    return item is not None and (item.get("owner"), item["fence"]) == (lease.owner, lease.fence)
 
 
 def _holder(item: Item) -> Holder:
