@@ -66,7 +66,7 @@ def run_batch(event: Any, queue: Queue, kind: type[Kind], handle: Handle[Kind]) 
 
 def _settled(record: _Record, queue: Queue, kind: type[Kind], handle: Handle[Kind]) -> bool:
     """Return whether the message is done with, one way or another."""
-    if (deadline.remaining_ms() or _ENOUGH_MS) < _ENOUGH_MS:
+    if deadline.cut(_ENOUGH_MS) < _ENOUGH_MS:
         return False
     with logs.invocation("message") as line:
         line.add(queue=queue.name, messageId=record.message_id, receives=record.receives)
@@ -97,7 +97,7 @@ def _work(record: _Record, queue: Queue, kind: type[Kind], handle: Handle[Kind])
             # Whoever counted the failure died before it was buried.
             wiring.mail().bury(queue, record.body, done.result.removeprefix(_FAILED))
             return "buried"
-        claim = wiring.claims().reopen(key)
+        claim = wiring.claims().reopen(key, ttl_seconds=_CLAIM_SECONDS)
     return _done(record, queue, claim, lambda: handle(message, claim))
 
 

@@ -10,13 +10,15 @@ from time import time
 from typing import NamedTuple
 
 from chalicelib import deadline, ids
-from chalicelib.coordination.errors import AlreadyDone, ClaimLost, OtherRequest, StillRunning
+from chalicelib.coordination.errors import AlreadyDone, ClaimLost, GuardedRefused, OtherRequest, StillRunning
 from chalicelib.dynamo import ConditionFailed, Item, Table, TransactionRefused, Write
 from chalicelib.settings import CoordinationSettings
 
 _RUNNING, _DONE = "running", "done"
 _NAMES = {"#state": "state", "#ttl": "ttl"}
 _OURS = "attempt = :attempt AND #state = :running"
+#: Its TTL moves along: a claim that is worked on must not be forgotten.
+_TAKE = "SET attempt = :attempt, leaseUntil = :lease, #ttl = :ttl"
 
 
 class Claim(NamedTuple):
@@ -55,37 +57,34 @@ class Claims:
             "attempt": attempt,
             "resourceId": ids.new_id(),
             "fingerprint": fingerprint,
-            "leaseUntil": now_ms + self._lease_ms(),
-            "ttl": now_ms // 1000 + ttl_seconds,
+            **self._times(now_ms, ttl_seconds),
         }
         try:
             self._put(fresh, now_ms)
         except ConditionFailed as refused:
-            return self._begin_again(fresh, refused.item or {}, now_ms)
+            return self._begin_again(fresh, refused.item, now_ms)
         return Claim(key, attempt, fresh["resourceId"])
 
-    def reopen(self, key: str) -> Claim:
-        """Claim work anew that was done, to do it once more. Atomic.
+    def reopen(self, key: str, *, ttl_seconds: int) -> Claim:
+        """Claim work anew that was done, to do it once more; a repeat is recognised as after `begin`. Atomic.
 
         Raises:
             StillRunning: it is not done, or someone else has reopened it.
         """
-        attempt, now_ms = ids.new_id(), self._now_ms()
+        attempt, times = ids.new_id(), self._times(self._now_ms(), ttl_seconds)
         try:
             item = self._table.update(
                 _key(key),
-                "SET attempt = :attempt, leaseUntil = :lease, #state = :running REMOVE #result",
+                f"{_TAKE}, #state = :running REMOVE #result",
                 when="#state = :done",
-                values={
-                    ":attempt": attempt,
-                    ":lease": now_ms + self._lease_ms(),
-                    ":running": _RUNNING,
-                    ":done": _DONE,
-                },
-                names={"#state": "state", "#result": "result"},
+                values={":attempt": attempt, ":running": _RUNNING, ":done": _DONE, **_values(times)},
+                names={**_NAMES, "#result": "result"},
             )
         except ConditionFailed as refused:
-            raise StillRunning(retry_after_seconds=1) from refused
+            item = refused.item or {}
+            # The SDK asked twice because the first answer was lost: the claim that stands is ours.
+            if item.get("attempt") != attempt:
+                raise StillRunning(retry_after_seconds=1) from refused
         return Claim(key, attempt, item["resourceId"], taken_over=True)
 
     def finish(self, claim: Claim, result: str, also: Iterable[Write] = ()) -> None:
@@ -93,6 +92,7 @@ class Claims:
 
         Raises:
             ClaimLost: another attempt has taken over; nothing was written.
+            GuardedRefused: a condition of *also* did not hold; nothing was written.
         """
         change = "SET #state = :done, #result = :result REMOVE leaseUntil"
         values = {":attempt": claim.attempt, ":running": _RUNNING, ":done": _DONE, ":result": result}
@@ -103,10 +103,13 @@ class Claims:
                 self._table.transact([done, *writes])
             else:
                 self._table.update(_key(claim.key), change, when=_OURS, values=values, names=names)
-        except (TransactionRefused, ConditionFailed) as refused:
-            stands = self._table.get(_key(claim.key)) or {}
-            if stands.get("state") != _DONE or stands.get("attempt") != claim.attempt:
-                raise ClaimLost from refused
+        except TransactionRefused as refused:
+            ours = refused.reasons[0]
+            if ours.code != "ConditionalCheckFailed":
+                raise GuardedRefused from refused
+            _expect_done(ours.item, claim, refused)
+        except ConditionFailed as refused:
+            _expect_done(refused.item, claim, refused)
 
     def abandon(self, claim: Claim) -> None:
         """Let another attempt begin at once, with the same resource id. Safe to repeat."""
@@ -142,12 +145,14 @@ class Claims:
         self.finish(claim, result)
         return result
 
-    def _begin_again(self, fresh: Item, stands: Item, now_ms: int) -> Claim:
+    def _begin_again(self, fresh: Item, stands: Item | None, now_ms: int) -> Claim:
         """Take over what *stands*, or say why not."""
-        key = fresh["pk"].partition("#")[2]
+        if stands is None:
+            # Removed between our two writes, as its time was over.
+            raise StillRunning(retry_after_seconds=1)
         # The SDK asked twice because the first answer was lost: the claim that stands is ours.
-        if stands.get("attempt") == fresh["attempt"]:
-            return Claim(key, fresh["attempt"], stands["resourceId"])
+        if stands["attempt"] == fresh["attempt"]:
+            return _claim(stands, taken_over=stands["resourceId"] != fresh["resourceId"])
         if stands["fingerprint"] != fresh["fingerprint"]:
             raise OtherRequest
         if stands["state"] == _DONE:
@@ -157,21 +162,20 @@ class Claims:
         try:
             item = self._table.update(
                 fresh["pk"],
-                "SET attempt = :attempt, leaseUntil = :lease",
+                _TAKE,
                 when="attempt = :dead AND #state = :running",
                 values={
                     ":attempt": fresh["attempt"],
-                    ":lease": fresh["leaseUntil"],
                     ":dead": stands["attempt"],
                     ":running": _RUNNING,
+                    **_values(fresh),
                 },
-                names={"#state": "state"},
+                names=_NAMES,
             )
         except ConditionFailed as refused:
-            if (refused.item or {}).get("attempt") != fresh["attempt"]:
-                raise StillRunning(retry_after_seconds=1) from None
-            item = refused.item or {}
-        return Claim(key, fresh["attempt"], item["resourceId"], taken_over=True)
+            # It was not dead, or someone else was sooner: what stands now says which.
+            return self._begin_again(fresh, refused.item, now_ms)
+        return _claim(item, taken_over=True)
 
     def _put(self, item: Item, now_ms: int) -> None:
         """Write *item* where no claim stands, or one whose time is over: TTL deletes late."""
@@ -182,9 +186,12 @@ class Claims:
             names={"#ttl": "ttl"},
         )
 
-    def _lease_ms(self) -> int:
-        """Return how long work may take: no longer than this invocation may."""
-        return min(self._settings.claim_lease_ms, deadline.remaining_ms() or self._settings.claim_lease_ms)
+    def _times(self, now_ms: int, ttl_seconds: int) -> Item:
+        """Return until when the work is its attempt's, no longer than this invocation lasts, and the claim stands."""
+        lease_until = now_ms + deadline.cut(self._settings.claim_lease_ms)
+        # A claim never goes before its lease, however soon a repeat may be forgotten.
+        stands_until = max(now_ms + ttl_seconds * 1000, lease_until + self._settings.skew_allowance_ms)
+        return {"leaseUntil": lease_until, "ttl": -(-stands_until // 1000)}
 
     def _now_ms(self) -> int:
         return round(self._now() * 1000)
@@ -192,3 +199,17 @@ class Claims:
 
 def _key(key: str) -> str:
     return f"claim#{key}"
+
+
+def _values(times: Item) -> Item:
+    return {":lease": times["leaseUntil"], ":ttl": times["ttl"]}
+
+
+def _claim(item: Item, *, taken_over: bool) -> Claim:
+    return Claim(item["pk"].partition("#")[2], item["attempt"], item["resourceId"], taken_over)
+
+
+def _expect_done(stands: Item | None, claim: Claim, refused: Exception) -> None:
+    """Raise ClaimLost unless what *stands* is this claim's own result: it was asked twice."""
+    if stands is None or (stands["state"], stands["attempt"]) != (_DONE, claim.attempt):
+        raise ClaimLost from refused

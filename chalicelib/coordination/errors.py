@@ -16,7 +16,7 @@ class LockLost(Conflict):
 
 
 class GuardedRefused(Conflict):
-    """A guarded write's own condition did not hold; the lock was still ours."""
+    """A condition of what was to be written along did not hold; the lock, or the claim, was still ours."""
 
 
 class AlreadyDone(ServiceError):
