@@ -8,7 +8,7 @@ from collections.abc import Callable
 from time import time
 from typing import NamedTuple
 
-from chalicelib.dynamo import ConditionFailed, Table
+from chalicelib.dynamo import ConditionFailed, Table, TransactionRefused
 
 
 class Limit(NamedTuple):
@@ -19,8 +19,13 @@ class Limit(NamedTuple):
 
     @property
     def interval_us(self) -> int:
-        """Microseconds from one token to the next."""
-        return self.period_ms * 1000 // self.tokens
+        """Microseconds from one token to the next, rounded up: never more than *tokens* per *period_ms*."""
+        return -(-self.period_ms * 1000 // self.tokens)
+
+    @property
+    def burst_us(self) -> int:
+        """How far ahead of the clock the next token's arrival may be: all tokens, to the microsecond."""
+        return self.interval_us * self.tokens
 
 
 class Taken(NamedTuple):
@@ -37,8 +42,11 @@ class Rates:
         self._table, self._now = table, now
 
     def take(self, key: str, limit: Limit) -> Taken:
-        """Take one token if one is due. Atomic: no token is had twice, by however many callers."""
-        interval, horizon = limit.interval_us, limit.period_ms * 1000
+        """Take one token if one is due. Atomic: no token is had twice, by however many callers.
+
+        An answer that is lost on the way may cost a token and never gives one.
+        """
+        interval, horizon = limit.interval_us, limit.burst_us
         for _ in range(_TRIES):
             now = round(self._now() * 1_000_000)
             try:
@@ -56,14 +64,16 @@ class Rates:
 
     def give_back(self, key: str, limit: Limit) -> None:
         """Return one token that was taken; nothing happens if the key is idle by now."""
+        back = self._table.updating(
+            _key(key),
+            "SET arrival = arrival - :interval",
+            when="arrival > :now",
+            values={":interval": limit.interval_us, ":now": round(self._now() * 1_000_000)},
+        )
         try:
-            self._table.update(
-                _key(key),
-                "SET arrival = arrival - :interval",
-                when="arrival > :now",
-                values={":interval": limit.interval_us, ":now": round(self._now() * 1_000_000)},
-            )
-        except ConditionFailed:
+            # A transaction, as the SDK asks again when an answer is lost, and a plain write would give back two.
+            self._table.transact([back])
+        except TransactionRefused:
             return
 
     def _advance(self, key: str, interval: int, now: int, horizon: int) -> None:
