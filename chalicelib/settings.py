@@ -99,6 +99,18 @@ class QueueSettings(BaseSettings):
     url_prefix: str = Field(default="", description="what every queue's address begins with; set by the template")
 
 
+class EgressSettings(BaseSettings):
+    """Which addresses that a user chose may be called, and how much of their time and words is taken."""
+
+    model_config = _FROZEN | SettingsConfigDict(env_prefix="EGRESS_")
+
+    allow_loopback: bool = Field(default=False, description="also admit 127.0.0.0/8 and ::1, and nothing else private")
+    connect_timeout_ms: PositiveInt = Field(default=3_000, description="longest wait for TCP, and again for TLS, per address")
+    read_timeout_ms: PositiveInt = Field(default=10_000, description="longest silence of the server")
+    total_timeout_ms: PositiveInt = Field(default=15_000, description="deadline of one call, from its lookup to its end")
+    max_response_bytes: PositiveInt = Field(default=65_536, description="what is kept of an answer's body")
+
+
 class ObservabilitySettings(BaseSettings):
     """What is logged and counted."""
 
@@ -119,6 +131,7 @@ class Settings(NamedTuple):
     sessions: SessionSettings
     approvals: ApprovalSettings
     queues: QueueSettings
+    egress: EgressSettings
     observability: ObservabilitySettings
 
 
