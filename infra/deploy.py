@@ -1,16 +1,20 @@
 """Deployment through CloudFormation: to AWS, or to any endpoint that speaks like it. There is no other way in."""
 
+import argparse
 import copy
 import hashlib
 import json
+import os
+import sys
 from collections.abc import Callable
 from time import monotonic, sleep
 from typing import Any, NamedTuple
 
+import botocore.session
 from botocore.exceptions import ClientError
 
-from infra import indexes, mends
-from infra.package import Package
+from infra import admin, indexes, mends
+from infra.package import ROOT, Package, PackageFailed, build
 
 _DEADLINE_SECONDS = 900
 _CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
@@ -138,3 +142,34 @@ def _reasons(cloudformation: Any, name: str) -> str:
     events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
     failed = [event for event in events if event["ResourceStatus"].endswith("_FAILED")]
     return "\n".join(f"  {event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}" for event in failed)
+
+
+def main() -> None:
+    """Deploy, as a command."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/deploy",
+        description="Deploy to the AWS account of the environment's credentials, or to AWS_ENDPOINT_URL.",
+        epilog="With MONGODB_URI set, its indexes are made too. HOLDFAST_ADMIN_PASSWORD names the first password.",
+    )
+    parser.add_argument("--stage", required=True, help="a stage of .chalice/config.json, such as dev or prod")
+    stage = parser.parse_args().stage
+    session, aws = botocore.session.get_session(), "AWS_ENDPOINT_URL" not in os.environ
+    try:
+        print("packaging, with wheels for Lambda ...", flush=True)
+        package = build(stage, vendor=True, folder=ROOT / "build" / stage)
+        print("deploying ...", flush=True)
+        # On AWS the connection string stays in the secret; an emulator's function finds it in its environment.
+        variables = {} if aws else {name: os.environ[name] for name in ("MONGODB_URI",) if name in os.environ}
+        done = deploy(package, stage, client=session.create_client, variables=variables, aws=aws)
+    except (DeployFailed, PackageFailed) as error:
+        sys.exit(str(error))
+    if aws and "MONGODB_URI" in os.environ:
+        indexes.ensure(os.environ["MONGODB_URI"])
+    password = admin.ensure_admin(session.create_client("dynamodb"), stage, os.environ)
+    print(f"API       {done.api_url}")
+    if password:
+        print(f"user      {admin.NAME}\npassword  {password}   (not shown again)")
+
+
+if __name__ == "__main__":
+    main()

@@ -96,6 +96,11 @@ def build(stage: str, *, vendor: bool, folder: Path) -> Package:
     )
     if done.returncode:
         raise PackageFailed(done.stderr.strip() or done.stdout.strip())
+    return load(folder)
+
+
+def load(folder: Path) -> Package:
+    """Return what was built into *folder*."""
     app = json.loads((folder / "app.json").read_text())
     waiting = [(method, path) for method, path in json.loads((folder / "waiting.json").read_text())]
     return Package(folder / "deployment.zip", resources(), app, waiting)
