@@ -1,5 +1,7 @@
 """Every door of Holdfast: routes, queues, streams, schedules and sockets are registered here, and nothing else is."""
 
+from typing import Any
+
 from chalice.app import Rate
 
 from chalicelib import sessions, sweeps
@@ -15,6 +17,6 @@ app.mount(cluster_routes, user_routes, session_routes, approvals_routes)
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES))
-def sweep(event):
+def sweep(event: Any) -> None:
     """Every minute: finish what a process that died left half-done."""
     sweeps.run(event)
