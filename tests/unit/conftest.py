@@ -152,23 +152,15 @@ class Printed(io.StringIO):
         return [json.loads(line) for line in self.getvalue().splitlines()]
 
 
-class _CloudFormation(yaml.SafeLoader):
-    """Reads the tags that `resources.yaml` uses."""
-
-
-def _substituted(loader: yaml.SafeLoader, node: yaml.Node) -> str:
-    return str(node.value).replace("${Stage}", STAGE)
-
-
-def _referred(loader: yaml.SafeLoader, node: yaml.Node) -> dict[str, str]:
-    return {"Ref": str(node.value)}
-
-
-_CloudFormation.add_constructor("!Sub", _substituted)
-_CloudFormation.add_constructor("!Ref", _referred)
-
-
 def resources() -> dict[str, Any]:
-    """Return the template of what holds data, as it is deployed for this stage."""
-    template: dict[str, Any] = yaml.load(RESOURCES.read_text(), _CloudFormation)
+    """Return the template of what holds data, with this stage's names in it."""
+    template: dict[str, Any] = _named(yaml.safe_load(RESOURCES.read_text()))
     return template
+
+
+def _named(value: Any) -> Any:
+    if isinstance(value, dict):
+        if value.keys() == {"Fn::Sub"}:
+            return value["Fn::Sub"].replace("${Stage}", STAGE)
+        return {name: _named(inner) for name, inner in value.items()}
+    return [_named(inner) for inner in value] if isinstance(value, list) else value

@@ -49,9 +49,7 @@ def polling(approvals: ApprovalStore, time: Time) -> Polling:
     return Polling(approvals, SETTINGS, time.clock, time.pause)
 
 
-def test_an_answer_given_before_the_wait_is_not_missed(
-    approvals: ApprovalStore, polling: Polling, time: Time
-) -> None:
+def test_an_answer_given_before_the_wait_is_not_missed(approvals: ApprovalStore, polling: Polling, time: Time) -> None:
     # Given
     request_id = put(approvals)
     unaware = approvals.get(request_id)
@@ -191,9 +189,7 @@ def test_a_store_that_fails_meanwhile_is_waited_out(mortal: Mortal, time: Time) 
     assert seen.approval.status is Status.RESOLVED
 
 
-def test_a_store_that_is_down_at_the_deadline_is_asked_again_until_the_wait_is_over(
-    mortal: Mortal, time: Time
-) -> None:
+def test_a_store_that_is_down_at_the_deadline_is_asked_again_until_the_wait_is_over(mortal: Mortal, time: Time) -> None:
     # Given
     request_id = put(mortal.approvals, 700)
     unaware = mortal.approvals.get(request_id)._replace(remaining_ms=700)
