@@ -105,9 +105,9 @@ class EgressSettings(BaseSettings):
     model_config = _FROZEN | SettingsConfigDict(env_prefix="EGRESS_")
 
     allow_loopback: bool = Field(default=False, description="also admit 127.0.0.0/8 and ::1, and nothing else private")
-    connect_timeout_ms: PositiveInt = Field(default=3_000, description="longest wait for TCP, and again for TLS, per address")
+    connect_timeout_ms: PositiveInt = Field(default=3_000, description="wait per address, for TCP and again for TLS")
     read_timeout_ms: PositiveInt = Field(default=10_000, description="longest silence of the server")
-    total_timeout_ms: PositiveInt = Field(default=15_000, description="deadline of one call, from its lookup to its end")
+    total_timeout_ms: PositiveInt = Field(default=15_000, description="deadline of one call, its lookup included")
     max_response_bytes: PositiveInt = Field(default=65_536, description="what is kept of an answer's body")
 
 
