@@ -23,7 +23,10 @@ class HoldfastSettings(BaseSettings):
 
     stage: str = Field(default="local", pattern=r"^[a-z][a-z0-9-]{0,15}$", description="part of every resource's name")
     version: str = Field(default="dev", description="what `GET /health` calls this build")
-    secret_id: str | None = Field(default=None, description="Secrets Manager entry with `mongodbUri` and `cursorKey`")
+    secret_id: str | None = Field(default=None, description="Secrets Manager entry with `mongodbUri` and `signingKey`")
+    signing_key: SecretStr | None = Field(
+        default=None, description="signs cursors and callbacks; else `signingKey` of the secret"
+    )
 
 
 class MongoSettings(BaseSettings):
@@ -58,7 +61,6 @@ class HttpSettings(BaseSettings):
         default=frozenset(), description='browser origins that may call the API, as a JSON list; `["*"]` for any'
     )
     preflight_max_age_seconds: NonNegativeInt = Field(default=600, description="how long a browser keeps a preflight")
-    cursor_key: SecretStr | None = Field(default=None, description="signs cursors; else `cursorKey` of the secret")
 
 
 class CoordinationSettings(BaseSettings):

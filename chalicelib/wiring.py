@@ -5,6 +5,7 @@ Imports stand inside the functions, so that a cold function loads only the drive
 
 from __future__ import annotations
 
+import hmac
 import json
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -80,12 +81,19 @@ def secret(name: str) -> str:
 
 
 @cache
+def signing_key(purpose: str) -> bytes:
+    """Return this deployment's key for one *purpose*: what is signed for one is worth nothing for another."""
+    own = settings.load().holdfast.signing_key
+    key = own.get_secret_value() if own else secret("signingKey")
+    return hmac.digest(key.encode(), purpose.encode(), "sha256")
+
+
+@cache
 def cursors() -> Cursors:
     """Return what seals and opens the cursors of lists."""
     from chalicelib.paging import Cursors
 
-    key = settings.load().http.cursor_key
-    return Cursors(lambda: key.get_secret_value() if key else secret("cursorKey"))
+    return Cursors(lambda: signing_key("cursors").hex())
 
 
 @cache

@@ -6,6 +6,7 @@ has used up its attempts, is buried in the dead-letter queue with its reason. Th
 below: it catches what kills its worker every time, and such a letter has no reason.
 """
 
+import random
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
@@ -15,7 +16,7 @@ from chalicelib import deadline, logs, wiring
 from chalicelib.coordination.claims import Claim
 from chalicelib.coordination.errors import AlreadyDone, ClaimLost, StillRunning
 from chalicelib.errors import ServiceError
-from chalicelib.queues import RETENTION_SECONDS, Message, Queue
+from chalicelib.queues import LONGEST_DELAY_SECONDS, RETENTION_SECONDS, Message, Queue
 
 Kind = TypeVar("Kind", bound=Message)
 Handle = Callable[[Kind, Claim], None]
@@ -56,7 +57,7 @@ def run_batch(event: Any, queue: Queue, kind: type[Kind], handle: Handle[Kind]) 
 
     *handle* runs once per `Message.work_id`; it may run again after a crash, under a claim that says so, and must then
     do the same. It raises `Poison` for what can never succeed, `Later` to choose when to be asked again, and anything
-    else to be asked again after the queue's visibility timeout.
+    else to be asked again after a pause that doubles with each attempt, with full jitter.
     """
     with deadline.of(event.context):
         records = [_record(record) for record in event.to_dict()["Records"]]
@@ -125,12 +126,21 @@ def _bury(record: _Record, queue: Queue, claim: Claim, reason: str) -> str:
 
 
 def _again(record: _Record, queue: Queue, error: Exception) -> str:
-    if isinstance(error, Later):
-        wiring.mail().postpone(queue, record.receipt, round(error.after_seconds))
+    """Say when the message shall come again: when `Later` says, else after a pause that grows, with full jitter."""
+    seconds = error.after_seconds if isinstance(error, Later) else _backoff_seconds(record.receives)
+    if isinstance(error, ServiceError):
         logs.line().add(why=str(error))
-    elif not isinstance(error, StillRunning | ClaimLost):
+    else:
         logs.failed("message_failed", error)
+    try:
+        wiring.mail().postpone(queue, record.receipt, min(max(round(seconds), 1), LONGEST_DELAY_SECONDS))
+    except Exception as failure:  # noqa: BLE001 # then it comes again after the queue's visibility timeout
+        logs.failed("postpone_failed", failure)
     return "again"
+
+
+def _backoff_seconds(receives: int) -> float:
+    return random.uniform(0, min(2.0**receives, LONGEST_DELAY_SECONDS))  # noqa: S311 # spreads retries out
 
 
 def _reason(error: Exception) -> str:

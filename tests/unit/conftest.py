@@ -54,7 +54,7 @@ def environment(mongod: Mongod) -> Iterator[None]:
         patch.setenv("MONGODB_URI", mongod.uri)
         # Races need a connection for each of their threads.
         patch.setenv("MONGODB_MAX_POOL_SIZE", "64")
-        patch.setenv("HTTP_CURSOR_KEY", "a key for cursors")
+        patch.setenv("HOLDFAST_SIGNING_KEY", "a key for tests")
         patch.setenv("AWS_REGION", "us-east-1")
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         patch.setenv("AWS_ACCESS_KEY_ID", "nobody")
