@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.alias_generators import to_camel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from chalicelib import errors
@@ -40,7 +41,7 @@ def describe(endpoints: Iterable[Endpoint], version: str) -> str:
     schemas, definitions = _schemas(endpoints)
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
-        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, schemas)
+        paths.setdefault(_path(endpoint), {})[endpoint.method.lower()] = _operation(endpoint, schemas)
     return json.dumps(
         {
             "openapi": "3.1.0",
@@ -92,9 +93,14 @@ def _roles(endpoint: Endpoint) -> str:
     return "any" if endpoint.roles == frozenset(Role) else ", ".join(sorted(endpoint.roles | {Role.ADMIN}))
 
 
+def _path(endpoint: Endpoint) -> str:
+    # In code a parameter is named as Python does it, outside as all else is.
+    return endpoint.path.format_map({name: f"{{{to_camel(name)}}}" for name in endpoint.params})
+
+
 def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
     found = [
-        {"name": name, "in": "path", "required": True, "schema": kind.json_schema()}
+        {"name": to_camel(name), "in": "path", "required": True, "schema": kind.json_schema()}
         for name, kind in endpoint.params.items()
     ]
     if endpoint.query:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Generic, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
 Item = TypeVar("Item")
@@ -17,6 +17,9 @@ Username = Annotated[
 
 #: What a ULID looks like; a path or query that holds anything else is refused before a store is asked.
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$")]
+
+#: JSON knows no difference between 1000 and 1000.0, and some languages write the latter.
+Whole = Annotated[int, BeforeValidator(lambda value: int(value) if _is_whole(value) else value)]
 
 #: UTC, ISO 8601 with ``Z``.
 Instant = AwareDatetime
@@ -58,3 +61,7 @@ class Page(Model, Generic[Item]):
 
     items: list[Item]
     next_cursor: str | None
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, float) and value.is_integer()

@@ -7,9 +7,9 @@ import json
 from enum import StrEnum
 from typing import Annotated, NamedTuple
 
-from pydantic import AfterValidator, Field, JsonValue, StringConstraints, ValidationInfo, field_validator
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue, StringConstraints, ValidationInfo, field_validator
 
-from chalicelib.shapes import Id, Instant, Model, PageQuery, Query, Username
+from chalicelib.shapes import Id, Instant, Model, PageQuery, Query, Username, Whole
 
 #: What a timed-out request shows as its action; nobody may offer it.
 TIMEOUT = "timeout"
@@ -51,6 +51,14 @@ Actions = Annotated[
 class NewApproval(Model):
     """A question to put to a person."""
 
+    # What `_holdable` checks, for those who read the description.
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {"properties": {"wait": {"const": False}}, "required": ["wait"]},
+            "else": {"properties": {"timeoutMs": {"maximum": LONGEST_HELD_MS}}},
+        }
+    )
+
     username: Username
     title: Annotated[str, Field(max_length=200)] = ""
     body: Annotated[str, Field(max_length=10_000)] = ""
@@ -59,7 +67,7 @@ class NewApproval(Model):
     )
     actions: Actions = Field(default_factory=lambda: ["approve", "reject"])
     wait: bool = Field(default=True, description="hold this call until the answer; else answer 202 at once")
-    timeout_ms: int = Field(
+    timeout_ms: Whole = Field(
         default=LONGEST_HELD_MS,
         ge=1_000,
         le=LONGEST_MS,

@@ -22,7 +22,15 @@ class NewUser(Model):
 class UserChange(Model):
     """What may change of a user; either ends that user's sessions."""
 
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+    # What `_something_changes` checks, for those who read the description.
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": ["password"], "properties": {"password": {"type": "string"}}},
+                {"required": ["roles"], "properties": {"roles": {"type": "array"}}},
+            ]
+        }
+    )
 
     password: Password | None = None
     roles: Roles | None = None
