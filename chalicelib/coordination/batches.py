@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from chalicelib import deadline, logs, wiring
 from chalicelib.coordination.claims import Claim
-from chalicelib.coordination.errors import AlreadyDone, ClaimLost, StillRunning
+from chalicelib.coordination.errors import AlreadyDone
 from chalicelib.errors import ServiceError
 from chalicelib.queues import LONGEST_DELAY_SECONDS, RETENTION_SECONDS, Message, Queue
 
