@@ -184,9 +184,13 @@ class Locks:
             lost = refused.reasons[0].code == "ConditionalCheckFailed"
             raise (LockLost if lost else GuardedRefused) from refused
 
-    def held(self, limit: int = 100) -> list[Holder]:
-        """Return locks that someone holds, in the order of their names; expired ones too, until they are taken over."""
-        return [_holder(item) for item in self._table.query("by-held", "held", _HELD, limit=limit)]
+    def held(self, limit: int = 100, *, after: str = "") -> list[Holder]:
+        """Return locks that someone holds, in the order of their names, beyond the name *after*.
+
+        Expired ones too, until they are taken over.
+        """
+        found = self._table.query("by-held", "held", _HELD, after=_key(after), limit=limit)
+        return [_holder(item) for item in found]
 
     def break_(self, name: str) -> bool:
         """Take the lock from whoever holds it; their guarded writes fail from now on. Returns whether it was held."""
@@ -194,9 +198,12 @@ class Locks:
 
     def clean_up(self) -> int:
         """Clear locks whose holders died. Returns how many. Nobody needs it: an expired lock can be taken over."""
-        dead_ms = self._now_ms() - self._skew_ms
-        dead = [holder for holder in self.held() if holder.expires_at_ms < dead_ms]
-        return sum(self._clear(holder.name, "expiresAt < :dead", {":dead": dead_ms}) for holder in dead)
+        dead_ms, cleared, after = self._now_ms() - self._skew_ms, 0, ""
+        while page := self.held(after=after):
+            dead = [holder.name for holder in page if holder.expires_at_ms < dead_ms]
+            cleared += sum(self._clear(name, "expiresAt < :dead", {":dead": dead_ms}) for name in dead)
+            after = page[-1].name
+        return cleared
 
     def _clear(self, name: str, when: str, values: Item) -> bool:
         try:

@@ -1,0 +1,21 @@
+"""The coordination table, seen through a network and clocks that the test rules."""
+
+from typing import Any
+
+import pytest
+
+from chalicelib.dynamo import Table
+from tests.unit.conftest import STAGE
+from tests.unit.coordination.world import World
+
+NAME = f"holdfast-{STAGE}-coordination"
+
+
+@pytest.fixture
+def world(dynamodb: Any) -> World:
+    return World(dynamodb)
+
+
+@pytest.fixture
+def table(world: World) -> Table:
+    return Table(world, NAME)

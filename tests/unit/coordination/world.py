@@ -1,0 +1,137 @@
+"""What coordination must live with: clocks that disagree and stand still, and a network that loses, repeats and delays.
+
+Every write is really carried out by the table; only its answer, its copies and its moment are the network's.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from enum import Enum, auto
+from functools import partial
+from typing import Any
+
+from botocore.exceptions import ClientError, ReadTimeoutError
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
+
+from chalicelib.dynamo import Item, plain, typed
+
+#: When the world begins, in milliseconds since 1970.
+EPOCH_MS = 1_700_000_000_000
+
+_WRITES = frozenset({"put_item", "update_item", "transact_write_items"})
+
+
+class Fate(Enum):
+    """What becomes of one write."""
+
+    FINE = auto()
+    #: Carried out; the caller sees an error.
+    LOST = auto()
+    #: The first answer was lost and the SDK asked again.
+    TWICE = auto()
+    #: The caller sees an error; the request arrives later.
+    LATE = auto()
+    #: Carried out and answered; a copy arrives later.
+    ECHO = auto()
+
+
+class World:
+    """Time that moves when the test says so, and a client whose next writes meet their fates."""
+
+    def __init__(self, client: Any) -> None:
+        self.client, self.ms = client, 0
+        self.doing = ""
+        #: Requests that are under way, each with what its sender was doing.
+        self.underway: list[tuple[str, Callable[[], Any]]] = []
+        self._fates: list[Fate] = []
+
+    def now_ms(self) -> int:
+        return EPOCH_MS + self.ms
+
+    @contextmanager
+    def send(self, doing: str, fates: Iterable[Fate]) -> Iterator[None]:
+        """Have the writes inside meet *fates*, in their order; those beyond are fine."""
+        self.doing, self._fates = doing, list(fates)
+        yield
+        self._fates = []
+
+    def deliver(self) -> str:
+        """Let the oldest request that is under way arrive; return what its sender was doing."""
+        doing, request = self.underway.pop(0)
+        self._arrive(request)
+        return doing
+
+    def look(self, table: str, pk: str) -> Item | None:
+        """Return what really stands in the table."""
+        answer = self.client.get_item(TableName=table, Key=typed({"pk": pk}), ConsistentRead=True)
+        return plain(answer["Item"]) if "Item" in answer else None
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self.client, name)
+        return partial(self._write, name, call) if name in _WRITES else call
+
+    def _write(self, name: str, call: Callable[..., Any], **arguments: Any) -> Any:
+        fate = self._fates.pop(0) if self._fates else Fate.FINE
+        request = partial(call, **arguments)
+        if fate is Fate.LATE:
+            self.underway.append((self.doing, request))
+            raise _timeout()
+        if fate is Fate.LOST:
+            self._arrive(request)
+            raise _timeout()
+        # The service itself knows a transaction again by its token.
+        if name != "transact_write_items":
+            if fate is Fate.TWICE:
+                self._arrive(request)
+            if fate is Fate.ECHO:
+                self.underway.append((self.doing, request))
+        return request()
+
+    @staticmethod
+    def _arrive(request: Callable[[], Any]) -> None:
+        try:
+            request()
+        except ClientError:
+            # Refused, and nobody hears of it.
+            return
+
+
+class Process:
+    """One process: its wall clock is *skew_ms* ahead of the world's, its monotonic clock began when it did."""
+
+    def __init__(self, world: World, skew_ms: int = 0, booted_ms: int = 0) -> None:
+        self._world, self.skew_ms, self._booted_ms = world, skew_ms, booted_ms
+
+    def now(self) -> float:
+        return (self._world.now_ms() + self.skew_ms) / 1000
+
+    def ticks(self) -> float:
+        return (self._world.ms + self._booted_ms) / 1000
+
+    def until_ms(self, ticks: float) -> int:
+        """Return the world's time at which this process's monotonic clock shows *ticks*."""
+        return EPOCH_MS + round(ticks * 1000) - self._booted_ms
+
+    def pause(self, seconds: float) -> None:
+        self._world.ms += -(-round(seconds * 1_000_000) // 1000)
+
+
+class Invocation:
+    """The part of a Lambda context that says what time is left."""
+
+    def __init__(self, left_ms: int) -> None:
+        self._left_ms = left_ms
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self._left_ms
+
+
+def explore(machine: Callable[[], RuleBasedStateMachine], *, examples: int, steps: int) -> None:
+    """Have Hypothesis look for an order of steps that breaks a *machine*; as many as moto's pace allows."""
+    # Any callable will do, whatever its annotation says.
+    run_state_machine_as_test(machine, settings=settings(max_examples=examples, stateful_step_count=steps))  # type: ignore[arg-type]
+
+
+def _timeout() -> Exception:
+    error: Exception = ReadTimeoutError(endpoint_url="http://dynamodb")
+    return error
