@@ -2,6 +2,7 @@
 
 environment.py  the virtual environments, made when missing
 package.py      code and templates, as a build step
+template.py     the two templates: chalice's, mended, and what holds data
 deploy.py       to AWS, or to any endpoint that speaks like it
 mends.py        what an emulator's CloudFormation leaves out, done by hand
 indexes.py      MongoDB's indexes, made at deployment

@@ -14,7 +14,8 @@ import botocore.session
 from botocore.exceptions import ClientError
 
 from infra import admin, indexes, mends
-from infra.package import ROOT, Package, PackageFailed, build
+from infra.package import Package, PackageFailed, build
+from infra.template import ROOT
 
 _DEADLINE_SECONDS = 900
 _CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]

@@ -5,7 +5,7 @@ import re
 import subprocess
 
 from infra.local.stack import Stack
-from infra.package import ROOT
+from infra.template import ROOT
 
 
 def test_the_readmes_call_answers_as_printed(stack: Stack) -> None:
