@@ -7,11 +7,12 @@ from chalice.app import Rate
 from chalicelib import sessions, sweeps
 from chalicelib.approvals.api import routes as approvals_routes
 from chalicelib.cluster.api import routes as cluster_routes
+from chalicelib.coordination import replay
 from chalicelib.gateway import App
 from chalicelib.sessions.api import routes as session_routes
 from chalicelib.users.api import routes as user_routes
 
-app = App("holdfast", identify=sessions.identify)
+app = App("holdfast", identify=sessions.identify, replay=replay.answer)
 
 app.mount(cluster_routes, user_routes, session_routes, approvals_routes)
 

@@ -10,6 +10,7 @@
     ├── TooLarge         413
     ├── NotJson          415
     ├── Invalid          422  fields the caller can mend
+    ├── TooMany          429  too often; says when to come back
     └── Unavailable      503  worth retrying; a worker leaves the message in the queue
 
 Slices derive their own errors from these. The answer's shape is RFC 9457.
@@ -116,6 +117,20 @@ class Invalid(ServiceError):
     def members(self) -> Mapping[str, Any]:
         """List every refused field, not only the first."""
         return {"errors": [error._asdict() for error in self.errors]}
+
+
+class TooMany(ServiceError):
+    """This was asked too often."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+
+    def __init__(self, detail: str = "", retry_after_seconds: int = 1) -> None:
+        super().__init__(detail)
+        self._retry_after_seconds = retry_after_seconds
+
+    def headers(self) -> Mapping[str, str]:
+        """Say when to come back (RFC 6585, section 4)."""
+        return {"Retry-After": str(self._retry_after_seconds)}
 
 
 class Unavailable(ServiceError):

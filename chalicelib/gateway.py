@@ -5,14 +5,14 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
-from chalice.app import Chalice
+from chalice.app import Chalice, Response
 
 from chalicelib import deadline, errors, ids, logs, settings
-from chalicelib.http import Caller, Endpoint, Routes, refusal
+from chalicelib.http import Caller, Endpoint, Keyed, Operation, Perform, Replay, Routes, refusal
 
 _OWN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, Last-Event-ID, X-Request-Id"
-_EXPOSED_HEADERS = "ETag, Retry-After, X-Instance-Id, X-Request-Id"
+_EXPOSED_HEADERS = "ETag, Idempotency-Replayed, Retry-After, X-Instance-Id, X-Request-Id"
 
 _request: ContextVar[Any] = ContextVar("request", default=None)
 _context: ContextVar[Any] = ContextVar("context", default=None)
@@ -31,6 +31,14 @@ class _PerInvocation:
         self._variable.set(value)
 
 
+def _no_tickets(_ticket: str, _path: str) -> Caller:
+    raise errors.Unauthenticated
+
+
+def _afresh(_call: Keyed, perform: Perform) -> Response:
+    return perform(Operation(ids.new_id()))
+
+
 class App(Chalice):
     """Chalice's application, made safe for threads, with this API's answers for what chalice would answer itself.
 
@@ -41,11 +49,22 @@ class App(Chalice):
     current_request = _PerInvocation(_request)
     lambda_context = _PerInvocation(_context)
 
-    def __init__(self, name: str, *, identify: Callable[[str], Caller]) -> None:
-        """Make an application whose callers *identify* names from their tokens."""
+    def __init__(
+        self,
+        name: str,
+        *,
+        identify: Callable[[str], Caller],
+        redeem: Callable[[str, str], Caller] = _no_tickets,
+        replay: Replay = _afresh,
+    ) -> None:
+        """Make an application.
+
+        *identify* names the caller of a token, *redeem* that of a ticket shown at a path; *replay* answers a call that
+        came with an Idempotency-Key. Without these there are no tickets, and a call made again is another call.
+        """
         # The logger of that name is ours, with one handler.
         super().__init__(name, configure_logs=False)
-        self.identify = identify
+        self.identify, self.redeem, self.replay = identify, redeem, replay
         self.endpoints: list[Endpoint] = []
 
     def mount(self, *slices: Routes) -> None:

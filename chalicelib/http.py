@@ -5,16 +5,17 @@ Everything else about its route is data, from which the API's description and th
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import unquote
 
 from chalice.app import Blueprint, Request, Response
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from chalicelib import errors, logs
+from chalicelib import errors, ids, logs, tokens
 
 Body = TypeVar("Body")
 Asked = TypeVar("Asked")
@@ -22,6 +23,11 @@ Handler = Callable[..., Any]
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
+IDEMPOTENCY_KEY = "Idempotency-Key"
+#: The query parameter that holds one.
+TICKET = "ticket"
+
+_KEY = re.compile(r"[!-~]{1,255}")
 
 #: A caller names fields as the contract does; our own spelling of them is an unknown field.
 _OUTSIDE: Any = {"by_alias": True, "by_name": False}
@@ -70,6 +76,20 @@ class Caller:
 NOBODY = Caller(username="", roles=frozenset())
 
 
+class Operation(NamedTuple):
+    """What a call does, under an id that it shares with its retries: what it makes is made under that.
+
+    *repeated*: an earlier attempt may have done it already, and died before it could say so.
+    """
+
+    id: str
+    repeated: bool = False
+
+
+def _new_operation() -> Operation:
+    return Operation(ids.new_id())
+
+
 @dataclass(frozen=True, slots=True)
 class Call(Generic[Body, Asked]):
     """One request that passed the edge: its caller, its body and its query as models."""
@@ -78,6 +98,7 @@ class Call(Generic[Body, Asked]):
     body: Body
     query: Asked
     remaining_ms: int
+    operation: Operation = field(default_factory=_new_operation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +116,27 @@ class Endpoint:
     answers: Mapping[int, Any]
     raises: tuple[type[errors.ServiceError], ...]
     waits: bool
+    secret: bool
+    tickets: bool
+
+    @property
+    def replayable(self) -> bool:
+        """Whether it heeds an Idempotency-Key: every POST of someone who is signed in does."""
+        return self.method == "POST" and self.roles != PUBLIC
+
+
+class Keyed(NamedTuple):
+    """A call that came with an Idempotency-Key. *content* is what a retry must bring the same."""
+
+    key: str
+    caller: str
+    endpoint: Endpoint
+    content: bytes
+
+
+#: Performs the call's operation and renders its answer.
+Perform = Callable[[Operation], Response]
+Replay = Callable[[Keyed, Perform], Response]
 
 
 class Routes(Blueprint):
@@ -116,13 +158,18 @@ class Routes(Blueprint):
         answers: Mapping[int, Any] | None = None,
         raises: tuple[type[errors.ServiceError], ...] = (),
         waits: bool = False,
+        secret: bool = False,
+        tickets: bool = False,
     ) -> Callable[[Handler], Handler]:
         """Register the decorated handler.
 
         *answers* maps each status it may answer with to that answer's model, the first being the usual one; None is an
         answer without a body. *raises* are the errors of its own, for the API's description. A route that *waits* may
-        hold its request for seconds and runs in a function of its own.
+        hold its request for seconds and runs in a function of its own. Of the answer of a *secret* one nothing is kept,
+        so a retry of it is refused. One that takes *tickets* also opens to ``?ticket=``; it must be a GET.
         """
+        if tickets and method != "GET":
+            raise ValueError("a ticket stands in an address, and an address changes nothing")
 
         def register(handler: Handler) -> Handler:
             endpoint = Endpoint(
@@ -137,6 +184,8 @@ class Routes(Blueprint):
                 answers=answers or {200: None},
                 raises=raises,
                 waits=waits,
+                secret=secret,
+                tickets=tickets,
             )
             self.endpoints.append(endpoint)
             # Without content types chalice checks none, and the body's own check answers as this API does.
@@ -156,24 +205,29 @@ class _Door:
     def __call__(self, **params: str) -> Response:
         app: Any = self._routes.current_app
         try:
-            return self._answer(app.current_request, app.identify, app.lambda_context, params)
+            return self._answer(app, app.current_request, params)
         except errors.ServiceError as error:
             return refusal(error)
         except Exception as error:  # noqa: BLE001 # the outermost edge: nothing of a fault may reach a caller
             logs.failed("request_failed", error)
             return refusal(errors.ServiceError("Something went wrong on our side."))
 
-    def _answer(
-        self, request: Request, identify: Callable[[str], Caller], context: Any, params: Mapping[str, str]
-    ) -> Response:
+    def _answer(self, app: Any, request: Request, params: Mapping[str, str]) -> Response:
         endpoint = self.endpoint
         call = Call(
-            caller=_admit(endpoint, request, identify),
+            caller=_admit(endpoint, request, app),
             body=_body(endpoint, request),
             query=_query(endpoint, request),
-            remaining_ms=context.get_remaining_time_in_millis(),
+            remaining_ms=app.lambda_context.get_remaining_time_in_millis(),
         )
-        return render(endpoint, endpoint.handler(call, **_params(endpoint, params)))
+        checked = _params(endpoint, params)
+
+        def perform(operation: Operation) -> Response:
+            return render(endpoint, endpoint.handler(replace(call, operation=operation), **checked))
+
+        keyed = _keyed(endpoint, request, call.caller)
+        answer: Response = app.replay(keyed, perform) if keyed else perform(call.operation)
+        return answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,13 +272,17 @@ def validated(check: Callable[[], Any]) -> Any:
     raise errors.Invalid([errors.FieldError(".".join(map(str, fault["loc"])), fault["msg"]) for fault in faults])
 
 
-def _admit(endpoint: Endpoint, request: Request, identify: Callable[[str], Caller]) -> Caller:
+def _admit(endpoint: Endpoint, request: Request, app: Any) -> Caller:
     if endpoint.roles == PUBLIC:
         return NOBODY
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
+    asked: Mapping[str, str] = request.query_params or {}
+    caller: Caller
+    if (token := tokens.sent(request.method, request.headers)) is not None:
+        caller = app.identify(token)
+    elif endpoint.tickets and TICKET in asked:
+        caller = app.redeem(asked[TICKET], _concrete(request))
+    else:
         raise errors.Unauthenticated
-    caller = identify(token.strip())
     logs.line().add(user=caller.username)
     if not caller.is_admin and not caller.roles & endpoint.roles:
         raise errors.Forbidden
@@ -245,7 +303,25 @@ def _query(endpoint: Endpoint, request: Request) -> Any:
     model = endpoint.query
     if model is None:
         return None
-    return validated(lambda: model.model_validate(dict(request.query_params or {}), **_OUTSIDE))
+    given = dict(request.query_params or {})
+    if endpoint.tickets:
+        given.pop(TICKET, None)
+    return validated(lambda: model.model_validate(given, **_OUTSIDE))
+
+
+def _keyed(endpoint: Endpoint, request: Request, caller: Caller) -> Keyed | None:
+    key = request.headers.get(IDEMPOTENCY_KEY)
+    if key is None or not endpoint.replayable:
+        return None
+    if not _KEY.fullmatch(key):
+        raise errors.Invalid([errors.FieldError(IDEMPOTENCY_KEY, "must be 1 to 255 visible ASCII characters")])
+    body: Any = request.raw_body
+    return Keyed(key, caller.username, endpoint, f"{_concrete(request)}\n".encode() + body)
+
+
+def _concrete(request: Request) -> str:
+    """Return the path as it was asked for, without the stage that a gateway puts before it."""
+    return str(request.path.format_map(request.uri_params or {}))
 
 
 def _params(endpoint: Endpoint, given: Mapping[str, str]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from chalicelib import errors
-from chalicelib.http import JSON, PROBLEM, PUBLIC, Endpoint, Role
+from chalicelib.http import IDEMPOTENCY_KEY, JSON, PROBLEM, PUBLIC, TICKET, Endpoint, Role
 
 _REFS = "#/components/schemas/{model}"
 _PROBLEM = {
@@ -32,6 +32,16 @@ _PROBLEM = {
             },
         },
     },
+}
+
+
+_KEY_PARAMETER = {
+    "name": IDEMPOTENCY_KEY,
+    "in": "header",
+    "required": False,
+    "description": "Names this call for 24 hours: made again with the same key and body, it is answered as it was "
+    "(`Idempotency-Replayed: true`) and does nothing a second time.",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
 }
 
 
@@ -103,6 +113,10 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
         {"name": to_camel(name), "in": "path", "required": True, "schema": kind.json_schema()}
         for name, kind in endpoint.params.items()
     ]
+    if endpoint.replayable:
+        found.append(_KEY_PARAMETER)
+    if endpoint.tickets:
+        found.append({"name": TICKET, "in": "query", "required": False, "schema": {"type": "string"}})
     if endpoint.query:
         # Query models are flat: no definitions but enumerations, which are written out in place.
         schema = endpoint.query.model_json_schema(by_alias=True)
@@ -142,6 +156,8 @@ def _errors(endpoint: Endpoint) -> list[type[errors.ServiceError]]:
     found: list[type[errors.ServiceError]] = [*endpoint.raises, errors.NotAllowed, errors.TooLarge, errors.Unavailable]
     if endpoint.roles != PUBLIC:
         found += [errors.Unauthenticated, errors.Forbidden]
+    if endpoint.replayable:
+        found += [errors.Conflict, errors.Invalid]
     if endpoint.body:
         found += [errors.Malformed, errors.NotJson, errors.Invalid]
     if endpoint.query:

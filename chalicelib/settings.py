@@ -80,6 +80,7 @@ class SessionSettings(BaseSettings):
     idle_minutes: PositiveInt = Field(default=60, description="a session unused for this long is dead")
     absolute_hours: PositiveInt = Field(default=12, description="no session lives longer, used or not")
     touch_every_seconds: PositiveInt = Field(default=60, description="a session in use is written at most this often")
+    cookie_secure: bool = Field(default=True, description="cookies for https alone; false where the API is plain http")
 
 
 class ApprovalSettings(BaseSettings):

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from chalicelib import ids, users, wiring
+from chalicelib import users, wiring
 from chalicelib.approvals import worker
 from chalicelib.approvals.errors import (
     ActionNotOffered,
@@ -50,7 +50,7 @@ def ask(call: Call[NewApproval, None]) -> Answer:
     new = call.body
     if users.current(new.username) is None:
         raise UnknownUser
-    seen = wiring.approvals().put(ids.new_id(), new, created_by=call.caller.username)
+    seen = wiring.approvals().put(call.operation.id, new, created_by=call.caller.username)
     if not new.wait:
         return Answer(202, Accepted.model_validate(seen.approval.model_dump(include=set(Accepted.model_fields))))
     settled = _waited(call, seen, new.timeout_ms + _SLACK_MS)
@@ -95,7 +95,7 @@ def show_approval(call: Call[None, WaitQuery], request_id: str) -> Approval:
 )
 def resolve(call: Call[GivenAction, None], request_id: str) -> Approval:
     """Answer a request. Of many answers the first is kept."""
-    return wiring.approvals().resolve(request_id, call.body.action, _only(call))
+    return wiring.approvals().resolve(request_id, call.body.action, _only(call), call.operation.id)
 
 
 @routes.add(
@@ -108,7 +108,10 @@ def resolve(call: Call[GivenAction, None], request_id: str) -> Approval:
 def act(call: Call[UserAction, None]) -> Approval:
     """Answer a user's oldest pending request."""
     call.caller.may_act_for(call.body.username)
-    return wiring.approvals().resolve_oldest(call.body.username, call.body.action)
+    store, operation = wiring.approvals(), call.operation
+    # What was the oldest then is settled now, and the next must not be answered for it.
+    settled = store.settled_by(operation.id) if operation.repeated else None
+    return settled or store.resolve_oldest(call.body.username, call.body.action, operation.id)
 
 
 @routes.add(
@@ -120,7 +123,7 @@ def act(call: Call[UserAction, None]) -> Approval:
 )
 def cancel(call: Call[None, None], request_id: str) -> Approval:
     """Take a question back."""
-    return wiring.approvals().cancel(request_id, _only(call))
+    return wiring.approvals().cancel(request_id, _only(call), call.operation.id)
 
 
 @routes.add("POST", "/api/pending-responses/cleanup", roles=ADMIN_ONLY, answers={200: Removed})

@@ -152,10 +152,14 @@ class Removed(Model):
 
 
 class Seen(NamedTuple):
-    """A request as the store has it at one moment, and how long it still has by the server's clock."""
+    """A request as the store has it at one moment, and how long it still has by the server's clock.
+
+    *settled_by* is the operation that answered or cancelled it.
+    """
 
     approval: Approval
     remaining_ms: int
+    settled_by: str | None = None
 
     @property
     def settled(self) -> bool:

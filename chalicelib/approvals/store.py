@@ -10,10 +10,11 @@ from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.collection import Collection, ReturnDocument
+from pymongo.errors import DuplicateKeyError
 
 from chalicelib.approvals.errors import ActionNotOffered, AlreadySettled, ApprovalNotFound, NothingPending
 from chalicelib.approvals.models import TIMEOUT, Approval, NewApproval, Seen, Status
-from chalicelib.errors import Forbidden, ServiceError
+from chalicelib.errors import Forbidden
 from chalicelib.outages import reaching_mongodb
 from chalicelib.settings import ApprovalSettings
 
@@ -24,6 +25,10 @@ INDEXES = [
     IndexModel([("status", ASCENDING), ("_id", DESCENDING)]),
     IndexModel([("username", ASCENDING), ("_id", ASCENDING)], name="pending-of-user", partialFilterExpression=_PENDING),
     IndexModel([("expiresAt", ASCENDING)], name="pending-by-expiry", partialFilterExpression=_PENDING),
+    # An operation settles one request, however often its call is repeated.
+    IndexModel(
+        [("settledBy", ASCENDING)], name="settled-once", unique=True, partialFilterExpression={"settledBy": {"$gt": ""}}
+    ),
 ]
 
 _IN_TIME = {"$gt": ["$expiresAt", "$$NOW"]}
@@ -33,7 +38,8 @@ _TIMED_OUT = {"$and": [{"$eq": ["$status", Status.PENDING.value]}, _OVERDUE]}
 
 #: A request as it is at the moment of reading: overdue is timed out, whether or not anyone has recorded it.
 _AS_SEEN: dict[str, Any] = dict.fromkeys(
-    ("username", "title", "body", "data", "actions", "createdBy", "createdAt", "expiresAt", "responseMs"), 1
+    ("username", "title", "body", "data", "actions", "createdBy", "createdAt", "expiresAt", "responseMs", "settledBy"),
+    1,
 ) | {
     "status": {"$cond": [_TIMED_OUT, Status.TIMEOUT.value, "$status"]},
     "action": {"$cond": [_TIMED_OUT, TIMEOUT, "$action"]},
@@ -109,8 +115,16 @@ class ApprovalStore:
             found = self._approvals.find(query, _AS_SEEN).sort("_id", DESCENDING).limit(limit)
             return [_seen(document).approval for document in found]
 
-    def resolve(self, request_id: str, action: str, username: str | None) -> Approval:
+    def settled_by(self, operation_id: str | None) -> Approval | None:
+        """Return the request that this operation settled, or None."""
+        with reaching_mongodb():
+            found = self._approvals.find_one({"settledBy": operation_id, "$expr": _KEPT}, _AS_SEEN)
+        return _seen(found).approval if found else None
+
+    def resolve(self, request_id: str, action: str, username: str | None, operation_id: str | None = None) -> Approval:
         """Record *action* as the answer. Atomic: the first to settle wins. *username* None answers for anyone.
+
+        Safe to repeat under the same *operation_id*.
 
         Raises:
             ApprovalNotFound, Forbidden: there is none, or it was put to someone else.
@@ -118,36 +132,49 @@ class ApprovalStore:
             AlreadySettled: it was answered, cancelled or overdue.
         """
         query = {"_id": request_id} | ({"username": username} if username else {})
-        if (found := self._answer(query, action)) is None:
-            raise self._reason(request_id, "username", username)
+        if (found := self._answer(query, action, operation_id)) is None:
+            return self._refused(request_id, "username", username, operation_id)
         return _offered(found)
 
-    def resolve_oldest(self, username: str, action: str) -> Approval:
+    def resolve_oldest(self, username: str, action: str, operation_id: str | None = None) -> Approval:
         """Record *action* as the answer to the oldest pending request of *username*. Atomic.
+
+        An operation never answers a second one; a repeat finds what it has answered by `settled_by`.
 
         Raises:
             NothingPending: there is none.
             ActionNotOffered: the request stays as it was.
         """
-        if (found := self._answer({"username": username}, action)) is None:
+        try:
+            found = self._answer({"username": username}, action, operation_id)
+        except DuplicateKeyError:
+            # A write of this operation that was thought lost has come through meanwhile.
+            if settled := self.settled_by(operation_id):
+                return settled
+            raise
+        if found is None:
             raise NothingPending
         return _offered(found)
 
-    def cancel(self, request_id: str, created_by: str | None) -> Approval:
+    def cancel(self, request_id: str, created_by: str | None, operation_id: str | None = None) -> Approval:
         """Take the question back. Atomic: the first to settle wins. *created_by* None cancels for anyone.
+
+        Safe to repeat under the same *operation_id*.
 
         Raises:
             ApprovalNotFound, Forbidden: there is none, or someone else asked it.
             AlreadySettled: it was answered, cancelled or overdue.
         """
         query = {"_id": request_id} | ({"createdBy": created_by} if created_by else {})
-        change = {"$set": self._change(Status.CANCELLED, {"action": None, "resolvedAt": "$$NOW"})}
+        change = {
+            "$set": self._change(Status.CANCELLED, {"action": None, "resolvedAt": "$$NOW", "settledBy": operation_id})
+        }
         with reaching_mongodb():
             found: dict[str, Any] | None = self._approvals.find_one_and_update(
                 {**query, **_PENDING, "$expr": _IN_TIME}, [change], return_document=ReturnDocument.AFTER
             )
         if found is None:
-            raise self._reason(request_id, "created_by", created_by)
+            return self._refused(request_id, "created_by", created_by, operation_id)
         return _seen(found).approval
 
     def expire(self, request_id: str) -> Seen:
@@ -161,7 +188,7 @@ class ApprovalStore:
         with reaching_mongodb():
             return self._approvals.update_many({**_PENDING, "$expr": _OVERDUE}, [self._timeout()]).modified_count
 
-    def _answer(self, query: dict[str, Any], action: str) -> dict[str, Any] | None:
+    def _answer(self, query: dict[str, Any], action: str, operation_id: str | None) -> dict[str, Any] | None:
         """Answer the oldest request that matches, if it offers *action*; return it either way."""
         change = self._change(
             Status.RESOLVED,
@@ -169,6 +196,7 @@ class ApprovalStore:
                 "action": {"$literal": action},
                 "resolvedAt": "$$NOW",
                 "responseMs": {"$subtract": ["$$NOW", "$createdAt"]},
+                "settledBy": operation_id,
             },
         )
         offered = {"$in": [{"$literal": action}, "$actions"]}
@@ -195,12 +223,17 @@ class ApprovalStore:
         since = {"resolvedAt": "$expiresAt", "purgeAt": {"$add": ["$expiresAt", self._kept_ms]}}
         return {"$set": self._change(Status.TIMEOUT, {"action": TIMEOUT, **since})}
 
-    def _reason(self, request_id: str, owner: str, name: str | None) -> ServiceError:
-        """Return why an update met nothing. Asked after the decision, it has no part in it."""
-        approval = self.get(request_id).approval
-        if name and getattr(approval, owner) != name:
-            return Forbidden("This belongs to someone else.")
-        return AlreadySettled()
+    def _refused(self, request_id: str, owner: str, name: str | None, operation_id: str | None) -> Approval:
+        """Return the request if this operation settled it before, else raise why the update met nothing.
+
+        Asked after the decision, it has no part in it.
+        """
+        seen = self.get(request_id)
+        if name and getattr(seen.approval, owner) != name:
+            raise Forbidden("This belongs to someone else.")
+        if operation_id is None or seen.settled_by != operation_id:
+            raise AlreadySettled
+        return seen.approval
 
 
 def _status_conditions(status: Status | None) -> list[dict[str, Any]]:
@@ -232,8 +265,8 @@ def _seen(found: dict[str, Any]) -> Seen:
     approval = Approval.model_validate(
         {**fields, "requestId": found["_id"], "data": json.loads(found["data"])}, strict=False
     )
-    return Seen(approval, int(found.get("remainingMs", 0)))
+    return Seen(approval, int(found.get("remainingMs", 0)), found.get("settledBy"))
 
 
 #: What the collection holds and nobody is shown.
-_OURS = frozenset({"_id", "purgeAt", "outbox", "remainingMs"})
+_OURS = frozenset({"_id", "purgeAt", "outbox", "remainingMs", "settledBy"})

@@ -1,5 +1,7 @@
 """What a caller learns when it is not the winner."""
 
+from collections.abc import Mapping
+
 from chalicelib.errors import Conflict, ServiceError, Unavailable
 
 
@@ -37,3 +39,15 @@ class ClaimLost(Conflict):
 
 class OtherRequest(Conflict):
     """This key belongs to another request."""
+
+
+class StillAnswering(Conflict):
+    """The first call with this Idempotency-Key is still running."""
+
+    def headers(self) -> Mapping[str, str]:
+        """Say when to come back."""
+        return {"Retry-After": "1"}
+
+
+class ShownOnce(Conflict):
+    """This call was answered, and its answer held a secret that is shown once."""

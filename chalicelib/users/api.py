@@ -16,7 +16,8 @@ _NAME = {"username": Username}
 def create_user(call: Call[NewUser, None]) -> ShownUser:
     """Make a user. A name is taken once, however many ask for it at the same time."""
     new = call.body
-    return wiring.users().add(new.username, passwords.hashed(new.password.get_secret_value()), new.roles).shown()
+    password_hash = passwords.hashed(new.password.get_secret_value())
+    return wiring.users().add(new.username, password_hash, new.roles, call.operation.id).shown()
 
 
 @routes.add("GET", "/api/users", roles=ADMIN_ONLY, query=PageQuery, answers={200: Page[ShownUser]})

@@ -32,11 +32,11 @@ class UserStore:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def add(self, username: str, password_hash: str, roles: Iterable[Role]) -> User:
-        """Make a user. Atomic: of many calls for one name, one returns.
+    def add(self, username: str, password_hash: str, roles: Iterable[Role], operation_id: str | None = None) -> User:
+        """Make a user. Atomic: of many calls for one name, one returns. Safe to repeat under one *operation_id*.
 
         Raises:
-            UsernameTaken: the name has a user.
+            UsernameTaken: the name has a user, whom another operation made.
         """
         now = _now()
         item = {
@@ -48,12 +48,16 @@ class UserStore:
             "epoch": ids.new_id(),
             "createdAt": now,
             "updatedAt": now,
+            "madeBy": operation_id or ids.new_id(),
         }
         try:
             # A deleted user whose sessions are still being ended keeps the name until they are.
             self._table.put(item, when="attribute_not_exists(pk)")
         except ConditionFailed as refused:
-            raise UsernameTaken from refused
+            stands = refused.item or {}
+            if stands.get("madeBy") != item["madeBy"] or stands.get("gone"):
+                raise UsernameTaken from refused
+            return _user(stands)
         return _user(item)
 
     def find(self, username: str) -> User | None:
