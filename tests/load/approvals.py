@@ -1,8 +1,8 @@
 """How soon a waiting caller has the answer, and what the database pays for it.
 
 Two ways in one run, on the same deployed stack: the original design (a look every 500 ms) and ours. Callers hold
-``GET …?waitMs=`` in Lambda processes of their own, past the front; a person answers after one to five seconds. Wake-up is
-from the moment the answer was recorded (``resolvedAt``, the database's clock on this machine) to the caller's response.
+``GET …?waitMs=`` in Lambda processes of their own, past the front; a person answers after one to five seconds. Wake-up
+is from the moment the answer was recorded (``resolvedAt``, by this machine's clock) to the caller's response.
 """
 
 import json
@@ -91,7 +91,7 @@ def _sign_in(stack: Stack) -> str:
 
 def _measure(stack: Stack, token: str, waiters: int, rounds: int) -> Cost:
     """Run *rounds* of *waiters* callers at once, after a round that only warms their processes."""
-    rng = random.Random(waiters)  # noqa: S311 # the same delays for both ways
+    rng = random.Random(waiters)  # the same delays for both ways
     apis = [Api(stack, token) for _ in range(waiters)]
     with ThreadPoolExecutor(waiters) as pool, MongoClient[dict[str, Any]](stack.mongodb_uri) as mongo:
         list(pool.map(lambda api: _one(api, 1.0), apis))
@@ -155,7 +155,7 @@ def _call_all(api: Api) -> None:
     api.call("GET", f"/api/sessions?username={_USER}")
     api.call("DELETE", f"/api/sessions/{opened['sessionId']}")
     api.call("DELETE", f"/api/users/{_USER}/sessions")
-    name = f"u{random.randrange(10**9)}"  # noqa: S311 # a name, not a secret
+    name = f"u{random.randrange(10**9)}"  # a name, not a secret
     api.call("POST", "/api/users", {"username": name, "password": "no matter", "roles": ["user"]})
     api.call("GET", "/api/users")
     api.call("GET", f"/api/users/{name}")
