@@ -53,8 +53,15 @@ class Child:
         """Whether it was started and has not ended."""
         return self._process is not None and self._process.poll() is None
 
-    def spawn(self, command: Sequence[str | Path], env: Mapping[str, str]) -> None:
-        """Start *command* with exactly *env*; it gets SIGTERM when we die, however we die.
+    def spawn(
+        self,
+        command: Sequence[str | Path],
+        env: Mapping[str, str],
+        *,
+        folder: Path | None = None,
+        pass_fds: Sequence[int] = (),
+    ) -> None:
+        """Start *command* in *folder* with exactly *env*; it gets SIGTERM when we die, however we die.
 
         What an earlier run left running under the same note is ended first.
         """
@@ -70,6 +77,8 @@ class Child:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                cwd=folder,
+                pass_fds=pass_fds,
             ).result()
         processes.note(self.note, self._process.pid)
 

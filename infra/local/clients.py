@@ -39,6 +39,12 @@ class Clients(Protocol):
         """Return a client of *service*; safe to call from any thread."""
 
 
+#: What it has read of botocore's descriptions serves every client that is made later.
+_session = botocore.session.Session()
+#: A client may be shared by threads, a session may not.
+_session_lock = threading.Lock()
+
+
 class OwnClients:
     """Clients of the emulator that we started."""
 
@@ -46,14 +52,11 @@ class OwnClients:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._session = botocore.session.Session()
-        self._lock = threading.Lock()
 
     def client(self, service: str) -> Any:
         """Return a client of *service*; safe to call from any thread."""
-        # A client may be shared by threads, a session may not.
-        with self._lock:
-            return self._session.create_client(
+        with _session_lock:
+            return _session.create_client(
                 service,
                 endpoint_url=self.url,
                 region_name=self.keys.region,

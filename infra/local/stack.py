@@ -14,14 +14,11 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import psutil
 
-from infra import indexes
-from infra.admin import ensure_admin
-from infra.deploy import Deployed, deploy
 from infra.local.clients import Clients, ForeignClients, OwnClients, foreign_wanted
 from infra.local.emulator import Emulator
 from infra.local.front import Front
 from infra.local.mongod import Mongod
-from infra.package import Package, build
+from infra.local.zygote import Zygote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,11 +42,18 @@ class Stopped(Exception):
 class Stack:
     """Everything in *folder*, which keeps the data; ``with Stack(...)`` starts it and stops it.
 
-    *on_step* is told each step and its seconds, from whatever thread finished it.
+    *on_step* is told each step and its seconds, from whatever thread finished it. A *warm* one is ready to redeploy at
+    any moment, for 70 MB.
     """
 
     def __init__(
-        self, folder: Path, port: int | None = None, *, stage: str = "local", on_step: OnStep | None = None
+        self,
+        folder: Path,
+        port: int | None = None,
+        *,
+        stage: str = "local",
+        warm: bool = False,
+        on_step: OnStep | None = None,
     ) -> None:
         self.folder = folder
         self.stage = stage
@@ -61,7 +65,9 @@ class Stack:
         self._emulator = None if foreign_wanted() else Emulator(folder / "emulator")
         self._front: Front | None = None
         self._clients: Clients | None = None
-        self._deployed: Deployed | None = None
+        self._zygote = Zygote(folder)
+        self._warm = warm
+        self._api_url: str | None = None
         self._variables: dict[str, str] = {}
         self._stopped = False
 
@@ -105,7 +111,7 @@ class Stack:
     @property
     def api_url(self) -> str:
         """Where the gateway serves the API: what the front forwards to."""
-        return _ours(self._deployed).api_url
+        return _ours(self._api_url)
 
     @property
     def mongodb_uri(self) -> str:
@@ -160,15 +166,17 @@ class Stack:
         Raises:
             PortTaken: before anything was started.
             Stopped: by another thread.
-            ChildFailed, PackageFailed, DeployFailed: with the words of who failed.
+            ChildFailed, TaskFailed, Unreachable: with the words of who failed.
         """
         try:
             self._front = Front(self._port)
-            package = self._run_processes()
-            self._deploy(package)
+            self._zygote.start()
+            self._run_processes()
+            self._deploy()
             with self._step("administrator"):
-                self.admin_password = ensure_admin(self.client("dynamodb"), self.stage, os.environ)
+                self.admin_password = self._zygote.call("admin", stage=self.stage, endpoint=self._own_endpoint)
             self.front.start()
+            self._cool()
         except BaseException:
             self.stop()
             raise
@@ -177,36 +185,37 @@ class Stack:
         """Package the code as it stands and replace what is deployed; with *variables* in every function.
 
         Without *variables* the last ones stay. Data is kept; invocations in flight are cut off.
+
+        Raises:
+            TaskFailed: what was deployed before keeps serving.
         """
         if variables is not None:
             self._variables = variables
-        self._deploy(self._package())
+        self._package()
+        self._deploy()
+        self._cool()
 
     def stop(self) -> None:
         """End everything; state and data are saved. Safe to repeat, and from another thread than ``start``."""
         self._stopped = True
         if self._front:
             self._front.stop()
+        self._zygote.stop()
         ours = [part for part in (self._emulator, self._mongod) if part]
         with ThreadPoolExecutor() as pool:
             for stopping in [pool.submit(part.stop) for part in ours]:
                 stopping.result()
 
-    def _run_processes(self) -> Package:
+    def _run_processes(self) -> None:
         """Start what is ours and package meanwhile."""
         with ThreadPoolExecutor() as pool:
-            packaging = pool.submit(self._package)
-            started = [pool.submit(self._database), pool.submit(self._endpoint)]
-            for part in started:
+            for part in [pool.submit(part) for part in (self._database, self._endpoint, self._package)]:
                 part.result()
-            return packaging.result()
 
     def _database(self) -> None:
         if self._mongod:
             with self._step("database"):
                 self._mongod.start()
-        with self._step("indexes"):
-            indexes.ensure(self.mongodb_uri)
 
     def _endpoint(self) -> None:
         if self._emulator is None:
@@ -216,16 +225,33 @@ class Stack:
             self._emulator.start()
             self._clients = OwnClients(self._emulator.endpoint_url)
 
-    def _package(self) -> Package:
+    def _package(self) -> None:
         with self._step("package"):
             # Functions of our own emulator import what is installed; another one only sees the package.
-            return build(self.stage, vendor=self._emulator is None, folder=self.folder / "package")
+            vendor = self._emulator is None
+            self._zygote.call("package", stage=self.stage, folder=str(self.folder / "package"), vendor=vendor)
 
-    def _deploy(self, package: Package) -> None:
+    def _deploy(self) -> None:
         variables = {"MONGODB_URI": self.mongodb_uri, **self._variables}
         with self._step("deployment"):
-            self._deployed = deploy(package, self.stage, client=self.client, variables=variables, aws=False)
-        self.front.point(self.api_url, package.waiting)
+            deployed = self._zygote.call(
+                "deploy",
+                stage=self.stage,
+                folder=str(self.folder / "package"),
+                endpoint=self._own_endpoint,
+                variables=variables,
+            )
+        self._api_url = deployed["api_url"]
+        self.front.point(self.api_url, [(method, path) for method, path in deployed["waiting"]])
+
+    def _cool(self) -> None:
+        if not self._warm:
+            self._zygote.stop()
+
+    @property
+    def _own_endpoint(self) -> str:
+        """Our emulator's URL, or nothing where the environment names another endpoint."""
+        return self._emulator.endpoint_url if self._emulator else ""
 
     @contextmanager
     def _step(self, name: str) -> Iterator[None]:

@@ -12,7 +12,6 @@ from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple
 
-from infra.deploy import DeployFailed
 from infra.local.child import ChildFailed
 from infra.local.clients import Unreachable
 from infra.local.logs import Follower
@@ -21,7 +20,7 @@ from infra.local.processes import Identity
 from infra.local.reload import Reloader
 from infra.local.stack import Stack
 from infra.local.state import Run
-from infra.package import PackageFailed
+from infra.local.zygote import TaskFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 
 TOLD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: They explain themselves; anything else is a fault of ours and comes with its traceback.
-EXPECTED = (ChildFailed, DeployFailed, PackageFailed, PortTaken, Unreachable)
+EXPECTED = (ChildFailed, PortTaken, TaskFailed, Unreachable)
 
 
 class Told(NamedTuple):
@@ -66,7 +65,7 @@ class Supervisor:
         self._shown = shown
         self._screen = screen
         self._began = time.monotonic()
-        self._stack = Stack(folder.path, port, on_step=shown.step)
+        self._stack = Stack(folder.path, port, warm=reload, on_step=shown.step)
         self._events: SimpleQueue[Told | Started | Failed | Ended] = SimpleQueue()
         self._helpers: list[Follower | Reloader] = []
 
