@@ -24,6 +24,9 @@ Result = TypeVar("Result")
 #: Has a refusal carry what stood there, so that nobody needs to read it afterwards.
 _TELL = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 
+#: As many as BatchGetItem takes.
+_KEYS_PER_BATCH = 100
+
 _ATTEMPTS = 10
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.02, 0.5
 #: Nothing was decided: the same call may be made again. A transaction's reasons have names of their own.
@@ -80,17 +83,10 @@ class Table:
         return plain(answer["Item"]) if "Item" in answer else None
 
     def batch(self, keys: Sequence[str]) -> list[Item]:
-        """Return the items of *keys* that exist, in any order, in one round trip; at most a hundred keys."""
-        wanted: dict[str, Any] = {self.name: {"Keys": [typed({"pk": key}) for key in keys], "ConsistentRead": True}}
+        """Return the items of *keys* that exist, in any order, in one round trip for each hundred keys."""
         found: list[Item] = []
-
-        def ask() -> Any:
-            return self._client.batch_get_item(RequestItems=wanted)
-
-        while wanted:
-            answer = self._retried(ask)
-            found += [plain(item) for item in answer["Responses"].get(self.name, [])]
-            wanted = answer.get("UnprocessedKeys", {})
+        for start in range(0, len(keys), _KEYS_PER_BATCH):
+            self._collect(keys[start : start + _KEYS_PER_BATCH], found)
         return found
 
     def put(self, item: Item, *, when: str, values: Item | None = None, names: Mapping[str, str] | None = None) -> None:
@@ -158,6 +154,19 @@ class Table:
         token = ids.new_id()
         entries = list(writes)
         self._retried(lambda: self._client.transact_write_items(TransactItems=entries, ClientRequestToken=token))
+
+    def _collect(self, keys: Sequence[str], found: list[Item]) -> None:
+        """Add the items of *keys* to *found*. DynamoDB may answer in part; the rest is asked for like a busy call."""
+        wanted: dict[str, Any] = {self.name: {"Keys": [typed({"pk": key}) for key in keys], "ConsistentRead": True}}
+
+        def ask() -> None:
+            nonlocal wanted
+            answer = self._client.batch_get_item(RequestItems=wanted)
+            found.extend(plain(item) for item in answer["Responses"].get(self.name, []))
+            if wanted := answer.get("UnprocessedKeys", {}):
+                raise _Undecided
+
+        self._retried(ask)
 
     def _write(self, call: Callable[..., Any], **arguments: Any) -> Any:
         return self._call(call, **_TELL, **arguments)

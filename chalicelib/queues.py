@@ -4,10 +4,10 @@ A message carries ids, never documents, and the id of the request that caused it
 call, queue, worker and call out.
 """
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
+from pydantic.dataclasses import dataclass
 
 from chalicelib import logs
 from chalicelib.outages import reaching_aws
@@ -21,20 +21,27 @@ LONGEST_DELAY_SECONDS = 900
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """One queue, its dead-letter queue and the function that works on it."""
+    """One queue, its dead-letter queue and the function that works on it; what AWS would refuse is refused here."""
 
-    name: str
+    #: SQS takes 80 characters; some are for the stage and for ``-dead``.
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,43}[a-z0-9]$")]
     #: A message that was not settled comes again after this.
-    visibility_seconds: int
+    visibility_seconds: Annotated[int, Field(le=12 * 3600)]
     #: How often a message is tried before it is buried.
-    attempts: int
-    batch_size: int
+    attempts: Annotated[int, Field(ge=1, lt=1000)]
+    #: Larger ones would need a window in which to gather them.
+    batch_size: Annotated[int, Field(ge=1, le=10)]
     #: How many functions work on it at the same time, at most.
-    concurrency: int
+    concurrency: Annotated[int, Field(ge=2, le=1000)]
     #: How long one batch may take.
-    timeout_seconds: int
+    timeout_seconds: Annotated[int, Field(ge=1, le=900)]
 
     def __post_init__(self) -> None:
+        """Refuse a declaration that would have two functions work on one message.
+
+        Raises:
+            ValueError: says which queue, and why.
+        """
         if self.timeout_seconds > self.visibility_seconds:
             raise ValueError(f"{self.name}: a batch would come again while it is still being worked on")
 
@@ -105,10 +112,11 @@ class Mail:
     def depth(self, queue: Queue) -> Depth:
         """Return how full *queue* is."""
         waiting, dead = self._counts(queue.name), self._counts(queue.dead_letters)
+        # A letter that somebody reads just now is hidden, and still there.
         return Depth(
             pending=waiting["ApproximateNumberOfMessages"] + waiting["ApproximateNumberOfMessagesDelayed"],
             processing=waiting["ApproximateNumberOfMessagesNotVisible"],
-            dead=dead["ApproximateNumberOfMessages"],
+            dead=sum(dead.values()),
         )
 
     def _counts(self, name: str) -> dict[str, int]:

@@ -86,7 +86,8 @@ def mended(template: dict[str, Any], waiting: list[tuple[str, str]]) -> dict[str
 
 def _queue(queue: queues.Queue) -> dict[str, Any]:
     """Return the resources of one declaration; its own redrive comes one receive later than the worker's burial."""
-    name = queue.name.title()
+    # A logical id has letters and digits only.
+    name = queue.name.title().replace("-", "")
     fixed = {"MessageRetentionPeriod": queues.RETENTION_SECONDS, "SqsManagedSseEnabled": True}
     dead = {"QueueName": _sub(f"holdfast-${{Stage}}-{queue.dead_letters}"), **fixed}
     alive = {

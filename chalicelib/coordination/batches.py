@@ -2,11 +2,14 @@
 
 SQS delivers at least once, so the work is claimed under its business id before it begins and the claim is finished,
 with the queue's count, in one transaction after it. A message that fails comes again; one that never can succeed, or
-has used up its attempts, is buried in the dead-letter queue with its reason. The queue's own redrive policy is the net
-below: it catches what kills its worker every time, and such a letter has no reason.
+has used up its attempts, is buried in the dead-letter queue with its reason. A letter that is sent back is worked on
+again. The queue's own redrive policy is the net below: it catches what kills its worker every time, and such a letter
+has no reason and was not counted.
 """
 
+import math
 import random
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
@@ -26,7 +29,11 @@ _CLAIM_SECONDS = 2 * RETENTION_SECONDS + 24 * 3600
 #: With less than this left, the rest of a batch is left to the next function.
 _ENOUGH_MS = 3_000
 
-_FAILED = "failed: "
+#: What a finished claim says: the work is done, or was given up, with the message that failed and why.
+_DONE, _FAILED = "done", "failed"
+#: What SQS takes as text; a reason may quote anything.
+_NOT_TEXT = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_LONGEST_REASON = 1_000
 
 
 class Poison(ServiceError):
@@ -48,8 +55,8 @@ class _Record(NamedTuple):
     message_id: str
     receipt: str
     receives: int
-    #: The letter was dead and has been sent back.
-    redriven: bool
+    #: It was buried once: `Mail.bury` gave it the reason that it still carries.
+    sent_back: bool
 
 
 def run_batch(event: Any, queue: Queue, kind: type[Kind], handle: Handle[Kind]) -> dict[str, Any]:
@@ -66,9 +73,7 @@ def run_batch(event: Any, queue: Queue, kind: type[Kind], handle: Handle[Kind]) 
 
 
 def _settled(record: _Record, queue: Queue, kind: type[Kind], handle: Handle[Kind]) -> bool:
-    """Return whether the message is done with, one way or another."""
-    if deadline.cut(_ENOUGH_MS) < _ENOUGH_MS:
-        return False
+    """Return whether the message is done with, one way or another; print its one line."""
     with logs.invocation("message") as line:
         line.add(queue=queue.name, messageId=record.message_id, receives=record.receives)
         try:
@@ -77,50 +82,66 @@ def _settled(record: _Record, queue: Queue, kind: type[Kind], handle: Handle[Kin
             outcome = _again(record, queue, error)
         line.add(outcome=outcome)
         line.count(f"messages_{outcome}")
-    return outcome != "again"
+    return outcome not in {"again", "left"}
 
 
 def _work(record: _Record, queue: Queue, kind: type[Kind], handle: Handle[Kind]) -> str:
     try:
         message = kind.model_validate_json(record.body)
     except ValidationError as error:
-        faults = "; ".join(f"{fault['loc']}: {fault['msg']}" for fault in error.errors(include_input=False))
-        wiring.mail().bury(queue, record.body, f"unreadable: {faults}"[:1000])
-        return "buried"
+        reason = _faults(error)
+
+        def refuse(_: Claim) -> None:
+            raise Poison(reason)
+
+        # It has no business id that could be read. The claim has it counted once, as all that is given up.
+        return _once(record, queue, f"unreadable/{record.message_id}", refuse)
     logs.line().add(requestId=message.caused_by, workId=message.work_id)
-    key = f"{queue.name}/{message.work_id}"
+    return _once(record, queue, message.work_id, lambda claim: handle(message, claim))
+
+
+def _once(record: _Record, queue: Queue, work_id: str, work: Callable[[Claim], None]) -> str:
+    """Do the work unless it was done, or was given up and nobody has asked for it again."""
+    if deadline.cut(_ENOUGH_MS) < _ENOUGH_MS:
+        return "left"
+    key = f"{queue.name}/{work_id}"
     try:
         claim = wiring.claims().begin(key, ttl_seconds=_CLAIM_SECONDS)
     except AlreadyDone as done:
-        if not done.result.startswith(_FAILED):
+        if done.result == _DONE:
             return "repeated"
-        if not record.redriven:
-            # Whoever counted the failure died before it was buried.
-            wiring.mail().bury(queue, record.body, done.result.removeprefix(_FAILED))
+        _, failed_id, reason = done.result.split(" ", 2)
+        # The letter that was sent back is another message to SQS. The same one means that whoever counted the failure
+        # died before it was buried, or a second delivery: then it is not for us to try once more.
+        if not record.sent_back or failed_id == record.message_id:
+            wiring.mail().bury(queue, record.body, reason)
             return "buried"
         claim = wiring.claims().reopen(key, ttl_seconds=_CLAIM_SECONDS)
-    return _done(record, queue, claim, lambda: handle(message, claim))
+    return _done(record, queue, claim, work)
 
 
-def _done(record: _Record, queue: Queue, claim: Claim, work: Callable[[], None]) -> str:
+def _done(record: _Record, queue: Queue, claim: Claim, work: Callable[[Claim], None]) -> str:
     try:
-        work()
+        work(claim)
     except Poison as error:
         return _bury(record, queue, claim, str(error))
     except Exception as error:
         if record.receives >= queue.attempts:
-            logs.failed("message_given_up", error)
+            if not isinstance(error, ServiceError):
+                logs.failed("message_given_up", error)
             return _bury(record, queue, claim, f"after {record.receives} attempts: {_reason(error)}")
         wiring.claims().abandon(claim)
         raise
-    wiring.claims().finish(claim, "done", also=[wiring.counts().adding(queue.name, "completed")])
+    wiring.claims().finish(claim, _DONE, also=[wiring.counts().adding(queue.name, "completed")])
     return "done"
 
 
 def _bury(record: _Record, queue: Queue, claim: Claim, reason: str) -> str:
     """Count the failure with the claim, then bury. Dying in between, the message comes again and is buried then."""
+    reason = _NOT_TEXT.sub("?", reason)[:_LONGEST_REASON] or "no reason was given"
     also = [wiring.counts().adding(queue.name, "failed")]
-    wiring.claims().finish(claim, _FAILED + reason, also=also)
+    wiring.claims().finish(claim, f"{_FAILED} {record.message_id} {reason}", also=also)
+    logs.line().add(why=reason)
     wiring.mail().bury(queue, record.body, reason)
     return "buried"
 
@@ -133,7 +154,7 @@ def _again(record: _Record, queue: Queue, error: Exception) -> str:
     else:
         logs.failed("message_failed", error)
     try:
-        wiring.mail().postpone(queue, record.receipt, min(max(round(seconds), 1), LONGEST_DELAY_SECONDS))
+        wiring.mail().postpone(queue, record.receipt, min(max(math.ceil(seconds), 1), LONGEST_DELAY_SECONDS))
     except Exception as failure:  # noqa: BLE001 # then it comes again after the queue's visibility timeout
         logs.failed("postpone_failed", failure)
     return "again"
@@ -148,11 +169,17 @@ def _reason(error: Exception) -> str:
     return str(error) if isinstance(error, ServiceError) else type(error).__name__
 
 
+def _faults(error: ValidationError) -> str:
+    """Return what cannot be read, by field, without a value."""
+    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    return "unreadable: " + "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults)
+
+
 def _record(record: dict[str, Any]) -> _Record:
     return _Record(
         body=record["body"],
         message_id=record["messageId"],
         receipt=record["receiptHandle"],
         receives=int(record["attributes"]["ApproximateReceiveCount"]),
-        redriven="reason" in record.get("messageAttributes", {}),
+        sent_back="reason" in record.get("messageAttributes", {}),
     )

@@ -4,9 +4,9 @@ A count is spread over a few items, so that many transactions at once seldom mee
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from chalicelib.dynamo import Table, Write
+from chalicelib.dynamo import Item, Table, Write
 
 _SHARDS = 8
 
@@ -22,10 +22,15 @@ class Counts:
         shard = random.randrange(_SHARDS)  # noqa: S311 # spreads writes; nothing secret
         return self._table.updating(_key(name, shard), "ADD #field :one", values={":one": 1}, names={"#field": field})
 
-    def read(self, name: str, fields: Sequence[str]) -> dict[str, int]:
-        """Return *fields* of *name*; one that never moved is 0."""
-        items = self._table.batch([_key(name, shard) for shard in range(_SHARDS)])
-        return {field: sum(item.get(field, 0) for item in items) for field in fields}
+    def read(self, names: Sequence[str], fields: Sequence[str]) -> dict[str, dict[str, int]]:
+        """Return *fields* of each of *names*; one that never moved is 0. One round trip for a dozen names."""
+        keys = [_key(name, shard) for name in names for shard in range(_SHARDS)]
+        found = {item["pk"]: item for item in self._table.batch(keys)}
+        return {name: {field: _sum(found, name, field) for field in fields} for name in names}
+
+
+def _sum(found: Mapping[str, Item], name: str, field: str) -> int:
+    return sum(found.get(_key(name, shard), {}).get(field, 0) for shard in range(_SHARDS))
 
 
 def _key(name: str, shard: int) -> str:
