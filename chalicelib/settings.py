@@ -37,7 +37,8 @@ class MongoSettings(BaseSettings):
     uri: SecretStr | None = Field(default=None, description="connection string; else `mongodbUri` of the secret")
     database: str = Field(default="holdfast", min_length=1, description="database that holds every collection")
     selection_timeout_ms: PositiveInt = Field(default=2_000, description="how long to look for a primary")
-    operation_timeout_ms: PositiveInt = Field(default=2_500, description="deadline of one operation, retries included")
+    # The driver looks again only twice a second, so a caller may wait half a second longer than this.
+    operation_timeout_ms: PositiveInt = Field(default=2_000, description="deadline of one operation, retries included")
     max_pool_size: PositiveInt = Field(default=4, description="connections per process; every Lambda has its own pool")
 
 
