@@ -93,7 +93,7 @@ def told(response: requests.Response, status: int = 200) -> Any:
 def refused(response: requests.Response, status: int) -> dict[str, Any]:
     """Return the problem of an answer that must be one with this *status*, and show nothing of our inside."""
     assert response.status_code == status, f"{response.status_code}: {response.text[:500]}"
-    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.headers["Content-Type"].partition(";")[0] == "application/problem+json"
     problem: dict[str, Any] = response.json()
     assert {"type", "title", "status", "detail", "requestId"} <= set(problem)
     assert problem["status"] == status

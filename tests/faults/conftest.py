@@ -1,5 +1,47 @@
-"""The deployed stack, shared with the fault tests of the same process."""
+"""The deployed stack, shared with the integration tests of the same process; figures; a database that is mended."""
 
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import pytest
+
+from infra.local.mongod import Mongod
+from infra.local.stack import Stack
+from tests.client import Client, eventually
 from tests.stack import admin, database, person, stack, unswept
 
 __all__ = ["admin", "database", "person", "stack", "unswept"]
+
+_FIGURES = "figures"
+
+Figure = Callable[[str, object], None]
+
+
+@pytest.fixture
+def figure(record_property: Callable[[str, object], None]) -> Figure:
+    """Note a figure, to be printed when all tests are done."""
+    return lambda name, value: record_property(_FIGURES, f"{name}: {value}")
+
+
+@pytest.fixture
+def mongod(stack: Stack, admin: Client) -> Iterator[Mongod]:
+    """The database, to be killed or paused; whatever was done to it, it serves again when the test is over."""
+    yield stack.mongod
+    if stack.mongod.child.alive:
+        with suppress(ProcessLookupError):
+            os.kill(stack.mongod.pid, signal.SIGCONT)
+    else:
+        stack.mongod.restart()
+    eventually(lambda: admin.get("/api/sessions/current").status_code == 200, deadline_seconds=30)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what the tests noted."""
+    reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
+    figures = [text for report in reports for name, text in report.user_properties if name == _FIGURES]
+    if figures:
+        terminalreporter.section("figures")
+        for text in figures:
+            terminalreporter.write_line(text)

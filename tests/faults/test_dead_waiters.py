@@ -1,0 +1,56 @@
+"""The process that holds a caller dies: the question stands without it."""
+
+import os
+import signal
+from functools import partial
+
+import pytest
+
+from infra.local.stack import Stack
+from tests.client import Client, eventually, refused, told
+from tests.faults.conftest import Figure
+from tests.faults.scale import times
+from tests.integration.asking import one, pending, shown, waiting
+from tests.stack import STAGE, NewPerson
+
+pytestmark = pytest.mark.stack
+
+
+def test_a_request_whose_waiter_was_killed_can_be_read_and_answered(
+    stack: Stack, admin: Client, person: NewPerson, figure: Figure
+) -> None:
+    caller, asked_one = person("service"), person()
+    rounds = times(10)
+    for _ in range(rounds):
+        # Given a caller who waits
+        with waiting(partial(caller.client.post, "/send-notification", {"username": asked_one.username})) as call:
+            (request_id,) = pending(asked_one.client, asked_one.username)
+            # When the process that holds the call is killed
+            _kill_waiters(stack)
+            # Then the caller is told that it broke off
+            refused(call.result(timeout=10), 502)
+        # And the request can be waited for again, and answered
+        with waiting(partial(caller.client.get, one(request_id) + "?waitMs=20000")) as again:
+            told(asked_one.client.post(one(request_id, "resolve"), {"action": "approve"}))
+            assert told(again.result())["action"] == "approve"
+    figure("waiters killed", f"{rounds}, every request answered afterwards")
+
+
+def test_a_request_whose_waiter_was_killed_times_out_on_time(stack: Stack, admin: Client, person: NewPerson) -> None:
+    username = person().username
+    question = {"username": username, "timeoutMs": 2000}
+    with waiting(partial(admin.post, "/send-notification", question)) as call:
+        (request_id,) = pending(admin, username)
+        _kill_waiters(stack)
+        refused(call.result(timeout=10), 502)
+    document = eventually(lambda: found if (found := shown(admin, request_id))["status"] != "pending" else None)
+    assert document["status"] == "timeout"
+    assert document["resolvedAt"] == document["expiresAt"]
+    refused(admin.post(one(request_id, "resolve"), {"action": "approve"}), 409)
+
+
+def _kill_waiters(stack: Stack) -> None:
+    pids = stack.workers(f"holdfast-{STAGE}-wait")
+    assert pids
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,115 @@
+"""Many settle one request at the same instant: one of them wins, and everybody sees the same winner."""
+
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import pytest
+import requests
+from pymongo.database import Database
+
+from infra.local.stack import Stack
+from tests.client import Client, refused, together, told
+from tests.faults.conftest import Figure
+from tests.faults.scale import times
+from tests.integration.asking import asked, one, pending, shown, waiting
+from tests.stack import NewPerson
+
+pytestmark = pytest.mark.stack
+
+ACTIONS = [f"answer-{number}" for number in range(20)]
+
+
+@pytest.mark.parametrize(("door", "resolvers"), [("front", 50), ("gateway", 16)])
+def test_of_many_answers_at_once_one_is_kept_and_the_waiter_sees_it(
+    stack: Stack, admin: Client, person: NewPerson, figure: Figure, door: str, resolvers: int
+) -> None:
+    caller, asked_one = person("service"), person()
+    resolver = asked_one.client.at(stack.url if door == "front" else stack.api_url)
+    rounds = times(10)
+    for _ in range(rounds):
+        # Given a caller who waits
+        question = {"username": asked_one.username, "actions": ACTIONS}
+        with waiting(partial(caller.client.post, "/send-notification", question)) as call:
+            (request_id,) = pending(asked_one.client, asked_one.username)
+            # When many answer at once, each in their own way
+            path, given = one(request_id, "resolve"), [ACTIONS[number % 20] for number in range(resolvers)]
+            answers = together([partial(resolver.post, path, {"action": action}) for action in given])
+            outcome = told(call.result())
+        # Then one is told that it won, the others that they lost, and the caller hears the winner's answer
+        assert Counter(answer.status_code for answer in answers) == {200: 1, 409: resolvers - 1}
+        (won,) = (action for action, answer in zip(given, answers, strict=True) if answer.status_code == 200)
+        document = shown(admin, request_id)
+        assert (outcome["action"], document["action"]) == (won, won)
+        assert [told(answer) for answer in answers if answer.status_code == 200] == [document]
+        for answer in answers:
+            if answer.status_code != 200:
+                refused(answer, 409)
+    figure(f"{resolvers} resolvers at once, at the {door}", f"{rounds} rounds, one winner in each")
+
+
+class Lane:
+    """A user who answers closer and closer to the last instant: earlier after a defeat, later after a win."""
+
+    def __init__(self, client: Client, stack: Stack, username: str, lead_seconds: float) -> None:
+        self._client, self._username, self._lead_seconds = client.at(stack.api_url), username, lead_seconds
+
+    def round(self) -> tuple[str, requests.Response, requests.Response]:
+        """Answer a request at the moment it times out, while a caller waits for it; return its id and both answers."""
+        new = {"username": self._username, "wait": False, "timeoutMs": 1000}
+        accepted = told(self._client.post("/send-notification", new), 202)
+        path = one(accepted["requestId"])
+        due = datetime.fromisoformat(accepted["expiresAt"]).timestamp()
+        with waiting(partial(self._client.get, path + "?waitMs=10000")) as call:
+            # The server's clock is this machine's.
+            time.sleep(max(0.0, due - self._lead_seconds - time.time()))
+            answer = self._client.post(path + "/resolve", {"action": "approve"})
+        self._lead_seconds += -0.004 if answer.status_code == 200 else 0.004
+        return accepted["requestId"], answer, call.result()
+
+
+def test_an_answer_and_a_timeout_at_the_same_instant_never_both_win(
+    stack: Stack, admin: Client, person: NewPerson, database: Database[dict[str, Any]], figure: Figure
+) -> None:
+    rounds, leads = times(200), (0.005, 0.012, 0.02, 0.04, 0.08)
+    lanes = [Lane(admin, stack, person().username, lead) for lead in leads]
+    seen: Counter[str] = Counter()
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        for _ in range(max(2, rounds // len(lanes))):
+            for request_id, answer, waited in pool.map(lambda lane: lane.round(), lanes):
+                document = told(waited)
+                stored = database.approvals.find_one({"_id": request_id}) or {}
+                # The one who answered, the one who waited, the next reader and the store agree.
+                expected = "resolved" if answer.status_code == 200 else "timeout"
+                told(answer) if expected == "resolved" else refused(answer, 409)
+                assert (document["status"], stored["status"]) == (expected, expected)
+                assert stored["outbox"] == f"approval.{expected}"
+                assert document["action"] == stored["action"] == {"resolved": "approve"}.get(expected, "timeout")
+                assert shown(admin, request_id) == document
+                if expected == "resolved":
+                    assert told(answer) == document
+                seen[expected] += 1
+    # Both must have happened, or it was no race.
+    assert min(seen["resolved"], seen["timeout"]) > 0
+    figure("answer against timeout", f"{seen.total()} races, {seen['resolved']} answered, {seen['timeout']} timed out")
+
+
+def test_an_answer_and_a_cancellation_at_once_never_both_win(admin: Client, person: NewPerson, figure: Figure) -> None:
+    asked_one, rounds = person(), times(50)
+    seen: Counter[int] = Counter()
+    for _ in range(rounds):
+        request_id = asked(admin, asked_one.username)
+        resolved, cancelled = together(
+            [
+                partial(asked_one.client.post, one(request_id, "resolve"), {"action": "approve"}),
+                partial(admin.post, one(request_id, "cancel")),
+            ]
+        )
+        assert sorted((resolved.status_code, cancelled.status_code)) == [200, 409]
+        winner = resolved if resolved.status_code == 200 else cancelled
+        assert shown(admin, request_id) == told(winner)
+        seen[resolved.status_code] += 1
+    figure("answer against cancellation", f"{rounds} races, {seen[200]} answered, {seen[409]} cancelled")
