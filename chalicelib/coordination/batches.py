@@ -41,9 +41,9 @@ class Poison(ServiceError):
 
 
 class Later(ServiceError):
-    """This message cannot be settled yet, and says when to try again."""
+    """This message cannot be settled yet; *after_seconds* says when to try again, if anyone knows."""
 
-    def __init__(self, detail: str, after_seconds: float) -> None:
+    def __init__(self, detail: str, after_seconds: float | None = None) -> None:
         super().__init__(detail)
         self.after_seconds = after_seconds
 
@@ -116,7 +116,7 @@ def _once(record: _Record, queue: Queue, work_id: str, work: Callable[[Claim], N
         if not record.sent_back or failed_id == record.message_id:
             wiring.mail().bury(queue, record.body, reason)
             return "buried"
-        claim = wiring.claims().reopen(key, ttl_seconds=_CLAIM_SECONDS)
+        claim = wiring.claims().reopen(key, done.result, ttl_seconds=_CLAIM_SECONDS)
     return _done(record, queue, claim, work)
 
 

@@ -65,19 +65,21 @@ class Claims:
             return self._begin_again(fresh, refused.item, now_ms)
         return Claim(key, attempt, fresh["resourceId"])
 
-    def reopen(self, key: str, *, ttl_seconds: int) -> Claim:
-        """Claim work anew that was done, to do it once more; a repeat is recognised as after `begin`. Atomic.
+    def reopen(self, key: str, result: str, *, ttl_seconds: int) -> Claim:
+        """Claim work anew that was done with *result*, to do it once more; a repeat is recognised as after `begin`.
+
+        Atomic: of many who saw that result, one does it once more.
 
         Raises:
-            StillRunning: it is not done, or someone else has reopened it.
+            StillRunning: someone else has reopened it, and may have done it since.
         """
         attempt, times = ids.new_id(), self._times(self._now_ms(), ttl_seconds)
         try:
             item = self._table.update(
                 _key(key),
                 f"{_TAKE}, #state = :running REMOVE #result",
-                when="#state = :done",
-                values={":attempt": attempt, ":running": _RUNNING, ":done": _DONE, **_values(times)},
+                when="#state = :done AND #result = :seen",
+                values={":attempt": attempt, ":running": _RUNNING, ":done": _DONE, ":seen": result, **_values(times)},
                 names={**_NAMES, "#result": "result"},
             )
         except ConditionFailed as refused:

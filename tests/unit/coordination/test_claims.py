@@ -248,24 +248,27 @@ def test_done_work_is_reopened_by_one_under_the_same_resource(claims: Claims, be
     # Given
     first = begin()
     with pytest.raises(StillRunning):
-        claims.reopen("work", ttl_seconds=DAY)
+        claims.reopen("work", "failed", ttl_seconds=DAY)
     claims.finish(first, "failed")
     # When
-    second = claims.reopen("work", ttl_seconds=DAY)
+    second = claims.reopen("work", "failed", ttl_seconds=DAY)
     # Then
     assert (second.taken_over, second.resource_id) == (True, first.resource_id)
     with pytest.raises(StillRunning):
-        claims.reopen("work", ttl_seconds=DAY)
+        claims.reopen("work", "failed", ttl_seconds=DAY)
     with pytest.raises(ClaimLost):
         claims.finish(first, "of the first")
     claims.finish(second, "done")
+    # And whoever saw only the first result does not do it a third time
+    with pytest.raises(StillRunning):
+        claims.reopen("work", "failed", ttl_seconds=DAY)
 
 
 def test_reopened_work_whose_first_answer_was_lost_is_ours(world: World, claims: Claims, begin: Begin) -> None:
     claims.finish(begin(ttl_seconds=60), "failed")
     world.ms += 50_000
     with world.send("reopen", [Fate.TWICE]):
-        claim = claims.reopen("work", ttl_seconds=60)
+        claim = claims.reopen("work", "failed", ttl_seconds=60)
     assert (world.look(NAME, "claim#work") or {})["ttl"] == EPOCH_MS // 1000 + 50 + 60
     claims.finish(claim, "done")
 
