@@ -12,7 +12,7 @@ from chalicelib.gateway import App
 from chalicelib.sessions.api import routes as session_routes
 from chalicelib.users.api import routes as user_routes
 
-app = App("holdfast", identify=sessions.identify, replay=replay.answer)
+app = App("holdfast", identify=sessions.identify, redeem=sessions.redeem, replay=replay.answer)
 
 app.mount(cluster_routes, user_routes, session_routes, approvals_routes)
 

@@ -111,6 +111,7 @@ class Endpoint:
     summary: str
     roles: frozenset[Role]
     body: type[BaseModel] | None
+    body_optional: bool
     query: type[BaseModel] | None
     params: Mapping[str, TypeAdapter[Any]]
     answers: Mapping[int, Any]
@@ -153,6 +154,7 @@ class Routes(Blueprint):
         *,
         roles: frozenset[Role] = SIGNED_IN,
         body: type[BaseModel] | None = None,
+        body_optional: bool = False,
         query: type[BaseModel] | None = None,
         params: Mapping[str, Any] | None = None,
         answers: Mapping[int, Any] | None = None,
@@ -179,6 +181,7 @@ class Routes(Blueprint):
                 summary=(handler.__doc__ or "").strip(),
                 roles=roles,
                 body=body,
+                body_optional=body_optional,
                 query=query,
                 params={name: TypeAdapter(kind) for name, kind in (params or {}).items()},
                 answers=answers or {200: None},
@@ -296,7 +299,8 @@ def _body(endpoint: Endpoint, request: Request) -> Any:
     media = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
     if media != JSON:
         raise errors.NotJson
-    return validated(lambda: model.model_validate_json(request.raw_body, **_OUTSIDE))
+    raw = request.raw_body or (b"{}" if endpoint.body_optional else b"")
+    return validated(lambda: model.model_validate_json(raw, **_OUTSIDE))
 
 
 def _query(endpoint: Endpoint, request: Request) -> Any:

@@ -93,7 +93,7 @@ def _operation(endpoint: Endpoint, schemas: dict[Any, Any]) -> dict[str, Any]:
     }
     if endpoint.body:
         schema = schemas[endpoint.body, "validation"]
-        operation["requestBody"] = {"required": True, "content": {JSON: {"schema": schema}}}
+        operation["requestBody"] = {"required": not endpoint.body_optional, "content": {JSON: {"schema": schema}}}
     return operation
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from chalicelib.dynamo import Table
     from chalicelib.paging import Cursors
     from chalicelib.queues import Mail
-    from chalicelib.sessions.store import SessionStore
+    from chalicelib.sessions.store import SessionStore, TicketStore
     from chalicelib.users.store import UserStore
 
 
@@ -113,6 +113,14 @@ def sessions() -> SessionStore:
 
 
 @cache
+def tickets() -> TicketStore:
+    """Return the store of tickets."""
+    from chalicelib.sessions.store import TicketStore
+
+    return TicketStore(mongodb().tickets)
+
+
+@cache
 def approvals() -> ApprovalStore:
     """Return the store of approvals."""
     from chalicelib.approvals.store import ApprovalStore
@@ -133,7 +141,11 @@ def indexes() -> dict[str, list[IndexModel]]:
     from chalicelib.approvals import store as approvals_store
     from chalicelib.sessions import store as sessions_store
 
-    return {"approvals": approvals_store.INDEXES, "sessions": sessions_store.INDEXES}
+    return {
+        "approvals": approvals_store.INDEXES,
+        "sessions": sessions_store.INDEXES,
+        "tickets": sessions_store.TICKET_INDEXES,
+    }
 
 
 @cache

@@ -1,30 +1,59 @@
 """Sessions: who is signed in.
 
-models.py  what a session is
-errors.py  what can go wrong, in words a caller understands
-store.py   where sessions live: one MongoDB collection, tokens as hashes only
-api.py     HTTP routes
+models.py   what a session is, and what stands for one
+errors.py   what can go wrong, in words a caller understands
+store.py    where sessions and tickets live: MongoDB collections, tokens as hashes only
+guesses.py  how often a password may be guessed
+api.py      HTTP routes
 
-The gateway asks `identify`; other slices ask `end`.
+The gateway asks `identify` and `redeem`; other slices ask `end`.
 """
 
-from chalicelib import wiring
+from chalicelib import users, wiring
 from chalicelib.errors import Unauthenticated
 from chalicelib.http import Caller
+from chalicelib.sessions.models import Session
 
 
 def identify(token: str) -> Caller:
     """Return whose *token* this is: one read of the primary, so that an ended session is dead everywhere at once.
 
+    An API key is as good as a session and asks DynamoDB alone.
+
     Raises:
-        Unauthenticated: no session, or one that has ended.
+        Unauthenticated: no session, or one that has ended; no key, or one that is no longer valid.
     """
+    if users.is_key(token):
+        return _holder(token)
     session = wiring.sessions().find(token)
     if session is None:
         raise Unauthenticated("This session has ended, or never was.")
-    return Caller(username=session.username, roles=frozenset(session.roles), session_id=session.session_id)
+    return _caller(session)
+
+
+def redeem(ticket: str, path: str) -> Caller:
+    """Return for whom this *ticket* opens *path*. It is used up by that, unless it serves a path's reconnects.
+
+    Raises:
+        Unauthenticated: it was used before, its time is over, it is for another path, or its session has ended.
+    """
+    session_id = wiring.tickets().redeem(ticket, path)
+    session = wiring.sessions().get(session_id) if session_id else None
+    if session is None:
+        raise Unauthenticated("This ticket does not open this path, or no longer.")
+    return _caller(session)
 
 
 def end(username: str, keep_epoch: str | None = None) -> None:
     """End the sessions of *username*, save those opened under *keep_epoch*. Safe to repeat."""
     wiring.sessions().end_all(username, keep_epoch)
+
+
+def _holder(key: str) -> Caller:
+    if (user := users.holder(key)) is None:
+        raise Unauthenticated("This key is not valid, or no longer.")
+    return Caller(username=user.username, roles=user.roles)
+
+
+def _caller(session: Session) -> Caller:
+    return Caller(username=session.username, roles=frozenset(session.roles), session_id=session.session_id)

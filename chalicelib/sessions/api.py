@@ -2,37 +2,44 @@
 
 from functools import partial
 
-from chalicelib import users, wiring
-from chalicelib.http import ADMIN_ONLY, PUBLIC, Call, Routes
-from chalicelib.sessions.errors import SessionNotFound, WrongCredentials
-from chalicelib.sessions.models import Login, Opened, Session, SessionQuery
+from chalicelib import tokens, users, wiring
+from chalicelib.http import ADMIN_ONLY, PUBLIC, Answer, Call, Routes
+from chalicelib.sessions import guesses
+from chalicelib.sessions.errors import SessionNotFound, TooManyGuesses, WrongCredentials
+from chalicelib.sessions.models import Login, NewTicket, Opened, Session, SessionQuery, Ticket
 from chalicelib.shapes import Id, Page, Username
 
 routes = Routes(__name__)
 
 
-@routes.add("POST", "/api/sessions", roles=PUBLIC, body=Login, answers={201: Opened}, raises=(WrongCredentials,))
-def open_session(call: Call[Login, None]) -> Opened:
+@routes.add(
+    "POST",
+    "/api/sessions",
+    roles=PUBLIC,
+    body=Login,
+    answers={201: Opened},
+    raises=(WrongCredentials, TooManyGuesses),
+)
+def open_session(call: Call[Login, None]) -> Answer:
     """Sign in. A wrong name and a wrong password get the same answer in the same time."""
-    user = users.check(call.body.username, call.body.password.get_secret_value())
-    if user is None:
-        raise WrongCredentials
+    user = guesses.verified(call.body.username, call.body.password.get_secret_value())
     session, token = wiring.sessions().open(user.username, user.roles, user.epoch)
     # A password changed since we checked it has ended the sessions it found, and this one came too late for that.
     now = users.current(user.username)
     if now is None or now.epoch != user.epoch:
         wiring.sessions().end(session.session_id)
         raise WrongCredentials
-    return Opened(
+    opened = Opened(
         token=token,
         session_id=session.session_id,
         username=session.username,
         roles=session.roles,
         expires_at=session.expires_at,
     )
+    return Answer(201, opened, headers={"Set-Cookie": tokens.baked(token)} if call.body.cookie else None)
 
 
-@routes.add("GET", "/api/sessions/current", answers={200: Session})
+@routes.add("GET", "/api/sessions/current", answers={200: Session}, raises=(SessionNotFound,))
 def show_current(call: Call[None, None]) -> Session:
     """Show the session this call is made with."""
     if (found := wiring.sessions().get(_own(call))) is None:
@@ -40,10 +47,29 @@ def show_current(call: Call[None, None]) -> Session:
     return found
 
 
-@routes.add("DELETE", "/api/sessions/current", answers={204: None})
-def end_current(call: Call[None, None]) -> None:
-    """Sign out: the token is dead at once, on every instance."""
+@routes.add("DELETE", "/api/sessions/current", answers={204: None}, raises=(SessionNotFound,))
+def end_current(call: Call[None, None]) -> Answer:
+    """Sign out: the token is dead at once, on every instance; a browser forgets its cookie."""
     wiring.sessions().end(_own(call))
+    return Answer(204, None, headers={"Set-Cookie": tokens.crumbled()})
+
+
+@routes.add(
+    "POST",
+    "/api/sessions/current/ticket",
+    body=NewTicket,
+    body_optional=True,
+    answers={201: Ticket},
+    raises=(SessionNotFound,),
+    secret=True,
+)
+def issue_ticket(call: Call[NewTicket, None]) -> Ticket:
+    """Get a ticket for `?ticket=`, where no header can be set: valid once, within 30 seconds.
+
+    One for a path that ends in `/events` serves that path's reconnects too, for an hour from its issue.
+    """
+    issued = wiring.tickets().issue(_own(call), call.body)
+    return Ticket(ticket=issued.ticket, expires_at=issued.expires_at)
 
 
 @routes.add("GET", "/api/sessions", roles=ADMIN_ONLY, query=SessionQuery, answers={200: Page[Session]})
@@ -76,5 +102,7 @@ def end_sessions(call: Call[None, None], username: str) -> None:
     wiring.sessions().end_all(username)
 
 
-def _own(call: Call[None, None]) -> str:
-    return call.caller.session_id or ""
+def _own(call: Call[None, None] | Call[NewTicket, None]) -> str:
+    if (session_id := call.caller.session_id) is None:
+        raise SessionNotFound("An API key has no session.")
+    return session_id

@@ -1,10 +1,14 @@
 """What can go wrong with sessions."""
 
-from chalicelib.errors import NotFound, Unauthenticated
+from chalicelib.errors import NotFound, TooMany, Unauthenticated
 
 
 class WrongCredentials(Unauthenticated):
     """Username or password is wrong."""
+
+
+class TooManyGuesses(TooMany):
+    """Too many attempts to sign in under this name."""
 
 
 class SessionNotFound(NotFound):

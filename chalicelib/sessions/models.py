@@ -1,8 +1,9 @@
-"""What a session is."""
+"""What a session is, and what stands for one."""
 
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, NamedTuple
 
-from pydantic import ConfigDict, Field, SecretStr
+from pydantic import ConfigDict, Field, SecretStr, StringConstraints
 
 from chalicelib.http import Role
 from chalicelib.shapes import Instant, Model, PageQuery, Username
@@ -13,6 +14,7 @@ class Login(Model):
 
     username: Username
     password: Annotated[SecretStr, Field(min_length=1, max_length=256)]
+    cookie: bool = Field(default=False, description="answer with a cookie too, for a browser's pages")
 
 
 class Session(Model):
@@ -36,6 +38,31 @@ class Opened(Model):
     username: str
     roles: list[Role]
     expires_at: Instant
+
+
+class NewTicket(Model):
+    """Where a ticket shall serve; at any path that takes tickets when left out."""
+
+    path: Annotated[str, StringConstraints(pattern=r"^/", max_length=1024)] | None = None
+
+    @property
+    def reusable(self) -> bool:
+        """Whether it serves again: a browser's EventSource reconnects, always to the same address."""
+        return self.path is not None and self.path.endswith("/events")
+
+
+class Ticket(Model):
+    """A ticket just issued: stands for its session in ``?ticket=``, where no header can be set."""
+
+    ticket: str
+    expires_at: Instant
+
+
+class Issued(NamedTuple):
+    """A ticket's only copy, and when it ends by the server's clock."""
+
+    ticket: str
+    expires_at: datetime
 
 
 class SessionQuery(PageQuery):

@@ -1,4 +1,4 @@
-"""Where sessions live: one MongoDB collection, keyed by the hash of the token.
+"""Where sessions and their tickets live: two MongoDB collections, keyed by the hash of what opens them.
 
 Every rule about time is a condition on the server's clock, so it holds whether or not the TTL monitor has been by, and
 whatever the clock of the process that asks.
@@ -15,7 +15,7 @@ from pymongo.collection import Collection, ReturnDocument
 from chalicelib import ids
 from chalicelib.http import Role
 from chalicelib.outages import reaching_mongodb
-from chalicelib.sessions.models import Session
+from chalicelib.sessions.models import Issued, NewTicket, Session
 from chalicelib.settings import SessionSettings
 
 INDEXES = [
@@ -24,8 +24,12 @@ INDEXES = [
     IndexModel([("username", ASCENDING), ("sessionId", ASCENDING)]),
 ]
 
+TICKET_INDEXES = [IndexModel([("purgeAt", ASCENDING)], expireAfterSeconds=0)]
+
 _ALIVE = {"$expr": {"$gt": ["$expiresAt", "$$NOW"]}}
 _MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
+#: A ticket stands in an address, which ends up in logs and histories.
+_FIRST_USE_WITHIN_MS, _REUSABLE_FOR_MS = 30_000, _HOUR_MS
 
 
 class Opening(NamedTuple):
@@ -112,6 +116,46 @@ class SessionStore:
     def _touchable(self) -> dict[str, Any]:
         latest = {"$subtract": ["$$NOW", self._settings.touch_every_seconds * 1000]}
         return {"$lt": ["$lastSeenAt", latest]}
+
+
+class TicketStore:
+    """Tickets, each for one session."""
+
+    def __init__(self, collection: Collection[dict[str, Any]]) -> None:
+        self._tickets = collection
+
+    def issue(self, session_id: str, new: NewTicket) -> Issued:
+        """Keep a new ticket; only its hash is stored."""
+        ticket = secrets.token_urlsafe(32)
+        lives_ms = _REUSABLE_FOR_MS if new.reusable else _FIRST_USE_WITHIN_MS
+        fields = {
+            "sessionId": session_id,
+            "path": {"$literal": new.path},
+            "reusable": new.reusable,
+            "firstUseBy": {"$add": ["$$NOW", _FIRST_USE_WITHIN_MS]},
+            "purgeAt": {"$add": ["$$NOW", lives_ms]},
+        }
+        with reaching_mongodb():
+            found: Any = self._tickets.find_one_and_update(
+                {"_id": _digest(ticket)}, [{"$set": fields}], upsert=True, return_document=ReturnDocument.AFTER
+            )
+        return Issued(ticket, found["purgeAt"])
+
+    def redeem(self, ticket: str, path: str) -> str | None:
+        """Return the session this ticket stands for at *path*, or None. Atomic: of many first uses one succeeds."""
+        in_time = {
+            "$cond": [
+                {"$eq": [{"$type": "$usedAt"}, "missing"]},
+                {"$gt": ["$firstUseBy", "$$NOW"]},
+                {"$and": ["$reusable", {"$gt": ["$purgeAt", "$$NOW"]}]},
+            ]
+        }
+        with reaching_mongodb():
+            found = self._tickets.find_one_and_update(
+                {"_id": _digest(ticket), "path": {"$in": [None, path]}, "$expr": in_time},
+                [{"$set": {"usedAt": {"$ifNull": ["$usedAt", "$$NOW"]}}}],
+            )
+        return str(found["sessionId"]) if found else None
 
 
 _SHOWN = dict.fromkeys(("sessionId", "username", "roles", "createdAt", "lastSeenAt", "expiresAt"), 1)

@@ -3,14 +3,18 @@
 models.py     what a user is
 errors.py     what can go wrong, in words a caller understands
 passwords.py  a memory-hard hash, and a check that takes the same time for anyone
-store.py      where users live: one DynamoDB table
+keys.py       what an API key looks like
+store.py      where users and their keys live: one DynamoDB table
 dismiss.py    a changed user's sessions end, also when the process that changed it died
 api.py        HTTP routes
 
-Other slices ask `check` and `current`; nothing else here is theirs.
+Other slices ask `check`, `current`, `is_key` and `holder`; nothing else here is theirs.
 """
 
+from datetime import UTC, datetime
+
 from chalicelib import wiring
+from chalicelib.users import keys
 from chalicelib.users.models import User
 
 
@@ -27,3 +31,13 @@ def check(username: str, password: str) -> User | None:
 def current(username: str) -> User | None:
     """Return the user as it is at this moment, or None."""
     return wiring.users().find(username)
+
+
+def is_key(token: str) -> bool:
+    """Whether this token says that it is an API key."""
+    return token.startswith(keys.PREFIX)
+
+
+def holder(token: str) -> User | None:
+    """Return the service user whose API key this is, as the user is at this moment, or None. One read."""
+    return wiring.users().holder(token, datetime.now(UTC))

@@ -1,12 +1,15 @@
 """Users, for administrators."""
 
+from datetime import UTC, datetime
+
 from chalicelib import wiring
+from chalicelib.errors import FieldError, Invalid
 from chalicelib.http import ADMIN_ONLY, Call, Routes
-from chalicelib.shapes import Page, PageQuery, Username
-from chalicelib.users import passwords
+from chalicelib.shapes import Id, Page, PageQuery, Username
+from chalicelib.users import keys, passwords
 from chalicelib.users.dismiss import dismiss
-from chalicelib.users.errors import UsernameTaken, UserNotFound
-from chalicelib.users.models import NewUser, ShownUser, UserChange
+from chalicelib.users.errors import KeyNotFound, NotService, TooManyKeys, UsernameTaken, UserNotFound
+from chalicelib.users.models import Key, MadeKey, NewKey, NewUser, ShownKey, ShownUser, UserChange
 
 routes = Routes(__name__)
 _NAME = {"username": Username}
@@ -64,3 +67,64 @@ def change_user(call: Call[UserChange, None], username: str) -> ShownUser:
 def delete_user(call: Call[None, None], username: str) -> None:
     """Delete a user; the sessions the user had are dead when this answers."""
     dismiss(wiring.users().remove(username), gone=True)
+
+
+@routes.add(
+    "POST",
+    "/api/users/{username}/keys",
+    roles=ADMIN_ONLY,
+    params=_NAME,
+    body=NewKey,
+    answers={201: MadeKey},
+    raises=(UserNotFound, NotService, TooManyKeys),
+    secret=True,
+)
+def create_key(call: Call[NewKey, None], username: str) -> MadeKey:
+    """Make an API key for a service user: used like a session's token, shown here and never again."""
+    new, now, operation = call.body, datetime.now(UTC), call.operation
+    if new.expires_at is not None and new.expires_at <= now:
+        raise Invalid([FieldError("expiresAt", "must be in the future")])
+    token = keys.made(username, operation.id)
+    key = Key(
+        key_id=operation.id,
+        name=new.name,
+        digest=keys.digest(token),
+        created_at=now.isoformat(timespec="milliseconds"),
+        created_by=call.caller.username,
+        expires_at=new.expires_at.astimezone(UTC).isoformat(timespec="milliseconds") if new.expires_at else None,
+    )
+    wiring.users().add_key(username, key, again=operation.repeated)
+    return MadeKey(key=token, **dict(key.shown()))
+
+
+@routes.add(
+    "GET",
+    "/api/users/{username}/keys",
+    roles=ADMIN_ONLY,
+    params=_NAME,
+    query=PageQuery,
+    answers={200: Page[ShownKey]},
+    raises=(UserNotFound,),
+)
+def list_keys(call: Call[None, PageQuery], username: str) -> Page[ShownKey]:
+    """List a user's keys in the order they were made; never a key itself."""
+    every = wiring.users().keys(username)
+
+    def fetch(limit: int, after: str | None) -> list[Key]:
+        return [key for key in every if key.key_id > (after or "")][:limit]
+
+    page, next_cursor = wiring.cursors().page(f"keys of {username}", call.query, fetch, lambda key: key.key_id)
+    return Page[ShownKey](items=[key.shown() for key in page], next_cursor=next_cursor)
+
+
+@routes.add(
+    "DELETE",
+    "/api/users/{username}/keys/{key_id}",
+    roles=ADMIN_ONLY,
+    params={**_NAME, "key_id": Id},
+    answers={204: None},
+    raises=(KeyNotFound,),
+)
+def delete_key(call: Call[None, None], username: str, key_id: str) -> None:
+    """Delete a key: it is dead at once, on every instance."""
+    wiring.users().remove_key(username, key_id)

@@ -1,5 +1,6 @@
-"""What a user is."""
+"""What a user is, and an API key."""
 
+from datetime import datetime
 from typing import Annotated, NamedTuple, Self
 
 from pydantic import ConfigDict, Field, SecretStr, model_validator
@@ -71,6 +72,49 @@ class User(NamedTuple):
             },
             strict=False,
         )
+
+
+class NewKey(Model):
+    """A key to be made for a service user."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100, description="what it is for")]
+    expires_at: Instant | None = None
+
+
+class ShownKey(Model):
+    """What may be seen of a key."""
+
+    key_id: str
+    name: str
+    created_at: Instant
+    created_by: str
+    expires_at: Instant | None
+
+
+class MadeKey(ShownKey):
+    """A key just made. It is shown here and never again."""
+
+    key: str
+
+
+class Key(NamedTuple):
+    """A key as the table has it: never the key itself."""
+
+    key_id: str
+    name: str
+    digest: str
+    created_at: str
+    created_by: str
+    expires_at: str | None
+
+    def expired(self, now: datetime) -> bool:
+        """Whether its time is over."""
+        return self.expires_at is not None and datetime.fromisoformat(self.expires_at) <= now
+
+    def shown(self) -> ShownKey:
+        """Return what may be seen."""
+        fields = {name: value for name, value in self._asdict().items() if name != "digest"}
+        return ShownKey.model_validate(fields, strict=False)
 
 
 class Credentials(NamedTuple):

@@ -2,8 +2,12 @@
 
 A change that must end the user's sessions writes a new ``epoch`` and the mark ``dismiss`` in the same update. Sessions
 carry the epoch they were opened under; whoever sees the mark ends those of other epochs and takes the mark away.
+
+A user's API keys stand in the user's own item, one attribute each. So a key is made only for a user who is there, is
+read together with the roles it gives, and is gone with the user.
 """
 
+import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -11,11 +15,14 @@ from typing import NamedTuple
 from chalicelib import ids
 from chalicelib.dynamo import ConditionFailed, Item, Table
 from chalicelib.http import Role
-from chalicelib.users.errors import UsernameTaken, UserNotFound
-from chalicelib.users.models import Credentials, User
+from chalicelib.users import keys
+from chalicelib.users.errors import KeyMade, KeyNotFound, NotService, TooManyKeys, UsernameTaken, UserNotFound
+from chalicelib.users.models import Credentials, Key, User
 
 _KIND = "user"
 _MARK = "due"
+_KEY = "key#"
+_MOST_KEYS = 20
 
 
 class Dismissal(NamedTuple):
@@ -97,6 +104,66 @@ class UserStore:
         """
         return _user(self._update(username, {"gone": True, "epoch": ids.new_id(), "dismiss": _MARK}, drop="kind"))
 
+    def add_key(self, username: str, key: Key, *, again: bool) -> None:
+        """Give a service user a key. Atomic. *again* puts it in the place of one with its id, whose secret was lost.
+
+        Raises:
+            UserNotFound, NotService, TooManyKeys: nothing was written.
+            KeyMade: a key with this id is there.
+        """
+        change, value = "SET #key = :key ADD keyCount :one", json.dumps(key._asdict())
+        when = (
+            "attribute_exists(pk) AND attribute_not_exists(gone) AND contains(#roles, :service) "
+            "AND attribute_not_exists(#key) AND (attribute_not_exists(keyCount) OR keyCount < :most)"
+        )
+        values = {":key": value, ":one": 1, ":service": Role.SERVICE.value, ":most": _MOST_KEYS}
+        names = {"#key": _KEY + key.key_id, "#roles": "roles"}
+        try:
+            self._table.update(_key(username), change, when=when, values=values, names=names)
+        except ConditionFailed as refused:
+            stands = refused.item or {}
+            # The SDK asked twice because the first answer was lost: what stands there is what we wrote.
+            if stands.get(names["#key"]) != value:
+                self._replace_key(username, key, value, stands, again=again)
+
+    def keys(self, username: str) -> list[Key]:
+        """Return a user's keys in the order they were made, expired ones too.
+
+        Raises:
+            UserNotFound: there is no such user.
+        """
+        if (item := self._read(username)) is None:
+            raise UserNotFound
+        return [_opened(item[name]) for name in sorted(item) if name.startswith(_KEY)]
+
+    def remove_key(self, username: str, key_id: str) -> None:
+        """Take a key away: it is dead at once. Atomic.
+
+        Raises:
+            KeyNotFound: there is no such key, or no such user.
+        """
+        try:
+            self._table.update(
+                _key(username),
+                "REMOVE #key ADD keyCount :less",
+                when="attribute_exists(#key)",
+                values={":less": -1},
+                names={"#key": _KEY + key_id},
+            )
+        except ConditionFailed as refused:
+            raise KeyNotFound from refused
+
+    def holder(self, key: str, now: datetime) -> User | None:
+        """Return the user whose *key* this is, if the user is a service still. One read of one item."""
+        named = keys.read(key)
+        item = self._read(named.username) if named else None
+        stored = item.get(_KEY + named.key_id) if item and named else None
+        if item is None or stored is None:
+            return None
+        found, user = _opened(stored), _user(item)
+        valid = keys.matches(key, found.digest) and not found.expired(now) and Role.SERVICE in user.roles
+        return user if valid else None
+
     def dismissals(self) -> list[Dismissal]:
         """Return marks that stand; a bounded number, in the order of names."""
         found = self._table.query("by-dismiss", "dismiss", _MARK)
@@ -112,6 +179,25 @@ class UserStore:
                 self._table.update(key, "REMOVE dismiss", when=when, values=values)
         except ConditionFailed:
             return
+
+    def _replace_key(self, username: str, key: Key, value: str, stands: Item, *, again: bool) -> None:
+        name = _KEY + key.key_id
+        if not stands or stands.get("gone"):
+            raise UserNotFound
+        if name in stands and not again:
+            raise KeyMade
+        if name not in stands:
+            raise NotService if Role.SERVICE.value not in stands["roles"] else TooManyKeys
+        try:
+            self._table.update(
+                _key(username),
+                "SET #key = :key",
+                when="attribute_exists(#key)",
+                values={":key": value},
+                names={"#key": name},
+            )
+        except ConditionFailed as refused:
+            raise KeyNotFound from refused
 
     def _read(self, username: str) -> Item | None:
         item = self._table.get(_key(username))
@@ -148,3 +234,7 @@ def _user(item: Item) -> User:
         created_at=item["createdAt"],
         updated_at=item["updatedAt"],
     )
+
+
+def _opened(value: str) -> Key:
+    return Key(**json.loads(value))
