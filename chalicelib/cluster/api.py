@@ -1,13 +1,14 @@
-"""Health, readiness and the API's own description: open to anyone, and telling no one more than they need."""
+"""Health, readiness and the API's own description, open to anyone; the figures of queues, for administrators."""
 
 from functools import cache
 from time import monotonic
 from typing import Any
 
 from chalicelib import ids, openapi, settings
-from chalicelib.cluster.models import Health, Readiness
+from chalicelib.cluster import figures
+from chalicelib.cluster.models import Health, QueueStats, Readiness
 from chalicelib.cluster.probe import reach
-from chalicelib.http import PUBLIC, Answer, Call, Routes
+from chalicelib.http import ADMIN_ONLY, PUBLIC, Answer, Call, Routes
 
 _STARTED = monotonic()
 
@@ -31,6 +32,12 @@ def ready(call: Call[None, None]) -> Answer:
     if all(store.ok for store in stores.values()):
         return Answer(200, Readiness(status="ready", stores=stores))
     return Answer(503, Readiness(status="degraded", stores=stores), headers={"Retry-After": "2"})
+
+
+@routes.add("GET", "/api/admin/queue-stats", roles=ADMIN_ONLY, answers={200: QueueStats})
+def show_queues(call: Call[None, None]) -> QueueStats:
+    """Show how much work waits in each queue, is being done, was done, was given up, is dead."""
+    return figures.of_queues()
 
 
 @routes.add("GET", "/openapi.json", roles=PUBLIC, answers={200: dict})

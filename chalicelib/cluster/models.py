@@ -1,6 +1,8 @@
-"""What health and readiness look like."""
+"""What health, readiness and the figures of queues look like."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from chalicelib.shapes import Model
 
@@ -26,3 +28,24 @@ class Readiness(Model):
 
     status: Literal["ready", "degraded"]
     stores: dict[str, Reach]
+
+
+class Work(Model):
+    """How much work waits, is being done, was done, was given up."""
+
+    pending: Annotated[int, Field(description="messages that wait or are delayed; about right, as SQS says")]
+    processing: Annotated[int, Field(description="messages that a function holds, or that wait to be tried again")]
+    completed: Annotated[int, Field(description="works done; exact")]
+    failed: Annotated[int, Field(description="works given up with a reason, ever; exact. One sent back may fail again")]
+
+
+class QueueFigures(Work):
+    """One queue."""
+
+    dead: Annotated[int, Field(description="letters in its dead-letter queue; about right, as SQS says")]
+
+
+class QueueStats(Work):
+    """Every queue, and their sums."""
+
+    queues: dict[str, QueueFigures]
