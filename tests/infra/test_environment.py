@@ -1,0 +1,139 @@
+"""`infra/environment.py`, on a repository whose requirements are files next to it."""
+
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from infra import environment
+from infra.environment import ALL, EMULATOR, FUNCTIONS, LAPTOP, EnvironmentFailed
+
+SCRIPT = Path(environment.__file__)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository whose environments are up to date."""
+    root = tmp_path_factory.mktemp("made") / "repository"
+    (root / "infra/local").mkdir(parents=True)
+    shutil.copy(SCRIPT, root / "infra")
+    for name in ("requirements.txt", "requirements-dev.txt", "infra/local/requirements.txt"):
+        (root / name).write_text("# nothing\n")
+    environment.ensure(root)
+    return root
+
+
+@pytest.fixture
+def root(made: Path, tmp_path: Path) -> Path:
+    """One of this test's own."""
+    return Path(shutil.copytree(made, tmp_path / "repository", symlinks=True))
+
+
+def a_package(folder: Path, name: str) -> str:
+    """Return a requirement that pip can install without a network."""
+    (folder / name).mkdir(parents=True)
+    (folder / name / "pyproject.toml").write_text(
+        f'[project]\nname = "{name}"\nversion = "1"\n'
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    )
+    (folder / name / "backend.py").write_text(
+        "import zipfile\n"
+        "def build_wheel(folder, config_settings=None, metadata_directory=None):\n"
+        f"    name = '{name}-1-py3-none-any.whl'\n"
+        "    with zipfile.ZipFile(f'{folder}/{name}', 'w') as wheel:\n"
+        f"        wheel.writestr('{name}.py', '')\n"
+        f"        wheel.writestr('{name}-1.dist-info/METADATA', 'Metadata-Version: 2.1\\nName: {name}\\nVersion: 1')\n"
+        f"        wheel.writestr('{name}-1.dist-info/WHEEL', 'Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: x')\n"
+        f"        wheel.writestr('{name}-1.dist-info/RECORD', '')\n"
+        "    return name\n"
+    )
+    return f"{name} @ file://{folder / name}\n"
+
+
+def imports(environment_: environment.Environment, root: Path, module: str) -> bool:
+    command = [str(environment_.python(root)), "-I", "-c", f"import {module}"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def test_all_three_are_made_and_only_the_laptops_own_has_pip(made: Path) -> None:
+    assert all(one.ready(made) for one in ALL)
+    assert [imports(one, made, "pip") for one in (LAPTOP, FUNCTIONS, EMULATOR)] == [True, False, False]
+
+
+def test_nothing_happens_when_nothing_changed_and_only_the_path_goes_to_stdout(root: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(root / "infra/environment.py")], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout == f"{root}/.venv/bin/python\n"
+    assert done.stderr == ""
+
+
+def test_what_a_requirement_file_gains_is_installed_and_what_it_loses_is_gone(root: Path, tmp_path: Path) -> None:
+    before = LAPTOP.stamp(root).stat().st_mtime_ns
+    (root / "infra/local/requirements.txt").write_text(a_package(tmp_path / "packages", "one"))
+    environment.ensure(root)
+    assert imports(EMULATOR, root, "one")
+
+    (root / "infra/local/requirements.txt").write_text(a_package(tmp_path / "packages", "other"))
+    environment.ensure(root)
+    assert imports(EMULATOR, root, "other")
+    assert not imports(EMULATOR, root, "one")
+    assert LAPTOP.stamp(root).stat().st_mtime_ns == before, "the others were left alone"
+
+
+def test_an_interrupted_installation_is_done_again(root: Path) -> None:
+    FUNCTIONS.stamp(root).unlink()
+    assert not FUNCTIONS.ready(root)
+
+    environment.ensure(root)
+    assert FUNCTIONS.ready(root)
+
+
+def test_a_failed_installation_says_what_pip_said_and_what_to_do(root: Path) -> None:
+    (root / "requirements.txt").write_text("nothing-like-it @ file:///nowhere/at/all\n")
+
+    with pytest.raises(EnvironmentFailed, match=r"(?s)/nowhere/at/all.*run this\s+again"):
+        environment.ensure(root)
+
+    assert not FUNCTIONS.ready(root)
+    assert EMULATOR.ready(root)
+
+
+def test_two_runs_at_once_make_it_once(root: Path) -> None:
+    (root / "infra/local/requirements.txt").write_text("# changed\n")
+
+    def run(_: int) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(root / "infra/environment.py")]
+        return subprocess.run(command, capture_output=True, text=True, check=True)
+
+    with ThreadPoolExecutor() as pool:
+        runs = list(pool.map(run, range(2)))
+
+    assert sum("✓ installing" in done.stderr for done in runs) == 1
+
+
+def test_an_interpreter_that_is_too_old_is_named_with_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "OLDEST", (99, 0))
+    with pytest.raises(EnvironmentFailed, match=r"needs Python 3\.11 or newer; python3 here is 3\."):
+        environment.check_interpreter()
+
+
+def test_a_missing_venv_module_is_named_with_debians_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ensurepip", None)
+    with pytest.raises(EnvironmentFailed, match="apt-get install python3-venv"):
+        environment.check_interpreter()
+
+
+def test_the_callers_python_settings_do_not_reach_an_installation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/somewhere")
+    monkeypatch.setenv("PIP_TARGET", "/elsewhere")
+    monkeypatch.setenv("PIP_INDEX_URL", "https://index.example")
+
+    seen = environment.run([sys.executable, "-c", "import os; print(*os.environ)"]).stdout.split()
+
+    assert "PIP_INDEX_URL" in seen
+    assert {"PIP_TARGET", "PYTHONPATH"}.isdisjoint(seen)
