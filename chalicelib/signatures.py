@@ -6,7 +6,6 @@ and is lenient about base64 and numbers.
 """
 
 import base64
-import binascii
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -90,12 +89,12 @@ def _key(secret: str) -> bytes:
     """Return the bytes of *secret*, of which there is one spelling only."""
     try:
         key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
-    except (binascii.Error, ValueError):
+    except ValueError:
         key = b""
     canonical = _PREFIX + base64.b64encode(key).decode()
     if secret != canonical or not _SHORTEST_SECRET <= len(key) <= _LONGEST_SECRET:
-        # Not chained, and without the text: it may be most of a secret.
-        raise ValueError("A secret is whsec_ and 24 to 64 bytes in base64.") from None
+        # Without the text: it may be most of a secret.
+        raise ValueError("A secret is whsec_ and 24 to 64 bytes in base64.")
     return key
 
 

@@ -41,7 +41,7 @@ class Clock:
 
 
 @cache
-def _tls() -> ssl.SSLContext:
+def tls() -> ssl.SSLContext:
     """Return the process's TLS settings; reading the certificate authorities takes 25 ms."""
     context = ssl.create_default_context()
     context.set_alpn_protocols(["http/1.1"])
@@ -74,7 +74,7 @@ def _connect(target: Target, address: str, clock: Clock, at_most_ms: int) -> soc
             return sock
         sock.settimeout(clock.left_seconds(at_most_ms))
         # The name goes into the greeting (SNI), and the certificate must be for it (RFC 9110, section 4.3.4).
-        return _tls().wrap_socket(sock, server_hostname=target.host)
+        return tls().wrap_socket(sock, server_hostname=target.host)
     except BaseException:
         sock.close()
         raise
