@@ -4,7 +4,8 @@ from typing import Any
 
 from chalice.app import Rate
 
-from chalicelib import sessions, sweeps
+from chalicelib import queues, sessions, sweeps
+from chalicelib.approvals import worker as approvals
 from chalicelib.approvals.api import routes as approvals_routes
 from chalicelib.cluster.api import routes as cluster_routes
 from chalicelib.coordination import replay
@@ -15,6 +16,12 @@ from chalicelib.users.api import routes as user_routes
 app = App("holdfast", identify=sessions.identify, redeem=sessions.redeem, replay=replay.answer)
 
 app.mount(cluster_routes, user_routes, session_routes, approvals_routes)
+
+
+@app.on_sqs_message(queue=queues.APPROVAL.name)
+def approval(event: Any) -> dict[str, Any]:
+    """Tell people they are asked, ask more of them, call back with the outcome."""
+    return approvals.work(event)
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES))

@@ -2,19 +2,23 @@
 
 from functools import partial
 
-from chalicelib import users, wiring
-from chalicelib.approvals import worker
+from chalicelib import egress, users, wiring
+from chalicelib.approvals import callback, worker
 from chalicelib.approvals.errors import (
     ActionNotOffered,
+    AlreadyAnswered,
     AlreadySettled,
     ApprovalNotFound,
     NothingPending,
+    UnknownPeople,
     UnknownUser,
 )
+from chalicelib.approvals.follow import follow
 from chalicelib.approvals.models import (
     Accepted,
     Approval,
     ApprovalQuery,
+    CallbackSecret,
     GivenAction,
     NewApproval,
     Outcome,
@@ -23,7 +27,7 @@ from chalicelib.approvals.models import (
     UserAction,
     WaitQuery,
 )
-from chalicelib.errors import Forbidden
+from chalicelib.errors import FieldError, Forbidden
 from chalicelib.http import ADMIN_ONLY, Answer, Call, Role, Routes
 from chalicelib.shapes import Id, Page
 
@@ -32,6 +36,9 @@ _MARGIN_MS = 2_000
 #: The server's clock says when time is up; by ours, that may be a little later. Whoever asked is not told "pending".
 _SLACK_MS = 1_000
 
+#: Who may ask people something.
+_CALLERS = frozenset({Role.SERVICE, Role.OFFICER, Role.ADMIN})
+
 routes = Routes(__name__)
 _ONE = {"request_id": Id}
 
@@ -39,18 +46,19 @@ _ONE = {"request_id": Id}
 @routes.add(
     "POST",
     "/send-notification",
-    roles=frozenset({Role.SERVICE, Role.OFFICER, Role.ADMIN}),
+    roles=_CALLERS,
     body=NewApproval,
     answers={200: Outcome, 202: Accepted},
-    raises=(UnknownUser,),
+    raises=(UnknownUser, UnknownPeople, egress.AddressRefused),
     waits=True,
 )
 def ask(call: Call[NewApproval, None]) -> Answer:
     """Put a question to a user, and wait for the answer or come back for it later."""
     new = call.body
-    if users.current(new.username) is None:
-        raise UnknownUser
-    seen = wiring.approvals().put(call.operation.id, new, created_by=call.caller.username)
+    _check_people(new)
+    if new.callback_url is not None:
+        egress.check(new.callback_url, field="callbackUrl")
+    seen = follow(wiring.approvals().put(call.operation.id, new, created_by=call.caller.username))
     if not new.wait:
         return Answer(202, Accepted.model_validate(seen.approval.model_dump(include=set(Accepted.model_fields))))
     settled = _waited(call, seen, new.timeout_ms + _SLACK_MS)
@@ -81,7 +89,7 @@ def list_approvals(call: Call[None, ApprovalQuery]) -> Page[Approval]:
 def show_approval(call: Call[None, WaitQuery], request_id: str) -> Approval:
     """Show a request; with `waitMs`, as soon as it is settled."""
     seen = wiring.approvals().get(request_id)
-    call.caller.may_act_for(seen.approval.created_by, seen.approval.username)
+    call.caller.may_act_for(seen.approval.created_by, *seen.approval.approvers)
     return _waited(call, seen, call.query.wait_ms)
 
 
@@ -91,11 +99,13 @@ def show_approval(call: Call[None, WaitQuery], request_id: str) -> Approval:
     body=GivenAction,
     params=_ONE,
     answers={200: Approval},
-    raises=(ApprovalNotFound, Forbidden, AlreadySettled, ActionNotOffered),
+    raises=(ApprovalNotFound, Forbidden, AlreadySettled, AlreadyAnswered, ActionNotOffered),
 )
 def resolve(call: Call[GivenAction, None], request_id: str) -> Approval:
     """Answer a request. Of many answers the first is kept."""
-    return wiring.approvals().resolve(request_id, call.body.action, _only(call), call.operation.id)
+    caller, store = call.caller, wiring.approvals()
+    seen = store.resolve(request_id, call.body.action, caller.username, call.operation.id, anyone=caller.is_admin)
+    return follow(seen).approval
 
 
 @routes.add(
@@ -110,8 +120,9 @@ def act(call: Call[UserAction, None]) -> Approval:
     call.caller.may_act_for(call.body.username)
     store, operation = wiring.approvals(), call.operation
     # What was the oldest then is settled now, and the next must not be answered for it.
-    settled = store.settled_by(operation.id) if operation.repeated else None
-    return settled or store.resolve_oldest(call.body.username, call.body.action, operation.id)
+    done = store.done_by(operation.id) if operation.repeated else None
+    seen = done or store.resolve_oldest(call.body.username, call.body.action, operation.id)
+    return follow(seen).approval
 
 
 @routes.add(
@@ -123,7 +134,8 @@ def act(call: Call[UserAction, None]) -> Approval:
 )
 def cancel(call: Call[None, None], request_id: str) -> Approval:
     """Take a question back."""
-    return wiring.approvals().cancel(request_id, _only(call), call.operation.id)
+    only = None if call.caller.is_admin else call.caller.username
+    return follow(wiring.approvals().cancel(request_id, only, call.operation.id)).approval
 
 
 @routes.add("POST", "/api/pending-responses/cleanup", roles=ADMIN_ONLY, answers={200: Removed})
@@ -132,9 +144,21 @@ def clean_up(call: Call[None, None]) -> Removed:
     return Removed(removed=worker.sweep())
 
 
-def _only(call: Call[GivenAction, None] | Call[None, None]) -> str | None:
-    """Return whose requests this caller may settle; None is anyone's."""
-    return None if call.caller.is_admin else call.caller.username
+@routes.add("GET", "/api/callback-secret", roles=_CALLERS, answers={200: CallbackSecret})
+def show_callback_secret(call: Call[None, None]) -> CallbackSecret:
+    """Show the secret that the caller's own callbacks are signed with (Standard Webhooks)."""
+    return CallbackSecret(secret=callback.secret_of(call.caller.username))
+
+
+def _check_people(new: NewApproval) -> None:
+    """Demand that everyone named is a user; one read, however many they are."""
+    unknown = users.unknown(new.named)
+    if new.username in unknown:
+        raise UnknownUser
+    if unknown:
+        raise UnknownPeople(
+            [FieldError("approvers" if name in new.approvers else "escalateTo", name) for name in unknown]
+        )
 
 
 def _waited(call: Call[NewApproval, None] | Call[None, WaitQuery], seen: Seen, wait_ms: int) -> Approval:

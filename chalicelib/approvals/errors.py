@@ -1,5 +1,7 @@
 """What can go wrong with approvals."""
 
+from collections.abc import Sequence
+
 from chalicelib.errors import Conflict, FieldError, Invalid, NotFound
 
 
@@ -15,8 +17,19 @@ class UnknownUser(NotFound):
     """There is no such user to ask."""
 
 
+class UnknownPeople(Invalid):
+    """Some of the people named are not users."""
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        super().__init__(errors)
+
+
 class AlreadySettled(Conflict):
     """The request is no longer pending."""
+
+
+class AlreadyAnswered(Conflict):
+    """You have answered this request; others are still awaited."""
 
 
 class ActionNotOffered(Invalid):

@@ -14,6 +14,9 @@ from chalicelib.shapes import Id, Instant, Model, PageQuery, Query, Username, Wh
 #: What a timed-out request shows as its action; nobody may offer it.
 TIMEOUT = "timeout"
 
+#: The action that needs as many people as are required; where it is not offered, the first one is.
+APPROVE = "approve"
+
 #: API Gateway gives up after 29 s; this leaves room for a cold start and the way back.
 LONGEST_HELD_MS = 25_000
 LONGEST_MS = 7 * 24 * 3_600_000
@@ -48,8 +51,36 @@ Actions = Annotated[
 ]
 
 
+class Effect(StrEnum):
+    """What follows a change of a request, by the queue."""
+
+    NOTIFY = "notify"
+    CALLBACK = "callback"
+    ESCALATE = "escalate"
+
+
+def escalation(step: int) -> str:
+    """Return the effect of one step of an escalation."""
+    return f"{Effect.ESCALATE.value}-{step}"
+
+
+class Escalation(Model):
+    """One more person, some time after the request was made."""
+
+    username: Username
+    after_ms: Whole = Field(ge=1_000, le=LONGEST_MS)
+
+
+class GivenAnswer(Model):
+    """Who has answered what."""
+
+    username: str
+    action: str
+    at: Instant
+
+
 class NewApproval(Model):
-    """A question to put to a person."""
+    """A question to put to a person, or to several of whom some number must agree."""
 
     # What `_holdable` checks, for those who read the description.
     model_config = ConfigDict(
@@ -73,6 +104,44 @@ class NewApproval(Model):
         le=LONGEST_MS,
         description=f"how long the person has; at most {LONGEST_HELD_MS} while a call is held",
     )
+
+    approvers: Annotated[list[Username], Field(max_length=50)] = Field(
+        default_factory=list, description="further people who may answer"
+    )
+    required: Whole = Field(
+        default=1, ge=1, le=51, description="how many must approve; one who does anything else ends the request"
+    )
+    escalate_to: Annotated[list[Escalation], Field(max_length=10)] = Field(
+        default_factory=list, description="people who are asked too when nobody has settled it by then"
+    )
+    callback_url: Annotated[str, Field(max_length=2048)] | None = Field(
+        default=None, description="told of the outcome, signed as webhooks are"
+    )
+
+    @property
+    def people(self) -> list[str]:
+        """Everyone who may answer from the start, each once."""
+        return list(dict.fromkeys([self.username, *self.approvers]))
+
+    @property
+    def named(self) -> list[str]:
+        """Everyone this request names, each once."""
+        return list(dict.fromkeys([*self.people, *(step.username for step in self.escalate_to)]))
+
+    @field_validator("required")
+    @classmethod
+    def _attainable(cls, value: int, info: ValidationInfo) -> int:
+        people = {info.data.get("username"), *info.data.get("approvers", [])}
+        if value > len(people):
+            raise ValueError("more than there are people to ask")
+        return value
+
+    @field_validator("escalate_to")
+    @classmethod
+    def _in_time(cls, value: list[Escalation], info: ValidationInfo) -> list[Escalation]:
+        if any(step.after_ms >= info.data.get("timeout_ms", LONGEST_MS) for step in value):
+            raise ValueError("afterMs must be less than timeoutMs")
+        return value
 
     @field_validator("timeout_ms")
     @classmethod
@@ -126,6 +195,10 @@ class Approval(Model):
     expires_at: Instant
     resolved_at: Instant | None
     response_ms: int | None
+    approvers: list[str]
+    required: int
+    answers: list[GivenAnswer]
+    escalate_to: list[Escalation]
 
 
 class Outcome(Model):
@@ -145,21 +218,36 @@ class Accepted(Model):
     expires_at: Instant
 
 
+class CallbackSecret(Model):
+    """What a caller checks the signatures of its callbacks with."""
+
+    secret: str
+
+
 class Removed(Model):
     """How many overdue requests were taken out of pending."""
 
     removed: int
 
 
+class Mark(NamedTuple):
+    """An effect that must still follow, and in how long; negative is overdue."""
+
+    effect: str
+    due_in_ms: int
+
+
 class Seen(NamedTuple):
     """A request as the store has it at one moment, and how long it still has by the server's clock.
 
-    *settled_by* is the operation that answered or cancelled it.
+    *operations* are those that answered or cancelled it.
     """
 
     approval: Approval
     remaining_ms: int
-    settled_by: str | None = None
+    operations: tuple[str, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    callback_url: str | None = None
 
     @property
     def settled(self) -> bool:

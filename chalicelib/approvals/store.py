@@ -1,53 +1,54 @@
 """Where requests live: one MongoDB collection; one atomic update of the document decides what becomes of it.
 
-Every such update has the same two conditions, *pending* and *in time* (or *overdue*), against the server's clock. They
-exclude each other, so an answer and a timeout never both win. What must follow the change is marked in the same update
-(``outbox``), for the process may die right after it.
+What is decided stands in `decide`; here it is asked for, and what comes back is told in this slice's words.
 """
 
 import json
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.collection import Collection, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from chalicelib.approvals.errors import ActionNotOffered, AlreadySettled, ApprovalNotFound, NothingPending
-from chalicelib.approvals.models import TIMEOUT, Approval, NewApproval, Seen, Status
+from chalicelib.approvals import decide
+from chalicelib.approvals.decide import AS_SEEN, IN_TIME, KEPT, OVERDUE, PENDING, Pipeline
+from chalicelib.approvals.errors import (
+    ActionNotOffered,
+    AlreadyAnswered,
+    AlreadySettled,
+    ApprovalNotFound,
+    NothingPending,
+)
+from chalicelib.approvals.models import Approval, Mark, NewApproval, Seen, Status
 from chalicelib.errors import Forbidden
 from chalicelib.outages import reaching_mongodb
 from chalicelib.settings import ApprovalSettings
 
-_PENDING = {"status": Status.PENDING.value}
 INDEXES = [
     IndexModel([("purgeAt", ASCENDING)], expireAfterSeconds=0),
-    IndexModel([("username", ASCENDING), ("_id", DESCENDING)]),
+    IndexModel([("people", ASCENDING), ("_id", DESCENDING)]),
     IndexModel([("status", ASCENDING), ("_id", DESCENDING)]),
-    IndexModel([("username", ASCENDING), ("_id", ASCENDING)], name="pending-of-user", partialFilterExpression=_PENDING),
-    IndexModel([("expiresAt", ASCENDING)], name="pending-by-expiry", partialFilterExpression=_PENDING),
-    # An operation settles one request, however often its call is repeated.
+    IndexModel([("people", ASCENDING), ("_id", ASCENDING)], name="pending-of-user", partialFilterExpression=PENDING),
+    IndexModel([("expiresAt", ASCENDING)], name="pending-by-expiry", partialFilterExpression=PENDING),
+    # An operation answers or cancels one request, however often its call is repeated.
     IndexModel(
-        [("settledBy", ASCENDING)], name="settled-once", unique=True, partialFilterExpression={"settledBy": {"$gt": ""}}
+        [("operations", ASCENDING)], name="done-once", unique=True, partialFilterExpression={"operations": {"$gt": ""}}
     ),
+    # Only requests that something must still follow stand in this one.
+    IndexModel([("outbox.due", ASCENDING)], name="marked", partialFilterExpression={"outbox.due": {"$exists": True}}),
 ]
 
-_IN_TIME = {"$gt": ["$expiresAt", "$$NOW"]}
-_OVERDUE = {"$lte": ["$expiresAt", "$$NOW"]}
-_KEPT = {"$gt": ["$purgeAt", "$$NOW"]}
-_TIMED_OUT = {"$and": [{"$eq": ["$status", Status.PENDING.value]}, _OVERDUE]}
-
-#: A request as it is at the moment of reading: overdue is timed out, whether or not anyone has recorded it.
-_AS_SEEN: dict[str, Any] = dict.fromkeys(
-    ("username", "title", "body", "data", "actions", "createdBy", "createdAt", "expiresAt", "responseMs", "settledBy"),
-    1,
-) | {
-    "status": {"$cond": [_TIMED_OUT, Status.TIMEOUT.value, "$status"]},
-    "action": {"$cond": [_TIMED_OUT, TIMEOUT, "$action"]},
-    "resolvedAt": {"$cond": [_TIMED_OUT, "$expiresAt", "$resolvedAt"]},
-    "remainingMs": {"$subtract": ["$expiresAt", "$$NOW"]},
-}
-
 _HOUR_MS = 3_600_000
+#: How many marked requests one sweep sees to.
+_MARKED_AT_ONCE = 500
+
+
+class Due(NamedTuple):
+    """An effect that should have followed by now."""
+
+    request_id: str
+    effect: str
 
 
 class ApprovalStore:
@@ -59,30 +60,10 @@ class ApprovalStore:
 
     def put(self, request_id: str, new: NewApproval, created_by: str) -> Seen:
         """Keep a new request under *request_id*. Safe to repeat: what stands under that id already is left alone."""
-        fixed = {
-            **new.model_dump(mode="json", include={"username", "title", "body", "actions"}),
-            # As text: keys of any spelling, numbers of any size and any depth come back as they were sent.
-            "data": json.dumps(new.data),
-            "createdBy": created_by,
-            "status": Status.PENDING.value,
-            "action": None,
-            "resolvedAt": None,
-            "responseMs": None,
-        }
-        timed = {
-            "createdAt": "$$NOW",
-            "expiresAt": {"$add": ["$$NOW", new.timeout_ms]},
-            "purgeAt": {"$add": ["$$NOW", new.timeout_ms + self._kept_ms]},
-        }
-        fresh = {"$mergeObjects": ["$$ROOT", {"$literal": fixed}, timed]}
-        is_new = {"$eq": [{"$type": "$status"}, "missing"]}
+        pipeline = decide.created(new, created_by, self._kept_ms)
         with reaching_mongodb():
             found: Any = self._approvals.find_one_and_update(
-                {"_id": request_id},
-                [{"$replaceWith": {"$cond": [is_new, fresh, "$$ROOT"]}}],
-                _AS_SEEN,
-                upsert=True,
-                return_document=ReturnDocument.AFTER,
+                {"_id": request_id}, pipeline, AS_SEEN, upsert=True, return_document=ReturnDocument.AFTER
             )
         return _seen(found)
 
@@ -93,7 +74,7 @@ class ApprovalStore:
             ApprovalNotFound: there is none, or it is no longer kept.
         """
         with reaching_mongodb():
-            found = self._approvals.find_one({"_id": request_id, "$expr": _KEPT}, _AS_SEEN)
+            found = self._approvals.find_one({"_id": request_id, "$expr": KEPT}, AS_SEEN)
         if found is None:
             raise ApprovalNotFound
         return _seen(found)
@@ -101,172 +82,165 @@ class ApprovalStore:
     def settled(self, request_id: str) -> Seen | None:
         """Return the request once its final state is recorded, else None: the cheapest look there is."""
         with reaching_mongodb():
-            found = self._approvals.find_one({"_id": request_id, "status": {"$ne": Status.PENDING.value}})
+            found = self._approvals.find_one({"_id": request_id, "status": {"$ne": Status.PENDING.value}}, AS_SEEN)
         return _seen(found) if found else None
 
     def page(self, username: str | None, status: Status | None, limit: int, after: str | None) -> list[Approval]:
-        """Return up to *limit* requests, newest first, older than *after*."""
-        query = {"$expr": {"$and": [_KEPT, *_status_conditions(status)]}, **_narrowed(status)}
+        """Return up to *limit* requests, newest first, older than *after*; those *username* may answer."""
+        query = decide.narrowed(status)
         if username:
-            query["username"] = username
+            query["people"] = username
         if after:
             query["_id"] = {"$lt": after}
         with reaching_mongodb():
-            found = self._approvals.find(query, _AS_SEEN).sort("_id", DESCENDING).limit(limit)
+            found = self._approvals.find(query, AS_SEEN).sort("_id", DESCENDING).limit(limit)
             return [_seen(document).approval for document in found]
 
-    def settled_by(self, operation_id: str | None) -> Approval | None:
-        """Return the request that this operation settled, or None."""
+    def done_by(self, operation_id: str) -> Seen | None:
+        """Return the request that this operation answered or cancelled, or None."""
         with reaching_mongodb():
-            found = self._approvals.find_one({"settledBy": operation_id, "$expr": _KEPT}, _AS_SEEN)
-        return _seen(found).approval if found else None
+            found = self._approvals.find_one({"operations": operation_id, "$expr": KEPT}, AS_SEEN)
+        return _seen(found) if found else None
 
-    def resolve(self, request_id: str, action: str, username: str | None, operation_id: str | None = None) -> Approval:
-        """Record *action* as the answer. Atomic: the first to settle wins. *username* None answers for anyone.
+    def resolve(self, request_id: str, action: str, by: str, operation_id: str, *, anyone: bool = False) -> Seen:
+        """Add the answer of *by*, and settle the request if that decides it. Atomic; each person counts once.
 
-        Safe to repeat under the same *operation_id*.
+        Safe to repeat under the same *operation_id*. *anyone* lets people answer who were not asked.
 
         Raises:
-            ApprovalNotFound, Forbidden: there is none, or it was put to someone else.
+            ApprovalNotFound, Forbidden: there is none, or it was not put to *by*.
             ActionNotOffered: the request stays as it was.
-            AlreadySettled: it was answered, cancelled or overdue.
+            AlreadyAnswered: *by* has, and others are still awaited.
+            AlreadySettled: it was decided, cancelled or overdue.
         """
-        query = {"_id": request_id} | ({"username": username} if username else {})
-        if (found := self._answer(query, action, operation_id)) is None:
-            return self._refused(request_id, "username", username, operation_id)
-        return _offered(found)
+        asked = {"_id": request_id} if anyone else {"_id": request_id, "people": by}
+        if found := self._answer(asked, by, action, operation_id):
+            return _offered(found, by)
+        seen = self.get(request_id)
+        if not anyone and by not in seen.approval.approvers:
+            raise Forbidden("This belongs to someone else.")
+        return _refused(seen, operation_id)
 
-    def resolve_oldest(self, username: str, action: str, operation_id: str | None = None) -> Approval:
-        """Record *action* as the answer to the oldest pending request of *username*. Atomic.
+    def resolve_oldest(self, username: str, action: str, operation_id: str) -> Seen:
+        """Answer the oldest pending request that *username* has not answered. Atomic.
 
-        An operation never answers a second one; a repeat finds what it has answered by `settled_by`.
+        An operation never answers a second one; a repeat finds what it has answered by `done_by`.
 
         Raises:
             NothingPending: there is none.
             ActionNotOffered: the request stays as it was.
         """
         try:
-            found = self._answer({"username": username}, action, operation_id)
+            found = self._answer({"people": username}, username, action, operation_id)
         except DuplicateKeyError:
             # A write of this operation that was thought lost has come through meanwhile.
-            if settled := self.settled_by(operation_id):
-                return settled
+            if done := self.done_by(operation_id):
+                return done
             raise
         if found is None:
             raise NothingPending
-        return _offered(found)
+        return _offered(found, username)
 
-    def cancel(self, request_id: str, created_by: str | None, operation_id: str | None = None) -> Approval:
+    def cancel(self, request_id: str, created_by: str | None, operation_id: str) -> Seen:
         """Take the question back. Atomic: the first to settle wins. *created_by* None cancels for anyone.
 
         Safe to repeat under the same *operation_id*.
 
         Raises:
             ApprovalNotFound, Forbidden: there is none, or someone else asked it.
-            AlreadySettled: it was answered, cancelled or overdue.
+            AlreadySettled: it was decided, cancelled or overdue.
         """
         query = {"_id": request_id} | ({"createdBy": created_by} if created_by else {})
-        change = {
-            "$set": self._change(Status.CANCELLED, {"action": None, "resolvedAt": "$$NOW", "settledBy": operation_id})
-        }
-        with reaching_mongodb():
-            found: dict[str, Any] | None = self._approvals.find_one_and_update(
-                {**query, **_PENDING, "$expr": _IN_TIME}, [change], return_document=ReturnDocument.AFTER
-            )
-        if found is None:
-            return self._refused(request_id, "created_by", created_by, operation_id)
-        return _seen(found).approval
+        if found := self._update({**query, "$expr": IN_TIME}, decide.cancelled(operation_id, self._kept_ms)):
+            return _seen(found)
+        seen = self.get(request_id)
+        if created_by and seen.approval.created_by != created_by:
+            raise Forbidden("This belongs to someone else.")
+        return _refused(seen, operation_id)
+
+    def admit(self, request_id: str, username: str) -> Seen | None:
+        """Let one more person answer, and return the request; None if it is no longer pending. Safe to repeat."""
+        found = self._update({"_id": request_id, "$expr": IN_TIME}, decide.admitted(username))
+        return _seen(found) if found else None
 
     def expire(self, request_id: str) -> Seen:
         """Record the timeout of an overdue request, and return the request as it is now, overdue or not."""
-        with reaching_mongodb():
-            self._approvals.update_one({"_id": request_id, **_PENDING, "$expr": _OVERDUE}, [self._timeout()])
-        return self.get(request_id)
+        found = self._update({"_id": request_id, "$expr": OVERDUE}, decide.timed_out(self._kept_ms))
+        return _seen(found) if found else self.get(request_id)
 
     def expire_all(self) -> int:
         """Record the timeout of every overdue request. Returns how many this call recorded."""
         with reaching_mongodb():
-            return self._approvals.update_many({**_PENDING, "$expr": _OVERDUE}, [self._timeout()]).modified_count
+            done = self._approvals.update_many({**PENDING, "$expr": OVERDUE}, decide.timed_out(self._kept_ms))
+        return done.modified_count
 
-    def _answer(self, query: dict[str, Any], action: str, operation_id: str | None) -> dict[str, Any] | None:
+    def due(self, grace_ms: int) -> list[Due]:
+        """Return effects that are due for longer than *grace_ms*, of a bounded number of requests, oldest first."""
+        before = datetime.now(UTC) - timedelta(milliseconds=grace_ms)
+        with reaching_mongodb():
+            found = self._approvals.find({"outbox.due": {"$lte": before}}, {"outbox": 1})
+            documents = list(found.sort("outbox.due", ASCENDING).limit(_MARKED_AT_ONCE))
+        return [
+            Due(document["_id"], mark["effect"])
+            for document in documents
+            for mark in document["outbox"]
+            if mark["due"] <= before
+        ]
+
+    def unmark(self, request_id: str, effect: str) -> None:
+        """Take a mark away: the queue has the effect now. Safe to repeat."""
+        with reaching_mongodb():
+            self._approvals.update_one({"_id": request_id}, {"$pull": {"outbox": {"effect": effect}}})
+
+    def _answer(self, asked: dict[str, Any], by: str, action: str, operation_id: str) -> dict[str, Any] | None:
         """Answer the oldest request that matches, if it offers *action*; return it either way."""
-        change = self._change(
-            Status.RESOLVED,
-            {
-                "action": {"$literal": action},
-                "resolvedAt": "$$NOW",
-                "responseMs": {"$subtract": ["$$NOW", "$createdAt"]},
-                "settledBy": operation_id,
-            },
-        )
-        offered = {"$in": [{"$literal": action}, "$actions"]}
-        answered = {"$cond": [offered, {"$mergeObjects": ["$$ROOT", change]}, "$$ROOT"]}
+        query = {**asked, "answers.username": {"$ne": by}, "$expr": IN_TIME}
+        return self._update(query, decide.answered(by, action, operation_id, self._kept_ms))
+
+    def _update(self, query: dict[str, Any], pipeline: Pipeline) -> dict[str, Any] | None:
+        """Change the oldest pending request that matches *query*; return it as it is then."""
         with reaching_mongodb():
             found: dict[str, Any] | None = self._approvals.find_one_and_update(
-                {**query, **_PENDING, "$expr": _IN_TIME},
-                [{"$replaceWith": answered}],
+                {**query, **PENDING},
+                pipeline,
+                AS_SEEN,
                 sort=[("_id", ASCENDING)],
                 return_document=ReturnDocument.AFTER,
             )
         return found
 
-    def _change(self, status: Status, fields: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "status": status.value,
-            "outbox": f"approval.{status.value}",
-            "purgeAt": {"$add": ["$$NOW", self._kept_ms]},
-            **fields,
-        }
 
-    def _timeout(self) -> dict[str, Any]:
-        # It left pending when it became overdue, and is kept from then on: what is read does not depend on the sweep.
-        since = {"resolvedAt": "$expiresAt", "purgeAt": {"$add": ["$expiresAt", self._kept_ms]}}
-        return {"$set": self._change(Status.TIMEOUT, {"action": TIMEOUT, **since})}
-
-    def _refused(self, request_id: str, owner: str, name: str | None, operation_id: str | None) -> Approval:
-        """Return the request if this operation settled it before, else raise why the update met nothing.
-
-        Asked after the decision, it has no part in it.
-        """
-        seen = self.get(request_id)
-        if name and getattr(seen.approval, owner) != name:
-            raise Forbidden("This belongs to someone else.")
-        if operation_id is None or seen.settled_by != operation_id:
-            raise AlreadySettled
-        return seen.approval
-
-
-def _status_conditions(status: Status | None) -> list[dict[str, Any]]:
-    if status is Status.PENDING:
-        return [_IN_TIME]
-    if status is Status.TIMEOUT:
-        return [{"$or": [{"$eq": ["$status", Status.TIMEOUT.value]}, _OVERDUE]}]
-    return []
-
-
-def _narrowed(status: Status | None) -> dict[str, Any]:
-    """Return the part of the query an index can serve."""
-    if status is None:
-        return {}
-    if status is Status.TIMEOUT:
-        return {"status": {"$in": [Status.TIMEOUT.value, Status.PENDING.value]}}
-    return {"status": status.value}
-
-
-def _offered(found: dict[str, Any]) -> Approval:
+def _offered(found: dict[str, Any], by: str) -> Seen:
     seen = _seen(found)
-    if not seen.settled:
+    if all(answer.username != by for answer in seen.approval.answers):
         raise ActionNotOffered
-    return seen.approval
+    return seen
+
+
+def _refused(seen: Seen, operation_id: str) -> Seen:
+    """Return the request if this operation has changed it before, else raise why the update met nothing.
+
+    Asked after the decision, it has no part in it.
+    """
+    if operation_id in seen.operations:
+        return seen
+    raise AlreadySettled if seen.settled else AlreadyAnswered
 
 
 def _seen(found: dict[str, Any]) -> Seen:
     fields = {name: value for name, value in found.items() if name not in _OURS}
     approval = Approval.model_validate(
-        {**fields, "requestId": found["_id"], "data": json.loads(found["data"])}, strict=False
+        {**fields, "requestId": found["_id"], "data": json.loads(found["data"]), "approvers": found["people"]},
+        strict=False,
     )
-    return Seen(approval, int(found.get("remainingMs", 0)), found.get("settledBy"))
+    return Seen(
+        approval,
+        remaining_ms=int(found["remainingMs"]),
+        operations=tuple(found["operations"]),
+        marks=tuple(Mark(mark["effect"], int(mark["dueInMs"])) for mark in found["marks"]),
+        callback_url=found["callbackUrl"],
+    )
 
 
 #: What the collection holds and nobody is shown.
-_OURS = frozenset({"_id", "purgeAt", "outbox", "remainingMs", "settledBy"})
+_OURS = frozenset({"_id", "people", "operations", "marks", "callbackUrl", "remainingMs"})

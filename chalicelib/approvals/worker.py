@@ -1,10 +1,53 @@
-"""The sweep: what nobody answered in time is recorded as timed out, whoever was waiting for it."""
+"""The ``approval`` queue: telling people, asking more of them, calling back. And the sweep."""
 
-from chalicelib import logs, wiring
+from typing import Any
+
+from chalicelib import logs, queues, wiring
+from chalicelib.approvals import callback, follow
+from chalicelib.approvals.errors import ApprovalNotFound
+from chalicelib.approvals.follow import Task
+from chalicelib.approvals.models import Effect, Seen
+from chalicelib.coordination.batches import run_batch
+from chalicelib.coordination.claims import Claim
+
+
+def work(event: Any) -> dict[str, Any]:
+    """Do each effect of *event* once. Repeats are harmless: devices and receivers know them by the request's id."""
+    return run_batch(event, queues.APPROVAL, Task, _handle)
 
 
 def sweep() -> int:
-    """Record every overdue request as timed out; returns how many. Running twice is harmless: each is recorded once."""
+    """Record every overdue request as timed out, and hand over what should have followed; returns the timeouts.
+
+    Running twice is harmless: each timeout is recorded once, and each effect done once.
+    """
     timed_out = wiring.approvals().expire_all()
     logs.line().count("approvalsTimedOut", timed_out)
+    logs.line().count("effectsSwept", follow.sweep())
     return timed_out
+
+
+def _handle(task: Task, _claim: Claim) -> None:
+    try:
+        seen = wiring.approvals().get(task.request_id)
+    except ApprovalNotFound:
+        # It was kept for a day after it was settled; nobody is left who would want to know.
+        return
+    wiring.approvals().unmark(task.request_id, task.effect)
+    kind, _, step = task.effect.partition("-")
+    if kind == Effect.CALLBACK:
+        callback.send(seen)
+    elif not seen.settled:
+        _ask(seen, seen.approval.approvers) if kind == Effect.NOTIFY else _escalate(seen, int(step))
+
+
+def _escalate(seen: Seen, step: int) -> None:
+    """Let the next person answer, and ask them."""
+    username = seen.approval.escalate_to[step].username
+    if admitted := wiring.approvals().admit(seen.approval.request_id, username):
+        _ask(admitted, [username])
+
+
+def _ask(seen: Seen, people: list[str]) -> None:
+    """Push the question to the devices of *people*, for as long as it can be answered."""
+    logs.line().add(asked=people, remainingMs=seen.remaining_ms)

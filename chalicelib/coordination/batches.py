@@ -148,7 +148,8 @@ def _bury(record: _Record, queue: Queue, claim: Claim, reason: str) -> str:
 
 def _again(record: _Record, queue: Queue, error: Exception) -> str:
     """Say when the message shall come again: when `Later` says, else after a pause that grows, with full jitter."""
-    seconds = error.after_seconds if isinstance(error, Later) else _backoff_seconds(record.receives)
+    asked = error.after_seconds if isinstance(error, Later) else None
+    seconds = _backoff_seconds(record.receives) if asked is None else asked
     if isinstance(error, ServiceError):
         logs.line().add(why=str(error))
     else:

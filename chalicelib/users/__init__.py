@@ -8,9 +8,10 @@ store.py      where users and their keys live: one DynamoDB table
 dismiss.py    a changed user's sessions end, also when the process that changed it died
 api.py        HTTP routes
 
-Other slices ask `check`, `current`, `is_key` and `holder`; nothing else here is theirs.
+Other slices ask `check`, `current`, `unknown`, `is_key` and `holder`; nothing else here is theirs.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from chalicelib import wiring
@@ -31,6 +32,11 @@ def check(username: str, password: str) -> User | None:
 def current(username: str) -> User | None:
     """Return the user as it is at this moment, or None."""
     return wiring.users().find(username)
+
+
+def unknown(usernames: Sequence[str]) -> list[str]:
+    """Return those of *usernames* that are no users at this moment; one read for up to a hundred."""
+    return wiring.users().unknown(usernames)
 
 
 def is_key(token: str) -> bool:

@@ -8,7 +8,7 @@ read together with the roles it gives, and is gone with the user.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -71,6 +71,12 @@ class UserStore:
         """Return the user as it is at this moment, or None."""
         item = self._read(username)
         return _user(item) if item else None
+
+    def unknown(self, usernames: Sequence[str]) -> list[str]:
+        """Return those of *usernames*, a hundred at most, that are no users at this moment. One round trip."""
+        found = self._table.batch([_key(username) for username in usernames])
+        known = {item["username"] for item in found if not item.get("gone")}
+        return [username for username in usernames if username not in known]
 
     def credentials(self, username: str) -> Credentials | None:
         """Return the user as it is at this moment, with the hash, or None."""

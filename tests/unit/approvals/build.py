@@ -6,7 +6,7 @@ from typing import Any
 from pymongo.collection import Collection
 
 from chalicelib import ids
-from chalicelib.approvals.models import NewApproval
+from chalicelib.approvals.models import Approval, NewApproval
 from chalicelib.approvals.store import ApprovalStore
 
 CALLER = "svc-loans"
@@ -33,3 +33,19 @@ def put_overdue(approvals: ApprovalStore, collection: Collection[dict[str, Any]]
 
 def ago(**time: float) -> datetime:
     return datetime.now(UTC) - timedelta(**time)
+
+
+def answer(approvals: ApprovalStore, request_id: str, action: str, by: str | None, operation: str = "") -> Approval:
+    """Answer as *by*, or as somebody who may answer for anyone."""
+    seen = approvals.resolve(request_id, action, by or "boss", operation or ids.new_id(), anyone=by is None)
+    return seen.approval
+
+
+def answer_oldest(approvals: ApprovalStore, username: str, action: str, operation: str = "") -> Approval:
+    """Answer the oldest request that *username* has not answered."""
+    return approvals.resolve_oldest(username, action, operation or ids.new_id()).approval
+
+
+def cancel(approvals: ApprovalStore, request_id: str, created_by: str | None, operation: str = "") -> Approval:
+    """Take the question back."""
+    return approvals.cancel(request_id, created_by, operation or ids.new_id()).approval

@@ -12,7 +12,7 @@ from chalicelib.approvals.models import Status
 from chalicelib.approvals.store import ApprovalStore
 from chalicelib.settings import ApprovalSettings
 from infra.local.mongod import Mongod
-from tests.unit.approvals.build import ago
+from tests.unit.approvals.build import ago, answer, answer_oldest, cancel
 from tests.unit.listening import Plan, explained, listening
 
 Mongo = Database[dict[str, Any]]
@@ -63,7 +63,7 @@ def _stored(username: str, status: str, number: int) -> dict[str, Any]:
 
 def test_a_page_of_a_user_reads_little_more_than_it_shows(explain: Callable[[Ask], Plan]) -> None:
     plan = explain(lambda store: store.page("person-7", None, 20, None))
-    assert (plan.indexes, "SORT" in plan.names) == ({"username_1__id_-1"}, False)
+    assert (plan.indexes, "SORT" in plan.names) == ({"people_1__id_-1"}, False)
     assert plan.examined <= 20
 
 
@@ -92,7 +92,7 @@ def test_a_page_of_everything_follows_the_ids(explain: Callable[[Ask], Plan]) ->
 
 
 def test_the_oldest_pending_of_a_user_is_found_among_the_pending(explain: Callable[[Ask], Plan]) -> None:
-    plan = explain(lambda store: store.resolve_oldest("person-7", "approve"))
+    plan = explain(lambda store: answer_oldest(store, "person-7", "approve"))
     assert (plan.indexes, "SORT" in plan.names) == ({"pending-of-user"}, False)
     assert plan.examined <= 12
 
@@ -114,9 +114,9 @@ def test_the_sweep_reads_what_is_overdue_and_nothing_else(explain: Callable[[Ask
     [
         lambda store, one: store.get(one),
         lambda store, one: store.settled(one),
-        lambda store, one: store.resolve(one, "approve", None),
-        lambda store, one: store.resolve(one, "approve", "person-1"),
-        lambda store, one: store.cancel(one, "svc"),
+        lambda store, one: answer(store, one, "approve", None),
+        lambda store, one: answer(store, one, "approve", "person-1"),
+        lambda store, one: cancel(store, one, "svc"),
         lambda store, one: store.expire(one),
     ],
     ids=["get", "settled", "resolve", "resolve-own", "cancel", "expire"],

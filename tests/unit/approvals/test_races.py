@@ -16,7 +16,7 @@ from chalicelib.approvals.errors import AlreadySettled
 from chalicelib.approvals.models import Approval, Seen, Status
 from chalicelib.approvals.store import ApprovalStore
 from chalicelib.errors import ServiceError
-from tests.unit.approvals.build import CALLER, PERSON, an_approval, put, put_overdue
+from tests.unit.approvals.build import CALLER, PERSON, an_approval, answer, put, put_overdue
 from tests.unit.racing import race
 
 Mongo = Database[dict[str, Any]]
@@ -103,7 +103,7 @@ def _meet(
     for watcher in watchers:
         watcher.start()
     try:
-        answer: Approval | ServiceError = approvals.resolve(request_id, "approve", PERSON)
+        answer: Approval | ServiceError = answer(approvals, request_id, "approve", PERSON)
     except ServiceError as refused:
         answer = refused
     over.wait(max(0, due - monotonic()))

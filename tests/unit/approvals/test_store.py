@@ -11,7 +11,7 @@ from chalicelib.approvals.errors import ActionNotOffered, AlreadySettled, Approv
 from chalicelib.approvals.models import NewApproval, Status
 from chalicelib.approvals.store import ApprovalStore
 from chalicelib.errors import Forbidden
-from tests.unit.approvals.build import CALLER, PERSON, ago, an_approval, put, put_overdue
+from tests.unit.approvals.build import CALLER, PERSON, ago, an_approval, answer, answer_oldest, cancel, put, put_overdue
 from tests.unit.racing import until
 
 Mongo = Database[dict[str, Any]]
@@ -50,7 +50,7 @@ def test_putting_under_the_same_id_again_leaves_the_first(approvals: ApprovalSto
 
 def test_putting_again_does_not_reopen_what_was_answered(approvals: ApprovalStore) -> None:
     request_id = put(approvals)
-    answered = approvals.resolve(request_id, "approve", PERSON)
+    answered = answer(approvals, request_id, "approve", PERSON)
     assert approvals.put(request_id, an_approval(), CALLER).approval == answered
 
 
@@ -70,7 +70,7 @@ AWKWARD: dict[str, Any] = {
 def test_data_of_any_spelling_comes_back_as_it_was_sent(approvals: ApprovalStore) -> None:
     request_id = put(approvals, data=AWKWARD)
     assert approvals.get(request_id).approval.data == AWKWARD
-    assert approvals.resolve(request_id, "approve", None).data == AWKWARD
+    assert answer(approvals, request_id, "approve", None).data == AWKWARD
 
 
 def test_data_as_deep_as_a_request_may_be_comes_back(approvals: ApprovalStore) -> None:
@@ -87,7 +87,7 @@ def test_text_that_looks_like_an_expression_is_text(approvals: ApprovalStore, te
     new = an_approval(title=text, body=text, actions=[text, "x"]).model_copy(update={"username": text})
     request_id = approvals.put(ids.new_id(), new, created_by=text).approval.request_id
     # When
-    answered = approvals.resolve(request_id, text, text)
+    answered = answer(approvals, request_id, text, text)
     # Then
     assert (answered.title, answered.body, answered.actions, answered.action) == (text, text, [text, "x"], text)
     assert (answered.username, answered.created_by) == (text, text)
@@ -97,7 +97,7 @@ def test_text_that_looks_like_an_expression_is_text(approvals: ApprovalStore, te
 def test_an_action_that_looks_like_a_field_does_not_match_what_the_field_holds(approvals: ApprovalStore) -> None:
     request_id = put(approvals, username="approve")
     with pytest.raises(ActionNotOffered):
-        approvals.resolve(request_id, "$username", None)
+        answer(approvals, request_id, "$username", None)
 
 
 def test_a_request_nobody_made_is_not_found(approvals: ApprovalStore) -> None:
@@ -105,9 +105,9 @@ def test_a_request_nobody_made_is_not_found(approvals: ApprovalStore) -> None:
     with pytest.raises(ApprovalNotFound):
         approvals.get(unknown)
     with pytest.raises(ApprovalNotFound):
-        approvals.resolve(unknown, "approve", PERSON)
+        answer(approvals, unknown, "approve", PERSON)
     with pytest.raises(ApprovalNotFound):
-        approvals.cancel(unknown, CALLER)
+        cancel(approvals, unknown, CALLER)
     with pytest.raises(ApprovalNotFound):
         approvals.expire(unknown)
 
@@ -119,7 +119,7 @@ def test_an_answer_settles_the_request(approvals: ApprovalStore) -> None:
     # Given
     request_id = put(approvals)
     # When
-    answered = approvals.resolve(request_id, "reject", PERSON)
+    answered = answer(approvals, request_id, "reject", PERSON)
     # Then
     assert (answered.status, answered.action) == (Status.RESOLVED, "reject")
     assert answered.resolved_at is not None
@@ -130,15 +130,15 @@ def test_an_answer_settles_the_request(approvals: ApprovalStore) -> None:
 
 def test_a_cancelled_request_has_no_action(approvals: ApprovalStore) -> None:
     request_id = put(approvals)
-    cancelled = approvals.cancel(request_id, CALLER)
+    cancelled = cancel(approvals, request_id, CALLER)
     assert (cancelled.status, cancelled.action, cancelled.response_ms) == (Status.CANCELLED, None, None)
     assert cancelled.resolved_at is not None
     assert approvals.get(request_id).approval == cancelled
 
 
 def test_anyone_settles_for_an_administrator(approvals: ApprovalStore) -> None:
-    assert approvals.resolve(put(approvals), "approve", None).status is Status.RESOLVED
-    assert approvals.cancel(put(approvals), None).status is Status.CANCELLED
+    assert answer(approvals, put(approvals), "approve", None).status is Status.RESOLVED
+    assert cancel(approvals, put(approvals), None).status is Status.CANCELLED
 
 
 def test_an_action_not_offered_leaves_the_request_as_it_was(approvals: ApprovalStore, mongodb: Mongo) -> None:
@@ -147,20 +147,20 @@ def test_an_action_not_offered_leaves_the_request_as_it_was(approvals: ApprovalS
     before = mongodb.approvals.find_one({"_id": request_id})
     # When
     with pytest.raises(ActionNotOffered):
-        approvals.resolve(request_id, "maybe", PERSON)
+        answer(approvals, request_id, "maybe", PERSON)
     with pytest.raises(ActionNotOffered):
-        approvals.resolve_oldest(PERSON, "timeout")
+        answer_oldest(approvals, PERSON, "timeout")
     # Then
     assert mongodb.approvals.find_one({"_id": request_id}) == before
-    assert approvals.resolve(request_id, "approve", PERSON).status is Status.RESOLVED
+    assert answer(approvals, request_id, "approve", PERSON).status is Status.RESOLVED
 
 
 def test_another_persons_request_is_forbidden_and_stays_pending(approvals: ApprovalStore) -> None:
     request_id = put(approvals)
     with pytest.raises(Forbidden):
-        approvals.resolve(request_id, "approve", "bob")
+        answer(approvals, request_id, "approve", "bob")
     with pytest.raises(Forbidden):
-        approvals.cancel(request_id, PERSON)
+        cancel(approvals, request_id, PERSON)
     assert not approvals.get(request_id).settled
 
 
@@ -169,23 +169,23 @@ def test_whoever_comes_second_is_told_so(approvals: ApprovalStore, settle: str) 
     # Given
     request_id = put(approvals)
     first = (
-        approvals.resolve(request_id, "approve", None) if settle == "resolve" else approvals.cancel(request_id, None)
+        answer(approvals, request_id, "approve", None) if settle == "resolve" else cancel(approvals, request_id, None)
     )
     # Then
     with pytest.raises(AlreadySettled):
-        approvals.resolve(request_id, "reject", PERSON)
+        answer(approvals, request_id, "reject", PERSON)
     with pytest.raises(AlreadySettled):
-        approvals.resolve(request_id, "approve", PERSON)
+        answer(approvals, request_id, "approve", PERSON)
     with pytest.raises(AlreadySettled):
-        approvals.cancel(request_id, CALLER)
+        cancel(approvals, request_id, CALLER)
     assert approvals.get(request_id).approval == first
 
 
 def test_a_stranger_learns_nothing_but_that_it_is_not_theirs_also_when_it_is_settled(approvals: ApprovalStore) -> None:
     request_id = put(approvals)
-    approvals.resolve(request_id, "approve", PERSON)
+    answer(approvals, request_id, "approve", PERSON)
     with pytest.raises(Forbidden):
-        approvals.resolve(request_id, "approve", "bob")
+        answer(approvals, request_id, "approve", "bob")
 
 
 # --- the oldest of a user
@@ -196,19 +196,19 @@ def test_the_oldest_pending_request_is_answered_first(approvals: ApprovalStore, 
     put_overdue(approvals, mongodb.approvals)
     put(approvals, username="bob")
     gone = put(approvals)
-    approvals.cancel(gone, None)
+    cancel(approvals, gone, None)
     first, second = put(approvals), put(approvals)
     # Then
-    assert approvals.resolve_oldest(PERSON, "approve").request_id == first
-    assert approvals.resolve_oldest(PERSON, "reject").request_id == second
+    assert answer_oldest(approvals, PERSON, "approve").request_id == first
+    assert answer_oldest(approvals, PERSON, "reject").request_id == second
     with pytest.raises(NothingPending):
-        approvals.resolve_oldest(PERSON, "approve")
+        answer_oldest(approvals, PERSON, "approve")
 
 
 def test_an_action_the_oldest_does_not_offer_goes_to_no_other(approvals: ApprovalStore) -> None:
     first, second = put(approvals, actions=["yes"]), put(approvals, actions=["approve"])
     with pytest.raises(ActionNotOffered):
-        approvals.resolve_oldest(PERSON, "approve")
+        answer_oldest(approvals, PERSON, "approve")
     assert not approvals.get(first).settled
     assert not approvals.get(second).settled
 
@@ -246,11 +246,11 @@ def test_an_overdue_request_is_neither_answered_nor_cancelled(approvals: Approva
     request_id = put_overdue(approvals, mongodb.approvals)
     # Then
     with pytest.raises(AlreadySettled):
-        approvals.resolve(request_id, "approve", PERSON)
+        answer(approvals, request_id, "approve", PERSON)
     with pytest.raises(AlreadySettled):
-        approvals.cancel(request_id, CALLER)
+        cancel(approvals, request_id, CALLER)
     with pytest.raises(NothingPending):
-        approvals.resolve_oldest(PERSON, "approve")
+        answer_oldest(approvals, PERSON, "approve")
     assert approvals.get(request_id).approval.status is Status.TIMEOUT
 
 
@@ -265,7 +265,7 @@ def test_the_sweep_records_every_overdue_request_once(approvals: ApprovalStore, 
     # Given
     overdue = [put_overdue(approvals, mongodb.approvals) for _ in range(3)]
     in_time, answered = put(approvals), put(approvals)
-    approvals.resolve(answered, "approve", None)
+    answer(approvals, answered, "approve", None)
     # When
     recorded = [approvals.expire_all(), approvals.expire_all()]
     # Then
@@ -278,7 +278,7 @@ def test_the_sweep_records_every_overdue_request_once(approvals: ApprovalStore, 
 def test_what_is_settled_is_seen_at_the_cheapest_look_and_what_is_not_is_not(approvals: ApprovalStore) -> None:
     request_id = put(approvals)
     assert approvals.settled(request_id) is None
-    answered = approvals.resolve(request_id, "approve", PERSON)
+    answered = answer(approvals, request_id, "approve", PERSON)
     seen = approvals.settled(request_id)
     assert seen is not None
     assert seen.approval == answered
@@ -293,8 +293,8 @@ def test_what_must_follow_is_marked_with_the_change(approvals: ApprovalStore, mo
     request_id = put_overdue(approvals, mongodb.approvals) if outcome == "timeout" else put(approvals)
     # When
     {
-        "resolved": lambda: approvals.resolve(request_id, "approve", None),
-        "cancelled": lambda: approvals.cancel(request_id, None),
+        "resolved": lambda: answer(approvals, request_id, "approve", None),
+        "cancelled": lambda: cancel(approvals, request_id, None),
         "timeout": approvals.expire_all,
     }[outcome]()
     # Then
@@ -308,7 +308,7 @@ def test_the_state_and_its_mark_are_one_update(approvals: ApprovalStore, mongodb
     request_id = put(approvals)
     with mongodb.approvals.watch() as changes:
         # When
-        approvals.resolve(request_id, "approve", None)
+        answer(approvals, request_id, "approve", None)
         change = changes.next()
     # Then
     assert change["operationType"] in {"update", "replace"}
@@ -317,7 +317,7 @@ def test_the_state_and_its_mark_are_one_update(approvals: ApprovalStore, mongodb
 
 
 def test_nobody_is_shown_what_is_ours(approvals: ApprovalStore) -> None:
-    shown = approvals.resolve(put(approvals), "approve", None).model_dump_json()
+    shown = answer(approvals, put(approvals), "approve", None).model_dump_json()
     assert not {"outbox", "purgeAt", "_id", "remainingMs"} & json.loads(shown).keys()
 
 
@@ -332,9 +332,9 @@ def test_a_request_is_kept_for_a_day_after_it_left_pending(
     request_id = put_overdue(approvals, mongodb.approvals) if outcome == "timeout" else put(approvals)
     # When
     if outcome == "resolved":
-        approvals.resolve(request_id, "approve", None)
+        answer(approvals, request_id, "approve", None)
     elif outcome == "cancelled":
-        approvals.cancel(request_id, None)
+        cancel(approvals, request_id, None)
     approvals.expire_all()
     # Then
     stored = mongodb.approvals.find_one({"_id": request_id})
@@ -348,16 +348,16 @@ def test_what_is_no_longer_kept_is_not_served_although_it_is_still_there(
 ) -> None:
     # Given
     request_id, overdue = put(approvals), put_overdue(approvals, mongodb.approvals)
-    approvals.resolve(request_id, "approve", PERSON)
+    answer(approvals, request_id, "approve", PERSON)
     mongodb.approvals.update_many({}, {"$set": {"purgeAt": ago(seconds=1)}})
     # Then
     for gone in (request_id, overdue):
         with pytest.raises(ApprovalNotFound):
             approvals.get(gone)
         with pytest.raises(ApprovalNotFound):
-            approvals.resolve(gone, "approve", PERSON)
+            answer(approvals, gone, "approve", PERSON)
         with pytest.raises(ApprovalNotFound):
-            approvals.cancel(gone, CALLER)
+            cancel(approvals, gone, CALLER)
     assert all(approvals.page(name, status, 9, None) == [] for name in (None, PERSON) for status in (None, *Status))
     assert mongodb.approvals.count_documents({}) == 2
 
@@ -399,8 +399,8 @@ def test_each_request_stands_under_the_state_it_shows_and_no_other(
 ) -> None:
     # Given
     pending, answered, cancelled = put(approvals), put(approvals), put(approvals)
-    approvals.resolve(answered, "approve", PERSON)
-    approvals.cancel(cancelled, CALLER)
+    answer(approvals, answered, "approve", PERSON)
+    cancel(approvals, cancelled, CALLER)
     overdue = put_overdue(approvals, mongodb.approvals)
     if recorded:
         approvals.expire_all()

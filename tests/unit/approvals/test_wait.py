@@ -15,7 +15,7 @@ from chalicelib.approvals.wait import Polling
 from chalicelib.errors import Unavailable
 from chalicelib.settings import ApprovalSettings
 from infra.local.mongod import Mongod
-from tests.unit.approvals.build import PERSON, ago, put
+from tests.unit.approvals.build import PERSON, ago, answer, cancel, put
 from tests.unit.listening import listening
 
 Mongo = Database[dict[str, Any]]
@@ -53,7 +53,7 @@ def test_an_answer_given_before_the_wait_is_not_missed(approvals: ApprovalStore,
     # Given
     request_id = put(approvals)
     unaware = approvals.get(request_id)
-    answered = approvals.resolve(request_id, "approve", PERSON)
+    answered = answer(approvals, request_id, "approve", PERSON)
     # When
     seen = polling.wait(unaware, 25_000)
     # Then
@@ -63,7 +63,7 @@ def test_an_answer_given_before_the_wait_is_not_missed(approvals: ApprovalStore,
 
 def test_what_is_known_to_be_settled_costs_no_look(mongod: Mongod, approvals: ApprovalStore) -> None:
     request_id = put(approvals)
-    approvals.resolve(request_id, "approve", PERSON)
+    answer(approvals, request_id, "approve", PERSON)
     seen = approvals.get(request_id)
     with listening(mongod.uri) as (client, heard):
         store = ApprovalStore(client.get_default_database().approvals, SETTINGS)
@@ -73,7 +73,7 @@ def test_what_is_known_to_be_settled_costs_no_look(mongod: Mongod, approvals: Ap
 
 def test_an_answer_is_met_at_the_next_look(approvals: ApprovalStore, polling: Polling, time: Time) -> None:
     request_id = put(approvals)
-    time.happens[3] = lambda: approvals.resolve(request_id, "reject", PERSON)
+    time.happens[3] = lambda: answer(approvals, request_id, "reject", PERSON)
     seen = polling.wait(approvals.get(request_id), 25_000)
     assert (seen.approval.status, seen.approval.action) == (Status.RESOLVED, "reject")
     assert time.pauses_ms == [100, 200, 400]
@@ -118,7 +118,7 @@ def test_a_clock_that_runs_ahead_of_the_servers_makes_nobody_late(
     # Given
     request_id = put(approvals, 500)
     # By our clock five times as much passes, and by the server's next to nothing.
-    time.happens[6] = lambda: approvals.resolve(request_id, "approve", PERSON)
+    time.happens[6] = lambda: answer(approvals, request_id, "approve", PERSON)
     # When
     seen = polling.wait(approvals.get(request_id), 25_000)
     # Then
@@ -128,7 +128,7 @@ def test_a_clock_that_runs_ahead_of_the_servers_makes_nobody_late(
 
 def test_a_cancelled_request_ends_the_wait(approvals: ApprovalStore, polling: Polling, time: Time) -> None:
     request_id = put(approvals)
-    time.happens[2] = lambda: approvals.cancel(request_id, None)
+    time.happens[2] = lambda: cancel(approvals, request_id, None)
     assert polling.wait(approvals.get(request_id), 25_000).approval.status is Status.CANCELLED
 
 
@@ -179,7 +179,7 @@ def test_a_store_that_fails_meanwhile_is_waited_out(mortal: Mortal, time: Time) 
 
     def come_back() -> None:
         mortal.server.start()
-        mortal.approvals.resolve(request_id, "approve", PERSON)
+        answer(mortal.approvals, request_id, "approve", PERSON)
 
     time.happens = {2: mortal.server.kill, 4: come_back}
     # When

@@ -1,0 +1,66 @@
+"""Callbacks: the outcome of a request, sent to the address that its caller named, signed as Standard Webhooks says."""
+
+import base64
+import hmac
+import json
+from datetime import UTC, datetime
+from http import HTTPStatus
+
+from chalicelib import egress, logs, signatures, wiring
+from chalicelib.approvals.models import Seen
+from chalicelib.coordination.batches import Later, Poison
+from chalicelib.errors import Invalid
+
+#: Worth another try: the server was busy, or could not decide yet.
+_RETRIED = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+_LONGEST_PAUSE_SECONDS = 900
+
+
+def secret_of(caller: str) -> str:
+    """Return the secret that *caller*'s callbacks are signed with: derived, the same for ever, and theirs alone."""
+    key = hmac.digest(wiring.signing_key("callbacks"), caller.encode(), "sha256")
+    return f"whsec_{base64.b64encode(key).decode()}"
+
+
+def send(seen: Seen) -> None:
+    """Send the outcome once. The id is the request's, so that a receiver knows a repeat.
+
+    Raises:
+        Poison: the address will not take it, now or ever.
+        Later: it said when to come back.
+        Unavailable: it could not be reached, or is not well.
+    """
+    if seen.callback_url is None:
+        return
+    approval = seen.approval
+    message_id = f"approval-{approval.request_id}"
+    body = _body(seen, message_id)
+    headers = signatures.headers([secret_of(approval.created_by)], message_id, datetime.now(UTC), body)
+    headers |= {"Content-Type": "application/json", "X-Request-Id": str(logs.line().fields.get("requestId", ""))}
+    try:
+        reply = egress.post(seen.callback_url, body, headers)
+    except Invalid as error:
+        raise Poison(str(error)) from error
+    logs.line().add(callbackStatus=reply.status, callbackMs=reply.duration_ms)
+    if HTTPStatus(200) <= reply.status < HTTPStatus(300):
+        return
+    if reply.status not in _RETRIED and reply.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise Poison(f"The callback address answered {reply.status}.")
+    raise Later(f"The callback address answered {reply.status}.", _pause(reply))
+
+
+def _body(seen: Seen, message_id: str) -> bytes:
+    approval = seen.approval
+    event = {
+        "type": f"approval.{approval.status.value}",
+        "id": message_id,
+        "timestamp": approval.model_dump(mode="json")["resolvedAt"],
+        "data": approval.model_dump(mode="json"),
+    }
+    return json.dumps(event, ensure_ascii=False).encode()
+
+
+def _pause(reply: egress.Reply) -> float | None:
+    """Return how long the server asked us to wait, in seconds (RFC 9110, section 10.2.3); a date is not honoured."""
+    asked = reply.headers.get("Retry-After", "")
+    return min(int(asked), _LONGEST_PAUSE_SECONDS) if asked.isascii() and asked.isdigit() else None

@@ -1,0 +1,140 @@
+"""What becomes of a request, in words that MongoDB decides by: conditions, and updates as pipelines. No I/O.
+
+Every update has the same two conditions, *pending* and *in time* (or *overdue*), against the server's clock. They
+exclude each other, so an answer and a timeout never both win. What must follow a change is marked in the same update
+(``outbox``), with when it is due, for the process may die right after it.
+"""
+
+import json
+from typing import Any
+
+from chalicelib.approvals.models import APPROVE, TIMEOUT, Effect, NewApproval, Status, escalation
+
+Pipeline = list[dict[str, Any]]
+
+PENDING = {"status": Status.PENDING.value}
+IN_TIME = {"$gt": ["$expiresAt", "$$NOW"]}
+OVERDUE = {"$lte": ["$expiresAt", "$$NOW"]}
+KEPT = {"$gt": ["$purgeAt", "$$NOW"]}
+
+_TIMED_OUT = {"$and": [{"$eq": ["$status", Status.PENDING.value]}, OVERDUE]}
+_SHOWN = ("username", "title", "body", "data", "actions", "people", "required", "escalateTo", "answers")
+_DATES = ("createdBy", "createdAt", "expiresAt", "responseMs", "callbackUrl", "operations")
+
+#: A request as it is at the moment of reading: overdue is timed out, whether or not anyone has recorded it.
+AS_SEEN: dict[str, Any] = dict.fromkeys((*_SHOWN, *_DATES), 1) | {
+    "status": {"$cond": [_TIMED_OUT, Status.TIMEOUT.value, "$status"]},
+    "action": {"$cond": [_TIMED_OUT, TIMEOUT, "$action"]},
+    "resolvedAt": {"$cond": [_TIMED_OUT, "$expiresAt", "$resolvedAt"]},
+    "remainingMs": {"$subtract": ["$expiresAt", "$$NOW"]},
+    "marks": {
+        "$map": {
+            "input": "$outbox",
+            "in": {"effect": "$$this.effect", "dueInMs": {"$subtract": ["$$this.due", "$$NOW"]}},
+        }
+    },
+}
+
+
+def created(new: NewApproval, created_by: str, kept_ms: int) -> Pipeline:
+    """Make the document, unless it stands already."""
+    fixed = {
+        **new.model_dump(mode="json", by_alias=True, include={"username", "title", "body", "actions", "escalate_to"}),
+        # As text: keys of any spelling, numbers of any size and any depth come back as they were sent.
+        "data": json.dumps(new.data),
+        "people": new.people,
+        "required": new.required,
+        "approving": APPROVE if APPROVE in new.actions else new.actions[0],
+        "callbackUrl": new.callback_url,
+        "answers": [],
+        "operations": [],
+        "createdBy": created_by,
+        "status": Status.PENDING.value,
+        "action": None,
+        "resolvedAt": None,
+        "responseMs": None,
+    }
+    timed = {
+        "createdAt": "$$NOW",
+        "expiresAt": {"$add": ["$$NOW", new.timeout_ms]},
+        "purgeAt": {"$add": ["$$NOW", new.timeout_ms + kept_ms]},
+        "outbox": [_mark(Effect.NOTIFY, "$$NOW"), *_escalations(new)],
+    }
+    fresh = {"$mergeObjects": ["$$ROOT", {"$literal": fixed}, timed]}
+    return [{"$replaceWith": {"$cond": [{"$eq": [{"$type": "$status"}, "missing"]}, fresh, "$$ROOT"]}}]
+
+
+def answered(who: str, action: str, operation_id: str, kept_ms: int) -> Pipeline:
+    """Add an answer if *action* is offered; settle the request if that decides it.
+
+    The approving action needs as many people as are required; any other ends the request at once.
+    """
+    given = {"$literal": action}
+    offered = {"$in": [given, "$actions"]}
+    mine = {"username": {"$literal": who}, "action": given, "at": "$$NOW"}
+    approvals = {"$size": {"$filter": {"input": "$answers", "cond": {"$eq": ["$$this.action", "$approving"]}}}}
+    decided = {"$or": [{"$ne": [given, "$approving"]}, {"$gte": [approvals, "$required"]}]}
+    change = _settled(Status.RESOLVED, given, "$$NOW", kept_ms, responseMs={"$subtract": ["$$NOW", "$createdAt"]})
+    return [
+        {
+            "$set": {
+                "answers": {"$cond": [offered, {"$concatArrays": ["$answers", [mine]]}, "$answers"]},
+                "operations": {"$cond": [offered, _with(operation_id), "$operations"]},
+            }
+        },
+        {"$replaceWith": {"$cond": [{"$and": [offered, decided]}, {"$mergeObjects": ["$$ROOT", change]}, "$$ROOT"]}},
+    ]
+
+
+def cancelled(operation_id: str, kept_ms: int) -> Pipeline:
+    """Take the question back."""
+    return [{"$set": {**_settled(Status.CANCELLED, None, "$$NOW", kept_ms), "operations": _with(operation_id)}}]
+
+
+def timed_out(kept_ms: int) -> Pipeline:
+    """Record that time is up. It was up at ``expiresAt``: what is read does not depend on when this is written."""
+    return [{"$set": _settled(Status.TIMEOUT, TIMEOUT, "$expiresAt", kept_ms)}]
+
+
+def admitted(username: str) -> Pipeline:
+    """Let one more person answer."""
+    name = {"$literal": username}
+    joined = {"$concatArrays": ["$people", [name]]}
+    return [{"$set": {"people": {"$cond": [{"$in": [name, "$people"]}, "$people", joined]}}}]
+
+
+def narrowed(status: Status | None) -> dict[str, Any]:
+    """Return the query for what is seen as *status*, and is still kept: the part an index serves, and the rest."""
+    if status is None:
+        return {"$expr": KEPT}
+    if status is Status.PENDING:
+        return {**PENDING, "$expr": {"$and": [KEPT, IN_TIME]}}
+    if status is Status.TIMEOUT:
+        seen = {"$or": [{"$eq": ["$status", status.value]}, OVERDUE]}
+        return {"status": {"$in": [status.value, Status.PENDING.value]}, "$expr": {"$and": [KEPT, seen]}}
+    return {"status": status.value, "$expr": KEPT}
+
+
+def _settled(status: Status, action: Any, since: str, kept_ms: int, **fields: Any) -> dict[str, Any]:
+    """Return what every settled request gets. Who should still have been told or asked no longer is."""
+    told = [_mark(Effect.CALLBACK, "$createdAt")]
+    return {
+        "status": status.value,
+        "action": action,
+        "resolvedAt": since,
+        "purgeAt": {"$add": [since, kept_ms]},
+        "outbox": {"$cond": [{"$eq": [{"$type": "$callbackUrl"}, "string"]}, told, []]},
+        **fields,
+    }
+
+
+def _escalations(new: NewApproval) -> list[dict[str, Any]]:
+    return [_mark(escalation(step), {"$add": ["$$NOW", next_.after_ms]}) for step, next_ in enumerate(new.escalate_to)]
+
+
+def _mark(effect: str, due: Any) -> dict[str, Any]:
+    return {"effect": str(effect), "due": due}
+
+
+def _with(operation_id: str) -> dict[str, Any]:
+    return {"$concatArrays": ["$operations", [operation_id]]}
