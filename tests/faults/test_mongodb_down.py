@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from time import monotonic
@@ -47,6 +47,10 @@ class Work:
         for running in self._running:
             running.result()
 
+    def has(self, acknowledged: int = 0, refusals: int = 0) -> bool:
+        """Whether so many requests were acknowledged, and so many calls refused."""
+        return len(self.acknowledged) >= acknowledged and self.refusals >= refusals
+
     def _run(self) -> None:
         while not self._over.is_set():
             new = {"username": self._username, "wait": False, "timeoutMs": 600_000}
@@ -78,13 +82,12 @@ def test_a_database_killed_while_callers_wait_loses_nothing_it_acknowledged(
             # Given ten callers who wait, and others at work
             calls = [pool.submit(caller.client.post, "/send-notification", question) for _ in range(10)]
             waited = pending(admin, asked_one.username, 10)
-            eventually(lambda work=work: len(work.acknowledged) >= 10)
+            eventually(partial(work.has, acknowledged=10))
             # When the database dies, callers notice, and it comes back
             mongod.kill()
-            eventually(lambda work=work: work.refusals > 0)
+            eventually(partial(work.has, refusals=1))
             mongod.restart()
-            served = len(work.acknowledged)
-            eventually(lambda work=work, served=served: len(work.acknowledged) >= served + 10, deadline_seconds=30)
+            eventually(partial(work.has, acknowledged=len(work.acknowledged) + 10), deadline_seconds=30)
             # Then each waiting caller has an answer or a clean refusal
             for request_id in waited:
                 _insist(partial(admin.post, one(request_id, "resolve"), {"action": "approve"}))
@@ -118,16 +121,15 @@ def _heard(answer: requests.Response, asked: list[str]) -> bool:
 
 
 @pytest.fixture(params=["killed", "paused"])
-def down(request: pytest.FixtureRequest, mongod: Mongod, person: NewPerson) -> Iterator[Person]:
-    """Someone with a session whose calls have just been served, and no database any more."""
+def down(request: pytest.FixtureRequest, mongod: Mongod, person: NewPerson) -> Person:
+    """Someone with a session whose calls have just been served, and no database any more, until `mongod` mends it."""
     who = person("service", "user")
     told(who.client.get(APPROVALS))
     if request.param == "killed":
         mongod.kill()
     else:
         os.kill(mongod.pid, signal.SIGSTOP)
-    yield who
-    # The fixture of mongod mends it.
+    return who
 
 
 def test_callers_with_a_session_are_refused_in_time(

@@ -23,10 +23,11 @@ pytestmark = pytest.mark.stack
 ACTIONS = [f"answer-{number}" for number in range(20)]
 
 
-@pytest.mark.parametrize(("door", "resolvers"), [("front", 50), ("gateway", 16)])
+@pytest.mark.parametrize("race", [("front", 50), ("gateway", 16)], ids=lambda race: f"{race[1]} at the {race[0]}")
 def test_of_many_answers_at_once_one_is_kept_and_the_waiter_sees_it(
-    stack: Stack, admin: Client, person: NewPerson, figure: Figure, door: str, resolvers: int
+    stack: Stack, admin: Client, person: NewPerson, figure: Figure, race: tuple[str, int]
 ) -> None:
+    door, resolvers = race
     caller, asked_one = person("service"), person()
     resolver = asked_one.client.at(stack.url if door == "front" else stack.api_url)
     rounds = times(10)
