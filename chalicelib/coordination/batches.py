@@ -81,7 +81,7 @@ def _settled(record: _Record, queue: Queue, kind: type[Kind], handle: Handle[Kin
         except Exception as error:  # noqa: BLE001 # the outermost edge of a worker: the message comes again
             outcome = _again(record, queue, error)
         line.add(outcome=outcome)
-        line.count(f"messages_{outcome}")
+        line.count(f"messages{outcome.title()}")
     return outcome not in {"again", "left"}
 
 
