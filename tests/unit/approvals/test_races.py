@@ -16,7 +16,7 @@ from chalicelib.approvals.errors import AlreadySettled
 from chalicelib.approvals.models import Approval, Seen, Status
 from chalicelib.approvals.store import ApprovalStore
 from chalicelib.errors import ServiceError
-from tests.unit.approvals.build import CALLER, PERSON, an_approval, answer, put, put_overdue
+from tests.unit.approvals.build import CALLER, PERSON, an_approval, answer, answer_oldest, cancel, put, put_overdue
 from tests.unit.racing import race
 
 Mongo = Database[dict[str, Any]]
@@ -27,10 +27,10 @@ def test_one_of_sixty_four_racing_answers_and_cancellations_wins(approvals: Appr
     # Given
     actions = [f"choice-{number}" for number in range(20)]
     request_id = put(approvals, actions=actions)
-    calls: list[Callable[[], Approval]] = [partial(approvals.cancel, request_id, CALLER) for _ in range(21)]
-    calls += [partial(approvals.resolve, request_id, action, PERSON) for action in actions]
-    calls += [partial(approvals.resolve, request_id, action, None) for action in actions]
-    calls += [partial(approvals.cancel, request_id, None) for _ in range(3)]
+    calls: list[Callable[[], Approval]] = [partial(cancel, approvals, request_id, CALLER) for _ in range(21)]
+    calls += [partial(answer, approvals, request_id, action, PERSON) for action in actions]
+    calls += [partial(answer, approvals, request_id, action, None) for action in actions]
+    calls += [partial(cancel, approvals, request_id, None) for _ in range(3)]
     random.shuffle(calls)
     # When
     results = race(calls)
@@ -44,7 +44,7 @@ def test_one_of_sixty_four_racing_answers_and_cancellations_wins(approvals: Appr
 
 def test_racing_answers_to_the_oldest_each_take_another_request(approvals: ApprovalStore) -> None:
     requests = {put(approvals) for _ in range(16)}
-    results = race([partial(approvals.resolve_oldest, PERSON, "approve")] * 24)
+    results = race([partial(answer_oldest, approvals, PERSON, "approve")] * 24)
     answered = [result.request_id for result in results if isinstance(result, Approval)]
     assert sorted(answered) == sorted(requests)
 
@@ -69,12 +69,12 @@ def test_an_answer_and_a_timeout_at_the_same_instant_never_both_happen(approvals
         # When
         meetings = list(threads.map(partial(_meet, approvals, threads), range(200)))
     # Then
-    for answer, seen, final in meetings:
+    for answered, seen, final in meetings:
         assert {seen_status for seen_status in seen if seen_status is not Status.PENDING} <= {final.status}
-        if isinstance(answer, Approval):
-            assert final == answer
+        if isinstance(answered, Approval):
+            assert final == answered
         else:
-            assert isinstance(answer, AlreadySettled)
+            assert isinstance(answered, AlreadySettled)
             assert final.status is Status.TIMEOUT
 
 
@@ -103,12 +103,12 @@ def _meet(
     for watcher in watchers:
         watcher.start()
     try:
-        answer: Approval | ServiceError = answer(approvals, request_id, "approve", PERSON)
+        answered: Approval | ServiceError = answer(approvals, request_id, "approve", PERSON)
     except ServiceError as refused:
-        answer = refused
+        answered = refused
     over.wait(max(0, due - monotonic()))
     approvals.expire_all()
     over.set()
     for watcher in watchers:
         watcher.join()
-    return answer, seen, approvals.get(request_id).approval
+    return answered, seen, approvals.get(request_id).approval
