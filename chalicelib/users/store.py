@@ -221,7 +221,11 @@ class UserStore:
                 names=names,
             )
         except ConditionFailed as refused:
-            raise UserNotFound from refused
+            stands = refused.item or {}
+            # The SDK asked twice because the first answer was lost: that write is the one we lost to.
+            if stands.get("epoch") != changes["epoch"]:
+                raise UserNotFound from refused
+            return stands
 
 
 def _key(username: str) -> str:
