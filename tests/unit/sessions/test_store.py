@@ -1,0 +1,263 @@
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import pytest
+from pymongo.database import Database
+from pymongo.errors import DuplicateKeyError
+
+from chalicelib import ids, wiring
+from chalicelib.http import Role
+from chalicelib.sessions.store import Opening, SessionStore
+from chalicelib.settings import SessionSettings
+from infra.local.mongod import Mongod
+from tests.unit.listening import Heard, explained, listening
+from tests.unit.racing import race, until
+
+Mongo = Database[dict[str, Any]]
+SETTINGS = SessionSettings(idle_minutes=60, absolute_hours=12, touch_every_seconds=60)
+
+
+def a_session(sessions: SessionStore, username: str = "ann", epoch: str = "first") -> Opening:
+    return sessions.open(username, [Role.USER, Role.OFFICER], epoch)
+
+
+def stored(mongodb: Mongo, opening: Opening) -> dict[str, Any]:
+    found = mongodb.sessions.find_one({"sessionId": opening.session.session_id})
+    assert found is not None
+    return found
+
+
+def age(mongodb: Mongo, opening: Opening, **time: float) -> None:
+    """Make the session look as it would *time* later, had nobody used it since."""
+    found = stored(mongodb, opening)
+    named = ("createdAt", "lastSeenAt", "expiresAt", "endsAt", "purgeAt")
+    older = {name: found[name] - timedelta(**time) for name in named}
+    mongodb.sessions.update_one({"_id": found["_id"]}, {"$set": older})
+
+
+# --- opening
+
+
+def test_a_new_session_is_found_by_its_token_and_by_its_id(sessions: SessionStore) -> None:
+    opening = a_session(sessions)
+    assert sessions.find(opening.token) == opening.session
+    assert sessions.get(opening.session.session_id) == opening.session
+    assert (opening.session.username, opening.session.roles) == ("ann", [Role.OFFICER, Role.USER])
+
+
+def test_only_a_hash_of_the_token_is_stored(sessions: SessionStore, mongodb: Mongo) -> None:
+    opening = a_session(sessions)
+    found = stored(mongodb, opening)
+    assert found["_id"] == hashlib.sha256(opening.token.encode()).hexdigest()
+    assert opening.token not in repr(list(mongodb.sessions.find()))
+    assert len(opening.token) >= 43
+
+
+def test_no_two_tokens_are_the_same(sessions: SessionStore) -> None:
+    assert len({a_session(sessions).token for _ in range(20)}) == 20
+
+
+@pytest.mark.parametrize("name", ["$username", "$$NOW", "a@b.c"])
+def test_a_name_that_looks_like_an_expression_is_a_name(sessions: SessionStore, name: str) -> None:
+    assert a_session(sessions, name).session.username == name
+    assert [session.username for session in sessions.page(name, 5, None)] == [name]
+
+
+@pytest.mark.parametrize("token", ["", "made up", "$ne", "\x00", "é", "x" * 10_000])
+def test_a_token_nobody_was_given_finds_nothing(sessions: SessionStore, token: str) -> None:
+    a_session(sessions)
+    assert sessions.find(token) is None
+
+
+def test_the_hash_of_a_token_is_no_token(sessions: SessionStore, mongodb: Mongo) -> None:
+    opening = a_session(sessions)
+    assert sessions.find(stored(mongodb, opening)["_id"]) is None
+
+
+# --- time
+
+
+def test_a_session_lives_its_idle_time_and_its_absolute_one(sessions: SessionStore, mongodb: Mongo) -> None:
+    opening = a_session(sessions)
+    found = stored(mongodb, opening)
+    assert found["expiresAt"] - found["createdAt"] == timedelta(minutes=60)
+    assert found["endsAt"] - found["createdAt"] == timedelta(hours=12)
+    assert found["purgeAt"] == found["expiresAt"] == opening.session.expires_at
+
+
+def test_an_idle_session_is_dead_although_it_is_still_there(sessions: SessionStore, mongodb: Mongo) -> None:
+    # Given
+    opening = a_session(sessions)
+    age(mongodb, opening, minutes=60)
+    # Then
+    assert sessions.find(opening.token) is None
+    assert sessions.get(opening.session.session_id) is None
+    assert sessions.page("ann", 5, None) == sessions.page(None, 5, None) == []
+    assert not sessions.end(opening.session.session_id)
+    assert mongodb.sessions.count_documents({}) == 1
+
+
+def test_use_slides_the_idle_limit(sessions: SessionStore, mongodb: Mongo) -> None:
+    # Given
+    opening = a_session(sessions)
+    age(mongodb, opening, minutes=59)
+    # When
+    assert sessions.find(opening.token) is not None
+    # Then
+    found = stored(mongodb, opening)
+    assert found["expiresAt"] - found["lastSeenAt"] == timedelta(minutes=60)
+    assert found["purgeAt"] == found["expiresAt"]
+    assert abs(found["lastSeenAt"] - datetime.now(UTC)) < timedelta(seconds=30)
+
+
+def test_no_use_slides_it_beyond_the_absolute_limit(sessions: SessionStore, mongodb: Mongo) -> None:
+    # Given a session that was used all along
+    opening = a_session(sessions)
+    age(mongodb, opening, hours=11.5)
+    soon = datetime.now(UTC) + timedelta(minutes=1)
+    mongodb.sessions.update_one({}, {"$set": {"expiresAt": soon, "purgeAt": soon}})
+    # When
+    assert sessions.find(opening.token) is not None
+    # Then
+    found = stored(mongodb, opening)
+    assert found["expiresAt"] == found["endsAt"] == found["purgeAt"]
+    age(mongodb, opening, minutes=31)
+    assert sessions.find(opening.token) is None
+
+
+def test_the_server_itself_removes_a_dead_session(sessions: SessionStore, mongodb: Mongo) -> None:
+    living, dead = a_session(sessions), a_session(sessions)
+    age(mongodb, dead, minutes=61)
+    admin = wiring.mongodb().client.admin
+    admin.command("setParameter", 1, ttlMonitorEnabled=True)
+    try:
+        until(lambda: mongodb.sessions.count_documents({}) == 1)
+    finally:
+        admin.command("setParameter", 1, ttlMonitorEnabled=False)
+    assert sessions.find(living.token) is not None
+
+
+def _store(mongodb: Mongo) -> SessionStore:
+    return SessionStore(mongodb.sessions, SETTINGS)
+
+
+class Listened(NamedTuple):
+    """A store whose every command is heard."""
+
+    store: SessionStore
+    heard: Heard
+
+
+@pytest.fixture
+def listened(mongod: Mongod, mongodb: Mongo) -> Iterator[Listened]:
+    with listening(mongod.uri) as (client, heard):
+        yield Listened(_store(client.get_default_database()), heard)
+
+
+def test_a_session_in_use_is_written_at_most_once_a_minute(listened: Listened, mongodb: Mongo) -> None:
+    # Given
+    opening = a_session(listened.store)
+    listened.heard.commands.clear()
+    # When
+    for _ in range(5):
+        listened.store.find(opening.token)
+    within_the_minute = listened.heard.names()
+    listened.heard.commands.clear()
+    age(mongodb, opening, seconds=61)
+    for _ in range(5):
+        listened.store.find(opening.token)
+    # Then
+    assert within_the_minute == ["find"] * 5
+    assert listened.heard.names() == ["find", "update", "find", "find", "find", "find"]
+
+
+def test_many_uses_at_once_are_one_write(sessions: SessionStore, mongodb: Mongo) -> None:
+    # Given
+    opening = a_session(sessions)
+    age(mongodb, opening, seconds=61)
+    # When
+    with mongodb.sessions.watch() as changes:
+        race([lambda: sessions.find(opening.token)] * 16)
+        a_session(sessions, "end of test")
+        seen = [changes.next() for _ in range(2)]
+    # Then
+    assert [change["operationType"] for change in seen] == ["update", "insert"]
+
+
+def test_every_look_up_follows_an_index(listened: Listened, mongod: Mongod) -> None:
+    # Given
+    openings = [a_session(listened.store, f"person-{number % 25}") for number in range(500)]
+    session, token = openings[77]
+    listened.heard.commands.clear()
+    # When
+    listened.store.find(token)
+    listened.store.get(session.session_id)
+    listened.store.page(session.username, 5, None)
+    listened.store.page(None, 5, session.session_id)
+    listened.store.end(session.session_id)
+    listened.store.end_all(session.username, "another")
+    commands = list(listened.heard.commands)
+    # Then
+    with listening(mongod.uri) as (client, _):
+        plans = [explained(client, command) for command in commands]
+    by_id, by_user = "sessionId_1", "username_1_sessionId_1"
+    expected = [set(), {by_id}, {by_user}, {by_id}, {by_id}, {by_user}]
+    assert [plan.indexes - {"_id_"} for plan in plans] == expected
+    assert not any({"SORT", "COLLSCAN"} & plan.names for plan in plans)
+    assert max(plan.examined for plan in plans) <= 20
+
+
+# --- ending
+
+
+def test_an_ended_session_is_dead_at_once(sessions: SessionStore) -> None:
+    opening, other = a_session(sessions), a_session(sessions)
+    assert sessions.end(opening.session.session_id)
+    assert sessions.find(opening.token) is None
+    assert not sessions.end(opening.session.session_id)
+    assert sessions.find(other.token) is not None
+
+
+def test_a_touch_does_not_bring_an_ended_session_back(sessions: SessionStore, mongodb: Mongo) -> None:
+    for _ in range(20):
+        # Given
+        opening = a_session(sessions)
+        age(mongodb, opening, seconds=61)
+        # When
+        race([lambda token=opening.token: sessions.find(token)] * 3 + [lambda: bool(sessions.end_all("ann"))])
+        # Then
+        assert mongodb.sessions.count_documents({}) == 0
+
+
+def test_all_sessions_of_a_user_end_and_no_one_elses(sessions: SessionStore) -> None:
+    anns, bob = [a_session(sessions) for _ in range(3)], a_session(sessions, "bob")
+    assert sessions.end_all("ann") == 3
+    assert [sessions.find(opening.token) for opening in anns] == [None] * 3
+    assert sessions.find(bob.token) is not None
+    assert sessions.end_all("ann") == 0
+
+
+def test_sessions_of_the_epoch_to_keep_live_on(sessions: SessionStore) -> None:
+    old, new = a_session(sessions, epoch="first"), a_session(sessions, epoch="second")
+    assert sessions.end_all("ann", keep_epoch="second") == 1
+    assert sessions.find(old.token) is None
+    assert sessions.find(new.token) is not None
+
+
+# --- lists
+
+
+def test_pages_are_newest_first_and_go_on_where_the_last_one_ended(sessions: SessionStore) -> None:
+    made = [a_session(sessions, name).session for name in ("ann", "bob") * 3]
+    newest = made[::-1]
+    assert sessions.page(None, 4, None) == newest[:4]
+    assert sessions.page(None, 4, newest[3].session_id) == newest[4:]
+    assert sessions.page("ann", 9, None) == newest[1::2]
+
+
+def test_two_sessions_never_share_an_id(sessions: SessionStore, mongodb: Mongo) -> None:
+    opening = a_session(sessions)
+    with pytest.raises(DuplicateKeyError):
+        mongodb.sessions.insert_one({"_id": ids.new_id(), "sessionId": opening.session.session_id})

@@ -1,0 +1,126 @@
+from typing import Any
+
+import pytest
+
+from chalicelib import sweeps, wiring
+from chalicelib.errors import Unavailable
+from chalicelib.http import Role
+from chalicelib.sessions.store import SessionStore
+from chalicelib.users import dismiss
+from chalicelib.users.models import User
+from chalicelib.users.store import UserStore
+
+
+@pytest.fixture
+def ann(users: UserStore) -> User:
+    return users.add("ann", "a hash", [Role.USER])
+
+
+def opened(sessions: SessionStore, user: User) -> str:
+    return sessions.open(user.username, user.roles, user.epoch).token
+
+
+def test_a_changed_users_sessions_end_and_those_opened_since_do_not(
+    users: UserStore, sessions: SessionStore, ann: User
+) -> None:
+    # Given
+    old, bobs = opened(sessions, ann), sessions.open("bob", [Role.USER], "e").token
+    changed = users.change("ann", password_hash="new", roles=None)
+    new = opened(sessions, changed)
+    # When
+    dismiss.dismiss(changed)
+    # Then
+    assert sessions.find(old) is None
+    assert sessions.find(new) is not None
+    assert sessions.find(bobs) is not None
+    assert users.dismissals() == []
+
+
+def test_what_a_process_left_when_it_died_after_the_change_is_finished_by_the_sweep(
+    users: UserStore, sessions: SessionStore, ann: User
+) -> None:
+    # Given
+    old = opened(sessions, ann)
+    users.change("ann", password_hash="new", roles=None)
+    # When
+    swept = [dismiss.sweep(), dismiss.sweep()]
+    # Then
+    assert swept == [1, 0]
+    assert sessions.find(old) is None
+    assert users.dismissals() == []
+
+
+def test_what_a_process_left_when_it_died_after_a_removal_is_finished_by_the_sweep(
+    users: UserStore, sessions: SessionStore, ann: User
+) -> None:
+    # Given
+    old = opened(sessions, ann)
+    users.remove("ann")
+    # When
+    assert dismiss.sweep() == 1
+    # Then
+    assert sessions.find(old) is None
+    again = users.add("ann", "a hash", [Role.USER])
+    assert again.epoch != ann.epoch
+
+
+def test_the_mark_stays_until_the_sessions_have_ended(
+    users: UserStore, sessions: SessionStore, ann: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given
+    old = opened(sessions, ann)
+    changed = users.change("ann", password_hash="new", roles=None)
+
+    def down(self: SessionStore, username: str, keep_epoch: str | None = None) -> int:
+        raise Unavailable
+
+    # When the sessions' store is down
+    with monkeypatch.context() as patch:
+        patch.setattr(SessionStore, "end_all", down)
+        with pytest.raises(Unavailable):
+            dismiss.dismiss(changed)
+        with pytest.raises(Unavailable):
+            dismiss.sweep()
+    # Then it is tried again
+    assert sessions.find(old) is not None
+    assert dismiss.sweep() == 1
+    assert sessions.find(old) is None
+
+
+def test_an_older_dismissal_leaves_a_newer_change_to_be_finished(
+    users: UserStore, sessions: SessionStore, ann: User
+) -> None:
+    # Given
+    older = users.change("ann", password_hash="new", roles=None)
+    between = opened(sessions, older)
+    users.change("ann", password_hash="newer", roles=None)
+    # When
+    dismiss.dismiss(older)
+    # Then
+    assert sessions.find(between) is not None
+    assert dismiss.sweep() == 1
+    assert sessions.find(between) is None
+
+
+def test_a_sweep_that_fails_leaves_the_others_theirs(
+    users: UserStore, sessions: SessionStore, ann: User, monkeypatch: pytest.MonkeyPatch, printed: Any
+) -> None:
+    # Given
+    users.change("ann", password_hash="new", roles=None)
+
+    def down() -> None:
+        raise Unavailable
+
+    monkeypatch.setattr(wiring, "approvals", down)
+    # When
+    sweeps.run(Swept())
+    # Then
+    assert users.dismissals() == []
+    assert [line.get("action") for line in printed.lines()] == ["approvals_sweep_failed", None]
+    assert (printed.lines()[1]["dismissals"], printed.lines()[1]["sweepsFailed"]) == (1, 1)
+
+
+class Swept:
+    """A schedule's event, as chalice hands it over."""
+
+    event_id = "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa"

@@ -1,0 +1,204 @@
+import threading
+from functools import partial
+from typing import Any
+
+import pytest
+from botocore.exceptions import ReadTimeoutError
+from moto.core.botocore_stubber import BotocoreStubber
+
+from chalicelib import wiring
+from chalicelib.http import Role
+from chalicelib.users.errors import UsernameTaken, UserNotFound
+from chalicelib.users.models import User
+from chalicelib.users.store import Dismissal, UserStore
+from tests.unit.racing import race
+
+
+def add(users: UserStore, username: str = "ann") -> User:
+    return users.add(username, "a hash", [Role.USER])
+
+
+def stored(dynamodb: Any, username: str = "ann") -> dict[str, Any]:
+    key = {"pk": {"S": f"user#{username}"}}
+    answer = dynamodb.get_item(TableName=wiring.table("users").name, Key=key)
+    item: dict[str, Any] = answer.get("Item", {})
+    return item
+
+
+# --- adding and finding
+
+
+def test_a_new_user_is_found(users: UserStore) -> None:
+    user = users.add("ann", "a hash", [Role.USER, Role.OFFICER])
+    assert users.find("ann") == user
+    assert (user.username, user.roles) == ("ann", frozenset({Role.OFFICER, Role.USER}))
+    assert user.created_at == user.updated_at
+    found = users.credentials("ann")
+    assert found is not None
+    assert (found.user, found.password_hash) == (user, "a hash")
+
+
+def test_a_user_nobody_made_is_not_found(users: UserStore) -> None:
+    assert users.find("nobody") is None
+    assert users.credentials("nobody") is None
+    with pytest.raises(UserNotFound):
+        users.change("nobody", password_hash="x", roles=None)
+    with pytest.raises(UserNotFound):
+        users.remove("nobody")
+
+
+def test_a_taken_name_leaves_its_user_alone(users: UserStore) -> None:
+    first = add(users)
+    with pytest.raises(UsernameTaken):
+        users.add("ann", "another hash", [Role.ADMIN])
+    found = users.credentials("ann")
+    assert found is not None
+    assert (found.user, found.password_hash) == (first, "a hash")
+
+
+def test_of_fifty_who_want_a_name_at_once_one_gets_it(users: UserStore) -> None:
+    # When
+    results = race([partial(users.add, "ann", f"hash {number}", [Role.USER]) for number in range(50)])
+    # Then
+    winners = [result for result in results if isinstance(result, User)]
+    assert len(winners) == 1
+    assert sum(isinstance(result, UsernameTaken) for result in results) == 49
+    assert users.find("ann") == winners[0]
+
+
+# --- changing
+
+
+@pytest.mark.parametrize(
+    ("changes", "password_hash", "roles"),
+    [
+        ({"password_hash": "new", "roles": None}, "new", {Role.USER}),
+        ({"password_hash": None, "roles": [Role.OFFICER]}, "a hash", {Role.OFFICER}),
+        ({"password_hash": "new", "roles": [Role.ADMIN]}, "new", {Role.ADMIN}),
+    ],
+)
+def test_a_change_is_written_with_a_new_epoch_and_its_mark(
+    users: UserStore, dynamodb: Any, changes: dict[str, Any], password_hash: str, roles: set[Role]
+) -> None:
+    # Given
+    before = add(users)
+    # When
+    after = users.change("ann", **changes)
+    # Then
+    found = users.credentials("ann")
+    assert found is not None
+    assert (found.user, found.password_hash, set(found.user.roles)) == (after, password_hash, roles)
+    assert after.epoch != before.epoch
+    assert after.created_at == before.created_at
+    assert users.dismissals() == [Dismissal("ann", after.epoch, gone=False)]
+
+
+def test_a_removed_user_is_gone_at_once_and_keeps_the_name_until_the_sessions_ended(users: UserStore) -> None:
+    # Given
+    add(users)
+    # When
+    removed = users.remove("ann")
+    # Then
+    assert users.find("ann") is None
+    assert users.credentials("ann") is None
+    assert users.page(9, None) == []
+    with pytest.raises(UserNotFound):
+        users.remove("ann")
+    with pytest.raises(UserNotFound):
+        users.change("ann", password_hash="x", roles=None)
+    with pytest.raises(UsernameTaken):
+        add(users)
+    # And when they have
+    users.dismissed(Dismissal("ann", removed.epoch, gone=True))
+    assert add(users).epoch != removed.epoch
+
+
+def test_a_mark_goes_when_it_was_seen_to(users: UserStore, dynamodb: Any) -> None:
+    add(users)
+    changed = users.change("ann", password_hash="new", roles=None)
+    users.dismissed(Dismissal("ann", changed.epoch, gone=False))
+    assert users.dismissals() == []
+    assert "dismiss" not in stored(dynamodb)
+    assert users.find("ann") == changed
+
+
+def test_an_older_dismissal_leaves_a_newer_changes_mark(users: UserStore) -> None:
+    # Given
+    add(users)
+    older = users.change("ann", password_hash="new", roles=None)
+    newer = users.change("ann", password_hash="newer", roles=None)
+    # When
+    users.dismissed(Dismissal("ann", older.epoch, gone=False))
+    users.dismissed(Dismissal("ann", older.epoch, gone=True))
+    # Then
+    assert users.dismissals() == [Dismissal("ann", newer.epoch, gone=False)]
+    assert users.find("ann") == newer
+
+
+def test_a_dismissal_of_a_user_who_is_gone_by_now_is_no_fault(users: UserStore, dynamodb: Any) -> None:
+    users.dismissed(Dismissal("ann", "old", gone=False))
+    users.dismissed(Dismissal("ann", "old", gone=True))
+    assert stored(dynamodb) == {}
+
+
+# --- a lost answer
+
+
+@pytest.fixture
+def lossy(users: UserStore, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """While it is set, DynamoDB carries a write out and its answer is lost on the way; the SDK then asks again."""
+    losing, answer = threading.Event(), BotocoreStubber.__call__
+
+    def lose(stubber: BotocoreStubber, event_name: str, request: Any, **more: Any) -> Any:
+        answered = answer(stubber, event_name, request, **more)
+        if losing.is_set():
+            losing.clear()
+            raise ReadTimeoutError(endpoint_url=request.url)
+        return answered
+
+    monkeypatch.setattr(BotocoreStubber, "__call__", lose)
+    return losing
+
+
+def test_a_name_taken_by_the_very_call_whose_answer_was_lost_is_ours(users: UserStore, lossy: threading.Event) -> None:
+    lossy.set()
+    user = add(users)
+    assert users.find("ann") == user
+    assert not lossy.is_set()
+
+
+def test_a_removal_whose_answer_was_lost_has_happened(users: UserStore, lossy: threading.Event) -> None:
+    add(users)
+    lossy.set()
+    removed = users.remove("ann")
+    assert users.dismissals() == [Dismissal("ann", removed.epoch, gone=True)]
+
+
+def test_a_change_whose_answer_was_lost_is_made_once(users: UserStore, lossy: threading.Event) -> None:
+    add(users)
+    lossy.set()
+    assert users.change("ann", password_hash="new", roles=None) == users.find("ann")
+
+
+# --- lists
+
+
+def test_pages_are_in_the_order_of_names_and_leave_nobody_out(users: UserStore) -> None:
+    # Given
+    names = sorted(["bob", "ann", "a", "zoe", "ann@example.org", "ann.b", "ann-b", "ann_b", "0day"])
+    for name in reversed(names):
+        add(users, name)
+    # When
+    read: list[str] = []
+    while page := users.page(2, read[-1] if read else None):
+        read += [user.username for user in page]
+    # Then
+    assert read == names
+
+
+def test_a_page_holds_what_the_user_is_and_no_hash(users: UserStore, dynamodb: Any) -> None:
+    user = add(users)
+    assert users.page(9, None) == [user]
+    query = {"KeyConditionExpression": "kind = :kind", "ExpressionAttributeValues": {":kind": {"S": "user"}}}
+    answer = dynamodb.query(TableName=wiring.table("users").name, IndexName="by-kind", **query)
+    assert set(answer["Items"][0]) == {"pk", "kind", "username", "roles", "epoch", "createdAt", "updatedAt"}
