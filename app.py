@@ -9,13 +9,14 @@ from chalicelib.approvals import worker as approvals
 from chalicelib.approvals.api import routes as approvals_routes
 from chalicelib.cluster.api import routes as cluster_routes
 from chalicelib.coordination import replay
+from chalicelib.devices.api import routes as device_routes
 from chalicelib.gateway import App
 from chalicelib.sessions.api import routes as session_routes
 from chalicelib.users.api import routes as user_routes
 
 app = App("holdfast", identify=sessions.identify, redeem=sessions.redeem, replay=replay.answer)
 
-app.mount(cluster_routes, user_routes, session_routes, approvals_routes)
+app.mount(cluster_routes, user_routes, session_routes, approvals_routes, device_routes)
 
 
 @app.on_sqs_message(queue=queues.APPROVAL.name)

@@ -25,4 +25,5 @@ cluster/      health and readiness
 users/        who may sign in, and with which roles
 sessions/     who is signed in
 approvals/    a question put to a person, and their answer
+devices/      who has which device, and pushing to them
 """

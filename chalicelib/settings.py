@@ -115,6 +115,31 @@ class EgressSettings(BaseSettings):
     max_response_bytes: PositiveInt = Field(default=65_536, description="what is kept of an answer's body")
 
 
+class DeviceSettings(BaseSettings):
+    """How long devices are remembered, and how many of a person are pushed to."""
+
+    model_config = _FROZEN | SettingsConfigDict(env_prefix="DEVICES_")
+
+    kept_days: PositiveInt = Field(default=270, description="a device not registered again for so long is forgotten")
+    pushed_at_most: PositiveInt = Field(default=20, description="a push goes to so many devices, the last registered")
+
+
+class FcmSettings(BaseSettings):
+    """How Firebase Cloud Messaging is reached; nothing is pushed without a service account."""
+
+    model_config = _FROZEN | SettingsConfigDict(env_prefix="FCM_")
+
+    service_account: SecretStr | None = Field(
+        default=None, description="its key file, as JSON; else `fcmServiceAccount` of the secret"
+    )
+    base_url: str = Field(
+        default="https://fcm.googleapis.com", pattern=r"^https?://[^/?#\s]+$", description="where messages are sent"
+    )
+    connect_timeout_ms: PositiveInt = Field(default=2_000, description="deadline of one connection attempt")
+    read_timeout_ms: PositiveInt = Field(default=10_000, description="longest silence of the server")
+    total_timeout_ms: PositiveInt = Field(default=12_000, description="deadline of one push, to all its devices")
+
+
 class ObservabilitySettings(BaseSettings):
     """What is logged and counted."""
 
@@ -136,6 +161,8 @@ class Settings(NamedTuple):
     approvals: ApprovalSettings
     queues: QueueSettings
     egress: EgressSettings
+    devices: DeviceSettings
+    fcm: FcmSettings
     observability: ObservabilitySettings
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from chalicelib.coordination.counts import Counts
     from chalicelib.coordination.locks import Locks
     from chalicelib.coordination.rates import Rates
+    from chalicelib.devices.fcm import Fcm
+    from chalicelib.devices.store import DeviceStore
     from chalicelib.dynamo import Table
     from chalicelib.paging import Cursors
     from chalicelib.queues import Mail
@@ -136,13 +138,34 @@ def waiter() -> Waiter:
     return Polling(approvals(), settings.load().approvals)
 
 
+@cache
+def devices() -> DeviceStore:
+    """Return the store of devices."""
+    from chalicelib.devices.store import DeviceStore
+
+    return DeviceStore(mongodb().devices, settings.load().devices)
+
+
+@cache
+def fcm() -> Fcm | None:
+    """Return the way to FCM, or None where this deployment has no service account."""
+    from chalicelib.devices.fcm import Fcm
+
+    options = settings.load().fcm
+    own = options.service_account
+    account = own.get_secret_value() if own else _optional_secret("fcmServiceAccount")
+    return Fcm(options, account) if account else None
+
+
 def indexes() -> dict[str, list[IndexModel]]:
     """Return every index by its collection; made at deployment, never by a function."""
     from chalicelib.approvals import store as approvals_store
+    from chalicelib.devices import store as devices_store
     from chalicelib.sessions import store as sessions_store
 
     return {
         "approvals": approvals_store.INDEXES,
+        "devices": devices_store.INDEXES,
         "sessions": sessions_store.INDEXES,
         "tickets": sessions_store.TICKET_INDEXES,
     }
@@ -194,6 +217,14 @@ def rates() -> Rates:
     from chalicelib.coordination.rates import Rates
 
     return Rates(table("coordination"))
+
+
+def _optional_secret(name: str) -> str | None:
+    if settings.load().holdfast.secret_id is None:
+        return None
+    found: Any = _secrets().get(name)
+    # What is JSON itself may have been put into the secret's JSON as it was.
+    return found if found is None or isinstance(found, str) else json.dumps(found)
 
 
 @cache

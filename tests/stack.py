@@ -23,7 +23,18 @@ STAGE = "local"
 #: Of every user these tests make.
 PASSWORD = "correct horse battery"
 
-_SETTINGS = ("AWS_", "LOCALSTACK_", "MONGODB_", "HOLDFAST_", "SESSIONS_", "APPROVALS_", "HTTP_", "OBSERVABILITY_")
+_SETTINGS = (
+    "AWS_",
+    "LOCALSTACK_",
+    "MONGODB_",
+    "HOLDFAST_",
+    "SESSIONS_",
+    "APPROVALS_",
+    "HTTP_",
+    "OBSERVABILITY_",
+    "DEVICES_",
+    "FCM_",
+)
 
 NewPerson = Callable[..., Person]
 

@@ -1,6 +1,6 @@
-"""A changed user's sessions end: at once by who changed it, else by the sweep."""
+"""A changed user's sessions end, and a deleted one's devices go: at once by who changed it, else by the sweep."""
 
-from chalicelib import sessions, wiring
+from chalicelib import devices, sessions, wiring
 from chalicelib.users.models import User
 from chalicelib.users.store import Dismissal
 
@@ -20,4 +20,7 @@ def sweep() -> int:
 
 def _settle(dismissal: Dismissal) -> None:
     sessions.end(dismissal.username, keep_epoch=None if dismissal.gone else dismissal.epoch)
+    if dismissal.gone:
+        # The name is free after this, and its next holder must not be asked on the last one's phone.
+        devices.forget(dismissal.username)
     wiring.users().dismissed(dismissal)

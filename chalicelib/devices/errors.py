@@ -1,0 +1,11 @@
+"""What can go wrong with devices."""
+
+from chalicelib.errors import NotFound, Unavailable
+
+
+class DeviceNotFound(NotFound):
+    """You have no such device."""
+
+
+class TokenContested(Unavailable):
+    """Others are registering this token at the same moment."""
