@@ -132,7 +132,8 @@ class Post:
 
 def asked(records: list[Record], remaining_ms: int = 50_000) -> SQSEvent:
     """Return *records* as chalice hands them to a function."""
-    return SQSEvent({"Records": records}, Context(remaining_ms))
+    context: Any = Context(remaining_ms)
+    return SQSEvent({"Records": records}, context)
 
 
 def record(chore: str, message_id: str, *, receives: int = 1) -> Record:
