@@ -17,8 +17,9 @@ from moto.core.botocore_stubber import BotocoreStubber
 from pymongo import MongoClient
 from pymongo.database import Database
 
-from chalicelib import logs, settings, wiring
+from chalicelib import logs, queues, settings, wiring
 from chalicelib.approvals.store import ApprovalStore
+from chalicelib.queues import Mail
 from chalicelib.sessions.store import SessionStore
 from chalicelib.users.store import UserStore
 from infra import indexes
@@ -55,6 +56,7 @@ def environment(mongod: Mongod) -> Iterator[None]:
         # Races need a connection for each of their threads.
         patch.setenv("MONGODB_MAX_POOL_SIZE", "64")
         patch.setenv("HOLDFAST_SIGNING_KEY", "a key for tests")
+        patch.setenv("QUEUES_URL_PREFIX", f"https://sqs.us-east-1.amazonaws.com/123456789012/holdfast-{STAGE}-")
         patch.setenv("AWS_REGION", "us-east-1")
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         patch.setenv("AWS_ACCESS_KEY_ID", "nobody")
@@ -133,6 +135,15 @@ def dynamodb(aws: None) -> Any:
 @pytest.fixture
 def users(dynamodb: Any) -> UserStore:
     return wiring.users()
+
+
+@pytest.fixture
+def mail(aws: None) -> Mail:
+    """Every queue, and its dead-letter queue, empty."""
+    for queue in queues.QUEUES:
+        for name in (queue.name, queue.dead_letters):
+            wiring.aws("sqs").create_queue(QueueName=f"holdfast-{STAGE}-{name}")
+    return wiring.mail()
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from app import app
 from chalicelib import ids, settings, wiring
 from chalicelib.gateway import App
 from chalicelib.http import NOBODY, PUBLIC, Call, Role, Routes
+from chalicelib.queues import Mail
 from chalicelib.sessions.store import SessionStore
 from chalicelib.shapes import Model
 from chalicelib.users.store import UserStore
@@ -264,7 +265,7 @@ def test_a_store_that_is_down_is_503_with_a_time_to_come_back(
     monkeypatch: pytest.MonkeyPatch, dynamodb: Any, options: Options, printed: Printed
 ) -> None:
     # Given a port nobody listens on
-    options(MONGODB_URI="mongodb://127.0.0.1:9/?directConnection=true", MONGODB_SELECTION_TIMEOUT_MS="100")
+    options(MONGODB_URI="mongodb://127.0.0.1:9/?directConnection=true", MONGODB_OPERATION_TIMEOUT_MS="300")
     down = wiring.mongodb.__wrapped__()
     monkeypatch.setattr(wiring, "mongodb", lambda: down)
     monkeypatch.setattr(wiring, "sessions", lambda: SessionStore(down.sessions, settings.load().sessions))
@@ -427,7 +428,7 @@ SECRETS = ("correct horse", "battery staple", "a title nobody else may read", "4
 
 
 def test_no_password_token_or_body_is_ever_logged(
-    users: UserStore, mongodb: Mongo, admin: str, printed: Printed, monkeypatch: pytest.MonkeyPatch
+    users: UserStore, mail: Mail, mongodb: Mongo, admin: str, printed: Printed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given
     horse, staple, title, card = SECRETS
