@@ -1,0 +1,251 @@
+"""``scripts/queues``: the command line for queues and their dead letters, of a running stack or of a deployed stage."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import botocore.session
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from chalicelib import queues
+from chalicelib.coordination.counts import Counts
+from chalicelib.dynamo import Table
+from chalicelib.errors import Unavailable
+from infra.environment import ROOT
+from infra.letters import MOVE_SECONDS, PEEK_SECONDS, Box, Letter, prefix_of
+from infra.local.state import Folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+DESCRIPTION = """\
+Looks into the queues and their dead letters. A message that can never succeed, or has failed too often, is buried
+in its queue's dead-letter queue with the reason; once the cause is mended, it can be sent back and is worked on again.
+"""
+EPILOG = """\
+examples:
+  scripts/queues list                          how much waits, is being done, was done, is dead
+  scripts/queues peek approval                 why letters of the queue `approval` died; they stay where they are
+  scripts/queues peek approval --json | jq .body
+  scripts/queues redrive approval              send all of them back
+  scripts/queues redrive approval --id 0a1b… --id 2c3d…
+  scripts/queues purge approval                delete its dead letters, after a question
+  scripts/queues list --stage prod             of the AWS account of your credentials
+
+which stack:
+  without --stage, the one that scripts/up runs (or HOLDFAST_STAGE at AWS_ENDPOINT_URL, if that is set);
+  with --stage, the account of your AWS credentials, or AWS_ENDPOINT_URL.
+"""
+_STATES = ("pending", "processing", "completed", "failed", "dead")
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+
+
+class Target(NamedTuple):
+    """The stage to work on."""
+
+    stage: str
+    where: str
+    client: Callable[[str], Any]
+
+
+class NoTarget(Exception):
+    """There is no stack to look at; says what to do."""
+
+
+def parsed(arguments: list[str]) -> argparse.Namespace:
+    """Return what was asked for."""
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--stage", help="a deployed stage; else the stack that runs here")
+    shared.add_argument("--data", type=Path, default=ROOT / ".holdfast", metavar="DIR", help="its data (.holdfast)")
+    parser = argparse.ArgumentParser(
+        prog="scripts/queues",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[Target, argparse.Namespace], int], about: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, parents=[shared], help=about, description=about.capitalize() + ".")
+        made.set_defaults(run=run)
+        return made
+
+    def of_queue(made: argparse.ArgumentParser) -> Callable[..., argparse.Action]:
+        made.add_argument("queue", choices=[queue.name for queue in queues.QUEUES], help="whose letters")
+        return made.add_argument
+
+    command("list", list_queues, "show every queue").add_argument("--json", action="store_true", help="as JSON")
+    add = of_queue(command("peek", peek, "show dead letters, with why they died; nothing is taken away"))
+    add("--limit", type=int, default=20, metavar="N", help="how many at most (%(default)s)")
+    add("--json", action="store_true", help="one JSON object per line")
+    add = of_queue(command("redrive", redrive, "send dead letters back to their queue, to be worked on again"))
+    add("--id", action="append", metavar="ID", help="only this letter, as `peek` calls it; may be repeated")
+    add = of_queue(command("purge", purge, "delete dead letters for good"))
+    add("--waiting", action="store_true", help="delete the messages that wait to be worked on instead")
+    add("--yes", action="store_true", help="do not ask")
+    return parser.parse_args(arguments)
+
+
+def list_queues(target: Target, asked: argparse.Namespace) -> int:
+    """Print the figures of every queue."""
+    sqs = target.client("sqs")
+    mail = queues.Mail(sqs, prefix_of(sqs, target.stage, queues.QUEUES))
+    counts = Counts(Table(target.client("dynamodb"), f"holdfast-{target.stage}-coordination"))
+    counted = counts.read([queue.name for queue in queues.QUEUES], ("completed", "failed"))
+    figures = {queue.name: mail.depth(queue).model_dump() | counted[queue.name] for queue in queues.QUEUES}
+    if asked.json:
+        print(json.dumps(figures))
+        return 0
+    print(f"{target.stage} at {target.where}")
+    width = max(map(len, figures))
+    print(" ".join([" " * width, *(f"{state:>11}" for state in _STATES)]))
+    for name, figure in figures.items():
+        print(" ".join([f"{name:<{width}}", *(f"{figure[state]:>11}" for state in _STATES)]))
+    return 0
+
+
+def peek(target: Target, asked: argparse.Namespace) -> int:
+    """Print letters and leave them where they are."""
+    box = _box(target, asked.queue)
+    dead = _dead(target, asked.queue)
+    with _progress() as task, box.held(PEEK_SECONDS, asked.limit, task("reading", min(dead, asked.limit))):
+        letters = box.letters
+    for letter in letters:
+        print(_as_json(letter) if asked.json else _as_text(letter))
+    if not asked.json:
+        print(f"{len(letters)} of about {max(dead, len(letters))} letters in {box.queue.dead_letters}.")
+    return 0
+
+
+def redrive(target: Target, asked: argparse.Namespace) -> int:
+    """Send letters back, and say how many. Those that die meanwhile stay: nothing goes round in circles."""
+    box = _box(target, asked.queue)
+    dead = _dead(target, asked.queue)
+    with _progress() as task, box.held(MOVE_SECONDS, on_letters=task("reading", dead)):
+        wanted = [letter for letter in box.letters if asked.id is None or letter.id in asked.id]
+        sent = task("sending back", len(wanted))
+        for letter in wanted:
+            box.send_back(letter)
+            sent(1)
+    print(f"{len(wanted)} letters sent back to {asked.queue}.")
+    missing = set(asked.id or ()) - {letter.id for letter in wanted}
+    for letter_id in sorted(missing):
+        print(f"There is no letter {letter_id} in {box.queue.dead_letters}.", file=sys.stderr)
+    return 1 if missing else 0
+
+
+def purge(target: Target, asked: argparse.Namespace) -> int:
+    """Delete, after the queue's name was typed."""
+    box = _box(target, asked.queue)
+    name = asked.queue if asked.waiting else box.queue.dead_letters
+    about = "all its messages" if asked.waiting else f"its {_dead(target, asked.queue)} letters"
+    if not asked.yes and not _confirmed(f"This deletes {about} of {target.stage} at {target.where} for good.", name):
+        print("Nothing was deleted.")
+        return 1
+    box.purge(waiting=asked.waiting)
+    print(f"{name} is emptied; AWS takes up to a minute for it.")
+    return 0
+
+
+def target_of(asked: argparse.Namespace, environ: Mapping[str, str]) -> Target:
+    """Return the stack that was meant.
+
+    Raises:
+        NoTarget: none was named and none runs.
+    """
+    session = botocore.session.get_session()
+    stage, endpoint = asked.stage or environ.get("HOLDFAST_STAGE"), environ.get("AWS_ENDPOINT_URL")
+    if asked.stage or (stage and endpoint):
+        return Target(str(stage), endpoint or "AWS", session.create_client)
+    run = Folder(asked.data.resolve()).read()
+    if run is None or not run.url:
+        raise NoTarget(f"Nothing runs on {asked.data}. Start it with scripts/up, or name a deployed one with --stage.")
+    known = run.environment
+    return Target(known["HOLDFAST_STAGE"], run.url, lambda service: _local(session, service, known))
+
+
+def _local(session: Any, service: str, known: Mapping[str, str]) -> Any:
+    return session.create_client(
+        service,
+        endpoint_url=known["AWS_ENDPOINT_URL"],
+        region_name=known["AWS_REGION"],
+        aws_access_key_id=known["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=known["AWS_SECRET_ACCESS_KEY"],
+    )
+
+
+def _box(target: Target, name: str) -> Box:
+    sqs = target.client("sqs")
+    return Box(sqs, prefix_of(sqs, target.stage, queues.QUEUES), queues.named(name))
+
+
+def _dead(target: Target, name: str) -> int:
+    sqs = target.client("sqs")
+    return queues.Mail(sqs, prefix_of(sqs, target.stage, queues.QUEUES)).depth(queues.named(name)).dead
+
+
+def _confirmed(warning: str, name: str) -> bool:
+    print(warning)
+    try:
+        return input(f"Type {name} to go on: ").strip() == name
+    except EOFError:
+        return False
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
+    """Show whoever looks on how far each task is; what is yielded begins one, and returns what it is told by."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        yield lambda what, total: partial(progress.advance, progress.add_task(what, total=total))
+
+
+def _as_json(letter: Letter) -> str:
+    shown = {"id": letter.id, "reason": letter.reason, "causedBy": letter.caused_by, "body": letter.body}
+    return json.dumps({**shown, "ageSeconds": round(letter.age_seconds)})
+
+
+def _as_text(letter: Letter) -> str:
+    cause = f", caused by request {_plain(letter.caused_by)}" if letter.caused_by else ""
+    return f"{letter.id}  {_age(letter.age_seconds)} old{cause}\n  {_plain(letter.reason)}\n  {_plain(letter.body)}\n"
+
+
+def _plain(text: str) -> str:
+    """Return *text* without what a terminal would obey: anyone may have written it."""
+    return "".join(sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in text)
+
+
+def _age(seconds: float) -> str:
+    for size, unit in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def main(arguments: list[str]) -> int:
+    """Do what was asked for and return the exit code."""
+    asked = parsed(arguments)
+    try:
+        target = target_of(asked, os.environ)
+        code: int = asked.run(target, asked)
+    except NoTarget as error:
+        sys.exit(str(error))
+    except ClientError as error:
+        sys.exit(f"{asked.command}: {error.response['Error']['Message']}")
+    except (BotoCoreError, Unavailable) as error:
+        sys.exit(f"{asked.command}: {error}")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
