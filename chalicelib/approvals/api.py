@@ -24,6 +24,7 @@ from chalicelib.approvals.models import (
     Outcome,
     Removed,
     Seen,
+    Status,
     UserAction,
     WaitQuery,
 )
@@ -157,9 +158,15 @@ def _check_people(new: NewApproval) -> None:
         raise UnknownUser
     if unknown:
         raise UnknownPeople(
-            [FieldError("approvers" if name in new.approvers else "escalateTo", name) for name in unknown]
+            [
+                FieldError("approvers" if name in new.approvers else "escalateTo", f"{name} is not a user")
+                for name in unknown
+            ]
         )
 
 
 def _waited(call: Call[NewApproval, None] | Call[None, WaitQuery], seen: Seen, wait_ms: int) -> Approval:
-    return wiring.waiter().wait(seen, min(wait_ms, call.remaining_ms - _MARGIN_MS)).approval
+    waited = wiring.waiter().wait(seen, min(wait_ms, call.remaining_ms - _MARGIN_MS))
+    # A timeout is recorded by whoever waited for it; an answer's follow-up is its giver's.
+    timed_out = waited.approval.status is Status.TIMEOUT
+    return (follow(waited) if timed_out and not seen.settled else waited).approval

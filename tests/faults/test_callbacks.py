@@ -1,0 +1,68 @@
+"""The process that recorded an answer dies right after it: the callback is made all the same."""
+
+import os
+import signal
+import threading
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+
+from infra.local.stack import Stack
+from tests.client import eventually, told
+from tests.faults.conftest import Figure
+from tests.faults.scale import times
+from tests.integration.asking import one
+from tests.receiver import receiving
+from tests.stack import STAGE, NewPerson
+
+pytestmark = pytest.mark.stack
+
+Mongo = Database[dict[str, Any]]
+
+
+def test_an_answer_whose_process_died_right_after_it_is_called_back_once(
+    stack: Stack, person: NewPerson, database: Mongo, figure: Figure
+) -> None:
+    # Given
+    caller, asked = person("service"), person()
+    with receiving() as receiver:
+        question = {"username": asked.username, "wait": False, "timeoutMs": 3_600_000, "callbackUrl": receiver.url}
+        requests = [
+            told(caller.client.post("/send-notification", question), 202)["requestId"] for _ in range(times(100))
+        ]
+        # When
+        cut_off = sum(_answered_and_killed(stack, database, asked.client.post, request_id) for request_id in requests)
+        # Then
+        answered = {document["_id"] for document in database.approvals.find({"status": "resolved"}, {"_id": 1})}
+        assert set(requests) <= answered
+        eventually(
+            lambda: set(requests) <= {call.event["data"]["requestId"] for call in receiver.received},
+            deadline_seconds=150,
+            every_seconds=0.5,
+        )
+        calls = [call.event["data"]["requestId"] for call in receiver.received]
+    figure("answers cut off", f"{cut_off} of {len(requests)}, {len(calls)} callbacks for {len(set(calls))} answers")
+    # Nobody died in the middle of a callback, so each was made once, although sweeps handed some over again.
+    assert sorted(calls) == sorted(requests)
+
+
+def _answered_and_killed(stack: Stack, database: Mongo, post: Any, request_id: str) -> bool:
+    """Answer, and kill the process that does the moment its answer is in the database; whether it was cut off."""
+    match = {"$match": {"documentKey._id": request_id, "operationType": {"$in": ["update", "replace"]}}}
+    with database.approvals.watch([match]) as changes:
+        killer = threading.Thread(target=partial(_kill_after, changes, stack))
+        killer.start()
+        status = post(one(request_id, "resolve"), {"action": "approve"}).status_code
+        killer.join()
+    return bool(status != 200)
+
+
+def _kill_after(changes: Any, stack: Stack) -> None:
+    pids = stack.workers(f"holdfast-{STAGE}-api")
+    changes.next()
+    for pid in pids or stack.workers(f"holdfast-{STAGE}-api"):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)

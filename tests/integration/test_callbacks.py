@@ -1,0 +1,141 @@
+"""The outcome reaches the address that the caller named: signed, again until it is taken, and once."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from chalicelib import signatures
+from infra.local.stack import Stack
+from tests.client import Client, eventually, refused, told
+from tests.integration.asking import one
+from tests.receiver import Received, Receiver, receiving
+from tests.stack import STAGE, NewPerson
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as receiver:
+        yield receiver
+
+
+def test_an_answer_is_called_back_signed_for_its_caller(receiver: Receiver, person: NewPerson) -> None:
+    # Given
+    caller, asked = person("service"), person()
+    request_id = _ask(caller.client, asked.username, f"{receiver.url}/hook")
+    # When
+    document = told(asked.client.post(one(request_id, "resolve"), {"action": "approve"}))
+    # Then
+    call = eventually(lambda: next(iter(receiver.received), None))
+    secret = told(caller.client.get("/api/callback-secret"))["secret"]
+    signatures.verify([secret], call.body, call.headers, datetime.now(UTC))
+    other = told(person("service").client.get("/api/callback-secret"))["secret"]
+    with pytest.raises(signatures.InvalidSignature):
+        signatures.verify([other], call.body, call.headers, datetime.now(UTC))
+    assert call.path == "/hook"
+    assert call.event["type"] == "approval.resolved"
+    assert call.event["id"] == call.headers["webhook-id"]
+    assert call.event["data"] == document
+
+
+def test_a_callback_is_made_again_until_it_is_taken(receiver: Receiver, person: NewPerson) -> None:
+    # Given
+    statuses = iter([503, 429, 500])
+    receiver.answer = lambda _: (next(statuses, 204), {"Retry-After": "1"})
+    asked = person()
+    request_id = _ask(person("service").client, asked.username, receiver.url)
+    # When
+    told(asked.client.post(one(request_id, "resolve"), {"action": "reject"}))
+    # Then
+    eventually(lambda: len(receiver.received) == 4, deadline_seconds=40)
+    assert len({call.headers["webhook-id"] for call in receiver.received}) == 1
+
+
+def test_an_address_that_will_never_take_it_ends_among_the_dead_letters(
+    stack: Stack, receiver: Receiver, person: NewPerson
+) -> None:
+    # Given
+    receiver.answer = lambda _: (410, {})
+    asked = person()
+    request_id = _ask(person("service").client, asked.username, receiver.url)
+    # When
+    told(asked.client.post(one(request_id, "resolve"), {"action": "approve"}))
+    # Then
+    sqs = stack.client("sqs")
+    url = sqs.get_queue_url(QueueName=f"holdfast-{STAGE}-approval-dead")["QueueUrl"]
+
+    def letter() -> str | None:
+        found = sqs.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0, MessageAttributeNames=["All"]
+        )
+        for message in found.get("Messages", []):
+            if request_id in message["Body"]:
+                return str(message["MessageAttributes"]["reason"]["StringValue"])
+        return None
+
+    assert "410" in eventually(letter)
+    assert len(receiver.received) == 1
+
+
+def test_a_timeout_is_called_back(stack: Stack, receiver: Receiver, person: NewPerson) -> None:
+    request_id = _ask(person("service").client, person().username, receiver.url, timeoutMs=1000)
+
+    def called() -> Received | None:
+        # What the schedule does every minute, without waiting for the minute.
+        stack.client("lambda").invoke(FunctionName=f"holdfast-{STAGE}-sweep", Payload=_TICK)
+        return next(iter(receiver.received), None)
+
+    call = eventually(called, deadline_seconds=40, every_seconds=1)
+    assert (call.event["type"], call.event["data"]["requestId"]) == ("approval.timeout", request_id)
+
+
+def test_an_address_that_leads_inside_is_refused(admin: Client, person: NewPerson) -> None:
+    username = person().username
+    for url in ("http://169.254.169.254/latest", "http://10.0.0.1/", "ftp://example.com/", "not a url"):
+        question = {"username": username, "wait": False, "callbackUrl": url}
+        problem = refused(admin.post("/send-notification", question), 422)
+        assert [error["path"] for error in problem["errors"]] == ["callbackUrl"]
+
+
+def test_people_who_do_not_exist_cannot_be_asked(admin: Client, person: NewPerson) -> None:
+    known = person().username
+    question = {"username": known, "wait": False, "approvers": ["nobody-1"], "required": 2}
+    problem = refused(admin.post("/send-notification", question), 422)
+    assert problem["errors"] == [{"path": "approvers", "message": "nobody-1 is not a user"}]
+    refused(admin.post("/send-notification", {"username": "nobody-1", "wait": False}), 404)
+
+
+def test_whoever_it_is_escalated_to_may_answer(person: NewPerson) -> None:
+    # Given
+    caller, asked, next_one = person("service"), person(), person()
+    request_id = told(
+        caller.client.post(
+            "/send-notification",
+            {
+                "username": asked.username,
+                "wait": False,
+                "escalateTo": [{"username": next_one.username, "afterMs": 1000}],
+            },
+        ),
+        202,
+    )["requestId"]
+    refused(next_one.client.post(one(request_id, "resolve"), {"action": "approve"}), 403)
+    # When
+    eventually(lambda: next_one.client.get(one(request_id)).status_code == 200)
+    # Then
+    decided = told(next_one.client.post(one(request_id, "resolve"), {"action": "approve"}))
+    assert [answer["username"] for answer in decided["answers"]] == [next_one.username]
+    assert decided["approvers"] == [asked.username, next_one.username]
+
+
+def _ask(client: Client, username: str, url: str, **more: object) -> str:
+    question = {"username": username, "wait": False, "callbackUrl": url, **more}
+    return str(told(client.post("/send-notification", question), 202)["requestId"])
+
+
+_TICK = (
+    b'{"version":"0","id":"tick","detail-type":"Scheduled Event","source":"aws.events","account":"000000000000",'
+    b'"time":"2026-01-01T00:00:00Z","region":"us-east-1","resources":[],"detail":{}}'
+)
