@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from app import app
+from chalicelib.gateway import App
 
 EVENTS = Path(__file__).resolve().parents[1] / "events"
 
@@ -43,10 +44,10 @@ def event(name: str) -> dict[str, Any]:
     return found
 
 
-def knock(sent: dict[str, Any], context: Context | None = None) -> Answer:
+def knock(sent: dict[str, Any], context: Context | None = None, at: App = app) -> Answer:
     """Call the application with an event, which it must leave as it is."""
     before = copy.deepcopy(sent)
-    answer = app(sent, context or Context())
+    answer = at(sent, context or Context())
     assert sent == before
     # What goes back to the gateway must be JSON through and through.
     answer = json.loads(json.dumps(answer))
@@ -63,10 +64,11 @@ def ask(
     query: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
     context: Context | None = None,
+    at: App = app,
 ) -> Answer:
     """Call one route. *body* is sent as JSON, *text* as it stands."""
     sent = event("health")
-    resource, params = _routed(path)
+    resource, params = _routed(path, at)
     sent |= {"httpMethod": method, "path": path, "resource": resource, "pathParameters": params or None}
     sent["requestContext"] |= {"httpMethod": method, "resourcePath": resource}
     given = dict(headers or {})
@@ -80,12 +82,12 @@ def ask(
     if query:
         sent["queryStringParameters"] = dict(query)
         sent["multiValueQueryStringParameters"] = {name: [value] for name, value in query.items()}
-    return knock(sent, context)
+    return knock(sent, context, at)
 
 
-def _routed(path: str) -> tuple[str, dict[str, str]]:
+def _routed(path: str, at: App) -> tuple[str, dict[str, str]]:
     """Return the resource that the gateway would choose, literal ones first, and what it finds in the path."""
-    for resource in sorted(app.routes, key=lambda known: known.count("{")):
+    for resource in sorted(at.routes, key=lambda known: known.count("{")):
         pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(resource))
         if found := re.fullmatch(pattern, path):
             return resource, found.groupdict()

@@ -1,0 +1,180 @@
+"""Tickets: for a moment, once, in the place of a session, where no header can be set."""
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+
+from chalicelib import sessions as slice_
+from chalicelib import wiring
+from chalicelib.gateway import App
+from chalicelib.http import Call, Role, Routes
+from chalicelib.shapes import Query
+from chalicelib.users.store import UserStore
+from tests.unit.callers import signed_in
+from tests.unit.doors import Answer, ask
+from tests.unit.racing import race
+
+Mongo = Database[dict[str, Any]]
+
+ISSUE = "/api/sessions/current/ticket"
+EVENTS = "/things/a b/events"
+
+
+class Since(Query):
+    """Something a route asks for besides a ticket."""
+
+    since: int = 0
+
+
+@pytest.fixture(scope="module")
+def watching() -> App:
+    """An application with routes that take tickets; the deployed one has none yet."""
+    routes = Routes("watching")
+
+    @routes.add("GET", "/things/{thing}/events", params={"thing": str}, query=Since, answers={200: dict}, tickets=True)
+    def watch(call: Call[None, Since], thing: str) -> str:
+        return f'{{"who": "{call.caller.username}", "since": {call.query.since}}}'
+
+    @routes.add("GET", "/socket", answers={200: dict}, tickets=True)
+    def connect(call: Call[None, None]) -> str:
+        return f'{{"who": "{call.caller.username}"}}'
+
+    @routes.add("GET", "/closed", answers={200: dict})
+    def closed(call: Call[None, None]) -> str:
+        return "{}"
+
+    app = App("watching", identify=slice_.identify, redeem=slice_.redeem)
+    app.mount(routes)
+    return app
+
+
+@pytest.fixture
+def token(dynamodb: Any, mongodb: Mongo) -> str:
+    return signed_in("ann")
+
+
+def issued(token: str, path: str | None = None) -> str:
+    return str(ask("POST", ISSUE, {"path": path} if path else {}, token=token).json["ticket"])
+
+
+def show(app: App, path: str, ticket: str, **query: str) -> Answer:
+    return ask("GET", path, query={"ticket": ticket, **query}, at=app)
+
+
+def past(mongodb: Mongo, field: str) -> None:
+    mongodb.tickets.update_one({}, {"$set": {field: datetime.now(UTC) - timedelta(seconds=1)}})
+
+
+def test_a_ticket_is_valid_for_thirty_seconds(token: str) -> None:
+    # A body says where it shall serve; none says anywhere.
+    for answer in (ask("POST", ISSUE, {}, token=token), ask("POST", ISSUE, token=token)):
+        assert answer.status == 201
+        assert set(answer.json) == {"ticket", "expiresAt"}
+        left = datetime.fromisoformat(answer.json["expiresAt"]) - datetime.now(UTC)
+        assert timedelta(seconds=25) < left <= timedelta(seconds=31)
+
+
+def test_a_ticket_opens_once(watching: App, token: str) -> None:
+    ticket = issued(token)
+    first, second = (show(watching, "/socket", ticket) for _ in range(2))
+    assert (first.status, first.json) == (200, {"who": "ann"})
+    assert second.status == 401
+
+
+def test_of_many_who_show_a_ticket_at_once_one_gets_in(watching: App, token: str) -> None:
+    ticket = issued(token)
+    answers = race([partial(show, watching, "/socket", ticket)] * 32)
+    assert sorted(answer.status for answer in answers if isinstance(answer, Answer)) == [200] + [401] * 31
+
+
+def test_a_ticket_not_used_in_time_is_dead_although_it_is_still_stored(
+    watching: App, token: str, mongodb: Mongo
+) -> None:
+    for path, given in (("/socket", None), (EVENTS, EVENTS)):
+        ticket = issued(token, given)
+        past(mongodb, "firstUseBy")
+        assert show(watching, path, ticket).status == 401
+        mongodb.tickets.delete_many({})
+
+
+def test_a_ticket_for_one_path_opens_no_other_and_is_not_used_up_there(watching: App, token: str) -> None:
+    ticket = issued(token, "/socket")
+    assert show(watching, EVENTS, ticket).status == 401
+    assert [show(watching, "/socket", ticket).status for _ in range(2)] == [200, 401]
+
+
+def test_a_ticket_for_events_serves_that_paths_reconnects(watching: App, token: str, mongodb: Mongo) -> None:
+    # Given
+    ticket = issued(token, EVENTS)
+    # When its first thirty seconds are over, and it was used in them
+    assert show(watching, EVENTS, ticket, since="4").json == {"who": "ann", "since": 4}
+    past(mongodb, "firstUseBy")
+    # Then
+    assert [show(watching, EVENTS, ticket).status for _ in range(3)] == [200] * 3
+    assert show(watching, "/things/other/events", ticket).status == 401
+    # Until its hour is over
+    (stored,) = mongodb.tickets.find()
+    left = stored["purgeAt"] - datetime.now(UTC)
+    assert timedelta(minutes=59) < left <= timedelta(hours=1)
+    past(mongodb, "purgeAt")
+    assert show(watching, EVENTS, ticket).status == 401
+
+
+def test_a_ticket_ends_with_its_session(watching: App, token: str) -> None:
+    ticket, events = issued(token), issued(token, EVENTS)
+    assert show(watching, EVENTS, events).status == 200
+    ask("DELETE", "/api/sessions/current", token=token)
+    assert (show(watching, "/socket", ticket).status, show(watching, EVENTS, events).status) == (401, 401)
+
+
+def test_only_a_hash_of_a_ticket_is_stored(watching: App, token: str, mongodb: Mongo) -> None:
+    ticket = issued(token)
+    (stored,) = mongodb.tickets.find()
+    assert ticket not in repr(stored)
+    assert show(watching, "/socket", stored["_id"]).status == 401
+
+
+@pytest.mark.parametrize("path", ["/closed", "/socket"])
+def test_a_route_must_say_that_it_takes_tickets(watching: App, token: str, path: str) -> None:
+    assert show(watching, path, issued(token)).status == (200 if path == "/socket" else 401)
+
+
+def test_whoever_can_set_a_header_uses_up_no_ticket(watching: App, token: str) -> None:
+    ticket = issued(token)
+    assert ask("GET", "/socket", token=token, query={"ticket": ticket}, at=watching).status == 200
+    assert show(watching, "/socket", ticket).status == 200
+
+
+@pytest.mark.parametrize("ticket", ["", "x", "ä" * 5000])
+def test_what_is_no_ticket_opens_nothing(watching: App, token: str, ticket: str) -> None:
+    assert show(watching, "/socket", ticket).status == 401
+
+
+def test_a_route_that_changes_something_takes_no_tickets() -> None:
+    with pytest.raises(ValueError, match="ticket"):
+        Routes("wrong").add("POST", "/wrong", tickets=True)
+
+
+@pytest.mark.parametrize("path", ["", "events", "/" + "x" * 1024, 7])
+def test_a_path_that_is_none_gets_no_ticket(token: str, path: object) -> None:
+    assert ask("POST", ISSUE, {"path": path}, token=token).status == 422
+
+
+def test_a_ticket_is_shown_once(token: str) -> None:
+    key = {"Idempotency-Key": "one"}
+    assert [ask("POST", ISSUE, {}, token=token, headers=key).status for _ in range(2)] == [201, 409]
+
+
+def test_an_api_key_needs_no_ticket_and_gets_none(users: UserStore, mongodb: Mongo) -> None:
+    admin = signed_in("root", Role.ADMIN)
+    signed_in("batch", Role.SERVICE)
+    key = ask("POST", "/api/users/batch/keys", {"name": "k"}, token=admin).json["key"]
+    assert ask("POST", ISSUE, {}, token=key).status == 404
+
+
+def test_tickets_are_removed_by_the_database_in_the_end() -> None:
+    (index,) = wiring.indexes()["tickets"]
+    assert (index.document["key"], index.document["expireAfterSeconds"]) == ({"purgeAt": 1}, 0)

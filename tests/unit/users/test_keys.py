@@ -1,0 +1,195 @@
+"""API keys: for services, without MongoDB, dead as soon as their user or their roles are."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+
+from chalicelib import ids, wiring
+from chalicelib.http import Role
+from chalicelib.users import keys
+from chalicelib.users.errors import TooManyKeys
+from chalicelib.users.models import Key
+from chalicelib.users.store import UserStore
+from tests.unit.callers import UNUSABLE, signed_in
+from tests.unit.doors import Answer, ask
+from tests.unit.racing import race
+
+Mongo = Database[dict[str, Any]]
+
+KEYS = "/api/users/batch/keys"
+#: A route that asks DynamoDB alone, for whoever the administrator is.
+ALONE = "/api/users"
+
+
+@pytest.fixture
+def admin(dynamodb: Any, mongodb: Mongo) -> str:
+    return signed_in("root", Role.ADMIN)
+
+
+@pytest.fixture
+def service(admin: str, users: UserStore) -> str:
+    users.add("batch", UNUSABLE, [Role.SERVICE, Role.ADMIN])
+    return "batch"
+
+
+@pytest.fixture
+def key(admin: str, service: str) -> str:
+    return str(make(admin).json["key"])
+
+
+def make(admin: str, **fields: Any) -> Answer:
+    return ask("POST", KEYS, {"name": "nightly", **fields}, token=admin)
+
+
+def status(key: str) -> int:
+    return ask("GET", ALONE, token=key).status
+
+
+def test_a_key_is_used_like_a_token(admin: str, service: str) -> None:
+    made = make(admin)
+    assert made.status == 201
+    assert set(made.json) == {"keyId", "key", "name", "createdAt", "createdBy", "expiresAt"}
+    assert made.json["key"].startswith("hfk_")
+    assert (made.json["createdBy"], made.json["expiresAt"]) == ("root", None)
+    assert status(made.json["key"]) == 200
+
+
+def test_a_key_needs_no_mongodb(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def down() -> None:
+        raise AssertionError("MongoDB was asked")
+
+    monkeypatch.setattr(wiring, "mongodb", down)
+    monkeypatch.setattr(wiring, "sessions", down)
+    assert status(key) == 200
+
+
+def test_a_key_costs_one_read(key: str, printed: Any) -> None:
+    ask("GET", "/api/users/batch", token=key)
+    (line,) = printed.lines()
+    assert line["storeRoundTrips"] == 2
+    assert line["user"] == "batch"
+
+
+def test_a_key_is_shown_once_and_kept_as_a_hash(admin: str, key: str, dynamodb: Any) -> None:
+    secret = key.rpartition(".")[2]
+    listed = ask("GET", KEYS, token=admin)
+    assert [set(item) for item in listed.json["items"]] == [{"keyId", "name", "createdAt", "createdBy", "expiresAt"}]
+    stored = repr(dynamodb.scan(TableName=wiring.table("users").name))
+    assert secret not in listed.text + stored
+    # What is stored opens nothing.
+    assert status(key.replace(secret, keys.digest(key)[:43])) == 401
+
+
+def test_a_deleted_key_is_dead_at_once_and_the_others_live(admin: str, key: str) -> None:
+    other = make(admin).json
+    assert ask("DELETE", f"{KEYS}/{other['keyId']}", token=admin).status == 204
+    assert (status(other["key"]), status(key)) == (401, 200)
+    assert ask("DELETE", f"{KEYS}/{other['keyId']}", token=admin).status == 404
+
+
+def test_a_key_has_the_roles_its_user_has_now(key: str, users: UserStore) -> None:
+    users.change("batch", password_hash=None, roles=[Role.SERVICE])
+    assert (status(key), ask("GET", "/api/sessions/current", token=key).status) == (403, 404)
+
+
+def test_a_user_who_is_no_service_any_more_has_no_valid_key(key: str, users: UserStore) -> None:
+    users.change("batch", password_hash=None, roles=[Role.ADMIN])
+    assert status(key) == 401
+
+
+def test_keys_go_with_their_user_and_do_not_come_back_with_the_name(key: str, users: UserStore) -> None:
+    users.remove("batch")
+    assert status(key) == 401
+    (dismissal,) = users.dismissals()
+    users.dismissed(dismissal)
+    users.add("batch", UNUSABLE, [Role.SERVICE, Role.ADMIN])
+    assert status(key) == 401
+
+
+def test_a_key_does_not_die_with_a_password(key: str, users: UserStore) -> None:
+    users.change("batch", password_hash=UNUSABLE, roles=None)
+    assert status(key) == 200
+
+
+def test_a_key_ends_at_its_time(users: UserStore, service: str) -> None:
+    now = datetime.now(UTC)
+    token = put(users, expires_at=now + timedelta(seconds=1))
+    assert users.holder(token, now) is not None
+    assert users.holder(token, now + timedelta(seconds=1)) is None
+
+
+@pytest.mark.parametrize("when", ["2020-01-01T00:00:00Z", "tomorrow", "2999-01-01T00:00:00", 4_000_000_000])
+def test_a_key_that_has_ended_already_is_not_made(admin: str, service: str, when: object) -> None:
+    refused = make(admin, expiresAt=when)
+    assert (refused.status, refused.json["errors"][0]["path"]) == (422, "expiresAt")
+
+
+def test_a_key_may_end_in_any_zone(admin: str, service: str) -> None:
+    assert make(admin, expiresAt="2999-01-01T02:00:00+02:00").json["expiresAt"] == "2999-01-01T00:00:00Z"
+
+
+def test_only_services_have_keys(admin: str, users: UserStore) -> None:
+    users.add("ann", UNUSABLE, [Role.ADMIN, Role.OFFICER, Role.USER])
+    assert ask("POST", "/api/users/ann/keys", {"name": "mine"}, token=admin).status == 409
+    assert ask("POST", "/api/users/nobody/keys", {"name": "mine"}, token=admin).status == 404
+    assert ask("GET", "/api/users/nobody/keys", token=admin).status == 404
+
+
+def test_a_user_has_twenty_keys_at_most_however_many_are_asked_for_at_once(service: str, users: UserStore) -> None:
+    outcomes = race([lambda: put(users)] * 30)
+    assert sum(isinstance(outcome, TooManyKeys) for outcome in outcomes) == 10
+    kept = users.keys("batch")
+    assert len(kept) == 20
+    # One less, one more.
+    users.remove_key("batch", kept[0].key_id)
+    put(users)
+    with pytest.raises(TooManyKeys):
+        put(users)
+
+
+def test_keys_are_listed_page_by_page(admin: str, service: str) -> None:
+    made = [make(admin, name=f"k{number}").json["keyId"] for number in range(3)]
+    first = ask("GET", KEYS, token=admin, query={"limit": "2"}).json
+    second = ask("GET", KEYS, token=admin, query={"limit": "2", "cursor": first["nextCursor"]}).json
+    assert sorted(made) == [item["keyId"] for item in first["items"] + second["items"]]
+    assert second["nextCursor"] is None
+
+
+def test_one_key_does_not_pass_for_another(admin: str, key: str, users: UserStore) -> None:
+    users.add("other", UNUSABLE, [Role.SERVICE, Role.ADMIN])
+    other = str(ask("POST", "/api/users/other/keys", {"name": "x"}, token=admin).json["key"])
+    (name, key_id, secret), (other_name, _, other_secret) = key.split("."), other.split(".")
+    for mixed in (f"{name}.{key_id}.{other_secret}", f"{other_name}.{key_id}.{secret}"):
+        assert status(mixed) == 401
+
+
+@pytest.mark.parametrize("name", ["YQ", "_-8", "A", "A" * 5000, "", "Y Q"])
+def test_a_key_of_an_unknown_name_is_nobodys(admin: str, name: str) -> None:
+    assert status(f"hfk_{name}.01ARZ3NDEKTSV4RRFFQ69G5FAV.{'x' * 43}") == 401
+
+
+@pytest.mark.parametrize("token", ["hfk_", "hfk_x", "hfk_YQ.01ARZ3NDEKTSV4RRFFQ69G5FAV", "hfk_YQ.x." + "x" * 43])
+def test_what_only_looks_like_a_key_is_nobodys(admin: str, token: str) -> None:
+    assert status(token) == 401
+
+
+@pytest.mark.parametrize("name", ["a", "ann@example.com", "a" * 254, "x+y_z.w-v"])
+def test_a_key_says_whose_it_is(name: str) -> None:
+    key_id = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+    assert keys.read(keys.made(name, key_id)) == (name, key_id)
+
+
+def test_keys_are_the_administrators_to_make(service: str) -> None:
+    officer = signed_in("olga", Role.OFFICER, Role.SERVICE)
+    assert make(officer).status == 403
+
+
+def put(users: UserStore, expires_at: datetime | None = None) -> str:
+    """Give the service a key past the API."""
+    key_id = ids.new_id()
+    token = keys.made("batch", key_id)
+    ends = expires_at.isoformat() if expires_at else None
+    users.add_key("batch", Key(key_id, "k", keys.digest(token), "2026-01-01T00:00:00+00:00", "root", ends), again=False)
+    return token
