@@ -2,13 +2,16 @@
 
 from typing import Any
 
-from chalicelib import logs, queues, wiring
+from chalicelib import devices, logs, queues, wiring
 from chalicelib.approvals import callback, follow
 from chalicelib.approvals.errors import ApprovalNotFound
 from chalicelib.approvals.follow import Task
 from chalicelib.approvals.models import Effect, Seen
-from chalicelib.coordination.batches import run_batch
+from chalicelib.coordination.batches import Later, run_batch
 from chalicelib.coordination.claims import Claim
+
+#: What a device shows of a question without a title.
+_NO_TITLE = "Your answer is needed"
 
 
 def work(event: Any) -> dict[str, Any]:
@@ -49,5 +52,20 @@ def _escalate(seen: Seen, step: int) -> None:
 
 
 def _ask(seen: Seen, people: list[str]) -> None:
-    """Push the question to the devices of *people*, for as long as it can be answered."""
-    logs.line().add(asked=people, remainingMs=seen.remaining_ms)
+    """Push the question to the devices of *people*, for as long as it can be answered.
+
+    Raises:
+        Later: some devices could not be told yet. Those that were are left out the next time.
+    """
+    approval = seen.approval
+    message = devices.Notification(
+        title=approval.title or _NO_TITLE,
+        body=approval.body,
+        data={"event": "approval.requested", "requestId": approval.request_id, "actions": ",".join(approval.actions)},
+        ttl_ms=max(seen.remaining_ms, 0),
+        collapse_key=approval.request_id,
+    )
+    outcomes = [devices.push(username, message) for username in people]
+    again = [outcome.again_after_seconds for outcome in outcomes if outcome.again_after_seconds is not None]
+    if again:
+        raise Later("Some devices could not be told yet.", max(again))
