@@ -8,12 +8,26 @@ Manager entry that ``HOLDFAST_SECRET_ID`` names; `wiring` asks for it when it is
 import os
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+)
+from pydantic_core import from_json
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 _FROZEN = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+
+def _json(value: Any) -> Any:
+    # Read here, as pydantic-settings would stop at text that is not JSON instead of telling it with the other faults.
+    return from_json(value) if isinstance(value, str) else value
 
 
 class HoldfastSettings(BaseSettings):
@@ -58,7 +72,7 @@ class HttpSettings(BaseSettings):
     model_config = _FROZEN | SettingsConfigDict(env_prefix="HTTP_")
 
     max_body_bytes: PositiveInt = Field(default=1_000_000, description="larger bodies are 413 before they are parsed")
-    allowed_origins: frozenset[str] = Field(
+    allowed_origins: Annotated[frozenset[str], NoDecode, BeforeValidator(_json)] = Field(
         default=frozenset(), description='browser origins that may call the API, as a JSON list; `["*"]` for any'
     )
     preflight_max_age_seconds: NonNegativeInt = Field(default=600, description="how long a browser keeps a preflight")
