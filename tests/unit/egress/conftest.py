@@ -18,9 +18,9 @@ def loopback(options: Callable[..., None]) -> Callable[..., None]:
         options(
             **{
                 "EGRESS_ALLOW_LOOPBACK": "true",
-                "EGRESS_TOTAL_TIMEOUT_MS": "5000",
-                "EGRESS_CONNECT_TIMEOUT_MS": "2000",
-                "EGRESS_READ_TIMEOUT_MS": "2000",
+                "EGRESS_TOTAL_TIMEOUT_MS": "10000",
+                "EGRESS_CONNECT_TIMEOUT_MS": "5000",
+                "EGRESS_READ_TIMEOUT_MS": "5000",
                 **{f"EGRESS_{name}": value for name, value in more.items()},
             }
         )

@@ -29,7 +29,7 @@ def test_a_request_arrives_as_it_was_given(loopback: None) -> None:
     )
     assert body == b'{"a":1}'
     assert reply[:4] == (202, {"retry-after": "7", "content-type": "text/plain"}, b"got it", True)
-    assert 0 <= reply.duration_ms < 5000
+    assert 0 <= reply.duration_ms < 10_000
 
 
 def test_the_next_address_is_tried_only_where_connecting_failed(loopback: None) -> None:

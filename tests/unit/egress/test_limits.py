@@ -57,7 +57,7 @@ def test_a_silent_server_is_left_before_the_deadline(scheme: str, serve: Serve, 
 
 
 def test_a_server_that_does_not_read_is_left(scheme: str, serve: Serve, loopback: Callable[..., None]) -> None:
-    loopback(READ_TIMEOUT_MS="300")
+    loopback(TOTAL_TIMEOUT_MS="300")
 
     def stall(connection: socket.socket, request: bytes) -> None:
         threading.Event().wait(1)
