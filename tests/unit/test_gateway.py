@@ -14,7 +14,6 @@ from app import app
 from chalicelib import ids, settings, wiring
 from chalicelib.gateway import App
 from chalicelib.http import NOBODY, PUBLIC, Call, Role, Routes
-from chalicelib.queues import Mail
 from chalicelib.sessions.store import SessionStore
 from chalicelib.shapes import Model
 from chalicelib.users.store import UserStore
@@ -427,8 +426,9 @@ def test_nothing_of_one_invocation_is_on_the_next_ones_line(ann: str, printed: P
 SECRETS = ("correct horse", "battery staple", "a title nobody else may read", "4111111111111111")
 
 
+@pytest.mark.usefixtures("users", "mail")
 def test_no_password_token_or_body_is_ever_logged(
-    users: UserStore, mail: Mail, mongodb: Mongo, admin: str, printed: Printed, monkeypatch: pytest.MonkeyPatch
+    mongodb: Mongo, admin: str, printed: Printed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given
     horse, staple, title, card = SECRETS

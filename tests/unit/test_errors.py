@@ -1,0 +1,67 @@
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from http import HTTPStatus
+
+import pytest
+
+import chalicelib
+from chalicelib.errors import FieldError, Invalid, NotAllowed, ServiceError, Unauthenticated, Unavailable, problem
+
+
+def tree(error: type[ServiceError] = ServiceError) -> Iterator[type[ServiceError]]:
+    for heir in error.__subclasses__():
+        yield heir
+        yield from tree(heir)
+
+
+for module in pkgutil.walk_packages(chalicelib.__path__, "chalicelib."):
+    importlib.import_module(module.name)
+ERRORS = sorted({error for error in tree() if error.__module__.startswith("chalicelib")}, key=str)
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
+def test_an_error_says_in_its_docstring_what_a_caller_may_know(error: type[ServiceError]) -> None:
+    assert error.__doc__
+    assert error.__doc__ != error.__base__.__doc__
+    assert error.__doc__.partition("\n")[0].endswith(".")
+    assert isinstance(error.status, HTTPStatus)
+
+
+def test_the_tree_has_leaves() -> None:
+    assert len(ERRORS) > 20
+
+
+def test_an_error_without_words_of_its_own_says_its_docstring() -> None:
+    class Missing(ServiceError):
+        """It is not here.
+
+        This line is for those who read the code.
+        """
+
+    assert str(Missing()) == "It is not here."
+    assert str(Missing("It was never here.")) == "It was never here."
+
+
+def test_a_problem_has_the_members_that_the_rfc_names() -> None:
+    made = problem(Invalid([FieldError("a.b", "too long")]), "r-1")
+    assert made == {
+        "type": "about:blank",
+        "title": HTTPStatus(422).phrase,
+        "status": 422,
+        "detail": "Some fields cannot be accepted.",
+        "requestId": "r-1",
+        "errors": [{"path": "a.b", "message": "too long"}],
+    }
+
+
+def test_answers_carry_the_headers_that_go_with_their_status() -> None:
+    assert Unauthenticated().headers() == {"WWW-Authenticate": "Bearer"}
+    assert NotAllowed(["GET", "PUT"]).headers() == {"Allow": "GET, PUT"}
+    assert Unavailable(retry_after_seconds=9).headers() == {"Retry-After": "9"}
+
+
+def test_every_unavailable_says_when_to_come_back() -> None:
+    for error in ERRORS:
+        if issubclass(error, Unavailable) and error.__init__ is Unavailable.__init__:
+            assert int(error().headers()["Retry-After"]) > 0

@@ -1,0 +1,136 @@
+"""Which of a driver's errors mean that a store is down, provoked with the real drivers."""
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure
+
+from chalicelib import wiring
+from chalicelib.errors import Unavailable
+from chalicelib.outages import reaching_aws, reaching_mongodb
+from infra.local import ports
+from infra.local.mongod import Mongod
+
+QUICK = Config(connect_timeout=0.3, read_timeout=0.3, retries={"total_max_attempts": 1})
+
+
+def dynamodb(port: int) -> Any:
+    return botocore.session.get_session().create_client(
+        "dynamodb",
+        endpoint_url=f"http://127.0.0.1:{port}",
+        region_name="us-east-1",
+        aws_access_key_id="nobody",
+        aws_secret_access_key="nothing",
+        config=QUICK,
+    )
+
+
+@pytest.fixture
+def mute() -> Iterator[int]:
+    """A port that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield int(listener.getsockname()[1])
+
+
+# --- MongoDB
+
+
+def test_a_server_that_is_not_there_is_unavailable() -> None:
+    where = f"mongodb://127.0.0.1:{ports.free()}/?timeoutMS=300"
+    with MongoClient[dict[str, Any]](where) as client, pytest.raises(Unavailable), reaching_mongodb():
+        client.holdfast.anything.find_one({})
+
+
+def test_a_server_that_takes_the_call_and_never_answers_is_unavailable(mute: int) -> None:
+    where = f"mongodb://127.0.0.1:{mute}/?directConnection=true&timeoutMS=300&connectTimeoutMS=200"
+    with MongoClient[dict[str, Any]](where) as client, pytest.raises(Unavailable), reaching_mongodb():
+        client.holdfast.anything.find_one({})
+
+
+def test_a_server_slower_than_the_deadline_is_unavailable(mongod: Mongod) -> None:
+    with MongoClient[dict[str, Any]](mongod.uri, timeoutMS=200) as client:
+        client.holdfast.slow.insert_one({"_id": 1})
+        with pytest.raises(Unavailable), reaching_mongodb():
+            client.holdfast.slow.find_one({"$where": "sleep(2000) || true"})
+        client.holdfast.slow.drop()
+
+
+def test_a_server_that_is_no_primary_is_unavailable(mongod: Mongod) -> None:
+    # Given a set that has only this member, asked for by another name
+    where = f"mongodb://127.0.0.1:{mongod.port}/?replicaSet=another&timeoutMS=300"
+    with MongoClient[dict[str, Any]](where) as client, pytest.raises(Unavailable), reaching_mongodb():
+        client.holdfast.anything.insert_one({})
+
+
+def test_what_the_server_refuses_is_a_fault_of_ours(mongod: Mongod) -> None:
+    with MongoClient[dict[str, Any]](mongod.uri) as client, pytest.raises(OperationFailure), reaching_mongodb():
+        client.holdfast.anything.find_one({"$nonsense": 1})
+
+
+# --- AWS
+
+
+def test_an_endpoint_that_is_not_there_is_unavailable() -> None:
+    with pytest.raises(Unavailable), reaching_aws():
+        dynamodb(ports.free()).list_tables()
+
+
+def test_an_endpoint_that_never_answers_is_unavailable(mute: int) -> None:
+    with pytest.raises(Unavailable), reaching_aws():
+        dynamodb(mute).list_tables()
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("ThrottlingException", 400),
+        ("ProvisionedThroughputExceededException", 400),
+        ("RequestLimitExceeded", 400),
+        ("InternalServerError", 500),
+        ("ServiceUnavailable", 503),
+    ],
+)
+def test_a_service_that_is_busy_or_broken_is_unavailable(code: str, status: int) -> None:
+    client = dynamodb(1)
+    with Stubber(client) as stubber:
+        stubber.add_client_error("list_tables", code, "the service's own words", http_status_code=status)
+        with pytest.raises(Unavailable) as raised, reaching_aws():
+            client.list_tables()
+    assert "own words" not in str(raised.value)
+
+
+@pytest.mark.parametrize("code", ["ValidationException", "AccessDeniedException", "ResourceNotFoundException"])
+def test_what_the_service_refuses_is_a_fault_of_ours(code: str) -> None:
+    client = dynamodb(1)
+    with Stubber(client) as stubber:
+        stubber.add_client_error("list_tables", code)
+        with pytest.raises(ClientError), reaching_aws():
+            client.list_tables()
+
+
+def test_other_errors_pass_as_they_are() -> None:
+    for reaching in (reaching_aws, reaching_mongodb):
+        with pytest.raises(ZeroDivisionError), reaching():
+            raise ZeroDivisionError
+
+
+# --- secrets
+
+
+def test_a_secret_comes_from_the_deployments_entry(aws: None, options: Any) -> None:
+    # Given
+    options(HOLDFAST_SECRET_ID="holdfast-unit")
+    wiring.aws("secretsmanager").create_secret(Name="holdfast-unit", SecretString='{"signingKey": "made by the stack"}')
+    wiring.secret.cache_clear()
+    wiring._secrets.cache_clear()
+    # Then
+    assert wiring.secret("signingKey") == "made by the stack"
+    wiring.secret.cache_clear()
+    wiring._secrets.cache_clear()

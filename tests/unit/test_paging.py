@@ -1,0 +1,102 @@
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.errors import Invalid
+from chalicelib.paging import Cursors
+from chalicelib.shapes import PageQuery
+
+CURSORS = Cursors(lambda: "a key")
+ITEMS = [f"{number:03}" for number in range(7)]
+
+
+class Asked(PageQuery):
+    """A list with one filter."""
+
+    status: str | None = None
+
+
+def fetch(limit: int, after: str | None) -> list[str]:
+    return [item for item in ITEMS if after is None or item > after][:limit]
+
+
+def page(cursor: str | None = None, limit: int = 3, **more: Any) -> tuple[Sequence[str], str | None]:
+    return CURSORS.page("items", Asked(limit=limit, cursor=cursor, **more), fetch, str)
+
+
+@given(
+    position=st.text(),
+    query=st.dictionaries(st.text(), st.none() | st.booleans() | st.integers() | st.text(), max_size=5),
+)
+def test_what_was_sealed_is_opened(position: str, query: dict[str, Any]) -> None:
+    assert CURSORS.open(query, CURSORS.seal(query, position)) == position
+
+
+@given(position=st.text(), data=st.data())
+def test_a_cursor_altered_anywhere_is_refused(position: str, data: st.DataObject) -> None:
+    # Given
+    cursor = CURSORS.seal({"list": "items"}, position)
+    # But for its last letter: of that, base64 leaves two bits that nobody reads.
+    at = data.draw(st.integers(0, len(cursor) - 2))
+    put = data.draw(st.sampled_from("AQgw-_.!é").filter(lambda letter: letter != cursor[at]))
+    altered = cursor[:at] + put + cursor[at + 1 :]
+    # Then
+    with pytest.raises(Invalid) as refused:
+        CURSORS.open({"list": "items"}, altered)
+    assert [error.path for error in refused.value.errors] == ["cursor"]
+
+
+@given(cursor=st.text())
+def test_what_was_never_sealed_is_refused(cursor: str) -> None:
+    with pytest.raises(Invalid):
+        CURSORS.open({}, cursor)
+
+
+def test_a_cursor_is_bound_to_the_list_and_to_the_query_it_came_from() -> None:
+    # Given
+    _, cursor = page(status="pending")
+    assert cursor is not None
+    # Then
+    assert page(cursor, status="pending")[0] == ITEMS[3:6]
+    with pytest.raises(Invalid):
+        page(cursor, status="resolved")
+    with pytest.raises(Invalid):
+        page(cursor)
+    with pytest.raises(Invalid):
+        CURSORS.page("others", Asked(limit=3, cursor=cursor, status="pending"), fetch, str)
+
+
+def test_another_key_opens_nothing() -> None:
+    _, cursor = page()
+    assert cursor is not None
+    with pytest.raises(Invalid):
+        Cursors(lambda: "another key").page("items", Asked(limit=3, cursor=cursor), fetch, str)
+
+
+def test_the_limit_may_change_from_page_to_page() -> None:
+    _, cursor = page(limit=1)
+    assert page(cursor, limit=5) == (ITEMS[1:6], page(limit=6)[1])
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 6, 7, 8])
+def test_pages_end_with_the_list_and_leave_nothing_out(limit: int) -> None:
+    # When
+    items, cursor = page(limit=limit)
+    read, pages = list(items), 1
+    while cursor:
+        items, cursor = page(cursor, limit=limit)
+        read += items
+        pages += 1
+    # Then
+    assert read == ITEMS
+    assert pages == -(-len(ITEMS) // limit)
+
+
+def test_the_key_is_asked_for_when_the_first_cursor_is_needed() -> None:
+    def no_key() -> str:
+        raise AssertionError("asked for too early")
+
+    assert Cursors(no_key).page("items", Asked(limit=200), fetch, str) == (ITEMS, None)
