@@ -121,7 +121,7 @@ def together(calls: Sequence[Callable[[], Found]]) -> list[Found]:
         return list(pool.map(at_once, calls))
 
 
-def eventually(found: Callable[[], Found | None], deadline_seconds: float = 15.0, every_seconds: float = 0.02) -> Found:
+def eventually(found: Callable[[], Found | None], deadline_seconds: float = 30.0, every_seconds: float = 0.02) -> Found:
     """Return what *found* returns as soon as that is something; fail at the deadline."""
     deadline = monotonic() + deadline_seconds
     while not (answer := found()):

