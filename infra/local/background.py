@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def start(arguments: Sequence[str], log: Path, shown: Shown) -> int:
-    """Return when it is ready (0) or has failed (1). Its later words go to *log*; no password is among them."""
+    """Return when it is ready (0), or has failed and ended. Its later words go to *log*; no password is among them."""
     log.parent.mkdir(parents=True, exist_ok=True)
     ours, theirs = os.pipe()
     command = [sys.executable, "-m", "infra.local", *arguments, "--report", str(theirs)]
@@ -35,11 +35,13 @@ def start(arguments: Sequence[str], log: Path, shown: Shown) -> int:
         )
         os.close(theirs)
         try:
-            return follow(reports, shown)
+            code = follow(reports, shown)
         except KeyboardInterrupt:
             supervisor.send_signal(signal.SIGTERM)
+            code = 128 + signal.SIGINT
+        if code:
             supervisor.wait()
-            return 128 + signal.SIGINT
+        return code
 
 
 def follow(reports: Iterable[str], shown: Shown) -> int:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ADMITTED = 8
 QUEUE_SECONDS = 10.0
+BACKLOG = 1024
 #: More than any gateway takes for a request line or a header: it is for the API to refuse them.
 LONGEST_FIELD = 65536
 
@@ -30,13 +31,15 @@ LONGEST_FIELD = 65536
 class Front:
     """The server, in a thread of its own; where it forwards to may change while it runs.
 
-    Takes its port when made and answers from ``start`` on, so that a taken port shows before anything starts.
+    Takes its port when made and answers from ``start`` on, so that a taken port shows before anything else starts.
     """
 
     def __init__(
         self, port: int | None = None, *, admitted: int = ADMITTED, queue_seconds: float = QUEUE_SECONDS
     ) -> None:
         self._socket = ports.bound(port or 0)
+        # Only a listening socket holds its port against others; who connects early is answered in the end.
+        self._socket.listen(BACKLOG)
         self.port = int(self._socket.getsockname()[1])
         #: Set whenever a request was answered; whoever looks clears it.
         self.stirred = threading.Event()
@@ -82,7 +85,7 @@ class Front:
             )
             runner = web.ServerRunner(server, shutdown_timeout=0.5)
             await runner.setup()
-            await web.SockSite(runner, self._socket, backlog=1024).start()
+            await web.SockSite(runner, self._socket, backlog=BACKLOG).start()
             self._loop = asyncio.get_running_loop()
             self._started.set_result(None)
             await self._told.wait()

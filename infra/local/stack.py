@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -209,8 +209,14 @@ class Stack:
     def _run_processes(self) -> None:
         """Start what is ours and package meanwhile."""
         with ThreadPoolExecutor() as pool:
-            for part in [pool.submit(part) for part in (self._database, self._endpoint, self._package)]:
-                part.result()
+            parts = [pool.submit(part) for part in (self._database, self._endpoint, self._package)]
+            try:
+                for part in as_completed(parts):
+                    part.result()
+            except BaseException:
+                # The others are at work for nothing now.
+                self.stop()
+                raise
 
     def _database(self) -> None:
         if self._mongod:
