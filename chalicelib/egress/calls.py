@@ -39,7 +39,10 @@ _VALUE = re.compile(r"(?:[!-~]+(?:[ \t]+[!-~]+)*)?")
 
 
 class Reply(NamedTuple):
-    """What a server answered. *complete* says whether *body* is all of it, within limit and deadline."""
+    """What a server answered, with `Content-Type` and `Retry-After` of its headers, written so.
+
+    *complete* says whether *body* is all of it, within limit and deadline.
+    """
 
     status: int
     headers: Mapping[str, str]
@@ -111,7 +114,7 @@ def _exchanged(wire: Wire, target: Target, body: bytes, headers: Mapping[str, st
         raise told(error) from error
     with response:
         received, complete = _read(response, limit_bytes)
-    kept = {name.lower(): value[:_LONGEST_HEADER] for name in _KEPT if (value := response.getheader(name)) is not None}
+    kept = {name: value[:_LONGEST_HEADER] for name in _KEPT if (value := response.getheader(name)) is not None}
     return Reply(response.status, kept, received, complete, wire.clock.spent_ms())
 
 

@@ -28,7 +28,7 @@ def test_a_request_arrives_as_it_was_given(loopback: None) -> None:
         ]
     )
     assert body == b'{"a":1}'
-    assert reply[:4] == (202, {"retry-after": "7", "content-type": "text/plain"}, b"got it", True)
+    assert reply[:4] == (202, {"Retry-After": "7", "Content-Type": "text/plain"}, b"got it", True)
     assert 0 <= reply.duration_ms < 10_000
 
 
@@ -105,7 +105,7 @@ def test_a_packed_body_is_not_unpacked(loopback: None) -> None:
 
 def test_a_long_header_is_kept_in_part(loopback: None) -> None:
     with Peer(answer(f"HTTP/1.1 200 OK\nContent-Type: {'x' * 5000}")) as peer:
-        assert post(f"http://127.0.0.1:{peer.port}/").headers == {"content-type": "x" * 256}
+        assert post(f"http://127.0.0.1:{peer.port}/").headers == {"Content-Type": "x" * 256}
 
 
 def test_a_port_where_nobody_listens_is_unreachable(loopback: None) -> None:
