@@ -1,0 +1,232 @@
+"""Queues as they are deployed: their mappings, their work in real processes, their figures, their dead letters."""
+
+import json
+import os
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib import queues
+from infra import queues as command
+from infra.letters import MOVE_SECONDS, PEEK_SECONDS
+from infra.local.processes import Identity
+from infra.local.stack import Stack
+from infra.local.state import Folder, Run
+from tests.client import Client, eventually, refused, told
+from tests.scratch import Scratch, deployed
+from tests.stack import STAGE, NewPerson
+
+pytestmark = pytest.mark.stack
+
+#: A function may first have to start, and a message to come again.
+soon = partial(eventually, deadline_seconds=60)
+
+
+@pytest.fixture(scope="module")
+def scratch(stack: Stack) -> Iterator[Scratch]:
+    with deployed(stack) as made:
+        yield made
+
+
+@pytest.fixture
+def running(scratch: Scratch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The words that name the running stack to `scripts/queues`, which then knows the scratch queue alone."""
+    monkeypatch.setattr(queues, "QUEUES", (scratch.queue,))
+    run = Run(Identity.of(os.getpid()), scratch.stack.url, scratch.stack.environment)
+    Folder(tmp_path).write(run)
+    return ["--data", str(tmp_path)]
+
+
+def _attributes(stack: Stack, name: str) -> dict[str, str]:
+    sqs = stack.client("sqs")
+    url = sqs.get_queue_url(QueueName=f"holdfast-{STAGE}-{name}")["QueueUrl"]
+    found: dict[str, str] = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    return found
+
+
+@pytest.mark.parametrize("queue", queues.QUEUES, ids=lambda queue: queue.name)
+def test_a_queue_is_deployed_as_it_is_declared(stack: Stack, queue: queues.Queue) -> None:
+    alive, dead = _attributes(stack, queue.name), _attributes(stack, queue.dead_letters)
+    assert int(alive["VisibilityTimeout"]) == queue.visibility_seconds
+    redrive = json.loads(alive["RedrivePolicy"])
+    assert redrive["deadLetterTargetArn"] == dead["QueueArn"]
+    assert int(redrive["maxReceiveCount"]) == queue.attempts + 1
+    for found in (alive, dead):
+        assert int(found["MessageRetentionPeriod"]) == queues.RETENTION_SECONDS
+
+
+def test_every_mapping_reports_failures_and_is_bounded_as_declared(stack: Stack) -> None:
+    functions = stack.client("lambda")
+    mappings = functions.list_event_source_mappings()["EventSourceMappings"]
+    names = [mapping["EventSourceArn"].rpartition(f":holdfast-{STAGE}-")[2] for mapping in mappings]
+    found = {name: mapping for name, mapping in zip(names, mappings, strict=True) if not name.startswith("scratch-")}
+    assert sorted(found) == sorted(queue.name for queue in queues.QUEUES)
+    for name, mapping in found.items():
+        queue = queues.named(name)
+        assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert mapping["BatchSize"] == queue.batch_size
+        assert mapping["ScalingConfig"] == {"MaximumConcurrency": queue.concurrency}
+        assert mapping["State"] == "Enabled"
+        function = functions.get_function_configuration(FunctionName=mapping["FunctionArn"])
+        visibility = int(_attributes(stack, name)["VisibilityTimeout"])
+        assert function["Timeout"] == queue.timeout_seconds <= visibility
+
+
+def test_copies_are_worked_on_once_and_logged_each(scratch: Scratch) -> None:
+    completed, failed = scratch.counted()
+    for _ in range(5):
+        scratch.send("copied")
+    soon(lambda: scratch.mail.depth(scratch.queue).pending + scratch.mail.depth(scratch.queue).processing == 0)
+    assert scratch.effects()["copied"] == 1
+    assert scratch.counted() == (completed + 1, failed)
+    lines = soon(lambda: found if len(found := _of(scratch, "copied")) >= 5 else None)
+    outcomes = sorted(line["outcome"] for line in lines if line["outcome"] != "again")
+    assert outcomes == ["done"] + ["repeated"] * 4
+    # Each follows its cause
+    assert {line["requestId"] for line in lines} == {"cause-of-copied"}
+    assert {line["queue"] for line in lines} == {scratch.queue.name}
+
+
+def _of(scratch: Scratch, chore: str) -> list[dict[str, Any]]:
+    return [line for line in scratch.lines() if line.get("workId") == chore]
+
+
+def test_a_poisoned_message_ends_in_the_dead_letter_queue_and_can_be_sent_back(
+    scratch: Scratch, running: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Given three that can never succeed, and one that cannot be read
+    completed, failed = scratch.counted()
+    for chore in ("x", "y", "z"):
+        scratch.send(chore, poison=True)
+    scratch.send("w", unheardOf="4711")
+    soon(lambda: scratch.mail.depth(scratch.queue).dead == 4)
+    assert scratch.counted() == (completed, failed + 4)
+    # When somebody looks
+    assert command.main(["peek", scratch.queue.name, "--json", *running]) == 0
+    letters = {json.loads(letter["body"])["choreId"]: letter for letter in _json_lines(capsys)}
+    assert letters["x"]["reason"] == "x is poison"
+    assert letters["x"]["causedBy"] == "cause-of-x"
+    assert "unheardOf" in letters["w"]["reason"]
+    assert "4711" not in letters["w"]["reason"]
+    # Then all letters are still there, for the next one who looks too
+    assert command.main(["peek", scratch.queue.name, "--limit", "3", *running]) == 0
+    assert "3 of about 4 letters" in capsys.readouterr().out
+    # When the cause is mended and one is sent back
+    scratch.table.put({"pk": f"cure#{scratch.queue.name}"}, when="")
+    assert command.main(["redrive", scratch.queue.name, "--id", letters["x"]["id"], *running]) == 0
+    assert "1 letters sent back" in capsys.readouterr().out
+    soon(lambda: scratch.effects().get("x"))
+    # And then the rest
+    assert command.main(["redrive", scratch.queue.name, *running]) == 0
+    assert "3 letters sent back" in capsys.readouterr().out
+    soon(lambda: scratch.counted() == (completed + 3, failed + 5))
+    assert {chore: scratch.effects()[chore] for chore in "xyz"} == {"x": 1, "y": 1, "z": 1}
+    # Then what cannot be read is dead again, and can be thrown away
+    soon(lambda: scratch.mail.depth(scratch.queue).dead == 1)
+    assert command.main(["purge", scratch.queue.name, "--yes", *running]) == 0
+    soon(lambda: scratch.mail.depth(scratch.queue).dead == 0)
+
+
+def _json_lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_what_sqs_buried_itself_can_be_sent_back_and_then_says_why(
+    scratch: Scratch, running: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Given a letter without a reason, as SQS makes them
+    body = {"schema": 1, "causedBy": "someone", "choreId": "reasonless"}
+    url = scratch.prefix + scratch.queue.dead_letters
+    scratch.sqs.send_message(QueueUrl=url, MessageBody=json.dumps(body))
+    assert command.main(["peek", scratch.queue.name, *running]) == 0
+    assert "SQS gave it up" in capsys.readouterr().out
+    # When, then
+    assert command.main(["redrive", scratch.queue.name, *running]) == 0
+    soon(lambda: scratch.effects().get("reasonless") == 1)
+
+
+def test_a_letter_sent_back_by_other_means_keeps_its_reason_and_runs(scratch: Scratch) -> None:
+    # Given a letter, and AWS's own redrive, which moves messages with their attributes
+    scratch.table.update(f"cure#{scratch.queue.name}", "REMOVE x", when="", values={})
+    scratch.sqs.send_message(
+        QueueUrl=scratch.prefix + scratch.queue.name,
+        MessageBody=json.dumps({"schema": 1, "causedBy": "console", "choreId": "by-console"}),
+        MessageAttributes={"reason": {"DataType": "String", "StringValue": "it was poison"}},
+    )
+    soon(lambda: scratch.effects().get("by-console") == 1)
+
+
+def test_purging_wants_the_name_typed(
+    scratch: Scratch, running: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch.mail.bury(scratch.queue, "body", "a \u009b reason that a terminal would obey")
+    for typed, code in (("yes", 1), (scratch.queue.name, 1), (scratch.queue.dead_letters, 0)):
+        monkeypatch.setattr("builtins.input", lambda _, typed=typed: typed)
+        assert command.main(["purge", scratch.queue.name, *running]) == code
+    assert "its 1 letters" in capsys.readouterr().out
+    soon(lambda: scratch.mail.depth(scratch.queue).dead == 0)
+
+
+def test_a_letter_that_is_not_there_cannot_be_sent_back(
+    scratch: Scratch, running: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    scratch.mail.bury(scratch.queue, "body \x7f", "why")
+    assert command.main(["redrive", scratch.queue.name, "--id", "nobody", *running]) == 1
+    assert "no letter nobody" in capsys.readouterr().err
+    assert command.main(["peek", scratch.queue.name, *running]) == 0
+    assert "body \\u007f" in capsys.readouterr().out
+    scratch.box.purge()
+
+
+def test_letters_are_hidden_only_while_they_are_held(scratch: Scratch) -> None:
+    for number in range(12):
+        scratch.mail.bury(scratch.queue, str(number), "why")
+    with scratch.box.held(MOVE_SECONDS):
+        with scratch.box.held(PEEK_SECONDS):
+            pass
+        assert scratch.mail.depth(scratch.queue).dead == 12
+    box = scratch.box
+    with box.held(PEEK_SECONDS):
+        assert len(box.letters) == 12
+    scratch.box.purge()
+
+
+def test_the_list_shows_what_the_api_shows(
+    scratch: Scratch, admin: Client, running: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main(["list", *running]) == 0
+    assert scratch.queue.name in capsys.readouterr().out
+    assert command.main(["list", "--json", *running]) == 0
+    (figures,) = _json_lines(capsys)
+    assert figures[scratch.queue.name]["completed"] == scratch.counted()[0]
+
+
+def test_without_a_stack_it_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="scripts/up"):
+        command.main(["list", "--data", str(tmp_path)])
+
+
+def test_a_stage_that_is_not_there_is_said_to_be_so(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in stack.environment.items():
+        monkeypatch.setenv(name, value)
+    assert command.main(["list"]) == 0
+    with pytest.raises(SystemExit, match="list: "):
+        command.main(["list", "--stage", "nowhere"])
+
+
+def test_administrators_see_the_figures_of_every_queue(admin: Client) -> None:
+    stats = told(admin.get("/api/admin/queue-stats"))
+    assert sorted(stats["queues"]) == sorted(queue.name for queue in queues.QUEUES)
+    for figures in stats["queues"].values():
+        assert sorted(figures) == ["completed", "dead", "failed", "pending", "processing"]
+    for state in ("pending", "processing", "completed", "failed"):
+        assert stats[state] == sum(figures[state] for figures in stats["queues"].values())
+
+
+def test_figures_are_for_administrators(stack: Stack, person: NewPerson) -> None:
+    for role in ("user", "service", "officer"):
+        refused(person(role).client.get("/api/admin/queue-stats"), 403)
+    refused(Client(stack.url).get("/api/admin/queue-stats"), 401)

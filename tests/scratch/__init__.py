@@ -1,0 +1,172 @@
+"""A queue with a function of its own beside the deployed ones: the same package, and a handler that tests rule.
+
+handler.py  what the function runs: chores that leave an effect, and may have their worker killed
+"""
+
+import io
+import json
+import secrets
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from chalicelib.coordination.counts import Counts
+from chalicelib.dynamo import Table
+from chalicelib.queues import Mail, Queue
+from infra.letters import Box
+from infra.local.stack import Stack
+from infra.template import RUNTIME
+
+#: What a function of ours may do with its queue and its claims, and no more.
+_QUEUE_ACTIONS = (
+    "sqs:ReceiveMessage",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "sqs:ChangeMessageVisibility",
+    "sqs:SendMessage",
+)
+_TABLE_ACTIONS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
+
+
+class Scratch:
+    """One queue, its dead letters and its function."""
+
+    def __init__(self, stack: Stack, queue: Queue) -> None:
+        self.stack, self.queue = stack, queue
+        self.function = f"holdfast-{stack.stage}-{queue.name}"
+        self.sqs = stack.client("sqs")
+        self.table = Table(stack.client("dynamodb"), f"holdfast-{stack.stage}-coordination")
+        self._mapping = ""
+
+    @cached_property
+    def prefix(self) -> str:
+        """What the address of every queue begins with."""
+        url: str = self.sqs.get_queue_url(QueueName=self.function)["QueueUrl"]
+        return url.removesuffix(self.queue.name)
+
+    @property
+    def mail(self) -> Mail:
+        return Mail(self.sqs, self.prefix)
+
+    @property
+    def box(self) -> Box:
+        return Box(self.sqs, self.prefix, self.queue)
+
+    def send(self, chore: str, **fields: Any) -> None:
+        """Send a chore; *fields* are those of `handler.Chore`."""
+        body = {"schema": 1, "causedBy": f"cause-of-{chore}", "choreId": chore, **fields}
+        self.sqs.send_message(QueueUrl=self.prefix + self.queue.name, MessageBody=json.dumps(body))
+
+    def counted(self) -> tuple[int, int]:
+        """Return how many chores were completed and how many failed."""
+        found = Counts(self.table).read([self.queue.name], ("completed", "failed"))[self.queue.name]
+        return found["completed"], found["failed"]
+
+    def effects(self) -> dict[str, int]:
+        """Return how many effects each chore has."""
+        found: dict[str, int] = {}
+        pages = (
+            self.stack.client("dynamodb")
+            .get_paginator("scan")
+            .paginate(
+                TableName=self.table.name,
+                FilterExpression="begins_with(pk, :effect)",
+                ExpressionAttributeValues={":effect": {"S": f"effect#{self.queue.name}#"}},
+            )
+        )
+        for item in (item for page in pages for item in page["Items"]):
+            found[item["chore"]["S"]] = found.get(item["chore"]["S"], 0) + 1
+        return found
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Return what the function has logged of its messages."""
+        pages = (
+            self.stack.client("logs")
+            .get_paginator("filter_log_events")
+            .paginate(logGroupName=f"/aws/lambda/{self.function}")
+        )
+        texts = [event["message"] for page in pages for event in page["events"]]
+        return [json.loads(text) for text in texts if text.startswith("{")]
+
+    def deploy(self, handler: str) -> None:
+        """Make it all; *handler* is the function's entry point."""
+        dead = self._make_queue(self.queue.dead_letters, {})
+        policy = {"deadLetterTargetArn": dead, "maxReceiveCount": self.queue.attempts + 1}
+        visibility = str(self.queue.visibility_seconds)
+        arn = self._make_queue(self.queue.name, {"VisibilityTimeout": visibility, "RedrivePolicy": json.dumps(policy)})
+        functions = self.stack.client("lambda")
+        known = functions.get_function_configuration(FunctionName=f"holdfast-{self.stack.stage}-api")
+        variables = {**known["Environment"]["Variables"], "SCRATCH": json.dumps(asdict(self.queue))}
+        functions.create_function(
+            FunctionName=self.function,
+            Runtime=RUNTIME,
+            Role=self._make_role(arn, dead),
+            Handler=f"handler.{handler}",
+            Code={"ZipFile": _package(self.stack.folder / "package/deployment.zip")},
+            Timeout=self.queue.timeout_seconds,
+            MemorySize=512,
+            Environment={"Variables": variables},
+        )
+        self._mapping = functions.create_event_source_mapping(
+            EventSourceArn=arn,
+            FunctionName=self.function,
+            BatchSize=self.queue.batch_size,
+            FunctionResponseTypes=["ReportBatchItemFailures"],
+            ScalingConfig={"MaximumConcurrency": self.queue.concurrency},
+        )["UUID"]
+
+    def remove(self) -> None:
+        """Take it all away; what it counted stays."""
+        functions, iam = self.stack.client("lambda"), self.stack.client("iam")
+        functions.delete_event_source_mapping(UUID=self._mapping)
+        functions.delete_function(FunctionName=self.function)
+        for name in (self.queue.name, self.queue.dead_letters):
+            self.sqs.delete_queue(QueueUrl=self.prefix + name)
+        iam.delete_role_policy(RoleName=self.function, PolicyName="works")
+        iam.delete_role(RoleName=self.function)
+
+    def _make_queue(self, name: str, attributes: dict[str, str]) -> str:
+        url = self.sqs.create_queue(QueueName=f"holdfast-{self.stack.stage}-{name}", Attributes=attributes)["QueueUrl"]
+        answer = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+        return str(answer["Attributes"]["QueueArn"])
+
+    def _make_role(self, *queues: str) -> str:
+        iam = self.stack.client("iam")
+        trust = _policy("sts:AssumeRole", Principal={"Service": "lambda.amazonaws.com"})
+        role = iam.create_role(RoleName=self.function, AssumeRolePolicyDocument=trust)["Role"]
+        table = self.stack.client("dynamodb").describe_table(TableName=self.table.name)["Table"]["TableArn"]
+        statements = [
+            {"Effect": "Allow", "Action": list(_QUEUE_ACTIONS), "Resource": list(queues)},
+            {"Effect": "Allow", "Action": list(_TABLE_ACTIONS), "Resource": table},
+            {"Effect": "Allow", "Action": ["logs:*"], "Resource": "*"},
+        ]
+        document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        iam.put_role_policy(RoleName=self.function, PolicyName="works", PolicyDocument=document)
+        return str(role["Arn"])
+
+
+@contextmanager
+def deployed(stack: Stack, handler: str = "work", **declared: int) -> Iterator[Scratch]:
+    """A scratch queue and its function, for the length of the block."""
+    options = {"visibility_seconds": 20, "attempts": 50, "batch_size": 10, "concurrency": 4, "timeout_seconds": 20}
+    scratch = Scratch(stack, Queue(f"scratch-{secrets.token_hex(4)}", **{**options, **declared}))
+    scratch.deploy(handler)
+    try:
+        yield scratch
+    finally:
+        scratch.remove()
+
+
+def _policy(action: str, **more: Any) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, **more}]})
+
+
+def _package(deployed_package: Path) -> bytes:
+    content = io.BytesIO(deployed_package.read_bytes())
+    with zipfile.ZipFile(content, "a") as package:
+        package.write(Path(__file__).with_name("handler.py"), "handler.py")
+    return content.getvalue()
