@@ -1,0 +1,42 @@
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+
+from chalicelib import ids, wiring
+from tests.unit.conftest import Printed
+from tests.unit.doors import ask
+
+Mongo = Database[dict[str, Any]]
+
+
+def test_health_asks_no_store(options: Any, printed: Printed) -> None:
+    options(HOLDFAST_VERSION="1.2.3")
+    answer = ask("GET", "/health")
+    assert answer.status == 200
+    assert set(answer.json) == {"status", "version", "instanceId", "uptimeSeconds"}
+    assert (answer.json["status"], answer.json["version"], answer.json["instanceId"]) == (
+        "ok",
+        "1.2.3",
+        ids.INSTANCE_ID,
+    )
+    assert answer.json["uptimeSeconds"] >= 0
+    assert printed.lines()[0]["storeRoundTrips"] == 0
+
+
+@pytest.mark.usefixtures("dynamodb")
+def test_readiness_asks_each_store_once(mongodb: Mongo, printed: Printed) -> None:
+    answer = ask("GET", "/ready")
+    assert answer.status == 200
+    assert answer.json["status"] == "ready"
+    assert set(answer.json["stores"]) >= {"mongodb", "dynamodb"}
+    assert all(store["ok"] and store["latencyMs"] > 0 for store in answer.json["stores"].values())
+    assert printed.lines()[0]["storeRoundTrips"] == len(answer.json["stores"])
+
+
+def test_a_table_that_is_not_there_is_a_fault_and_not_an_outage(aws: None, mongodb: Mongo, printed: Printed) -> None:
+    """A deployment without its table will not mend itself in two seconds."""
+    wiring.table.cache_clear()
+    answer = ask("GET", "/ready")
+    assert answer.status == 500
+    assert printed.lines()[0]["level"] == "ERROR"

@@ -1,0 +1,41 @@
+"""Items in and out: what goes in comes out, through DynamoDB's own types and through a table."""
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis
+from hypothesis import strategies as st
+
+from chalicelib import wiring
+from chalicelib.dynamo import plain, typed
+
+# Numbers have 38 digits.
+SCALARS = st.booleans() | st.integers(-(10**37), 10**37) | st.text()
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3), max_leaves=6)
+ITEMS = st.dictionaries(st.text(min_size=1, max_size=20), VALUES, max_size=6)
+
+
+@given(item=ITEMS)
+def test_what_is_typed_is_plain_again(item: dict[str, Any]) -> None:
+    again = plain(typed(item))
+    assert again == item
+    # True == 1 to Python, and not to DynamoDB.
+    assert repr(again) == repr(item)
+
+
+@given(item=ITEMS)
+@hypothesis(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_is_put_is_read_again(dynamodb: Any, item: dict[str, Any]) -> None:
+    # A name that DynamoDB reserves is a name like any other here.
+    stored = {"pk": "x", **{name: value for name, value in item.items() if name not in {"pk", "kind", "dismiss"}}}
+    table = wiring.table("users").name
+    dynamodb.put_item(TableName=table, Item=typed(stored))
+    answer = dynamodb.get_item(TableName=table, Key=typed({"pk": "x"}), ConsistentRead=True)
+    assert plain(answer["Item"]) == stored
+
+
+@pytest.mark.parametrize("value", [None, 1.5, {"a": 1}, {"a"}, b"x", (1,), [None], [[1.5]]])
+def test_what_has_no_place_in_an_item_is_refused(value: Any) -> None:
+    with pytest.raises(TypeError, match="has no place in an item"):
+        typed({"name": value})
