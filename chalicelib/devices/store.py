@@ -46,11 +46,14 @@ class DeviceStore:
         Raises:
             TokenContested: others came in between too often.
         """
-        for _ in range(_TRIES):
+        for tried in range(_TRIES):
+            if tried:
+                # Never the last thing we do: whoever takes the token away must have tried to have it since.
+                self._release(new.fcm_token, but=_key(username, device_id))
             try:
                 return self._upsert(username, device_id, new)
             except DuplicateKeyError:
-                self._release(new.fcm_token, but=_key(username, device_id))
+                continue
         raise TokenContested
 
     def page(self, username: str, limit: int, after: str | None) -> list[Device]:

@@ -1,0 +1,38 @@
+"""Devices in a real mongod, and Google behind a real socket."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from pymongo.database import Database
+
+from chalicelib import wiring
+from chalicelib.devices.store import DeviceStore
+from tests.unit.devices.google import Google
+
+
+@pytest.fixture
+def devices(mongodb: Database[dict[str, Any]]) -> DeviceStore:
+    return wiring.devices()
+
+
+@pytest.fixture(scope="session")
+def key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@pytest.fixture
+def unconfigured() -> Iterator[None]:
+    """No service account, before the test and after it."""
+    wiring.fcm.cache_clear()
+    yield
+    wiring.fcm.cache_clear()
+
+
+@pytest.fixture
+def google(key: rsa.RSAPrivateKey, options: Callable[..., None], unconfigured: None) -> Iterator[Google]:
+    """Google, and settings that lead there."""
+    with Google(key) as google:
+        options(FCM_BASE_URL=google.url, FCM_SERVICE_ACCOUNT=google.service_account())
+        yield google

@@ -1,0 +1,284 @@
+import json
+from collections.abc import Callable
+from email.utils import formatdate
+from time import monotonic, time
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib import deadline
+from chalicelib.devices.fcm import Fcm, Reply, Verdict, pause_seconds, read
+from chalicelib.devices.message import build
+from chalicelib.settings import FcmSettings
+from tests.unit.devices.build import a_notification
+from tests.unit.devices.google import (
+    BAD_GATEWAY,
+    BAD_TOKEN,
+    BUSY,
+    DENIED,
+    INTERNAL,
+    OTHER_SENDER,
+    QUOTA,
+    SILENCE,
+    UNAUTHENTICATED,
+    UNREGISTERED,
+    Google,
+    Said,
+    refusal,
+    violation,
+)
+from tests.unit.doors import Context
+
+MakeFcm = Callable[..., Fcm]
+
+
+@pytest.fixture
+def make(google: Google) -> MakeFcm:
+    def make(service_account: str = "", **options: Any) -> Fcm:
+        return Fcm(FcmSettings(**{"base_url": google.url, **options}), service_account or google.service_account())
+
+    return make
+
+
+def a_message(token: str = "token-1", **fields: Any) -> dict[str, Any]:
+    return build(a_notification(**fields), token, time())
+
+
+def verdicts(replies: list[Reply]) -> list[Verdict]:
+    return [reply.verdict for reply in replies]
+
+
+# --- sending
+
+
+def test_a_message_arrives_as_it_was_built(make: MakeFcm, google: Google) -> None:
+    message = a_message(title="Zahlen? “5 €”")
+    assert make().send([message]) == [Reply(Verdict.SENT)]
+    assert google.messages == [message]
+
+
+def test_each_message_has_its_own_reply_in_their_order(make: MakeFcm, google: Google) -> None:
+    # Given
+    google.says = {"gone": [UNREGISTERED], "busy": [BUSY], "bad": [violation("message.android.ttl")]}
+    named = ["a", "gone", "b", "busy", "bad", *(f"more-{number}" for number in range(15))]
+    # When
+    replies = make().send([a_message(token) for token in named])
+    # Then
+    assert verdicts(replies) == [
+        Verdict.SENT,
+        Verdict.GONE,
+        Verdict.SENT,
+        Verdict.LATER,
+        Verdict.REFUSED,
+        *[Verdict.SENT] * 15,
+    ]
+    assert google.tokens() == sorted(named)
+
+
+def test_an_access_token_serves_until_its_time_is_over(make: MakeFcm, google: Google) -> None:
+    fcm = make()
+    for _ in range(3):
+        fcm.send([a_message("a"), a_message("b")])
+    assert google.grants == 1
+
+
+def test_an_access_token_that_google_takes_back_is_replaced_at_the_next_push(make: MakeFcm, google: Google) -> None:
+    fcm = make()
+    fcm.send([a_message()])
+    google.valid.clear()
+    assert verdicts(fcm.send([a_message()])) == [Verdict.MISCONFIGURED]
+    assert verdicts(fcm.send([a_message()])) == [Verdict.SENT]
+    assert google.grants == 2
+
+
+# --- what answers mean
+
+
+@pytest.mark.parametrize(
+    ("said", "verdict"),
+    [
+        (UNREGISTERED, Verdict.GONE),
+        (BAD_TOKEN, Verdict.GONE),
+        (violation("message.token"), Verdict.GONE),
+        (OTHER_SENDER, Verdict.GONE),
+        (violation("message.data[0].value"), Verdict.REFUSED),
+        (violation("message.android.ttl", code=""), Verdict.REFUSED),
+        # A payload that is too large is refused in these words, and says nothing of the token.
+        (refusal(400, "INVALID_ARGUMENT"), Verdict.REFUSED),
+        (QUOTA, Verdict.LATER),
+        (INTERNAL, Verdict.LATER),
+        (BUSY, Verdict.LATER),
+        (BAD_GATEWAY, Verdict.LATER),
+        (UNAUTHENTICATED, Verdict.MISCONFIGURED),
+        (refusal(401, "UNAUTHENTICATED", "THIRD_PARTY_AUTH_ERROR"), Verdict.MISCONFIGURED),
+        (DENIED, Verdict.MISCONFIGURED),
+        # A project that does not exist, and an address that is not FCM's.
+        (refusal(404, "NOT_FOUND"), Verdict.MISCONFIGURED),
+        (Said(404, "<title>Error 404 (Not Found)!!1</title>"), Verdict.MISCONFIGURED),
+        (Said(302, "", {"Location": "http://127.0.0.1:1/"}), Verdict.MISCONFIGURED),
+        (Said(503, {"error": {"details": [{"errorCode": "UNREGISTERED"}]}}), Verdict.LATER),
+    ],
+)
+def test_an_answer_means_what_firebase_says_it_means(
+    make: MakeFcm, google: Google, said: Said, verdict: Verdict
+) -> None:
+    google.says["token-1"] = [said]
+    assert verdicts(make().send([a_message()])) == [verdict]
+    assert len(google.messages) == 1
+
+
+def test_a_reason_names_fcms_own_code_and_never_the_token(make: MakeFcm, google: Google) -> None:
+    google.says["token-1"] = [violation("message.data[0].value")]
+    (reply,) = make().send([a_message()])
+    assert reply.why == "400 INVALID_ARGUMENT Request contains an invalid argument."
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=9),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["error", "details", "errorCode", "status", "fieldViolations", "x"]), inner)
+    ),
+)
+
+
+@given(st.integers(100, 599), st.binary(max_size=99) | JSON.map(lambda value: json.dumps(value).encode()))
+def test_whatever_is_answered_means_something_and_costs_no_device_by_accident(status: int, body: bytes) -> None:
+    reply = read(status, {}, body)
+    assert (reply.verdict is Verdict.SENT) == (status == 200)
+    assert (reply.verdict is Verdict.LATER) == (status == 429 or status >= 500)
+    assert reply.verdict is not Verdict.GONE
+    assert len(reply.why) <= 200
+
+
+# --- when to come back
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        (QUOTA, 7),
+        (refusal(429, "RESOURCE_EXHAUSTED"), 60),
+        (BUSY, 10),
+        (INTERNAL, 10),
+        (refusal(503, "UNAVAILABLE", Retry_After="30"), 30),
+        (refusal(503, "UNAVAILABLE", Retry_After="0"), 1),
+        (refusal(503, "UNAVAILABLE", Retry_After="999999"), 3600),
+        (refusal(503, "UNAVAILABLE", Retry_After="soon"), 10),
+    ],
+)
+def test_fcm_is_left_alone_for_as_long_as_it_asks(make: MakeFcm, google: Google, said: Said, seconds: float) -> None:
+    google.says["token-1"] = [said]
+    (reply,) = make().send([a_message()])
+    assert (reply.verdict, reply.pause_seconds) == (Verdict.LATER, seconds)
+
+
+@given(st.integers(-10_000, 10_000))
+def test_a_date_is_honoured_within_reason(ahead: int) -> None:
+    now = 1_800_000_000
+    expected = min(max(ahead, 1), 3600)
+    assert pause_seconds(formatdate(now + ahead, usegmt=True), 10, now) == expected
+
+
+@given(st.none() | st.text(max_size=40) | st.text("0123456789:, MonFebGT+-", max_size=5000))
+def test_any_retry_after_is_some_pause(asked: str | None) -> None:
+    assert 1 <= pause_seconds(asked, 10, time()) <= 3600
+
+
+# --- no answer
+
+
+def test_silence_ends_at_the_time_set_for_it(make: MakeFcm, google: Google) -> None:
+    google.says["token-1"] = [SILENCE]
+    began = monotonic()
+    replies = make(read_timeout_ms=200).send([a_message(), a_message("other")])
+    assert verdicts(replies) == [Verdict.LATER, Verdict.SENT]
+    assert monotonic() - began < 5
+
+
+def test_a_push_ends_at_its_deadline_whatever_is_still_on_its_way(make: MakeFcm, google: Google) -> None:
+    google.says["token-1"] = [SILENCE]
+    began = monotonic()
+    replies = make(read_timeout_ms=4_000, total_timeout_ms=1_000).send([a_message("other"), a_message()])
+    assert verdicts(replies) == [Verdict.SENT, Verdict.LATER]
+    assert monotonic() - began < 3
+
+
+def test_a_push_ends_before_its_invocation_does(make: MakeFcm, google: Google) -> None:
+    google.says["token-1"] = [SILENCE]
+    began = monotonic()
+    with deadline.of(Context(remaining_ms=1_500)):
+        replies = make(read_timeout_ms=4_000).send([a_message()])
+    assert verdicts(replies) == [Verdict.LATER]
+    assert monotonic() - began < 1.5
+
+
+def test_an_invocation_without_time_sends_nothing_and_says_so(make: MakeFcm) -> None:
+    with deadline.of(Context(remaining_ms=10)):
+        assert verdicts(make().send([a_message()])) == [Verdict.LATER]
+
+
+def test_an_fcm_that_is_not_there_is_asked_later(make: MakeFcm) -> None:
+    (reply,) = make(base_url="http://127.0.0.1:1").send([a_message()])
+    assert (reply.verdict, reply.pause_seconds) == (Verdict.LATER, 10)
+
+
+# --- access
+
+
+@pytest.mark.parametrize(
+    ("said", "verdict"),
+    [
+        (Said(503, {"error": "temporarily_unavailable"}), Verdict.LATER),
+        (Said(429, "", {"Retry-After": "5"}), Verdict.LATER),
+        (SILENCE, Verdict.LATER),
+        (Said(400, {"error": "invalid_grant", "error_description": "account not found"}), Verdict.MISCONFIGURED),
+        (Said(200, "<title>Sign in to this network</title>"), Verdict.MISCONFIGURED),
+        (Said(200, {"no": "token"}), Verdict.MISCONFIGURED),
+        (Said(200, ["what"]), Verdict.MISCONFIGURED),
+        (Said(302, "", {"Location": "http://127.0.0.1:1/"}), Verdict.MISCONFIGURED),
+    ],
+)
+def test_without_access_nothing_is_sent_and_the_next_push_asks_again(
+    make: MakeFcm, google: Google, said: Said, verdict: Verdict
+) -> None:
+    # Given
+    google.says_to_grants = [said]
+    fcm = make(read_timeout_ms=1_000)
+    # When
+    began = monotonic()
+    replies = fcm.send([a_message("a"), a_message("b")])
+    # Then
+    assert verdicts(replies) == [verdict, verdict]
+    assert all(reply.why for reply in replies)
+    assert (google.messages, google.grants) == ([], 1)
+    assert monotonic() - began < 5
+    assert verdicts(fcm.send([a_message()])) == [Verdict.SENT]
+
+
+def test_a_key_that_google_does_not_know_is_a_fault_of_the_configuration(make: MakeFcm, google: Google) -> None:
+    stranger = Google(rsa.generate_private_key(public_exponent=65537, key_size=2048))
+    private_key = json.loads(stranger.service_account())["private_key"]
+    stranger._server.server_close()
+    (reply,) = make(google.service_account(private_key=private_key)).send([a_message()])
+    assert reply.verdict is Verdict.MISCONFIGURED
+    assert "Invalid JWT Signature" in reply.why
+    assert google.messages == []
+
+
+@pytest.mark.parametrize("broken", ["", "{", "[]", '"text"', "null", "{}", '{"private_key": "hunter2"}', "hunter2"])
+def test_a_service_account_that_is_none_is_told_and_not_shown(google: Google, broken: str) -> None:
+    (reply,) = Fcm(FcmSettings(base_url=google.url), broken).send([a_message()])
+    assert reply.verdict is Verdict.MISCONFIGURED
+    assert "service account" in reply.why
+    assert "hunter2" not in reply.why
+
+
+def test_a_broken_private_key_is_told_and_not_shown(make: MakeFcm, google: Google) -> None:
+    broken = google.service_account(private_key="-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n")
+    (reply,) = make(broken).send([a_message()])
+    assert reply.verdict is Verdict.MISCONFIGURED
+    assert "hunter2" not in reply.why

@@ -1,0 +1,110 @@
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.devices.message import LARGEST_BYTES, build, fitted
+from tests.unit.devices.build import REQUEST_ID, a_notification
+
+NOW = 1_800_000_000.9
+WEEK_MS = 7 * 24 * 3_600_000
+
+
+def size(*values: Any) -> int:
+    return sum(len(json.dumps(value, ensure_ascii=False).encode(errors="replace")) for value in values)
+
+
+def test_a_message_says_everything_in_the_words_of_each_platform() -> None:
+    assert build(a_notification(), "token-1", NOW) == {
+        "token": "token-1",
+        "notification": {"title": "Pay?", "body": "5 EUR to Bob"},
+        "data": {"requestId": REQUEST_ID},
+        "android": {
+            "priority": "HIGH",
+            "ttl": "90s",
+            "collapse_key": REQUEST_ID,
+            "notification": {"tag": REQUEST_ID},
+        },
+        "apns": {
+            "headers": {"apns-priority": "10", "apns-expiration": "1800000090", "apns-collapse-id": REQUEST_ID},
+            "payload": {"aps": {"sound": "default"}},
+        },
+        "webpush": {
+            "headers": {"Urgency": "high", "TTL": "90", "Topic": REQUEST_ID},
+            "notification": {"tag": REQUEST_ID},
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("ttl_ms", "seconds"),
+    [(1, 0), (999, 0), (1_000, 1), (24_999, 24), (WEEK_MS, 7 * 86_400), (5 * WEEK_MS, 28 * 86_400)],
+)
+def test_nobody_is_told_when_it_is_too_late_on_any_platform(ttl_ms: int, seconds: int) -> None:
+    message = build(a_notification(ttl_ms=ttl_ms), "token-1", NOW)
+    assert message["android"]["ttl"] == f"{seconds}s"
+    assert message["apns"]["headers"]["apns-expiration"] == str(1_800_000_000 + seconds)
+    assert message["webpush"]["headers"]["TTL"] == str(seconds)
+
+
+TEXTS = st.text(max_size=3_000) | st.text(alphabet='aé€😀"\\\n', min_size=400, max_size=9_000)
+
+
+@given(TEXTS, TEXTS, st.dictionaries(st.text(max_size=40), TEXTS, max_size=5))
+def test_whatever_it_is_made_of_it_fits_and_is_the_beginning_of_what_was_given(
+    title: str, body: str, data: Mapping[str, str]
+) -> None:
+    data = {f"x-{name}": value for name, value in data.items()}
+    notification = a_notification(title=title or "t", body=body, data=data)
+    shown, kept = fitted(notification)
+    assert size(shown["title"], shown["body"], kept) <= LARGEST_BYTES
+    assert kept.items() <= data.items()
+    for given_text, text in ((notification.title, shown["title"]), (body, shown["body"])):
+        assert text == given_text or (text.endswith("…") and given_text.startswith(text[:-1]))
+
+
+@given(st.text(min_size=1, max_size=60), st.text(max_size=300))
+def test_what_fits_is_left_as_it_is(title: str, body: str) -> None:
+    assert fitted(a_notification(title=title, body=body)) == (
+        {"title": title, "body": body},
+        {"requestId": REQUEST_ID},
+    )
+
+
+def test_a_cut_text_uses_the_room_there_is() -> None:
+    shown, data = fitted(a_notification(body="x" * 10_000))
+    assert size(shown["title"], shown["body"], data) == LARGEST_BYTES
+
+
+def test_ids_are_kept_where_long_values_must_go() -> None:
+    data = {"requestId": REQUEST_ID, "essay": "x" * 1_990, "letter": "y" * 900, "kind": "payment"}
+    assert fitted(a_notification(data=data))[1] == {"requestId": REQUEST_ID, "letter": "y" * 900, "kind": "payment"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"title": "", "body": ""},
+        {"collapse_key": ""},
+        {"collapse_key": "x" * 33},
+        {"collapse_key": "a b"},
+        {"collapse_key": "a\n"},
+        {"data": {"from": "us"}},
+        {"data": {"message_type": "x"}},
+        {"data": {"gcm": "x"}},
+        {"data": {"google.sent_time": "x"}},
+        {"data": {"gcm.notification.title": "x"}},
+    ],
+    ids=str,
+)
+def test_what_fcm_would_refuse_cannot_be_made(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"words|collapse key|for itself"):
+        a_notification(**wrong)
+
+
+def test_a_title_or_a_body_is_enough() -> None:
+    assert fitted(a_notification(title=""))[0] == {"title": "", "body": "5 EUR to Bob"}
+    assert fitted(a_notification(body=""))[0] == {"title": "Pay?", "body": ""}

@@ -1,0 +1,294 @@
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+
+from chalicelib import wiring
+from chalicelib.devices import store
+from chalicelib.devices.errors import TokenContested
+from chalicelib.devices.models import Device, Platform, Target
+from chalicelib.devices.store import DeviceStore
+from chalicelib.errors import ServiceError, Unavailable
+from chalicelib.settings import DeviceSettings
+from infra.local.mongod import Mongod
+from tests.unit.devices.build import PERSON, REQUEST_ID, a_device, put
+from tests.unit.listening import explained, listening
+from tests.unit.racing import race, until
+
+Mongo = Database[dict[str, Any]]
+
+
+def tokens(devices: DeviceStore, username: str = PERSON, collapse_key: str = REQUEST_ID) -> list[str]:
+    return [target.fcm_token for target in devices.targets(username, collapse_key)]
+
+
+def lapse(mongodb: Mongo, device_id: str) -> None:
+    """Have the time of a device be over, and nobody have noticed."""
+    over = datetime.now(UTC) - timedelta(seconds=1)
+    assert mongodb.devices.update_one({"deviceId": device_id}, {"$set": {"purgeAt": over}}).matched_count == 1
+
+
+# --- put
+
+
+def test_a_device_comes_back_as_it_was_registered(devices: DeviceStore) -> None:
+    device = devices.put(PERSON, "phone", a_device(platform=Platform.IOS))
+    assert (device.device_id, device.platform) == ("phone", Platform.IOS)
+    assert device.created_at == device.updated_at
+    assert device.expires_at - device.updated_at == timedelta(days=270)
+    assert devices.page(PERSON, 9, None) == [device]
+    assert devices.targets(PERSON, REQUEST_ID) == [Target("phone", "token-1")]
+
+
+def test_registering_again_renews_it(devices: DeviceStore) -> None:
+    first = devices.put(PERSON, "phone", a_device())
+    second = devices.put(PERSON, "phone", a_device("token-2", Platform.WEB))
+    assert (second.created_at, second.platform) == (first.created_at, Platform.WEB)
+    assert second.updated_at > first.updated_at
+    assert second.expires_at - second.updated_at == timedelta(days=270)
+    assert tokens(devices) == ["token-2"]
+    assert devices.page(PERSON, 9, None) == [second]
+
+
+def test_two_users_may_choose_the_same_id(devices: DeviceStore) -> None:
+    devices.put("ann", "phone", a_device("anns"))
+    devices.put("bob", "phone", a_device("bobs"))
+    assert (tokens(devices, "ann"), tokens(devices, "bob")) == (["anns"], ["bobs"])
+
+
+@pytest.mark.parametrize("name", ["$$NOW", "$fcmToken", "a.b", "$literal"])
+def test_a_token_is_never_read_as_an_expression(devices: DeviceStore, name: str) -> None:
+    devices.put(PERSON, "phone", a_device(name))
+    assert tokens(devices) == [name]
+
+
+# --- one user per token
+
+
+def test_a_device_that_changed_hands_is_its_new_users(devices: DeviceStore) -> None:
+    # Given
+    put(devices, "token-1", "other", username="ann")
+    # When
+    put(devices, "token-1", username="bob")
+    # Then
+    assert (tokens(devices, "ann"), tokens(devices, "bob")) == (["other"], ["token-1"])
+    # And when it comes back
+    put(devices, "token-1", username="ann")
+    assert (set(tokens(devices, "ann")), tokens(devices, "bob")) == ({"other", "token-1"}, [])
+
+
+def test_an_app_with_a_new_id_of_its_own_is_one_device(devices: DeviceStore) -> None:
+    devices.put(PERSON, "old", a_device())
+    devices.put(PERSON, "new", a_device())
+    assert [device.device_id for device in devices.page(PERSON, 9, None)] == ["new"]
+
+
+def test_two_devices_may_exchange_their_tokens(devices: DeviceStore) -> None:
+    devices.put("ann", "a", a_device("token-1"))
+    devices.put("bob", "b", a_device("token-2"))
+    devices.put("ann", "a", a_device("token-2"))
+    assert (tokens(devices, "ann"), tokens(devices, "bob")) == (["token-2"], [])
+    devices.put("bob", "b", a_device("token-1"))
+    assert (tokens(devices, "ann"), tokens(devices, "bob")) == (["token-2"], ["token-1"])
+
+
+def test_a_token_whose_time_is_over_hinders_nobody(devices: DeviceStore, mongodb: Mongo) -> None:
+    devices.put("ann", "old", a_device())
+    lapse(mongodb, "old")
+    devices.put("bob", "new", a_device())
+    assert tokens(devices, "bob") == ["token-1"]
+
+
+@pytest.mark.parametrize("_round", range(5))
+def test_of_many_who_register_a_token_at_once_one_has_it(devices: DeviceStore, mongodb: Mongo, _round: int) -> None:
+    # Given
+    people = [f"person-{number}" for number in range(24)]
+    # When
+    results = race([partial(devices.put, person, "phone", a_device()) for person in people])
+    # Then
+    assert all(isinstance(result, Device | Unavailable) for result in results)
+    holders = [person for person in people if tokens(devices, person)]
+    assert len(holders) == 1
+    assert mongodb.devices.count_documents({}) == 1
+    assert isinstance(results[people.index(holders[0])], Device)
+
+
+def test_at_no_moment_do_two_people_have_a_token(devices: DeviceStore, mongodb: Mongo) -> None:
+    with mongodb.devices.watch(full_document="updateLookup") as changes:
+        for person in ("ann", "bob", "ann"):
+            devices.put(person, "phone", a_device())
+        devices.put("cy", "end", a_device("end"))
+        seen: list[str] = []
+        for change in changes:
+            seen.append(f"{change['operationType']} {change['documentKey']['_id']}")
+            if change["documentKey"]["_id"] == "cy/end":
+                break
+    assert seen[:-1] == [
+        "insert ann/phone",
+        "delete ann/phone",
+        "insert bob/phone",
+        "delete bob/phone",
+        "insert ann/phone",
+    ]
+
+
+def test_whoever_gives_up_leaves_the_token_where_it_is(devices: DeviceStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(devices, "token-1", username="ann")
+    monkeypatch.setattr(store, "_TRIES", 1)
+    with pytest.raises(TokenContested):
+        put(devices, "token-1", username="bob")
+    assert (tokens(devices, "ann"), tokens(devices, "bob")) == (["token-1"], [])
+
+
+def test_many_registrations_of_one_device_are_one_device(devices: DeviceStore) -> None:
+    results = race([partial(devices.put, PERSON, "phone", a_device())] * 16)
+    assert not [result for result in results if isinstance(result, ServiceError)]
+    assert len(devices.page(PERSON, 99, None)) == 1
+
+
+# --- time
+
+
+def test_a_device_whose_time_is_over_is_not_there_although_it_is_still_stored(
+    devices: DeviceStore, mongodb: Mongo
+) -> None:
+    devices.put(PERSON, "phone", a_device())
+    lapse(mongodb, "phone")
+    assert tokens(devices) == []
+    assert devices.page(PERSON, 9, None) == []
+    assert not devices.remove(PERSON, "phone")
+    assert mongodb.devices.count_documents({}) == 1
+
+
+def test_a_device_that_comes_back_after_its_time_is_a_new_one(devices: DeviceStore, mongodb: Mongo) -> None:
+    first = devices.put(PERSON, "phone", a_device())
+    lapse(mongodb, "phone")
+    again = devices.put(PERSON, "phone", a_device())
+    assert again.created_at == again.updated_at > first.created_at
+    assert tokens(devices) == ["token-1"]
+
+
+def test_how_long_a_device_is_kept_is_a_setting(mongodb: Mongo) -> None:
+    device = DeviceStore(mongodb.devices, DeviceSettings(kept_days=2)).put(PERSON, "phone", a_device())
+    assert device.expires_at - device.updated_at == timedelta(days=2)
+
+
+def test_the_server_itself_removes_what_is_over(devices: DeviceStore, mongodb: Mongo) -> None:
+    # Given
+    put(devices, "kept", "gone")
+    lapse(mongodb, "device-gone")
+    # When
+    admin = wiring.mongodb().client.admin
+    admin.command("setParameter", 1, ttlMonitorEnabled=True)
+    try:
+        until(lambda: mongodb.devices.count_documents({"fcmToken": "gone"}) == 0)
+    finally:
+        admin.command("setParameter", 1, ttlMonitorEnabled=False)
+    # Then
+    assert tokens(devices) == ["kept"]
+
+
+# --- remove, drop, forget
+
+
+def test_a_device_is_removed_once_and_by_its_user(devices: DeviceStore) -> None:
+    devices.put("ann", "phone", a_device())
+    assert not devices.remove("bob", "phone")
+    assert devices.remove("ann", "phone")
+    assert not devices.remove("ann", "phone")
+
+
+def test_a_token_that_has_been_replaced_meanwhile_costs_no_device(devices: DeviceStore) -> None:
+    devices.put(PERSON, "phone", a_device("old"))
+    (target,) = devices.targets(PERSON, REQUEST_ID)
+    devices.put(PERSON, "phone", a_device("new"))
+    devices.drop(PERSON, target)
+    assert tokens(devices) == ["new"]
+    devices.drop(PERSON, Target("phone", "new"))
+    assert tokens(devices) == []
+
+
+def test_a_forgotten_user_has_no_device_and_others_keep_theirs(devices: DeviceStore) -> None:
+    put(devices, "a", "b", username="ann")
+    put(devices, "c", username="anna")
+    devices.forget("ann")
+    assert (tokens(devices, "ann"), tokens(devices, "anna")) == ([], ["c"])
+
+
+# --- told
+
+
+def test_who_was_told_is_left_out_of_the_repeat_and_of_nothing_else(devices: DeviceStore) -> None:
+    # Given
+    put(devices, "a", "b")
+    first = next(target for target in devices.targets(PERSON, "question-1") if target.fcm_token == "a")
+    # When
+    devices.told(PERSON, [first], "question-1")
+    # Then
+    assert tokens(devices, collapse_key="question-1") == ["b"]
+    assert set(tokens(devices, collapse_key="question-2")) == {"a", "b"}
+
+
+def test_a_device_remembers_the_latest_twenty_and_each_once(devices: DeviceStore, mongodb: Mongo) -> None:
+    put(devices, "a")
+    targets = devices.targets(PERSON, REQUEST_ID)
+    for number in [*range(25), 24]:
+        devices.told(PERSON, targets, f"question-{number}")
+    stored = mongodb.devices.find_one()
+    assert stored is not None
+    assert stored["told"] == [f"question-{number}" for number in range(5, 25)]
+
+
+def test_a_renewed_device_was_told_and_a_new_installation_was_not(devices: DeviceStore) -> None:
+    devices.put(PERSON, "phone", a_device("old"))
+    devices.told(PERSON, devices.targets(PERSON, REQUEST_ID), REQUEST_ID)
+    devices.put(PERSON, "phone", a_device("old"))
+    assert tokens(devices) == []
+    devices.put(PERSON, "phone", a_device("new"))
+    assert tokens(devices) == ["new"]
+
+
+# --- lists
+
+
+def test_pages_are_in_the_order_of_ids_and_of_one_user(devices: DeviceStore) -> None:
+    for device_id in ("c", "a", "B", "a.1", "b"):
+        devices.put(PERSON, device_id, a_device(device_id))
+    devices.put("bob", "bobs", a_device("bobs"))
+    read: list[str] = []
+    while page := devices.page(PERSON, 2, read[-1] if read else None):
+        read += [device.device_id for device in page]
+    assert read == ["B", "a", "a.1", "b", "c"]
+
+
+def test_a_push_goes_to_the_devices_that_were_heard_of_last(mongodb: Mongo) -> None:
+    devices = DeviceStore(mongodb.devices, DeviceSettings(pushed_at_most=3))
+    put(devices, "a", "b", "c", "d", "b")
+    heard = [device["updatedAt"] for device in mongodb.devices.find().sort("updatedAt", -1)]
+    assert all(earlier < later for later, earlier in pairwise(heard))
+    assert tokens(devices) == ["b", "d", "c"]
+
+
+def test_a_users_devices_are_found_by_the_index(mongod: Mongod, mongodb: Mongo) -> None:
+    put(wiring.devices(), *(f"t{number}" for number in range(6)))
+    for person in range(50):
+        put(wiring.devices(), *(f"{person}-{number}" for number in range(4)), username=f"person-{person}")
+    with listening(mongod.uri) as (client, heard):
+        store = DeviceStore(client.get_default_database().devices, DeviceSettings())
+        store.targets(PERSON, REQUEST_ID)
+        store.page(PERSON, 50, None)
+        plans = [explained(client, command) for command in list(heard.commands)]
+    assert [plan.indexes for plan in plans] == [{"username_1_deviceId_1"}] * 2
+    assert [plan.examined for plan in plans] == [6, 6]
+
+
+def test_a_mongodb_that_is_down_is_told_as_such() -> None:
+    with listening("mongodb://127.0.0.1:1/holdfast?serverSelectionTimeoutMS=50") as (client, _):
+        store = DeviceStore(client.get_default_database().devices, DeviceSettings())
+        with pytest.raises(Unavailable):
+            store.targets(PERSON, REQUEST_ID)
+        with pytest.raises(Unavailable):
+            store.put(PERSON, "phone", a_device())
