@@ -21,7 +21,7 @@ from yarl import URL
 from infra.local import problems
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 #: They describe one connection, not the message (RFC 9110, section 7.6.1).
 HOP_BY_HOP = frozenset({
@@ -44,8 +44,13 @@ def session() -> ClientSession:
     )
 
 
-async def forward(request: web.BaseRequest, upstream: str, connections: ClientSession) -> web.Response:
-    """Send *request* on to *upstream* and return the answer, or a problem where there is none."""
+async def forward(
+    request: web.BaseRequest, upstream: str, connections: ClientSession, on_fault: Callable[[str], None]
+) -> web.Response:
+    """Send *request* on to *upstream* and return the answer, or a problem where there is none.
+
+    *on_fault* is told the words that a translation keeps from the caller: often nobody else says why.
+    """
     try:
         async with connections.request(
             request.method,
@@ -61,8 +66,10 @@ async def forward(request: web.BaseRequest, upstream: str, connections: ClientSe
         return problems.unreachable()
     except ClientError:
         return problems.broken()
-    translated = problems.translated(answer.status, answer.content_type, body)
-    return translated or returned(request.method, answer.status, answer.reason, answer.headers, body)
+    if translated := problems.translated(answer.status, answer.content_type, body):
+        on_fault(f"{request.method} {request.path}: {answer.status} {body.decode(errors='replace')}")
+        return translated
+    return returned(request.method, answer.status, answer.reason, answer.headers, body)
 
 
 def returned(method: str, status: int, reason: str | None, headers: Mapping[str, str], body: bytes) -> web.Response:

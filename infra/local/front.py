@@ -19,7 +19,7 @@ from infra.local.admission import Admission, Crowded, Routes
 from infra.local.forward import forward, session
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 ADMITTED = 8
 QUEUE_SECONDS = 10.0
@@ -31,11 +31,18 @@ LONGEST_FIELD = 65536
 class Front:
     """The server, in a thread of its own; where it forwards to may change while it runs.
 
+    *on_fault* is told what the emulator said where callers get a problem instead.
+
     Takes its port when made and answers from ``start`` on, so that a taken port shows before anything else starts.
     """
 
     def __init__(
-        self, port: int | None = None, *, admitted: int = ADMITTED, queue_seconds: float = QUEUE_SECONDS
+        self,
+        port: int | None = None,
+        *,
+        admitted: int = ADMITTED,
+        queue_seconds: float = QUEUE_SECONDS,
+        on_fault: Callable[[str], None] = lambda _words: None,
     ) -> None:
         self._socket = ports.bound(port or 0)
         # Only a listening socket holds its port against others; who connects early is answered in the end.
@@ -45,6 +52,7 @@ class Front:
         self.stirred = threading.Event()
         self._admitted = admitted
         self._queue_seconds = queue_seconds
+        self._on_fault = on_fault
         self._upstream = ""
         self._waiting = Routes()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -105,4 +113,4 @@ class Front:
     async def _forward(self, request: web.BaseRequest) -> web.Response:
         if request.headers.get("Expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        return await forward(request, self._upstream, self._connections)
+        return await forward(request, self._upstream, self._connections, self._on_fault)

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from infra.local.child import Child
 
-    OnStep = Callable[[str, float], None]
-
 Part = TypeVar("Part")
 
 
@@ -42,8 +40,8 @@ class Stopped(Exception):
 class Stack:
     """Everything in *folder*, which keeps the data; ``with Stack(...)`` starts it and stops it.
 
-    *on_step* is told each step and its seconds, from whatever thread finished it. A *warm* one is ready to redeploy at
-    any moment, for 70 MB.
+    *on_step* is told each step and its seconds, *on_fault* what the emulator said where a caller only gets a problem;
+    both on any thread. A *warm* one is ready to redeploy at any moment, for 70 MB.
     """
 
     def __init__(
@@ -53,14 +51,16 @@ class Stack:
         *,
         stage: str = "local",
         warm: bool = False,
-        on_step: OnStep | None = None,
+        on_step: Callable[[str, float], None] = lambda _name, _seconds: None,
+        on_fault: Callable[[str], None] = lambda _words: None,
     ) -> None:
         self.folder = folder
         self.stage = stage
         #: The password of the first administrator, if this start invented one.
         self.admin_password: str | None = None
         self._port = port
-        self._on_step = on_step or (lambda _name, _seconds: None)
+        self._on_step = on_step
+        self._on_fault = on_fault
         self._mongod = None if os.environ.get("MONGODB_URI") else Mongod(folder / "mongod")
         self._emulator = None if foreign_wanted() else Emulator(folder / "emulator")
         self._front: Front | None = None
@@ -169,7 +169,7 @@ class Stack:
             ChildFailed, TaskFailed, Unreachable: with the words of who failed.
         """
         try:
-            self._front = Front(self._port)
+            self._front = Front(self._port, on_fault=self._on_fault)
             self._zygote.start()
             self._run_processes()
             self._deploy()

@@ -65,7 +65,7 @@ class Supervisor:
         self._shown = shown
         self._screen = screen
         self._began = time.monotonic()
-        self._stack = Stack(folder.path, port, warm=reload, on_step=shown.step)
+        self._stack = Stack(folder.path, port, warm=reload, on_step=shown.step, on_fault=screen.note)
         self._events: SimpleQueue[Told | Started | Failed | Ended] = SimpleQueue()
         self._helpers: list[Follower | Reloader] = []
 

@@ -252,6 +252,19 @@ def test_a_function_that_died_is_a_bad_gateway_without_the_emulators_words(front
     assert "Worker" not in response.text
 
 
+def test_what_the_emulator_said_is_told_to_who_started_it(upstream: Upstream) -> None:
+    told: list[str] = []
+    front = Front(on_fault=told.append)
+    front.point(upstream.url, [])
+    front.start()
+    upstream.says(502, {"message": "Worker init failed: No module named 'x'"})
+
+    requests.get(f"{front.url}/things", timeout=10)
+
+    front.stop()
+    assert told == ['GET /things: 502 {"message": "Worker init failed: No module named \'x\'"}']
+
+
 @pytest.mark.parametrize(
     ("status", "document"),
     [
