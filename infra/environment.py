@@ -12,6 +12,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -86,7 +87,7 @@ def ensure(root: Path = ROOT) -> Path:
     if not all(environment.ready(root) for environment in ALL):
         check_interpreter()
         with locked(root / LAPTOP.folder):
-            make([environment for environment in ALL if not environment.ready(root)], root)
+            make(root)
     return LAPTOP.python(root)
 
 
@@ -124,23 +125,23 @@ def locked(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def make(outdated: list[Environment], root: Path) -> None:
-    """Make all of *outdated* side by side; their installs are bound by one core each."""
-    if not outdated:
-        return
-    for environment in outdated:
-        environment.stamp(root).unlink(missing_ok=True)
-    if not usable(LAPTOP, root):
+def make(root: Path) -> None:
+    """Make all that are outdated side by side; their installs are bound by one core each."""
+    if not LAPTOP.ready(root) and not usable(LAPTOP, root):
+        # Everything is made anew then: the others stand inside.
         create(LAPTOP, root)
     failures: list[EnvironmentFailed] = []
 
     def attempt(environment: Environment) -> None:
         try:
-            install(environment, root)
+            if environment is LAPTOP:
+                update(environment, root)
+            else:
+                replace(environment, root)
         except EnvironmentFailed as exc:
             failures.append(exc)
 
-    threads = [threading.Thread(target=attempt, args=[environment]) for environment in outdated]
+    threads = [threading.Thread(target=attempt, args=[one]) for one in ALL if not one.ready(root)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -159,21 +160,39 @@ def usable(environment: Environment, root: Path) -> bool:
 def create(environment: Environment, root: Path) -> None:
     """Make an empty environment; only the laptop's own gets pip, which serves the others too."""
     pip = [] if environment is LAPTOP else ["--without-pip"]
-    # `--clear` would take the nested environments along, stamps and all; they are then remade.
     folder = root / environment.folder
     with step(f"making {environment.folder}"):
         check(environment, run([sys.executable, "-I", "-m", "venv", "--clear", *pip, str(folder)]))
 
 
-def install(environment: Environment, root: Path) -> None:
-    """Install its requirements, then write its stamp.
+def update(environment: Environment, root: Path) -> None:
+    """Install its requirements where it stands; without its stamp in the meantime."""
+    wanted = environment.wanted(root)
+    environment.stamp(root).unlink(missing_ok=True)
+    install(environment, root)
+    environment.stamp(root).write_text(wanted)
 
-    The laptop's environment is updated in place. The others start empty, so that what left a requirement
-    file also leaves the environment.
+
+def replace(environment: Environment, root: Path) -> None:
+    """Make it anew beside the old one and put it in its place.
+
+    So what left a requirement file also leaves the environment, and a stack that runs on the old one keeps running.
     """
     wanted = environment.wanted(root)
-    if environment is not LAPTOP:
-        create(environment, root)
+    fresh = environment._replace(folder=f"{environment.folder}.part")
+    create(fresh, root)
+    install(fresh, root)
+    fresh.stamp(root).write_text(wanted)
+    place, old = root / environment.folder, root / f"{environment.folder}.old"
+    shutil.rmtree(old, ignore_errors=True)
+    if place.exists():
+        place.rename(old)
+    (root / fresh.folder).rename(place)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def install(environment: Environment, root: Path) -> None:
+    """Install its requirements with the laptop's pip."""
     pip = [str(LAPTOP.python(root)), "-I", "-m", "pip", "--quiet", "--disable-pip-version-check"]
     target = [
         "--python",
@@ -184,9 +203,6 @@ def install(environment: Environment, root: Path) -> None:
     ]
     with step(f"installing {environment.requirements[0]} into {environment.folder}"):
         check(environment, run(pip + target))
-    part = environment.stamp(root).with_suffix(".part")
-    part.write_text(wanted)
-    part.rename(environment.stamp(root))
 
 
 def check(environment: Environment, done: subprocess.CompletedProcess[str]) -> None:
