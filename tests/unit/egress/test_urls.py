@@ -78,3 +78,20 @@ def test_a_reason_does_not_say_where_a_name_leads() -> None:
 
 def test_the_corpus_is_as_large_as_it_looks() -> None:
     assert len({*PRIVATE, *LOOPBACK, *SPELLINGS}) == len(PRIVATE) + len(LOOPBACK) + len(SPELLINGS) >= 60
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("ftp://hook.test/", "begins with http"),
+        ("http://user@hook.test/", "no user name"),
+        ("http://hook.test/#part", "or fragment"),
+        ("http://hook.test:0/", "from 1 to 65535"),
+        ("http://2130706433/", "in its usual form"),
+        ("http://hook..test/", "not a name"),
+        ("http://hook.test/a b", "has a space"),
+    ],
+)
+def test_a_reason_says_what_to_mend(url: str, reason: str) -> None:
+    with pytest.raises(egress.AddressRefused, match=reason):
+        egress.check(url, resolve=Names(NAMES))
