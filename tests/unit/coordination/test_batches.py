@@ -440,6 +440,19 @@ def test_work_that_took_longer_than_its_lease_and_was_taken_over_is_not_counted_
     assert len({claim.resource_id for claim in hands.runs}) == 1
 
 
+def test_poison_that_took_longer_than_its_lease_and_was_taken_over_is_not_counted_twice(post: Post) -> None:
+    post.add("a")
+    batch = post.batch()
+
+    def sleep(chore: Chore, claim: Claim) -> None:
+        post.clock.seconds += 60
+        post.deliver(refuse, batch)
+        refuse(chore, claim)
+
+    assert post.deliver(sleep, batch) == [batch[0]["messageId"]]
+    assert (counted(), len(post.letters())) == ((0, 1), 1)
+
+
 def test_a_work_is_known_by_its_queue_too(post: Post, hands: Hands) -> None:
     post.add("a")
     wiring.claims().begin("other/a", ttl_seconds=60)
