@@ -112,6 +112,15 @@ class Table:
         )
         return plain(answer["Attributes"])
 
+    def change(self, pk: str, change: str, *, when: str, values: Item, names: Mapping[str, str] | None = None) -> None:
+        """Do as `update` does, for callers who have no use for the item: nothing is sent back.
+
+        Raises:
+            ConditionFailed: *when* does not hold.
+        """
+        condition = _condition(when, values, names)
+        self._write(self._client.update_item, Key=typed({"pk": pk}), UpdateExpression=change, **condition)
+
     def delete(self, pk: str, *, when: str, values: Item, names: Mapping[str, str] | None = None) -> None:
         """Delete the item if *when* holds.
 

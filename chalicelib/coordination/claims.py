@@ -104,7 +104,7 @@ class Claims:
             if writes := list(also):
                 self._table.transact([done, *writes])
             else:
-                self._table.update(_key(claim.key), change, when=_OURS, values=values, names=names)
+                self._table.change(_key(claim.key), change, when=_OURS, values=values, names=names)
         except TransactionRefused as refused:
             ours = refused.reasons[0]
             if ours.code != "ConditionalCheckFailed":
@@ -116,7 +116,7 @@ class Claims:
     def abandon(self, claim: Claim) -> None:
         """Let another attempt begin at once, with the same resource id. Safe to repeat."""
         try:
-            self._table.update(
+            self._table.change(
                 _key(claim.key),
                 "SET leaseUntil = :now",
                 when=_OURS,

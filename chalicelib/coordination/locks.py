@@ -73,8 +73,7 @@ class Locks:
         try:
             item = self._table.update(
                 _key(name),
-                "SET #owner = :owner, expiresAt = :expires, acquiredAt = :now, held = :held, #name = :name, "
-                "fence = if_not_exists(fence, :zero) + :one",
+                "SET #owner = :owner, expiresAt = :expires, acquiredAt = :now, held = :held ADD fence :one",
                 when="attribute_not_exists(#owner) OR expiresAt < :dead",
                 values={
                     ":owner": owner,
@@ -82,11 +81,9 @@ class Locks:
                     ":now": now_ms,
                     ":dead": now_ms - self._skew_ms,
                     ":held": _HELD,
-                    ":name": name,
-                    ":zero": 0,
                     ":one": 1,
                 },
-                names={**_NAMES, "#name": "name"},
+                names=_NAMES,
             )
         except ConditionFailed as refused:
             item = refused.item or {}
@@ -207,7 +204,7 @@ class Locks:
 
     def _clear(self, name: str, when: str, values: Item) -> bool:
         try:
-            self._table.update(
+            self._table.change(
                 _key(name), "REMOVE #owner, expiresAt, acquiredAt, held", when=when, values=values, names=_NAMES
             )
         except ConditionFailed:
@@ -217,7 +214,7 @@ class Locks:
     def _change(self, lease: Lease, change: str, *, when: str = _OURS, **values: int) -> None:
         ours = {":owner": lease.owner, ":fence": lease.fence}
         given = {f":{name}": value for name, value in values.items()}
-        self._table.update(_key(lease.name), change, when=when, values={**ours, **given}, names=_NAMES)
+        self._table.change(_key(lease.name), change, when=when, values={**ours, **given}, names=_NAMES)
 
     def _now_ms(self) -> int:
         return round(self._now() * 1000)
@@ -232,4 +229,4 @@ def _holds(item: Item | None, lease: Lease) -> bool:
 
 
 def _holder(item: Item) -> Holder:
-    return Holder(item["name"], item["owner"], item["fence"], item["acquiredAt"], item["expiresAt"])
+    return Holder(item["pk"].partition("#")[2], item["owner"], item["fence"], item["acquiredAt"], item["expiresAt"])

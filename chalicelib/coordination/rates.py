@@ -78,7 +78,7 @@ class Rates:
 
     def _advance(self, key: str, interval: int, now: int, horizon: int) -> None:
         """Move a busy key on by one token."""
-        self._table.update(
+        self._table.change(
             _key(key),
             "SET arrival = arrival + :interval, #ttl = :ttl",
             when="arrival >= :now AND arrival <= :latest",
@@ -94,7 +94,7 @@ class Rates:
     def _restart(self, key: str, interval: int, now: int, horizon: int) -> bool:
         """Begin again with an idle key; return whether it still was."""
         try:
-            self._table.update(
+            self._table.change(
                 _key(key),
                 "SET arrival = :arrival, #ttl = :ttl",
                 when="attribute_not_exists(arrival) OR arrival < :now",
