@@ -2,9 +2,9 @@
 
 import argparse
 
-from tests.load import approvals, up
+from tests.load import approvals, locks, queues, up
 
-_BENCHES = {"approvals": approvals.run, "up": up.run}
+_BENCHES = {"approvals": approvals.run, "locks": locks.run, "queues": queues.run, "up": up.run}
 
 
 def main() -> None:
