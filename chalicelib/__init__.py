@@ -5,6 +5,7 @@ Shared modules (no slice is imported from them):
 settings.py   every option, one class per module
 errors.py     the error tree and the problem each one becomes
 shapes.py     the base of all models that cross the wire
+checks.py     what a request must pass
 http.py       request to model, model to answer, roles
 gateway.py    the application object: one request, one answer, one log line
 openapi.py    the API's own description, from the same models

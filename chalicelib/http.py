@@ -5,32 +5,22 @@ Everything else about its route is data, from which the API's description and th
 """
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Generic, NamedTuple, TypeVar
-from urllib.parse import unquote
 
 from chalice.app import Blueprint, Request, Response
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter
 
-from chalicelib import errors, ids, logs, tokens
+from chalicelib import checks, errors, ids, logs, tokens
+from chalicelib.checks import JSON, TICKET
 
 Body = TypeVar("Body")
 Asked = TypeVar("Asked")
 Handler = Callable[..., Any]
 
-JSON = "application/json"
 PROBLEM = "application/problem+json"
-IDEMPOTENCY_KEY = "Idempotency-Key"
-#: The query parameter that holds one.
-TICKET = "ticket"
-
-_KEY = re.compile(r"[!-~]{1,255}")
-
-#: A caller names fields as the contract does; our own spelling of them is an unknown field.
-_OUTSIDE: Any = {"by_alias": True, "by_name": False}
 
 
 class Role(StrEnum):
@@ -219,11 +209,11 @@ class _Door:
         endpoint = self.endpoint
         call = Call(
             caller=_admit(endpoint, request, app),
-            body=_body(endpoint, request),
-            query=_query(endpoint, request),
+            body=checks.body(endpoint.body, request, optional=endpoint.body_optional),
+            query=checks.query(endpoint.query, request, tickets=endpoint.tickets),
             remaining_ms=app.lambda_context.get_remaining_time_in_millis(),
         )
-        checked = _params(endpoint, params)
+        checked = checks.params(endpoint.params, params)
 
         def perform(operation: Operation) -> Response:
             return render(endpoint, endpoint.handler(replace(call, operation=operation), **checked))
@@ -259,22 +249,6 @@ def refusal(error: errors.ServiceError) -> Response:
     return Response(body=body, status_code=int(error.status), headers=headers)
 
 
-def validated(check: Callable[[], Any]) -> Any:
-    """Return what *check*, a pydantic validation, makes of its input.
-
-    Raises:
-        Malformed: it is not JSON.
-        Invalid: every field that was refused, without its value.
-    """
-    try:
-        return check()
-    except ValidationError as error:
-        faults = error.errors(include_url=False, include_context=False, include_input=False)
-    if faults[0]["type"] == "json_invalid":
-        raise errors.Malformed
-    raise errors.Invalid([errors.FieldError(".".join(map(str, fault["loc"])), fault["msg"]) for fault in faults])
-
-
 def _admit(endpoint: Endpoint, request: Request, app: Any) -> Caller:
     if endpoint.roles == PUBLIC:
         return NOBODY
@@ -283,7 +257,7 @@ def _admit(endpoint: Endpoint, request: Request, app: Any) -> Caller:
     if (token := tokens.sent(request.method, request.headers)) is not None:
         caller = app.identify(token)
     elif endpoint.tickets and TICKET in asked:
-        caller = app.redeem(asked[TICKET], _concrete(request))
+        caller = app.redeem(asked[TICKET], checks.concrete(request))
     else:
         raise errors.Unauthenticated
     logs.line().add(user=caller.username)
@@ -292,46 +266,9 @@ def _admit(endpoint: Endpoint, request: Request, app: Any) -> Caller:
     return caller
 
 
-def _body(endpoint: Endpoint, request: Request) -> Any:
-    model = endpoint.body
-    if model is None:
-        return None
-    media = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
-    if media != JSON:
-        raise errors.NotJson
-    raw = request.raw_body or (b"{}" if endpoint.body_optional else b"")
-    return validated(lambda: model.model_validate_json(raw, **_OUTSIDE))
-
-
-def _query(endpoint: Endpoint, request: Request) -> Any:
-    model = endpoint.query
-    if model is None:
-        return None
-    given = dict(request.query_params or {})
-    if endpoint.tickets:
-        given.pop(TICKET, None)
-    return validated(lambda: model.model_validate(given, **_OUTSIDE))
-
-
 def _keyed(endpoint: Endpoint, request: Request, caller: Caller) -> Keyed | None:
-    key = request.headers.get(IDEMPOTENCY_KEY)
-    if key is None or not endpoint.replayable:
+    key = checks.idempotency_key(request) if endpoint.replayable else None
+    if key is None:
         return None
-    if not _KEY.fullmatch(key):
-        raise errors.Invalid([errors.FieldError(IDEMPOTENCY_KEY, "must be 1 to 255 visible ASCII characters")])
-    body: Any = request.raw_body
-    return Keyed(key, caller.username, endpoint, f"{_concrete(request)}\n".encode() + body)
-
-
-def _concrete(request: Request) -> str:
-    """Return the path as it was asked for, without the stage that a gateway puts before it."""
-    return str(request.path.format_map(request.uri_params or {}))
-
-
-def _params(endpoint: Endpoint, given: Mapping[str, str]) -> dict[str, Any]:
-    try:
-        # API Gateway hands over what stood in the path, as it was escaped there.
-        return {name: endpoint.params[name].validate_python(unquote(value)) for name, value in given.items()}
-    except ValidationError:
-        # A path that names nothing that could exist is a path that is not there.
-        raise errors.NotFound from None
+    content: Any = request.raw_body
+    return Keyed(key, caller.username, endpoint, f"{checks.concrete(request)}\n".encode() + content)

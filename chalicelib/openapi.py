@@ -11,7 +11,8 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from chalicelib import errors
-from chalicelib.http import IDEMPOTENCY_KEY, JSON, PROBLEM, PUBLIC, TICKET, Endpoint, Role
+from chalicelib.checks import IDEMPOTENCY_KEY, JSON, TICKET
+from chalicelib.http import PROBLEM, PUBLIC, Endpoint, Role
 
 _REFS = "#/components/schemas/{model}"
 _PROBLEM = {

@@ -12,10 +12,11 @@ from collections.abc import Iterable
 from chalice.app import Response
 
 from chalicelib import logs, wiring
+from chalicelib.checks import IDEMPOTENCY_KEY
 from chalicelib.coordination.claims import Claim
 from chalicelib.coordination.errors import AlreadyDone, ClaimLost, OtherRequest, ShownOnce, StillAnswering, StillRunning
 from chalicelib.errors import FieldError, Invalid, ServiceError, Unavailable
-from chalicelib.http import IDEMPOTENCY_KEY, Keyed, Operation, Perform
+from chalicelib.http import Keyed, Operation, Perform
 
 _KEPT_SECONDS = 24 * 3600
 #: DynamoDB holds 400 KB in an item; the rest of the claim is small.

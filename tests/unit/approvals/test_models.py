@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from chalicelib.approvals.models import LONGEST_HELD_MS, LONGEST_MS, Escalation, NewApproval, Seen, Status
+from chalicelib.checks import validated
 from chalicelib.errors import Invalid, Malformed
-from chalicelib.http import validated
 from chalicelib.shapes import Id, Username
 from tests.unit.approvals.build import an_approval
 
