@@ -1,7 +1,8 @@
 """One push to all devices of a person. For workers: a request has no time for it.
 
-At least once: a process that dies after FCM took the message sends it again, and the device shows it in the place of
-the first. A repeat for the sake of some devices leaves out those that were told.
+Who was told is remembered, so that a repeat for the sake of one device, or of another person, disturbs nobody else.
+Still it is at least once: a process that dies after FCM took the message sends it again, and the device shows it in the
+place of the first.
 """
 
 import random
@@ -45,15 +46,14 @@ def _settle(
     }
     for target in by[Verdict.GONE]:
         wiring.devices().drop(username, target)
-    again = _again(replies, notification.ttl_ms)
-    if again is not None and by[Verdict.SENT]:
+    if by[Verdict.SENT]:
         wiring.devices().told(username, by[Verdict.SENT], notification.collapse_key)
     return Delivered(
         sent=len(by[Verdict.SENT]),
         gone=len(by[Verdict.GONE]),
         refused=sum(len(by[verdict]) for verdict in _FOR_GOOD),
         unsettled=len(by[Verdict.LATER]),
-        again_after_seconds=again,
+        again_after_seconds=_again(replies, notification.ttl_ms),
     )
 
 

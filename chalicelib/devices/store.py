@@ -27,7 +27,7 @@ _KEPT = {"$gt": ["$purgeAt", "$$NOW"]}
 _DAY_MS = 24 * 3_600_000
 #: Each try that fails means that someone else registered the token in between.
 _TRIES = 8
-#: How many pushes a device remembers to have got, while they are being repeated for the sake of others.
+#: How many pushes a device remembers to have got; a repeat comes within minutes.
 _TOLD = 20
 
 
@@ -79,7 +79,7 @@ class DeviceStore:
             return [Target(device["deviceId"], device["fcmToken"]) for device in found]
 
     def told(self, username: str, targets: Sequence[Target], collapse_key: str) -> None:
-        """Remember that *targets* have got a push, which is to be repeated for others. Safe to repeat."""
+        """Remember that *targets* have got a push, which may be repeated for others. Safe to repeat."""
         query = {
             "_id": {"$in": [_key(username, target.device_id) for target in targets]},
             "told": {"$ne": collapse_key},

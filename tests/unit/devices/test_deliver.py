@@ -118,8 +118,9 @@ def test_a_repeat_is_for_those_who_were_not_told(devices: DeviceStore, google: G
     assert (first.sent, first.unsettled, counted) == (2, 1, {"pushes_sent": 2, "pushes_later": 1})
     assert first.again_after_seconds is not None
     assert 7 <= first.again_after_seconds <= 7 * 1.25
-    # When it is pushed again, and once more after a crash
+    # When it is pushed again, and once more for the sake of another person
     assert pushed()[0] == Delivered(sent=1)
+    assert pushed()[0] == Delivered()
     assert google.tokens() == ["a", "b", "b", "c"]
 
 
