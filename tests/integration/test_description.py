@@ -17,8 +17,8 @@ from tests.stack import NewPerson
 pytestmark = pytest.mark.stack
 
 DESCRIPTION = "/openapi.json"
-#: The run is held to this; it takes a third of it on two idle cores.
-DEADLINE_SECONDS = 120
+#: A machine that does nothing else needs a fraction of it.
+DEADLINE_SECONDS = 240
 _FUZZ = Path(__file__).parent / "fuzz"
 
 
