@@ -57,7 +57,7 @@ def _body(seen: Seen, message_id: str) -> bytes:
         "timestamp": approval.model_dump(mode="json")["resolvedAt"],
         "data": approval.model_dump(mode="json"),
     }
-    return json.dumps(event, ensure_ascii=False).encode()
+    return json.dumps(event).encode()
 
 
 def _pause(reply: egress.Reply) -> float | None:
