@@ -141,6 +141,7 @@ class Stack:
             "HOLDFAST_STAGE": self.stage,
             "HOLDFAST_SECRET_ID": f"holdfast-{self.stage}",
             "HOLDFAST_URL": self.url,
+            "QUEUES_URL_PREFIX": self._queues_url_prefix(),
         }
 
     @property
@@ -249,6 +250,11 @@ class Stack:
             )
         self._api_url = deployed["api_url"]
         self.front.point(self.api_url, [(method, path) for method, path in deployed["waiting"]])
+
+    def _queues_url_prefix(self) -> str:
+        """Return where functions find queues: the account in it is the endpoint's, so only the deployed ones know."""
+        function = self.client("lambda").get_function_configuration(FunctionName=f"holdfast-{self.stage}-api")
+        return str(function["Environment"]["Variables"]["QUEUES_URL_PREFIX"])
 
     def _cool(self) -> None:
         if not self._warm:

@@ -217,6 +217,28 @@ def test_a_stage_that_is_not_there_is_said_to_be_so(stack: Stack, monkeypatch: p
         command.main(["list", "--stage", "nowhere"])
 
 
+def test_a_program_outside_finds_the_queues(stack: Stack) -> None:
+    mail = queues.Mail(stack.client("sqs"), stack.environment["QUEUES_URL_PREFIX"])
+    for queue in queues.QUEUES:
+        assert mail.depth(queue).dead >= 0
+
+
+def test_the_figures_cost_few_questions_to_stores(stack: Stack, admin: Client) -> None:
+    request_id = admin.get("/api/admin/queue-stats").headers["X-Request-Id"]
+
+    def line() -> dict[str, Any] | None:
+        pages = (
+            stack.client("logs")
+            .get_paginator("filter_log_events")
+            .paginate(logGroupName=f"/aws/lambda/holdfast-{STAGE}-api")
+        )
+        texts = [event["message"] for page in pages for event in page["events"]]
+        return next((json.loads(text) for text in texts if request_id in text and text.startswith("{")), None)
+
+    # The session, the counts of all queues at once, and each queue with its dead letters
+    assert soon(line)["storeRoundTrips"] == 2 + 2 * len(queues.QUEUES)
+
+
 def test_administrators_see_the_figures_of_every_queue(admin: Client) -> None:
     stats = told(admin.get("/api/admin/queue-stats"))
     assert sorted(stats["queues"]) == sorted(queue.name for queue in queues.QUEUES)

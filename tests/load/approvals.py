@@ -149,6 +149,7 @@ def _call_all(api: Api) -> None:
     api.call("GET", "/health")
     api.call("GET", "/ready")
     api.call("GET", "/openapi.json")
+    api.call("GET", "/api/admin/queue-stats")
     api.call("POST", "/api/sessions", {"username": _USER, "password": "no matter"})
     opened = api.call("POST", "/api/sessions", {"username": _USER, "password": "no matter"})
     api.call("GET", "/api/sessions/current")
