@@ -1,0 +1,244 @@
+"""The templates that are really deployed: made from the application as it stands."""
+
+import copy
+import json
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from app import app
+from chalicelib import queues
+from infra import package, template
+from infra.package import Package
+
+METHODS = {"get", "put", "post", "delete", "patch", "head", "options"}
+INTEGRATION = "x-amazon-apigateway-integration"
+Template = dict[str, Any]
+
+
+class Built(NamedTuple):
+    """What was built, and what chalice had made of it before our mends."""
+
+    package: Package
+    chalices: Template
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    folder = tmp_path_factory.mktemp("package")
+    made = package.build("dev", vendor=False, folder=folder)
+    return Built(made, json.loads((folder / "sam.json").read_text()))
+
+
+@pytest.fixture(scope="module")
+def mended(built: Built) -> Template:
+    return built.package.app
+
+
+@pytest.fixture(scope="module")
+def paths(mended: Template) -> Template:
+    found: Template = mended["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["paths"]
+    return found
+
+
+def functions(made: Template) -> dict[str, Template]:
+    found = made["Resources"].items()
+    return {name: one["Properties"] for name, one in found if one["Type"] == "AWS::Serverless::Function"}
+
+
+def target(operation: Template) -> str:
+    """Return the logical id of the function that an operation calls."""
+    uri: str = operation[INTEGRATION]["uri"]["Fn::Sub"]
+    return uri.partition("/functions/${")[2].partition(".Arn}")[0]
+
+
+# --- paths and methods
+
+
+def test_every_path_answers_every_method(paths: Template) -> None:
+    assert set(paths) == set(app.routes)
+    assert all(set(path) >= METHODS for path in paths.values())
+
+
+def test_routes_that_wait_run_in_the_function_for_waiting_and_no_others(built: Built, paths: Template) -> None:
+    waiting = {(endpoint.method.lower(), endpoint.path) for endpoint in app.endpoints if endpoint.waits}
+    found = {(method, path) for path in paths for method in paths[path] if target(paths[path][method]) == "WaitHandler"}
+    others = {target(paths[path][method]) for path in paths for method in paths[path]} - {"WaitHandler"}
+    assert found == waiting == {(method.lower(), path) for method, path in built.package.waiting}
+    assert len(waiting) >= 2
+    assert others == {"APIHandler"}
+
+
+def test_a_path_that_waits_answers_its_other_methods_in_the_api_function(paths: Template) -> None:
+    assert target(paths["/send-notification"]["post"]) == "WaitHandler"
+    assert target(paths["/send-notification"]["get"]) == "APIHandler"
+    assert target(paths["/send-notification"]["options"]) == "APIHandler"
+
+
+# --- functions
+
+
+def test_waiters_have_a_concurrency_a_role_and_a_permission_of_their_own(mended: Template) -> None:
+    resources = mended["Resources"]
+    wait, api = resources["WaitHandler"]["Properties"], resources["APIHandler"]["Properties"]
+    assert wait["ReservedConcurrentExecutions"] == template.WAITERS
+    assert "ReservedConcurrentExecutions" not in api
+    assert wait["Role"] == {"Fn::GetAtt": ["WaitHandlerRole", "Arn"]} != api["Role"]
+    assert {name: wait[name] for name in ("Handler", "CodeUri", "Timeout", "MemorySize", "Environment")} == {
+        name: api[name] for name in ("Handler", "CodeUri", "Timeout", "MemorySize", "Environment")
+    }
+    assert resources["WaitHandlerInvokePermission"]["Properties"]["FunctionName"] == {"Ref": "WaitHandler"}
+
+
+def test_no_role_may_do_more_than_named_actions_on_named_things(mended: Template) -> None:
+    roles = [one["Properties"] for one in mended["Resources"].values() if one["Type"] == "AWS::IAM::Role"]
+    statements = [
+        statement
+        for role in roles
+        for policy in role["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+    ]
+    assert len(roles) == len(functions(mended))
+    assert len(statements) > len(roles)
+    for statement in statements:
+        actions, things = statement["Action"], statement["Resource"]
+        assert all("*" not in action for action in ([actions] if isinstance(actions, str) else actions))
+        for thing in things if isinstance(things, list) else [things]:
+            assert "${Stage}" in thing["Fn::Sub"]
+
+
+def test_the_function_for_waiting_writes_no_user(mended: Template) -> None:
+    (policy,) = mended["Resources"]["WaitHandlerRole"]["Properties"]["Policies"]
+    about_users = [
+        action
+        for statement in policy["PolicyDocument"]["Statement"]
+        if "-users" in json.dumps(statement["Resource"])
+        for action in statement["Action"]
+    ]
+    assert about_users
+    assert all(action in {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"} for action in about_users)
+
+
+def test_every_function_knows_its_stage_and_has_its_name_and_runtime(mended: Template) -> None:
+    found = functions(mended)
+    assert {"APIHandler", "WaitHandler", "Sweep", "Approval"} <= set(found)
+    names = [properties["FunctionName"]["Fn::Sub"] for properties in found.values()]
+    assert len(set(names)) == len(names)
+    for properties in found.values():
+        assert properties["FunctionName"]["Fn::Sub"].startswith("holdfast-${Stage}-")
+        assert properties["Runtime"] == "python3.12"
+        variables = properties["Environment"]["Variables"]
+        assert {"HOLDFAST_STAGE", "HOLDFAST_SECRET_ID", "HOLDFAST_VERSION", "QUEUES_URL_PREFIX"} <= set(variables)
+
+
+def test_functions_on_a_queue_report_single_failures_and_end_before_their_messages_come_again(mended: Template) -> None:
+    # When
+    events = [
+        (properties, event["Properties"])
+        for properties in functions(mended).values()
+        for event in properties.get("Events", {}).values()
+        if event["Type"] == "SQS"
+    ]
+    # Then
+    assert len(events) == len(queues.QUEUES)
+    for properties, event in events:
+        queue = queues.named(event["Queue"]["Fn::Sub"].rpartition("${Stage}-")[2])
+        assert event["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert event["BatchSize"] == queue.batch_size
+        assert properties["Timeout"] == queue.timeout_seconds <= queue.visibility_seconds
+
+
+# --- the gateway's own answers
+
+
+def test_the_gateways_own_errors_are_problems(mended: Template) -> None:
+    definition = mended["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
+    responses = definition["x-amazon-apigateway-gateway-responses"]
+    assert responses["MISSING_AUTHENTICATION_TOKEN"]["statusCode"] == "404"
+    assert responses["REQUEST_TOO_LARGE"]["statusCode"] == "413"
+    assert responses["THROTTLED"]["statusCode"] == "429"
+    assert "gatewayresponse.header.Retry-After" in responses["THROTTLED"]["responseParameters"]
+    for response in responses.values():
+        kind = response["responseParameters"]["gatewayresponse.header.Content-Type"]
+        assert kind == "'application/problem+json'"
+        problem = json.loads(response["responseTemplates"]["application/json"])
+        assert set(problem) == {"type", "title", "status", "detail", "requestId"}
+        assert str(problem["status"]) == response["statusCode"]
+    assert "x-amazon-apigateway-binary-media-types" not in definition
+
+
+# --- the mends are pure
+
+
+def test_mending_leaves_what_it_was_given_alone_and_always_makes_the_same(built: Built) -> None:
+    before = copy.deepcopy(built.chalices)
+    made = [template.mended(built.chalices, built.package.waiting) for _ in range(2)]
+    assert built.chalices == before
+    assert made[0] == made[1] == built.package.app
+
+
+def test_a_route_that_waits_and_is_not_there_is_told(built: Built) -> None:
+    with pytest.raises(KeyError):
+        template.mended(built.chalices, [("GET", "/nowhere")])
+
+
+# --- data
+
+
+def test_what_holds_data_outlives_a_deployment() -> None:
+    for resource in template.resources()["Resources"].values():
+        if resource["Type"] != "AWS::CloudWatch::Alarm":
+            assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
+
+
+def test_tables_are_backed_up_and_encrypted_and_pay_by_request() -> None:
+    tables = [one for one in template.resources()["Resources"].values() if one["Type"] == "AWS::DynamoDB::Table"]
+    assert len(tables) >= 2
+    for table in tables:
+        assert table["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+        assert table["Properties"]["SSESpecification"] == {"SSEEnabled": True}
+        assert table["Properties"]["BillingMode"] == "PAY_PER_REQUEST"
+
+
+# --- the package
+
+
+def test_the_package_holds_the_application_and_nothing_of_the_laptop(built: Built) -> None:
+    with zipfile.ZipFile(built.package.code) as code:
+        names = set(code.namelist())
+    assert {"app.py", "chalicelib/wiring.py"} <= names
+    for name in names:
+        assert not name.startswith(("infra/", "tests/", ".chalice/", ".venv/"))
+        assert "__pycache__" not in name
+
+
+def test_a_package_over_lambdas_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given
+    archive = tmp_path / "deployment.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as code:
+        code.writestr("zeros", b"\0" * 3_000_000)
+    assert archive.stat().st_size < 10_000
+    # Then it is what is unpacked that counts
+    assert package._unpacked(archive) == 3_000_000
+    monkeypatch.setattr(package, "MAX_UNPACKED_BYTES", 1_000)
+    monkeypatch.setattr(package, "_package", lambda source, stage, folder: {})
+    monkeypatch.setattr(sys, "argv", ["package", "--folder", str(tmp_path)])
+    with pytest.raises(SystemExit, match="MB unpacked"):
+        package.main()
+
+
+def test_an_application_that_does_not_import_is_told_with_its_own_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "repository"
+    for part in ("chalicelib", "infra", ".chalice"):
+        shutil.copytree(template.ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(template.ROOT / "pyproject.toml", root)
+    (root / "app.py").write_text("import nothing_of_that_name\n")
+    monkeypatch.setattr(package, "ROOT", root)
+    with pytest.raises(package.PackageFailed, match="nothing_of_that_name"):
+        package.build("dev", vendor=False, folder=tmp_path / "out")
