@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from time import time
 from typing import Any
 
@@ -14,6 +15,7 @@ from chalicelib.coordination.errors import ClaimLost
 from chalicelib.dynamo import plain
 from chalicelib.errors import Unavailable
 from chalicelib.http import Role
+from chalicelib.queues import Mail
 from tests.unit.callers import signed_in
 from tests.unit.conftest import STAGE
 from tests.unit.doors import Answer, ask
@@ -33,7 +35,7 @@ class Death(BaseException):
 
 
 @pytest.fixture
-def admin(dynamodb: Any, mongodb: Mongo) -> str:
+def admin(dynamodb: Any, mongodb: Mongo, mail: Mail) -> str:
     return signed_in("root", Role.ADMIN)
 
 
@@ -242,6 +244,9 @@ def test_the_oldest_answered_by_a_call_that_died_is_not_followed_by_the_next(adm
         assert (answer.status, answer.json["requestId"], answer.json["status"]) == (200, oldest, "resolved")
         assert ask("GET", f"/api/pending-responses/{next_one}", token=ann).json["status"] == "pending"
         oldest = next_one
+    # Nor by nothing, where it was the last.
+    dying(last := partial(call, "last"))
+    assert (last().status, last().json["requestId"]) == (200, oldest)
 
 
 def test_an_api_key_of_a_call_that_died_is_replaced(admin: str, dying: Any) -> None:

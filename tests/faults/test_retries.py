@@ -1,0 +1,119 @@
+"""A process dies between doing what it was asked and saying so: the caller asks again, and it was done once."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import pytest
+import requests
+from pymongo.database import Database
+
+from infra.local.stack import Stack
+from tests.client import Client, eventually, refused, told
+from tests.faults.conftest import Figure
+from tests.faults.scale import times
+from tests.integration.asking import one, pending
+from tests.stack import PASSWORD, STAGE, NewPerson
+
+pytestmark = pytest.mark.stack
+
+DEATHS, AT_ONCE = 50, 5
+FUNCTIONS = tuple(f"holdfast-{STAGE}-{name}" for name in ("api", "wait"))
+#: A killed process holds its claim for this long; much less than in production, where the test would take all day.
+LEASE_SECONDS = 2.0
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_leases(stack: Stack) -> Iterator[None]:
+    functions = stack.client("lambda")
+    before = {name: functions.get_function_configuration(FunctionName=name)["Environment"] for name in FUNCTIONS}
+    for name, environment in before.items():
+        variables = environment["Variables"] | {"COORDINATION_CLAIM_LEASE_MS": str(round(LEASE_SECONDS * 1000))}
+        functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+    yield
+    for name, environment in before.items():
+        functions.update_function_configuration(FunctionName=name, Environment=environment)
+
+
+def test_a_question_whose_waiter_was_killed_is_put_once_when_it_is_asked_again(
+    stack: Stack, admin: Client, person: NewPerson, database: Database[dict[str, Any]], figure: Figure
+) -> None:
+    killed = 0
+    while killed < times(DEATHS):
+        people = [person() for _ in range(min(AT_ONCE, times(DEATHS)))]
+        asks = [
+            partial(_keyed, admin, "/send-notification", {"username": who.username}, f"ask {who.username}")
+            for who in people
+        ]
+        with ThreadPoolExecutor(len(people)) as pool:
+            # Given callers who wait, each with a question that is put
+            first = [pool.submit(ask) for ask in asks]
+            ids = [pending(admin, who.username)[0] for who in people]
+            # When every process that holds one is killed
+            _kill(stack, "wait")
+            for call in first:
+                refused(call.result(), 502)
+            # And they ask again
+            again = [pool.submit(_until_free, ask) for ask in asks]
+            for who, request_id in zip(people, ids, strict=True):
+                told(who.client.post(one(request_id, "resolve"), {"action": "approve"}))
+            # Then each is told the answer to the question that was put, and no other was
+            for request_id, call in zip(ids, again, strict=True):
+                outcome = told(call.result())
+                assert (outcome["requestId"], outcome["action"]) == (request_id, "approve")
+        assert database.approvals.count_documents({"username": {"$in": [who.username for who in people]}}) == len(ids)
+        killed += len(people)
+    figure("waiters killed after they put their question", f"{killed}, every question put once")
+
+
+def test_a_user_is_made_once_although_processes_die_around_it(stack: Stack, admin: Client, figure: Figure) -> None:
+    items, killed, in_between, marker = stack.client("dynamodb"), 0, 0, os.urandom(4).hex()
+    while killed < times(DEATHS):
+        username = f"u{marker}-{killed}"
+        new = {"username": username, "password": PASSWORD, "roles": ["service"]}
+        make = partial(_keyed, admin, "/api/users", new, f"make {username}")
+        key = {"pk": {"S": f"user#{username}"}}
+
+        def stored(key: Any = key) -> Any:
+            return items.get_item(TableName=f"holdfast-{STAGE}-users", Key=key, ConsistentRead=True).get("Item")
+
+        with ThreadPoolExecutor(1) as pool:
+            first = pool.submit(make)
+            # When its process is killed as soon as the user is there
+            made = eventually(stored, every_seconds=0)
+            _kill(stack, "api")
+            in_between += first.result().status_code == 502
+        # Then the same call answers that user, and there is one
+        answer = told(_until_free(make), 201)
+        assert (answer["username"], answer["roles"]) == (username, ["service"])
+        assert stored()["epoch"] == made["epoch"]
+        killed += 1
+    figure("processes killed after they made a user", f"{killed}, {in_between} before they could say so")
+
+
+def _keyed(client: Client, path: str, body: Any, key: str) -> requests.Response:
+    return client.post(path, body, headers={"Idempotency-Key": key.replace(" ", "-")})
+
+
+def _until_free(call: Callable[[], requests.Response]) -> requests.Response:
+    """Make a call again until the claim of the process that died has run out, as a patient caller does."""
+    deadline = time.monotonic() + LEASE_SECONDS + 10
+    # The emulator may hand a call to a worker that it does not know to be dead.
+    while (answer := call()).status_code in {409, 502}:
+        assert answer.status_code == 502 or answer.headers["Retry-After"] == "1"
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    return answer
+
+
+def _kill(stack: Stack, function: str) -> None:
+    pids = stack.workers(f"holdfast-{STAGE}-{function}")
+    assert pids
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
