@@ -93,6 +93,13 @@ def test_an_interrupted_installation_is_done_again(root: Path) -> None:
     assert FUNCTIONS.ready(root)
 
 
+def test_an_environment_without_its_interpreter_is_made_anew_and_with_it_those_inside(root: Path) -> None:
+    shutil.rmtree(root / ".venv/bin")
+    environment.ensure(root)
+    assert all(one.ready(root) for one in ALL)
+    assert imports(LAPTOP, root, "pip")
+
+
 def test_a_failed_installation_says_what_pip_said_and_what_to_do(root: Path) -> None:
     (root / "requirements.txt").write_text("nothing-like-it @ file:///nowhere/at/all\n")
 
