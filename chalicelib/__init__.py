@@ -16,11 +16,15 @@ dynamo.py     conditional writes, and items in and out of DynamoDB
 queues.py     every queue, declared once
 deadline.py   how long this invocation may still run
 ids.py        identifiers
+tokens.py     where a request carries its token
+signatures.py what we send is signed, as Standard Webhooks says
+sweeps.py     what runs every minute
 wiring.py     the only place that makes clients and stores
 
 Slices, each with the rooms it needs (models errors store api worker):
 
 coordination/ locks, claims and rates, for every slice
+egress/       calls to addresses that a user chose, for every slice
 
 cluster/      health and readiness
 users/        who may sign in, and with which roles

@@ -8,5 +8,7 @@ mends.py        what an emulator's CloudFormation leaves out, done by hand
 indexes.py      MongoDB's indexes, made at deployment
 admin.py        the first administrator
 docs.py         pages made from code
+queues.py       the command line for queues
+letters.py      dead letters: read, sent back, thrown away
 local/          mongod, emulator and front as child processes
 """
