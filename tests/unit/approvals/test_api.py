@@ -1,0 +1,234 @@
+"""Questions over HTTP: who may ask, see, answer and cancel, and what each is told."""
+
+import threading
+from datetime import datetime
+from time import sleep
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+
+from chalicelib import wiring
+from chalicelib.approvals.wait import Polling
+from chalicelib.http import Role
+from chalicelib.settings import ApprovalSettings
+from chalicelib.users.store import UserStore
+from tests.unit.approvals.build import ago
+from tests.unit.doors import Answer, Context, ask
+from tests.unit.racing import until
+
+Mongo = Database[dict[str, Any]]
+SHOWN = {"requestId", "username", "title", "body", "data", "actions", "status", "action", "createdBy", "createdAt"}
+SHOWN |= {"expiresAt", "resolvedAt", "responseMs"}
+
+
+@pytest.fixture(autouse=True)
+def people(users: UserStore, mongodb: Mongo, mail: Any) -> None:
+    for name, role in (("ann", Role.USER), ("bob", Role.USER), ("svc", Role.SERVICE), ("admin", Role.ADMIN)):
+        users.add(name, "a hash", [role])
+
+
+@pytest.fixture
+def tokens(people: None) -> dict[str, str]:
+    roles = {"ann": Role.USER, "bob": Role.USER, "svc": Role.SERVICE, "olga": Role.OFFICER, "admin": Role.ADMIN}
+    return {name: wiring.sessions().open(name, [role], "e").token for name, role in roles.items()}
+
+
+@pytest.fixture
+def request_id(tokens: dict[str, str]) -> str:
+    """A question of the service to ann."""
+    body = {"username": "ann", "wait": False, "timeoutMs": 60_000}
+    answer = ask("POST", "/send-notification", body, token=tokens["svc"])
+    assert answer.status == 202
+    made: str = answer.json["requestId"]
+    return made
+
+
+def settle(request_id: str, how: str, token: str) -> Answer:
+    body = {"action": "approve"} if how == "resolve" else None
+    return ask("POST", f"/api/pending-responses/{request_id}/{how}", body, token=token)
+
+
+# --- asking
+
+
+def test_who_does_not_wait_is_told_where_to_look(tokens: dict[str, str]) -> None:
+    # When
+    body = {"username": "ANN", "title": "Pay?", "data": {"$where": 1, "a.b": [2**70]}, "wait": False}
+    answer = ask("POST", "/send-notification", body, token=tokens["olga"])
+    # Then
+    assert answer.status == 202
+    assert set(answer.json) == {"requestId", "status", "expiresAt"}
+    assert answer.json["status"] == "pending"
+    seen = ask("GET", f"/api/pending-responses/{answer.json['requestId']}", token=tokens["ann"])
+    assert seen.status == 200
+    assert set(seen.json) >= SHOWN
+    assert (seen.json["username"], seen.json["createdBy"], seen.json["data"]) == ("ann", "olga", body["data"])
+    assert seen.json["createdAt"].endswith("Z")
+    assert datetime.fromisoformat(seen.json["expiresAt"]) > datetime.fromisoformat(seen.json["createdAt"])
+
+
+def test_who_waits_is_answered_with_what_the_person_chose(tokens: dict[str, str], mongodb: Mongo) -> None:
+    # Given somebody who answers as soon as there is a question
+    def answer() -> None:
+        until(lambda: mongodb.approvals.count_documents({"status": "pending"}) == 1)
+        ask("POST", "/api/user-action", {"username": "ann", "action": "reject"}, token=tokens["ann"])
+
+    person = threading.Thread(target=answer)
+    person.start()
+    # When
+    told = ask("POST", "/send-notification", {"username": "ann"}, token=tokens["svc"])
+    person.join()
+    # Then
+    assert told.status == 200
+    assert told.json == {
+        "requestId": told.json["requestId"],
+        "username": "ann",
+        "status": "resolved",
+        "action": "reject",
+    }
+
+
+def test_who_waits_in_vain_is_told_of_the_timeout(tokens: dict[str, str]) -> None:
+    told = ask("POST", "/send-notification", {"username": "ann", "timeoutMs": 1_000}, token=tokens["svc"])
+    assert (told.status, told.json["status"], told.json["action"]) == (200, "timeout", "timeout")
+
+
+def test_who_waits_is_never_told_pending_because_our_clock_runs_ahead(
+    tokens: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a clock by which the server's second is over a little early
+    moved = [0.0]
+
+    def pause(seconds: float) -> None:
+        moved[0] += seconds * 1.02
+        sleep(seconds)
+
+    polling = Polling(wiring.approvals(), ApprovalSettings(), clock=lambda: moved[0], pause=pause)
+    monkeypatch.setattr(wiring, "waiter", lambda: polling)
+    # Then
+    told = ask("POST", "/send-notification", {"username": "ann", "timeoutMs": 1_000}, token=tokens["svc"])
+    assert told.json["status"] == "timeout"
+
+
+def test_nobody_is_held_beyond_the_functions_own_time(tokens: dict[str, str], request_id: str) -> None:
+    path, query = f"/api/pending-responses/{request_id}", {"waitMs": "25000"}
+    seen = ask("GET", path, query=query, token=tokens["svc"], context=Context(remaining_ms=2_200))
+    assert (seen.status, seen.json["status"]) == (200, "pending")
+
+
+def test_someone_unknown_cannot_be_asked(tokens: dict[str, str], mongodb: Mongo) -> None:
+    answer = ask("POST", "/send-notification", {"username": "nobody"}, token=tokens["svc"])
+    assert (answer.status, answer.json["detail"]) == (404, "There is no such user to ask.")
+    assert mongodb.approvals.count_documents({}) == 0
+
+
+@pytest.mark.parametrize(("name", "status"), [("ann", 403), ("svc", 202), ("olga", 202), ("admin", 202)])
+def test_services_officers_and_administrators_ask(tokens: dict[str, str], name: str, status: int) -> None:
+    body = {"username": "bob", "wait": False}
+    assert ask("POST", "/send-notification", body, token=tokens[name]).status == status
+
+
+# --- who may see and settle
+
+
+@pytest.mark.parametrize(("name", "status"), [("ann", 200), ("bob", 403), ("svc", 200), ("olga", 403), ("admin", 200)])
+def test_a_request_is_seen_by_its_two_sides_and_administrators(
+    tokens: dict[str, str], request_id: str, name: str, status: int
+) -> None:
+    assert ask("GET", f"/api/pending-responses/{request_id}", token=tokens[name]).status == status
+
+
+@pytest.mark.parametrize(("name", "status"), [("ann", 200), ("bob", 403), ("svc", 403), ("olga", 403), ("admin", 200)])
+def test_a_request_is_answered_by_the_person_asked_and_administrators(
+    tokens: dict[str, str], request_id: str, name: str, status: int
+) -> None:
+    answer = settle(request_id, "resolve", tokens[name])
+    assert answer.status == status
+    assert (answer.json["status"] == "resolved") == (status == 200)
+
+
+@pytest.mark.parametrize(("name", "status"), [("ann", 403), ("bob", 403), ("svc", 200), ("olga", 403), ("admin", 200)])
+def test_a_request_is_cancelled_by_who_asked_and_administrators(
+    tokens: dict[str, str], request_id: str, name: str, status: int
+) -> None:
+    answer = settle(request_id, "cancel", tokens[name])
+    assert answer.status == status
+    assert (answer.json["status"] == "cancelled") == (status == 200)
+
+
+def test_whoever_is_second_gets_409(tokens: dict[str, str], request_id: str) -> None:
+    assert settle(request_id, "resolve", tokens["ann"]).status == 200
+    for how, name in (("resolve", "admin"), ("cancel", "svc"), ("cancel", "admin")):
+        assert settle(request_id, how, tokens[name]).status == 409
+
+
+def test_an_action_not_offered_is_422(tokens: dict[str, str], request_id: str) -> None:
+    for path in (f"/api/pending-responses/{request_id}/resolve", "/api/user-action"):
+        body = {"action": "maybe"} | ({"username": "ann"} if path.endswith("action") else {})
+        answer = ask("POST", path, body, token=tokens["ann"])
+        assert (answer.status, [fault["path"] for fault in answer.json["errors"]]) == (422, ["action"])
+
+
+@pytest.mark.parametrize(("name", "status"), [("ann", 200), ("bob", 403), ("svc", 403), ("admin", 200)])
+@pytest.mark.usefixtures("request_id")
+def test_the_oldest_is_answered_by_oneself_or_an_administrator(tokens: dict[str, str], name: str, status: int) -> None:
+    answer = ask("POST", "/api/user-action", {"username": "ann", "action": "approve"}, token=tokens[name])
+    assert answer.status == status
+
+
+def test_nothing_pending_is_404(tokens: dict[str, str]) -> None:
+    answer = ask("POST", "/api/user-action", {"username": "ann", "action": "approve"}, token=tokens["ann"])
+    assert (answer.status, answer.json["detail"]) == (404, "This user has no pending request.")
+
+
+def test_a_long_poll_answers_as_soon_as_it_is_settled(tokens: dict[str, str], request_id: str) -> None:
+    person = threading.Timer(0.2, settle, (request_id, "resolve", tokens["ann"]))
+    person.start()
+    seen = ask("GET", f"/api/pending-responses/{request_id}", query={"waitMs": "20000"}, token=tokens["svc"])
+    person.join()
+    assert (seen.status, seen.json["status"]) == (200, "resolved")
+
+
+# --- lists
+
+
+def test_a_user_lists_their_own_and_an_administrator_everyones(tokens: dict[str, str]) -> None:
+    # Given
+    for name in ("ann", "bob") * 2:
+        ask("POST", "/send-notification", {"username": name, "wait": False}, token=tokens["svc"])
+
+    def listed(name: str, **query: str) -> list[str]:
+        found = ask("GET", "/api/pending-responses", query=query, token=tokens[name]).json
+        return [item["username"] for item in found["items"]]
+
+    # Then
+    assert listed("admin") == ["bob", "ann"] * 2
+    assert listed("ann") == listed("ann", username="ann") == listed("admin", username="ANN") == ["ann"] * 2
+    assert listed("ann", status="resolved") == []
+    assert ask("GET", "/api/pending-responses", query={"username": "bob"}, token=tokens["ann"]).status == 403
+
+
+def test_a_cursor_of_one_query_is_of_no_use_to_another(tokens: dict[str, str]) -> None:
+    # Given
+    for _ in range(3):
+        ask("POST", "/send-notification", {"username": "ann", "wait": False}, token=tokens["svc"])
+    page = ask("GET", "/api/pending-responses", query={"limit": "2"}, token=tokens["ann"]).json
+    more = {"limit": "2", "cursor": page["nextCursor"]}
+    # Then
+    rest = ask("GET", "/api/pending-responses", query=more, token=tokens["ann"]).json
+    assert len(page["items"] + rest["items"]) == 3
+    assert rest["nextCursor"] is None
+    other = ask("GET", "/api/pending-responses", query={**more, "status": "pending"}, token=tokens["ann"])
+    assert other.status == 422
+
+
+# --- cleaning up
+
+
+def test_cleaning_up_records_what_is_overdue_now(tokens: dict[str, str], request_id: str, mongodb: Mongo) -> None:
+    mongodb.approvals.update_one({"_id": request_id}, {"$set": {"expiresAt": ago(seconds=1)}})
+    cleaned = [ask("POST", "/api/pending-responses/cleanup", token=tokens["admin"]).json for _ in range(2)]
+    assert cleaned == [{"removed": 1}, {"removed": 0}]
+    assert ask("POST", "/api/pending-responses/cleanup", token=tokens["svc"]).status == 403
+    assert settle(request_id, "resolve", tokens["ann"]).status == 409
