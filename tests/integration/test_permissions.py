@@ -156,7 +156,7 @@ def test_a_function_imports_what_is_required_and_nothing_of_the_laptop(
     probe: Callable[[list[str]], dict[str, Any]],
 ) -> None:
     shipped = ["argon2", "aws_lambda_powertools", "botocore", "itsdangerous", "pydantic", "pydantic_settings"]
-    shipped += ["pymongo", "ulid"]
+    shipped += ["google.auth", "pymongo", "ulid", "urllib3"]
     # Tools of the laptop, the emulator and its own packages, and this repository.
     absent = ["aiohttp", "boto3", "hypercorn", "infra", "ministack", "moto", "pytest", "requests", "rich", "tests"]
     assert probe([*shipped, *absent])["imports"] == dict.fromkeys(shipped, True) | dict.fromkeys(absent, False)
