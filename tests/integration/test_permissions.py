@@ -16,7 +16,7 @@ from tests.stack import STAGE
 
 pytestmark = pytest.mark.stack
 
-USERS = f"holdfast-{STAGE}-users"
+USERS, COORDINATION = f"holdfast-{STAGE}-users", f"holdfast-{STAGE}-coordination"
 _KEY = {"pk": {"S": "user#nobody"}}
 
 
@@ -53,6 +53,16 @@ def _put(client: Any) -> object:
     return client.put_item(TableName=USERS, Item=_KEY, ConditionExpression="attribute_exists(pk)")
 
 
+def _claim(client: Any) -> object:
+    return client.put_item(TableName=COORDINATION, Item=_KEY, ConditionExpression="attribute_exists(pk)")
+
+
+def _finish(client: Any) -> object:
+    return client.update_item(
+        TableName=COORDINATION, Key=_KEY, UpdateExpression="REMOVE x", ConditionExpression="attribute_exists(pk)"
+    )
+
+
 DEEDS = [
     Deed("read a user", "dynamodb", lambda c: c.get_item(TableName=USERS, Key=_KEY), frozenset({"api", "wait"})),
     Deed("make a user", "dynamodb", _put, frozenset({"api"})),
@@ -60,6 +70,10 @@ DEEDS = [
     Deed("delete a user", "dynamodb", _delete, frozenset({"api", "sweep"})),
     Deed("list users", "dynamodb", _query("by-kind", "kind"), frozenset({"api"})),
     Deed("find dismissals", "dynamodb", _query("by-dismiss", "dismiss"), frozenset({"sweep"})),
+    Deed("make a claim", "dynamodb", _claim, frozenset({"api", "wait"})),
+    Deed("finish a claim", "dynamodb", _finish, frozenset({"api", "wait"})),
+    Deed("forget a claim", "dynamodb", lambda c: c.delete_item(TableName=COORDINATION, Key=_KEY)),
+    Deed("read every claim", "dynamodb", lambda c: c.scan(TableName=COORDINATION)),
     Deed("read the whole table", "dynamodb", lambda c: c.scan(TableName=USERS)),
     Deed("delete the table", "dynamodb", lambda c: c.delete_table(TableName=USERS)),
     Deed("read another table", "dynamodb", lambda c: c.get_item(TableName="another", Key=_KEY)),
@@ -156,7 +170,7 @@ def test_a_function_imports_what_is_required_and_nothing_of_the_laptop(
     probe: Callable[[list[str]], dict[str, Any]],
 ) -> None:
     shipped = ["argon2", "aws_lambda_powertools", "botocore", "itsdangerous", "pydantic", "pydantic_settings"]
-    shipped += ["google.auth", "pymongo", "ulid", "urllib3"]
+    shipped += ["pymongo", "ulid"]
     # Tools of the laptop, the emulator and its own packages, and this repository.
     absent = ["aiohttp", "boto3", "hypercorn", "infra", "ministack", "moto", "pytest", "requests", "rich", "tests"]
     assert probe([*shipped, *absent])["imports"] == dict.fromkeys(shipped, True) | dict.fromkeys(absent, False)

@@ -1,0 +1,100 @@
+"""What stands for a person or a service, on the deployed stack: keys, tickets, cookies; and how often one may guess."""
+
+from functools import partial
+
+import pytest
+import requests
+
+from infra.local.stack import Stack
+from tests.client import Client, refused, together, told
+from tests.stack import PASSWORD, NewPerson
+
+pytestmark = pytest.mark.stack
+
+CURRENT, TICKET = "/api/sessions/current", "/api/sessions/current/ticket"
+
+
+@pytest.fixture(params=["front", "gateway"])
+def url(stack: Stack, request: pytest.FixtureRequest) -> str:
+    """Either door; the gateway's has its stage in the path."""
+    return stack.url if request.param == "front" else stack.api_url
+
+
+def test_a_key_is_used_like_a_token_until_it_is_deleted(stack: Stack, admin: Client, person: NewPerson) -> None:
+    who = person("service")
+    path = f"/api/users/{who.username}/keys"
+    made = told(admin.post(path, {"name": "batch"}), 201)
+    service = Client(stack.url, made["key"])
+    # Both functions take it.
+    asked = told(service.post("/send-notification", {"username": who.username, "timeoutMs": 1000}))
+    assert asked["status"] == "timeout"
+    told(service.get("/api/pending-responses"))
+    refused(service.get("/api/users"), 403)
+    listed = admin.get(path)
+    assert [key["keyId"] for key in told(listed)["items"]] == [made["keyId"]]
+    assert made["key"] not in listed.text
+    assert admin.delete(f"{path}/{made['keyId']}").status_code == 204
+    refused(service.get("/api/pending-responses"), 401)
+
+
+def test_a_key_is_made_once(admin: Client, person: NewPerson) -> None:
+    path, headers = f"/api/users/{person('service').username}/keys", {"Idempotency-Key": "one"}
+    told(admin.post(path, {"name": "batch"}, headers=headers), 201)
+    refused(admin.post(path, {"name": "batch"}, headers=headers), 409)
+    refused(admin.post(path, {"name": "other"}, headers=headers), 422)
+    assert len(told(admin.get(path))["items"]) == 1
+
+
+def test_of_calls_at_once_with_one_key_one_does_the_work(admin: Client, person: NewPerson) -> None:
+    who, headers = person(), {"Idempotency-Key": "at-once"}
+    question = {"username": who.username, "wait": False}
+    answers = together([partial(admin.post, "/send-notification", question, headers=headers)] * 8)
+    assert {answer.status_code for answer in answers} <= {202, 409}
+    (pending,) = told(who.client.get("/api/pending-responses"))["items"]
+    again = admin.post("/send-notification", question, headers=headers)
+    assert told(again, 202)["requestId"] == pending["requestId"]
+    assert again.headers["Idempotency-Replayed"] == "true"
+
+
+def test_a_ticket_is_issued_to_whoever_is_signed_in(stack: Stack, person: NewPerson) -> None:
+    who = person()
+    ticket = told(who.client.post(TICKET, {"path": "/activation/progress/x/events"}), 201)
+    assert set(ticket) == {"ticket", "expiresAt"}
+    told(who.client.post(TICKET), 201)
+    refused(Client(stack.url).post(TICKET), 401)
+    # No route that does not say so takes one.
+    refused(Client(stack.url).get(f"{CURRENT}?ticket={ticket['ticket']}"), 401)
+
+
+def test_a_browser_keeps_its_session_in_a_cookie(url: str, person: NewPerson) -> None:
+    who, browser = person(), requests.Session()
+    own_page = {"Origin": "http://" + url.split("/")[2]}
+    login = {"username": who.username, "password": PASSWORD, "cookie": True}
+    opened = browser.post(f"{url}/api/sessions", json=login, headers=own_page)
+    told(opened, 201)
+    cookie = opened.headers["Set-Cookie"]
+    # The local stage is plain http.
+    assert all(word in cookie for word in ("HttpOnly", "SameSite=Strict", "Path=/"))
+    assert "Secure" not in cookie
+    assert told(browser.get(url + CURRENT))["username"] == who.username
+    # It acts for pages of its own, and for no others
+    told(browser.post(url + TICKET, headers=own_page), 201)
+    for headers in ({}, {"Origin": "http://evil.example.com"}):
+        refused(browser.post(url + TICKET, headers=headers), 403)
+        refused(browser.delete(url + CURRENT, headers=headers), 403)
+    # Until it signs out
+    assert browser.delete(url + CURRENT, headers=own_page).status_code == 204
+    assert not browser.cookies
+    refused(browser.get(url + CURRENT), 401)
+
+
+def test_of_fifty_guesses_at_once_ten_are_looked_at(stack: Stack, person: NewPerson) -> None:
+    who, anyone = person(), Client(stack.url)
+    wrong = {"username": who.username, "password": "wrong"}
+    answers = together([partial(anyone.post, "/api/sessions", wrong)] * 50)
+    assert sorted(answer.status_code for answer in answers) == [401] * 10 + [429] * 40
+    refusal = anyone.post("/api/sessions", {"username": who.username, "password": PASSWORD})
+    refused(refusal, 429)
+    assert 0 < int(refusal.headers["Retry-After"]) <= 900
+    # Who is signed in stays so.
+    told(who.client.get(CURRENT))
