@@ -276,6 +276,19 @@ def test_the_sweep_records_every_overdue_request_once(approvals: ApprovalStore, 
     assert approvals.get(answered).approval.status is Status.RESOLVED
 
 
+def test_what_was_settled_in_time_stands_when_its_time_is_up(approvals: ApprovalStore, mongodb: Mongo) -> None:
+    # Given
+    answered, cancelled = put(approvals), put(approvals)
+    before = [answer(approvals, answered, "approve", PERSON).status, cancel(approvals, cancelled, CALLER).status]
+    # When
+    mongodb.approvals.update_many({}, {"$set": {"expiresAt": ago(seconds=1)}})
+    swept = approvals.expire_all()
+    after = [approvals.expire(request_id).approval.status for request_id in (answered, cancelled)]
+    # Then
+    assert swept == 0
+    assert after == before == [Status.RESOLVED, Status.CANCELLED]
+
+
 def test_what_is_settled_is_seen_at_the_cheapest_look_and_what_is_not_is_not(approvals: ApprovalStore) -> None:
     request_id = put(approvals)
     assert approvals.settled(request_id) is None
