@@ -64,6 +64,7 @@ class AwsSettings(BaseSettings):
     connect_timeout_seconds: PositiveFloat = Field(default=1.0, description="deadline of one connection attempt")
     read_timeout_seconds: PositiveFloat = Field(default=2.0, description="deadline of one answer")
     max_attempts: PositiveInt = Field(default=2, description="tries per call, the first included")
+    max_connections: PositiveInt = Field(default=10, description="connections kept open per process and service")
 
 
 class HttpSettings(BaseSettings):

@@ -4,6 +4,7 @@ Three ways in one run, on the same endpoint, in turn: two bare conditional write
 python-dynamodb-lock. Each caller is a thread with a lock of its own, so that nobody waits for anybody.
 """
 
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -17,9 +18,9 @@ import boto3
 from botocore.config import Config
 from python_dynamodb_lock.python_dynamodb_lock import DynamoDBLockClient
 
+from chalicelib import wiring
 from chalicelib.coordination.locks import Locks
-from chalicelib.dynamo import Table
-from chalicelib.settings import CoordinationSettings
+from chalicelib.settings import AwsSettings, option
 from infra.local.stack import Stack
 from tests.holder import Holder
 from tests.load.figures import CONSOLE, percentile, show
@@ -108,12 +109,14 @@ def _options(stack: Stack) -> dict[str, Any]:
 
 
 def _ways(stack: Stack) -> dict[str, Cycle]:
-    bare, ours = (boto3.client("dynamodb", **_options(stack)) for _ in range(2))
-    table = f"holdfast-{stack.stage}-coordination"
+    bare = boto3.client("dynamodb", **_options(stack))
     DynamoDBLockClient.create_dynamodb_table(bare)
+    # Ours with the client that functions have.
+    os.environ.update(stack.environment)
+    os.environ[option(AwsSettings, "max_connections")] = str(_MOST_CALLERS)
     return {
-        _BARE: partial(_bare, bare, table),
-        _OURS: partial(_ours, Locks(Table(ours, table), CoordinationSettings())),
+        _BARE: partial(_bare, bare, f"holdfast-{stack.stage}-coordination"),
+        _OURS: partial(_ours, wiring.locks()),
         _OTHER: partial(_other, DynamoDBLockClient(boto3.resource("dynamodb", **_options(stack)))),
     }
 

@@ -56,6 +56,16 @@ def test_tokens_come_back_one_by_one(world: World, take: Take) -> None:
     assert taken(take) == 3
 
 
+def test_a_token_is_not_promised_before_it_is_there(world: World, rates: Rates) -> None:
+    take = partial(rates.take, "key", Limit(3, 100))
+    taken(take)
+    assert take() == Taken(ok=False, retry_after_ms=34)
+    world.ms += 33
+    assert not take().ok
+    world.ms += 1
+    assert take() == HAD
+
+
 def test_an_idle_key_saves_no_more_than_all_tokens(world: World, take: Take) -> None:
     taken(take)
     world.ms += 1_000_000
