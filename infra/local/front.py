@@ -74,9 +74,10 @@ class Front:
         self._started.result()
 
     def stop(self) -> None:
-        """Let go of the port; requests in flight are cut off soon."""
-        if self._loop:
-            self._loop.call_soon_threadsafe(self._told.set)
+        """Let go of the port; requests in flight are cut off soon. Safe to repeat."""
+        loop, self._loop = self._loop, None
+        if loop:
+            loop.call_soon_threadsafe(self._told.set)
             self._thread.join()
         self._socket.close()
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from watchfiles import DefaultFilter, watch
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
     from watchfiles import Change
 
-#: What is packaged. Folders are watched rather than files: editors replace a file instead of writing to it.
+#: What is packaged. A file's folder is watched rather than the file, which editors replace instead of writing to it.
 SOURCES = (ROOT / "app.py", ROOT / "chalicelib", ROOT / ".chalice", ROOT / "infra" / "resources.yaml")
 
 
@@ -29,32 +31,40 @@ class Sources(DefaultFilter):
 
 
 class Reloader:
-    """Watches the sources in a thread of its own and calls *redeploy* after each change; one call at a time."""
+    """Watches the sources and calls *redeploy* after each change, one call at a time, on a thread of its own."""
 
     def __init__(self, redeploy: Callable[[], None], show: Callable[[str], None]) -> None:
         self._redeploy = redeploy
         self._show = show
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="reload", daemon=True)
+        self._changed: SimpleQueue[set[Path]] = SimpleQueue()
 
     def start(self) -> None:
-        """Watch from now on."""
-        self._thread.start()
+        """React to changes from now on."""
+        trees = [source for source in SOURCES if source.is_dir()]
+        doors = {source.parent for source in SOURCES if not source.is_dir()}
+        for task in (partial(self._watch, trees, recursive=True), partial(self._watch, doors), self._react):
+            threading.Thread(target=task, name="reload", daemon=True).start()
 
     def stop(self) -> None:
         """Watch no longer; a redeployment at work is left to itself."""
         self._stopping.set()
 
-    def _watch(self) -> None:
-        while not self._stopping.is_set():
-            # Folders may have come or gone with the last change.
-            changes = watch(
-                *folders(), watch_filter=Sources(), recursive=False, stop_event=self._stopping, raise_interrupt=False
-            )
-            if paths := {Path(path) for _, path in next(changes, ())}:
-                self._react(paths)
+    def _watch(self, folders: Iterable[Path], *, recursive: bool = False) -> None:
+        # What changes during a redeployment is kept, and is the next to be deployed.
+        for changes in watch(
+            *folders, watch_filter=Sources(), recursive=recursive, stop_event=self._stopping, raise_interrupt=False
+        ):
+            self._changed.put({Path(path) for _, path in changes})
 
-    def _react(self, paths: set[Path]) -> None:
+    def _react(self) -> None:
+        while True:
+            paths = self._changed.get()
+            while not self._changed.empty():
+                paths |= self._changed.get()
+            self._deploy(paths)
+
+    def _deploy(self, paths: set[Path]) -> None:
         names = ", ".join(sorted(str(path.relative_to(ROOT)) for path in paths))
         if fault := syntax_fault(paths):
             self._show(f"{fault}\nThe code before that change keeps serving.")
@@ -64,15 +74,10 @@ class Reloader:
             self._redeploy()
         # Whatever the change broke, the next one may mend it.
         except Exception as exc:  # noqa: BLE001
-            self._show(f"{names} cannot be deployed; the code before that change keeps serving.\n{exc}")
+            if not self._stopping.is_set():
+                self._show(f"{names} cannot be deployed; the code before that change keeps serving.\n{exc}")
         else:
             self._show(f"{names} serves after {time.monotonic() - began:.1f} s")
-
-
-def folders() -> list[Path]:
-    """Return every folder that holds sources."""
-    nested = [folder for source in SOURCES if source.is_dir() for folder in source.rglob("*") if folder.is_dir()]
-    return [ROOT, ROOT / "infra", *(source for source in SOURCES if source.is_dir()), *nested]
 
 
 def syntax_fault(paths: Iterable[Path]) -> str:

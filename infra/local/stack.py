@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import psutil
 
 from infra.local.clients import Clients, ForeignClients, OwnClients, foreign_wanted
+from infra.local.deployer import Deployer
 from infra.local.emulator import Emulator
 from infra.local.front import Front
 from infra.local.mongod import Mongod
-from infra.local.zygote import Zygote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -65,8 +65,7 @@ class Stack:
         self._emulator = None if foreign_wanted() else Emulator(folder / "emulator")
         self._front: Front | None = None
         self._clients: Clients | None = None
-        self._zygote = Zygote(folder)
-        self._warm = warm
+        self._deployer = Deployer(folder, stage, warm=warm)
         self._api_url: str | None = None
         self._variables: dict[str, str] = {}
         self._stopped = False
@@ -131,17 +130,16 @@ class Stack:
     def environment(self) -> dict[str, str]:
         """What a program outside needs in its environment to act as a part of this stack."""
         keys = _ours(self._clients).keys
-        region = {"AWS_REGION": keys.region, "AWS_DEFAULT_REGION": keys.region}
+        function = self.client("lambda").get_function_configuration(FunctionName=f"holdfast-{self.stage}-api")
         return {
             "AWS_ENDPOINT_URL": self.endpoint_url,
             "AWS_ACCESS_KEY_ID": keys.key_id,
             "AWS_SECRET_ACCESS_KEY": keys.secret,
-            **region,
-            "MONGODB_URI": self.mongodb_uri,
-            "HOLDFAST_STAGE": self.stage,
-            "HOLDFAST_SECRET_ID": f"holdfast-{self.stage}",
+            "AWS_REGION": keys.region,
+            "AWS_DEFAULT_REGION": keys.region,
             "HOLDFAST_URL": self.url,
-            "QUEUES_URL_PREFIX": self._queues_url_prefix(),
+            # The database, names, addresses: whatever the deployed functions were given.
+            **function["Environment"]["Variables"],
         }
 
     @property
@@ -171,13 +169,13 @@ class Stack:
         """
         try:
             self._front = Front(self._port, on_fault=self._on_fault)
-            self._zygote.start()
+            self._deployer.start()
             self._run_processes()
             self._deploy()
             with self._step("administrator"):
-                self.admin_password = self._zygote.call("admin", stage=self.stage, endpoint=self._own_endpoint)
+                self.admin_password = self._deployer.admin(self._own_endpoint)
             self.front.start()
-            self._cool()
+            self._deployer.rest()
         except BaseException:
             self.stop()
             raise
@@ -194,14 +192,14 @@ class Stack:
             self._variables = variables
         self._package()
         self._deploy()
-        self._cool()
+        self._deployer.rest()
 
     def stop(self) -> None:
         """End everything; state and data are saved. Safe to repeat, and from another thread than ``start``."""
         self._stopped = True
         if self._front:
             self._front.stop()
-        self._zygote.stop()
+        self._deployer.stop()
         ours = [part for part in (self._emulator, self._mongod) if part]
         with ThreadPoolExecutor() as pool:
             for stopping in [pool.submit(part.stop) for part in ours]:
@@ -235,30 +233,14 @@ class Stack:
     def _package(self) -> None:
         with self._step("package"):
             # Functions of our own emulator import what is installed; another one only sees the package.
-            vendor = self._emulator is None
-            self._zygote.call("package", stage=self.stage, folder=str(self.folder / "package"), vendor=vendor)
+            self._deployer.package(vendor=self._emulator is None)
 
     def _deploy(self) -> None:
         variables = {"MONGODB_URI": self.mongodb_uri, **self._variables}
         with self._step("deployment"):
-            deployed = self._zygote.call(
-                "deploy",
-                stage=self.stage,
-                folder=str(self.folder / "package"),
-                endpoint=self._own_endpoint,
-                variables=variables,
-            )
-        self._api_url = deployed["api_url"]
-        self.front.point(self.api_url, [(method, path) for method, path in deployed["waiting"]])
-
-    def _queues_url_prefix(self) -> str:
-        """Return where functions find queues: the account in it is the endpoint's, so only the deployed ones know."""
-        function = self.client("lambda").get_function_configuration(FunctionName=f"holdfast-{self.stage}-api")
-        return str(function["Environment"]["Variables"]["QUEUES_URL_PREFIX"])
-
-    def _cool(self) -> None:
-        if not self._warm:
-            self._zygote.stop()
+            deployed = self._deployer.deploy(self._own_endpoint, variables)
+        self._api_url = deployed.api_url
+        self.front.point(deployed.api_url, deployed.waiting)
 
     @property
     def _own_endpoint(self) -> str:

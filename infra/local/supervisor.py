@@ -72,7 +72,9 @@ class Supervisor:
     def run(self) -> int:
         """Return the exit code, once everything of ours has ended."""
         for number in TOLD:
-            signal.signal(number, lambda told, _frame: self._events.put(Told(told)))
+            # Under nohup a hang-up is not for us.
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, lambda told, _frame: self._events.put(Told(told)))
         starting = self._aside("start", self._start)
         try:
             return self._react()

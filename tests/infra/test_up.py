@@ -15,6 +15,7 @@ import requests
 
 from infra.environment import ROOT
 from infra.local import ports
+from infra.local.mongod import Mongod
 from tests.infra.up import Up, run, shell
 from tests.infra.waiting import gone, processes_on, until
 
@@ -191,14 +192,25 @@ def test_a_start_in_the_background_that_fails_says_why(data: Path) -> None:
     assert f"Port {port} is taken" in started.stdout
 
 
-def test_an_endpoint_that_nobody_serves_is_named_with_its_variable(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endpoint_that_nobody_serves_is_named_with_its_variable(data: Path) -> None:
     url = f"http://127.0.0.1:{ports.free()}"
-    command = [sys.executable, "-m", "infra.local", "--data", str(data), "--port", "0"]
-    done = subprocess.run(
-        command, cwd=ROOT, env=shell() | {"AWS_ENDPOINT_URL": url}, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 1
-    assert f"AWS_ENDPOINT_URL names {url}, where nobody answers." in done.stdout
+    with Up(data, AWS_ENDPOINT_URL=url) as up:
+        assert up.ended() == 1
+        assert f"AWS_ENDPOINT_URL names {url}, where nobody answers." in up.said
+
+
+def test_a_mongodb_that_already_runs_is_used_and_left_running(data: Path, tmp_path: Path) -> None:
+    mongod = Mongod(tmp_path / "another")
+    mongod.start()
+    try:
+        with Up(data, MONGODB_URI=mongod.uri) as up:
+            up.ready()
+            assert "✓ database" not in up.said
+            assert requests.get(f"{up.url}/ready", timeout=30).status_code == 200
+        assert mongod.child.alive
+        assert not (data / "mongod").exists()
+    finally:
+        mongod.stop()
 
 
 # While somebody works on it.

@@ -26,14 +26,14 @@ FOREIGN = ("AWS_", "LOCALSTACK_", "MONGODB_", "HOLDFAST_")
 class Up:
     """One run, and what it has said so far."""
 
-    def __init__(self, data: Path, *options: str, root: Path = ROOT, port: int | None = None) -> None:
+    def __init__(self, data: Path, *options: str, root: Path = ROOT, **variables: str) -> None:
         self.data = data
-        self.port = ports.free() if port is None else port
+        self.port = ports.free()
         self._lines: list[str] = []
         self._process = subprocess.Popen(
             [sys.executable, "-m", "infra.local", "--data", str(data), "--port", str(self.port), *options],
             cwd=root,
-            env=shell(),
+            env=shell() | variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
