@@ -136,7 +136,9 @@ def _cors(headers: Mapping[str, str]) -> dict[str, str]:
     # Answers differ by origin, and a cache must know it also when this origin is refused.
     if origin is None or not allowed & {origin, "*"}:
         return {"Vary": "Origin"}
-    return {
+    # Cookies are for origins that are named: of "*" anyone could read what only a person may.
+    by_cookie = {"Access-Control-Allow-Credentials": "true"} if origin in allowed else {}
+    return by_cookie | {
         "Access-Control-Allow-Origin": origin,
         "Access-Control-Expose-Headers": _EXPOSED_HEADERS,
         "Vary": "Origin",

@@ -112,3 +112,13 @@ def test_signing_out_takes_the_cookie_away(ann: str) -> None:
     assert name == "__Host-holdfast="
     assert others == {"Max-Age=0", "Path=/", "HttpOnly", "SameSite=Strict", "Secure"}
     assert by_cookie("GET", "/api/sessions/current", ann).status == 401
+
+
+@pytest.mark.parametrize(("allowed", "told"), [('["https://console.example.com"]', "true"), ('["*"]', None)])
+def test_a_page_may_send_cookies_where_its_origin_is_allowed_by_name(
+    ann: str, options: Callable[..., None], allowed: str, told: str | None
+) -> None:
+    options(HTTP_ALLOWED_ORIGINS=allowed)
+    answer = by_cookie("GET", "/api/sessions/current", ann, "https://console.example.com")
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://console.example.com"
+    assert answer.headers.get("Access-Control-Allow-Credentials") == told
