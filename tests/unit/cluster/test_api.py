@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from chalicelib import ids, wiring
+from chalicelib import ids
 from tests.unit.conftest import Printed
 from tests.unit.doors import ask
 
@@ -36,7 +36,6 @@ def test_readiness_asks_each_store_once(mongodb: Mongo, printed: Printed) -> Non
 
 def test_a_table_that_is_not_there_is_a_fault_and_not_an_outage(aws: None, mongodb: Mongo, printed: Printed) -> None:
     """A deployment without its table will not mend itself in two seconds."""
-    wiring.table.cache_clear()
     answer = ask("GET", "/ready")
     assert answer.status == 500
     assert printed.lines()[0]["level"] == "ERROR"
