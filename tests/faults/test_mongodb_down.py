@@ -78,6 +78,9 @@ def test_a_database_killed_while_callers_wait_loses_nothing_it_acknowledged(
     for _ in range(rounds):
         caller, asked_one, worker = person("service"), person(), person()
         question = {"username": asked_one.username}
+        # Ten processes are there before the time of the first caller runs.
+        warm = one(asked(caller.client, worker.username, timeoutMs=60_000)) + "?waitMs=1000"
+        together([partial(caller.client.get, warm)] * 10)
         with ThreadPoolExecutor(10) as pool:
             # Given ten callers who wait, and others at work
             calls = [pool.submit(caller.client.post, "/send-notification", question) for _ in range(10)]
