@@ -97,11 +97,11 @@ def test_who_waits_in_vain_is_told_of_the_timeout(tokens: dict[str, str]) -> Non
 def test_who_waits_is_never_told_pending_because_our_clock_runs_ahead(
     tokens: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given a clock by which the server's second is over a little early
+    # Given a clock by which the server's second is over in two thirds of it
     moved = [0.0]
 
     def pause(seconds: float) -> None:
-        moved[0] += seconds * 1.02
+        moved[0] += seconds * 1.5
         sleep(seconds)
 
     polling = Polling(wiring.approvals(), ApprovalSettings(), clock=lambda: moved[0], pause=pause)
