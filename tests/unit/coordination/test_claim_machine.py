@@ -16,7 +16,7 @@ from chalicelib.dynamo import Item, Table
 from chalicelib.errors import ServiceError, Unavailable
 from chalicelib.settings import CoordinationSettings
 from tests.unit.coordination.conftest import NAME
-from tests.unit.coordination.world import Fate, Process, World, explore
+from tests.unit.coordination.world import EPOCH_MS, Fate, Process, World, explore
 
 SKEW_MS, LEASE_MS, TTL_SECONDS = 50, 2000, 5
 PROCESSES = 3
@@ -24,7 +24,8 @@ PROCESSES = 3
 EXAMPLES = count()
 
 WHO = st.integers(0, PROCESSES - 1)
-FATES = st.lists(st.sampled_from([Fate.FINE, Fate.FINE, *Fate]), max_size=2)
+#: Beginning takes a second write where it takes over.
+FATES = st.sampled_from([[], [], *([fate] for fate in Fate), *([Fate.FINE, fate] for fate in Fate)])
 PRINTS = st.sampled_from(["", "", "", "other"])
 
 
@@ -56,6 +57,14 @@ class Machine(RuleBasedStateMachine):
     @rule(milliseconds=st.sampled_from([1, 49, 50, 51, 500, LEASE_MS, LEASE_MS + 51, 1000 * TTL_SECONDS + 1000]))
     def time_passes(self, milliseconds: int) -> None:
         self.world.ms += milliseconds
+
+    @precondition(lambda self: self.item)
+    @rule(what=st.sampled_from(["lease", "claim"]), beyond_ms=st.sampled_from([0, SKEW_MS, SKEW_MS + 1]))
+    def the_end_comes(self, what: str, beyond_ms: int) -> None:
+        """Time passes to one of the moments around which work changes hands."""
+        item = self.item or {}
+        end_ms = item["ttl"] * 1000 if what == "claim" else item.get("leaseUntil", 0)
+        self.world.ms = max(self.world.ms, end_ms + beyond_ms - EPOCH_MS)
 
     @rule(process=WHO, share=st.sampled_from([0, 0.5, 1]))
     def clock_is_set(self, process: int, share: float) -> None:
