@@ -1,7 +1,10 @@
 """The outcome reaches the address that the caller named: signed, again until it is taken, and once."""
 
+import json
+import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -13,6 +16,8 @@ from tests.receiver import Received, Receiver, receiving
 from tests.stack import STAGE, NewPerson
 
 pytestmark = pytest.mark.stack
+
+ROUTE = "/api/pending-responses/{request_id}/resolve"
 
 
 @pytest.fixture
@@ -38,6 +43,31 @@ def test_an_answer_is_called_back_signed_for_its_caller(receiver: Receiver, pers
     assert call.event["type"] == "approval.resolved"
     assert call.event["id"] == call.headers["webhook-id"]
     assert call.event["data"] == document
+
+
+def test_one_id_is_followed_through_call_queue_worker_and_call_out(
+    stack: Stack, receiver: Receiver, person: NewPerson
+) -> None:
+    # Given
+    asked, trace = person(), f"trace-{secrets.token_hex(4)}"
+    request_id = _ask(person("service").client, asked.username, receiver.url)
+    # When
+    headers = {"X-Request-Id": trace}
+    told(asked.client.call("POST", one(request_id, "resolve"), {"action": "approve"}, headers=headers))
+    # Then
+    call = eventually(lambda: next(iter(receiver.received), None))
+    assert call.headers["x-request-id"] == trace
+
+    def lines(function: str) -> list[Any]:
+        group = f"/aws/lambda/holdfast-{STAGE}-{function}"
+        events = stack.client("logs").filter_log_events(logGroupName=group, filterPattern=f'"{trace}"')["events"]
+        return [json.loads(event["message"]) for event in events if event["message"].startswith("{")]
+
+    (served,) = eventually(lambda: lines("api"))
+    (worked,) = eventually(lambda: lines("approval"))
+    assert (served["kind"], served["route"], served["status"]) == ("request", ROUTE, 200)
+    assert (worked["kind"], worked["workId"], worked["outcome"]) == ("message", f"{request_id}.callback", "done")
+    assert worked["callbackStatus"] == 204
 
 
 def test_a_callback_is_made_again_until_it_is_taken(receiver: Receiver, person: NewPerson) -> None:

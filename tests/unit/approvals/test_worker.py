@@ -1,0 +1,167 @@
+"""What follows a change: marked with it, handed over once or twice, done once."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.config import Config
+from chalice.app import SQSEvent
+from pymongo.database import Database
+
+from chalicelib import logs, queues, wiring
+from chalicelib.approvals import follow, worker
+from chalicelib.approvals.store import ApprovalStore
+from tests.unit.approvals.build import PERSON, answer, put
+from tests.unit.devices.build import put as register
+from tests.unit.devices.google import Google, refusal
+from tests.unit.doors import Context, event
+
+Mongo = Database[dict[str, Any]]
+
+pytestmark = pytest.mark.usefixtures("dynamodb", "mail")
+
+
+def test_everyone_who_is_asked_is_told_once_on_every_device(approvals: ApprovalStore, google: Google) -> None:
+    # Given
+    register(wiring.devices(), "phone", "tablet")
+    register(wiring.devices(), "laptop", username="ben")
+    request_id = put(approvals, approvers=["ben"], title="Pay 5 EUR?")
+    follow.follow(approvals.get(request_id))
+    follow.follow(approvals.get(request_id))
+    # When
+    _work(_received())
+    # Then
+    assert google.tokens() == ["laptop", "phone", "tablet"]
+    message = google.messages[0]
+    assert message["notification"]["title"] == "Pay 5 EUR?"
+    assert message["data"]["requestId"] == request_id
+    assert 50 < int(message["android"]["ttl"].removesuffix("s")) <= 60
+    assert approvals.get(request_id).marks == ()
+
+
+def test_nobody_is_told_of_what_is_settled(approvals: ApprovalStore, google: Google) -> None:
+    register(wiring.devices(), "phone")
+    request_id = put(approvals)
+    follow.follow(approvals.get(request_id))
+    answer(approvals, request_id, "approve", PERSON)
+    assert _work(_received()) == []
+    assert google.messages == []
+
+
+def test_a_device_that_could_not_be_told_is_told_later(approvals: ApprovalStore, google: Google) -> None:
+    # Given
+    google.says["phone"] = [refusal(503, "UNAVAILABLE", "UNAVAILABLE"), refusal(200, "")]
+    register(wiring.devices(), "phone", "tablet")
+    follow.follow(approvals.get(put(approvals)))
+    batch = _received()
+    # When
+    failed = _work(batch)
+    _work(batch)
+    # Then
+    assert failed == [record["messageId"] for record in batch]
+    assert google.tokens() == ["phone", "phone", "tablet"]
+
+
+def test_whoever_it_is_escalated_to_may_answer_and_is_told(approvals: ApprovalStore, google: Google) -> None:
+    register(wiring.devices(), "pager", username="eve")
+    request_id = put(approvals, escalate_to=[{"username": "eve", "afterMs": 1_000}])
+    _work([_record(request_id, "escalate-0")])
+    assert approvals.get(request_id).approval.approvers == [PERSON, "eve"]
+    assert google.tokens() == ["pager"]
+
+
+def test_an_escalation_is_handed_over_with_its_delay(approvals: ApprovalStore) -> None:
+    request_id = put(approvals, 7_200_000, timeoutMs=7_200_000, escalate_to=[{"username": "eve", "afterMs": 600_000}])
+    follow.follow(approvals.get(request_id))
+    attributes = wiring.aws("sqs").get_queue_attributes(
+        QueueUrl=_url(), AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"]
+    )["Attributes"]
+    assert (attributes["ApproximateNumberOfMessages"], attributes["ApproximateNumberOfMessagesDelayed"]) == ("1", "1")
+
+
+def test_what_is_further_away_than_the_queue_can_delay_is_left_to_the_sweep(
+    approvals: ApprovalStore, mongodb: Mongo
+) -> None:
+    # Given
+    request_id = put(approvals, 7_200_000, timeoutMs=7_200_000, escalate_to=[{"username": "eve", "afterMs": 3_600_000}])
+    follow.follow(approvals.get(request_id))
+    _work(_received())
+    assert [mark.effect for mark in approvals.get(request_id).marks] == ["escalate-0"]
+    assert follow.sweep() == 0
+    # When
+    mongodb.approvals.update_one({"_id": request_id}, {"$set": {"outbox.0.due": _past()}})
+    # Then
+    assert follow.sweep() == 1
+    _work(_received())
+    assert "eve" in approvals.get(request_id).approval.approvers
+
+
+def test_what_a_process_that_died_left_behind_is_swept_once(approvals: ApprovalStore, mongodb: Mongo) -> None:
+    # Given a change whose process died before it handed anything over
+    request_id = put(approvals)
+    mongodb.approvals.update_one({"_id": request_id}, {"$set": {"outbox.0.due": _past()}})
+    # When
+    assert follow.sweep() == 1
+    # Then
+    assert follow.sweep() == 0
+    assert len(_received()) == 1
+
+
+def test_a_young_mark_is_left_to_whoever_made_it(approvals: ApprovalStore) -> None:
+    put(approvals)
+    assert follow.sweep() == 0
+
+
+def test_a_queue_that_is_down_does_not_fail_the_change(
+    approvals: ApprovalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request_id = put(approvals)
+    # Nothing listens there.
+    monkeypatch.setattr(wiring.mail(), "_client", _unreachable())
+    with logs.invocation("test") as line:
+        follow.follow(approvals.get(request_id))
+    assert line.counts == {"effectsLeftToSweep": 1}
+    assert [mark.effect for mark in approvals.get(request_id).marks] == ["notify"]
+
+
+def test_a_request_that_is_no_longer_kept_asks_for_nothing(mongodb: Mongo) -> None:
+    assert _work([_record("01JD0000000000000000000000", "notify")]) == []
+
+
+def _work(batch: list[dict[str, Any]]) -> list[str]:
+    """Have the worker see to *batch*; return which messages must come again."""
+    context: Any = Context(50_000)
+    answered = worker.work(SQSEvent({"Records": batch}, context))
+    return [failure["itemIdentifier"] for failure in answered["batchItemFailures"]]
+
+
+def _received() -> list[dict[str, Any]]:
+    answered = wiring.aws("sqs").receive_message(QueueUrl=_url(), MaxNumberOfMessages=10)
+    return [_like(message["Body"], message["MessageId"]) for message in answered.get("Messages", [])]
+
+
+def _record(request_id: str, effect: str) -> dict[str, Any]:
+    return _like(follow.Task(request_id=request_id, effect=effect).model_dump_json(), "m-1")
+
+
+def _like(body: str, message_id: str) -> dict[str, Any]:
+    record: dict[str, Any] = event("queue")["Records"][0]
+    return {**record, "body": body, "messageId": message_id}
+
+
+def _url() -> str:
+    return str(wiring.aws("sqs").get_queue_url(QueueName=f"holdfast-unit-{queues.APPROVAL.name}")["QueueUrl"])
+
+
+def _past() -> datetime:
+    return datetime.now(UTC) - timedelta(minutes=1)
+
+
+def _unreachable() -> Any:
+    return botocore.session.get_session().create_client(
+        "sqs",
+        region_name="us-east-1",
+        endpoint_url="http://127.0.0.1:9",
+        config=Config(retries={"total_max_attempts": 1}, connect_timeout=1),
+    )
