@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from itsdangerous import BadData, URLSafeSerializer
@@ -12,6 +12,21 @@ from chalicelib.shapes import PageQuery
 
 Found = TypeVar("Found")
 Position = str
+
+
+#: A function answers 6 MB at most, and what it answers is quoted once more on the way.
+PAGE_BYTES = 2_500_000
+
+
+def fitting(weights: Iterable[int]) -> int:
+    """Return how many items of these *weights* a page holds: one at least, then as many as `PAGE_BYTES` allows."""
+    total = count = 0
+    for weight in weights:
+        total += weight
+        if count and total > PAGE_BYTES:
+            break
+        count += 1
+    return count
 
 
 class Cursors:
@@ -27,18 +42,20 @@ class Cursors:
         asked: PageQuery,
         fetch: Callable[[int, Position | None], Sequence[Found]],
         position: Callable[[Found], Position],
+        weigh: Callable[[Found], int] = lambda _: 0,
     ) -> tuple[Sequence[Found], str | None]:
         """Return one page of the list *name* and the cursor of the next, None at the end.
 
         *fetch* is called once, with how many to return and the position to go on after. One more than the page holds is
-        asked for: whether it is there says whether there is a next page, without a count.
+        asked for: whether it is there says whether there is a next page, without a count. A page whose items *weigh*
+        more than `PAGE_BYTES` is cut there; *fetch* may stop at the first that no longer fits.
         """
         query = {"list": name, **asked.model_dump(mode="json", exclude={"limit", "cursor"})}
         after = self.open(query, asked.cursor) if asked.cursor else None
         found = fetch(asked.limit + 1, after)
-        if len(found) <= asked.limit:
-            return found, None
-        page = found[: asked.limit]
+        page = found[: min(asked.limit, fitting(map(weigh, found)))]
+        if len(page) == len(found):
+            return page, None
         return page, self.seal(query, position(page[-1]))
 
     def seal(self, query: dict[str, Any], position: Position) -> str:

@@ -1,5 +1,6 @@
 """Questions to people, over HTTP."""
 
+import json
 from functools import partial
 
 from chalicelib import egress, users, wiring
@@ -74,7 +75,9 @@ def list_approvals(call: Call[None, ApprovalQuery]) -> Page[Approval]:
     if username:
         call.caller.may_act_for(username)
     fetch = partial(wiring.approvals().page, username, query.status)
-    page, next_cursor = wiring.cursors().page("approvals", query, fetch, lambda approval: approval.request_id)
+    page, next_cursor = wiring.cursors().page(
+        "approvals", query, fetch, lambda approval: approval.request_id, lambda approval: len(json.dumps(approval.data))
+    )
     return Page[Approval](items=list(page), next_cursor=next_cursor)
 
 

@@ -4,6 +4,7 @@ What is decided stands in `decide`; here it is asked for, and what comes back is
 """
 
 import json
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ from chalicelib.approvals.errors import (
 from chalicelib.approvals.models import Approval, Mark, NewApproval, Seen, Status
 from chalicelib.errors import Forbidden
 from chalicelib.outages import reaching_mongodb
+from chalicelib.paging import PAGE_BYTES
 from chalicelib.settings import ApprovalSettings
 
 INDEXES = [
@@ -86,7 +88,10 @@ class ApprovalStore:
         return _seen(found) if found else None
 
     def page(self, username: str | None, status: Status | None, limit: int, after: str | None) -> list[Approval]:
-        """Return up to *limit* requests, newest first, older than *after*; those *username* may answer."""
+        """Return up to *limit* requests, newest first, older than *after*; those *username* may answer.
+
+        Reads no further than to the first that no longer fits on a page.
+        """
         query = decide.narrowed(status)
         if username:
             query["people"] = username
@@ -94,7 +99,7 @@ class ApprovalStore:
             query["_id"] = {"$lt": after}
         with reaching_mongodb():
             found = self._approvals.find(query, AS_SEEN).sort("_id", DESCENDING).limit(limit)
-            return [_seen(document).approval for document in found]
+            return [_seen(document).approval for document in _one_more_than_fits(found)]
 
     def done_by(self, operation_id: str) -> Seen | None:
         """Return the request that this operation answered or cancelled, or None."""
@@ -208,6 +213,14 @@ class ApprovalStore:
                 return_document=ReturnDocument.AFTER,
             )
         return found
+
+
+def _one_more_than_fits(found: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    weight = 0
+    for document in found:
+        yield document
+        if (weight := weight + len(document["data"])) > PAGE_BYTES:
+            return
 
 
 def _offered(found: dict[str, Any], by: str) -> Seen:

@@ -232,3 +232,23 @@ def test_cleaning_up_records_what_is_overdue_now(tokens: dict[str, str], request
     assert cleaned == [{"removed": 1}, {"removed": 0}]
     assert ask("POST", "/api/pending-responses/cleanup", token=tokens["svc"]).status == 403
     assert settle(request_id, "resolve", tokens["ann"]).status == 409
+
+
+def test_a_page_is_cut_where_it_grows_too_heavy_and_goes_on_there(tokens: dict[str, str]) -> None:
+    # Given seven questions of 900 KB each
+    asked = {"username": "ann", "wait": False, "data": {"text": "x" * 900_000}}
+    made = [ask("POST", "/send-notification", asked, token=tokens["svc"]).json["requestId"] for _ in range(7)]
+    # When
+    seen: list[str] = []
+    sizes: list[int] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        query = {"limit": "50", **({"cursor": cursor} if cursor else {})}
+        answer = ask("GET", "/api/pending-responses", token=tokens["ann"], query=query)
+        assert answer.status == 200
+        seen += [item["requestId"] for item in answer.json["items"]]
+        sizes.append(len(answer.json["items"]))
+        cursor = answer.json["nextCursor"]
+    # Then
+    assert seen == made[::-1]
+    assert sizes == [2, 2, 2, 1]
