@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pymongo.errors import PyMongoError
+from pymongo.errors import ConnectionFailure
 
 from infra.local.clients import Clients, ForeignClients, OwnClients, Unreachable
 
@@ -63,7 +63,7 @@ def deploy(*, stage: str, folder: str, endpoint: str, variables: dict[str, str])
     client = _clients(endpoint).client
     try:
         done = deployer.deploy(built, stage, client=client, variables=variables, aws=False)
-    except PyMongoError as exc:
+    except ConnectionFailure as exc:
         # The rest of its words is the whole topology.
         raise Unreachable(f"The database does not answer: {str(exc).partition(', Timeout:')[0]}") from exc
     return {"api_url": done.api_url, "waiting": built.waiting}
