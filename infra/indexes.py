@@ -18,11 +18,20 @@ def ensure(uri: str) -> None:
     with client:
         database = client[settings.MongoSettings().database]
         for collection, wanted in wiring.indexes().items():
-            for index in wanted:
-                _ensure(database[collection], index)
+            _ensure(database[collection], wanted)
 
 
-def _ensure(collection: Collection[dict[str, Any]], index: IndexModel) -> None:
+def _ensure(collection: Collection[dict[str, Any]], wanted: list[IndexModel]) -> None:
+    try:
+        collection.create_indexes(wanted)
+    except OperationFailure as error:
+        if error.code not in _CHANGED:
+            raise
+        for index in wanted:
+            _ensure_one(collection, index)
+
+
+def _ensure_one(collection: Collection[dict[str, Any]], index: IndexModel) -> None:
     try:
         collection.create_indexes([index])
     except OperationFailure as error:

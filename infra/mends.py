@@ -38,11 +38,16 @@ def reserve_concurrency(functions: Any, resources: dict[str, Any], stage: str) -
 
 
 def answer_as_problems(gateway: Any, api_id: str, properties: dict[str, Any]) -> None:
-    """Set the gateway's own answers, which take effect with the next deployment of the API."""
+    """Set the gateway's own answers where they differ; they take effect with the next deployment of the API."""
     wanted = properties["DefinitionBody"]["x-amazon-apigateway-gateway-responses"]
-    for kind, response in wanted.items():
+    found = {item["responseType"]: item for item in gateway.get_gateway_responses(restApiId=api_id)["items"]}
+    missing = {
+        kind: response for kind, response in wanted.items() if not response.items() <= found.get(kind, {}).items()
+    }
+    for kind, response in missing.items():
         gateway.put_gateway_response(restApiId=api_id, responseType=kind, **response)
-    gateway.create_deployment(restApiId=api_id, stageName=properties["StageName"])
+    if missing:
+        gateway.create_deployment(restApiId=api_id, stageName=properties["StageName"])
 
 
 def api_url(client: Client, outputs: dict[str, str]) -> str:
