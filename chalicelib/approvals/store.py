@@ -84,8 +84,9 @@ class ApprovalStore:
     def settled(self, request_id: str) -> Seen | None:
         """Return the request once its final state is recorded, else None: the cheapest look there is."""
         with reaching_mongodb():
-            found = self._approvals.find_one({"_id": request_id, "status": {"$ne": Status.PENDING.value}}, AS_SEEN)
-        return _seen(found) if found else None
+            # Asked again and again, so it says no more than yes; what is seen is asked for once.
+            found = self._approvals.find_one({"_id": request_id, "status": {"$ne": Status.PENDING.value}}, {"_id": 1})
+        return self.get(request_id) if found else None
 
     def page(self, username: str | None, status: Status | None, limit: int, after: str | None) -> list[Approval]:
         """Return up to *limit* requests, newest first, older than *after*; those *username* may answer.
