@@ -25,6 +25,7 @@ Slices, each with the rooms it needs (models errors store api worker):
 
 coordination/ locks, claims and rates, for every slice
 egress/       calls to addresses that a user chose, for every slice
+records/      whatever has versions: the truth, its history, the view that lists read
 
 cluster/      health and readiness
 users/        who may sign in, and with which roles

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple, TypeVar
 from botocore.exceptions import ClientError
 
 from chalicelib import ids
+from chalicelib.attributes import Item, plain, typed
 from chalicelib.errors import Unavailable
 from chalicelib.outages import reaching_aws
 
-Item = dict[str, Any]
 #: One entry of ``TransactItems``, as botocore takes it.
 Write = dict[str, Any]
 Result = TypeVar("Result")
@@ -26,6 +26,10 @@ _TELL = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 
 #: As many as BatchGetItem takes.
 _KEYS_PER_BATCH = 100
+#: As many as BatchWriteItem takes.
+_WRITES_PER_BATCH = 25
+#: No version is as high.
+_BEYOND = 10**15
 
 _ATTEMPTS = 10
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.02, 0.5
@@ -84,10 +88,50 @@ class Table:
 
     def batch(self, keys: Sequence[str]) -> list[Item]:
         """Return the items of *keys* that exist, in any order, in one round trip for each hundred keys."""
+        return self.find([{"pk": key} for key in keys])
+
+    def find(self, keys: Sequence[Item]) -> list[Item]:
+        """Do as `batch` does, for whole keys: in a table of two parts, a key has both."""
         found: list[Item] = []
         for start in range(0, len(keys), _KEYS_PER_BATCH):
             self._collect(keys[start : start + _KEYS_PER_BATCH], found)
         return found
+
+    def write(self, puts: Sequence[Item], deletes: Sequence[Item] = ()) -> None:
+        """Put the items *puts* and delete those of the keys *deletes*, whatever stood there, in as few calls as can be.
+
+        Not atomic, and safe to repeat. No key may come twice.
+        """
+        requests = [{"PutRequest": {"Item": typed(item)}} for item in puts]
+        requests += [{"DeleteRequest": {"Key": typed(key)}} for key in deletes]
+        for start in range(0, len(requests), _WRITES_PER_BATCH):
+            self._write_all(requests[start : start + _WRITES_PER_BATCH])
+
+    def newest(self, pk: str, sort: str, *, below: int | None = None, limit: int = 100) -> list[Item]:
+        """Return up to *limit* items of *pk*, the highest *sort* first, those *below* it if that is given.
+
+        As many as DynamoDB answers at once (1 MB), and one at least where there is one.
+        """
+        answer = self._call(
+            self._client.query,
+            KeyConditionExpression="pk = :pk AND #sort < :below",
+            ExpressionAttributeNames={"#sort": sort},
+            ExpressionAttributeValues=typed({":pk": pk, ":below": _BEYOND if below is None else below}),
+            ScanIndexForward=False,
+            ConsistentRead=True,
+            Limit=limit,
+        )
+        return [plain(item) for item in answer["Items"]]
+
+    def scan(self, after: str, limit: int) -> tuple[list[Item], str]:
+        """Return the next items beyond the key *after*, and the key to go on after: "" at the beginning and the end.
+
+        In no order that means anything; items that stay are seen once in a whole walk.
+        """
+        start = {"ExclusiveStartKey": typed({"pk": after})} if after else {}
+        answer = self._call(self._client.scan, Limit=limit, ConsistentRead=True, **start)
+        last = answer.get("LastEvaluatedKey")
+        return [plain(item) for item in answer["Items"]], plain(last)["pk"] if last else ""
 
     def put(self, item: Item, *, when: str, values: Item | None = None, names: Mapping[str, str] | None = None) -> None:
         """Write *item* if *when* holds.
@@ -164,9 +208,19 @@ class Table:
         entries = list(writes)
         self._retried(lambda: self._client.transact_write_items(TransactItems=entries, ClientRequestToken=token))
 
-    def _collect(self, keys: Sequence[str], found: list[Item]) -> None:
+    def _write_all(self, requests: list[dict[str, Any]]) -> None:
+        wanted: dict[str, Any] = {self.name: requests}
+
+        def ask() -> None:
+            nonlocal wanted
+            if wanted := self._client.batch_write_item(RequestItems=wanted).get("UnprocessedItems", {}):
+                raise _Undecided
+
+        self._retried(ask)
+
+    def _collect(self, keys: Sequence[Item], found: list[Item]) -> None:
         """Add the items of *keys* to *found*. DynamoDB may answer in part; the rest is asked for like a busy call."""
-        wanted: dict[str, Any] = {self.name: {"Keys": [typed({"pk": key}) for key in keys], "ConsistentRead": True}}
+        wanted: dict[str, Any] = {self.name: {"Keys": [typed(key) for key in keys], "ConsistentRead": True}}
 
         def ask() -> None:
             nonlocal wanted
@@ -195,16 +249,6 @@ class Table:
             except _Undecided:
                 continue
         raise Unavailable("DynamoDB is busy just now.")
-
-
-def typed(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return *values* as DynamoDB attributes. Text, whole numbers, booleans, lists of these: no more."""
-    return {name: _attribute(value) for name, value in values.items()}
-
-
-def plain(attributes: Mapping[str, Mapping[str, Any]]) -> Item:
-    """Return the inverse of `typed`."""
-    return {name: _value(attribute) for name, attribute in attributes.items()}
 
 
 def _condition(when: str, values: Item, names: Mapping[str, str] | None) -> dict[str, Any]:
@@ -239,25 +283,3 @@ def _decided(call: Callable[[], Result]) -> Result:
 
 def _old(told: Mapping[str, Any]) -> Item | None:
     return plain(told["Item"]) if told.get("Item") else None
-
-
-def _attribute(value: Any) -> dict[str, Any]:
-    # bool is an int to Python, so it is asked first.
-    if isinstance(value, bool):
-        return {"BOOL": value}
-    if isinstance(value, int):
-        return {"N": str(value)}
-    if isinstance(value, str):
-        return {"S": value}
-    if isinstance(value, list):
-        return {"L": [_attribute(item) for item in value]}
-    raise TypeError(f"{type(value).__name__} has no place in an item")
-
-
-def _value(attribute: Mapping[str, Any]) -> Any:
-    ((kind, value),) = attribute.items()
-    if kind == "N":
-        return int(value)
-    if kind == "L":
-        return [_value(item) for item in value]
-    return value

@@ -4,12 +4,14 @@ A message carries ids, never documents, and the id of the request that caused it
 call, queue, worker and call out.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from chalicelib import logs
+from chalicelib.errors import Unavailable
 from chalicelib.outages import reaching_aws
 from chalicelib.shapes import Model
 
@@ -17,6 +19,8 @@ from chalicelib.shapes import Model
 RETENTION_SECONDS = 14 * 24 * 3600
 #: The longest delay SQS takes.
 LONGEST_DELAY_SECONDS = 900
+#: As many as SendMessageBatch takes.
+_SENT_AT_ONCE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +56,10 @@ class Queue:
 
 
 APPROVAL = Queue("approval", visibility_seconds=60, attempts=12, batch_size=10, concurrency=4, timeout_seconds=50)
+REPAIR = Queue("repair", visibility_seconds=60, attempts=12, batch_size=10, concurrency=2, timeout_seconds=50)
 
 #: Every queue there is.
-QUEUES = (APPROVAL,)
+QUEUES = (APPROVAL, REPAIR)
 
 
 class Message(Model):
@@ -92,6 +97,20 @@ class Mail:
                 MessageBody=message.model_dump_json(),
                 DelaySeconds=min(max(delay_seconds, 0), LONGEST_DELAY_SECONDS),
             )
+
+    def send_all(self, queue: Queue, messages: Sequence[Message]) -> None:
+        """Send *messages*, ten in a call. When this returns each will be worked on, at least once.
+
+        Raises:
+            Unavailable: some may have been sent.
+        """
+        for start in range(0, len(messages), _SENT_AT_ONCE):
+            bodies = [message.model_dump_json() for message in messages[start : start + _SENT_AT_ONCE]]
+            entries = [{"Id": str(place), "MessageBody": body} for place, body in enumerate(bodies)]
+            with reaching_aws():
+                answer = self._client.send_message_batch(QueueUrl=self._prefix + queue.name, Entries=entries)
+            if answer.get("Failed"):
+                raise Unavailable("A queue did not take every message.")
 
     def bury(self, queue: Queue, body: str, reason: str) -> None:
         """Put *body* into the dead-letter queue, with why."""

@@ -110,6 +110,21 @@ class ApprovalSettings(BaseSettings):
     readable_hours: PositiveInt = Field(default=24, description="how long a settled request can still be read")
 
 
+class RecordSettings(BaseSettings):
+    """How far back records are remembered, and how long a write waits to be listed."""
+
+    model_config = _FROZEN | SettingsConfigDict(env_prefix="RECORDS_")
+
+    kept_versions: PositiveInt = Field(default=1_000, description="how many versions of each record are kept")
+    tombstone_hours: PositiveInt = Field(
+        default=72, ge=48, description="how long the view remembers a deletion; older states live for 24 h at most"
+    )
+    early_within_ms: PositiveInt = Field(
+        default=500, description="how long a write may take to show itself in lists; after that, the stream does"
+    )
+    reconcile_seconds: PositiveInt = Field(default=240, description="how long one hourly comparison may take")
+
+
 class QueueSettings(BaseSettings):
     """Where queues are."""
 
@@ -174,6 +189,7 @@ class Settings(NamedTuple):
     coordination: CoordinationSettings
     sessions: SessionSettings
     approvals: ApprovalSettings
+    records: RecordSettings
     queues: QueueSettings
     egress: EgressSettings
     devices: DeviceSettings

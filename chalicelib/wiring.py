@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     from chalicelib.dynamo import Table
     from chalicelib.paging import Cursors
     from chalicelib.queues import Mail
+    from chalicelib.records.events import Subscription
+    from chalicelib.records.history import History
+    from chalicelib.records.models import Kind
+    from chalicelib.records.project import Projector
+    from chalicelib.records.store import Records
+    from chalicelib.records.view import View
     from chalicelib.sessions.store import SessionStore, TicketStore
     from chalicelib.users.store import UserStore
 
@@ -158,6 +164,49 @@ def fcm() -> Fcm | None:
     own = options.service_account
     account = own.get_secret_value() if own else _optional_secret("fcmServiceAccount")
     return Fcm(options, account) if account else None
+
+
+@cache
+def kinds() -> dict[str, Kind]:
+    """Return every kind of record, by its name."""
+    return {}
+
+
+@cache
+def view() -> View:
+    """Return the copies of records that lists read."""
+    from chalicelib.records.view import View
+
+    return View(mongodb, kinds(), settings.load().records)
+
+
+@cache
+def records() -> Records:
+    """Return the records, each write of which shows itself in the view at once."""
+    from chalicelib.records.store import Records
+
+    return Records(table("records"), lambda changed: view().early(changed))
+
+
+@cache
+def history() -> History:
+    """Return every version of every record."""
+    from chalicelib.records.history import History
+
+    return History(table("history"), settings.load().records.kept_versions)
+
+
+def subscriptions() -> tuple[Subscription, ...]:
+    """Return who is told of every version of a record: what a slice declares is named here."""
+    return ()
+
+
+@cache
+def projector() -> Projector:
+    """Return what carries records from the stream to all that follow them."""
+    from chalicelib.records.project import Projector
+
+    return Projector(view(), history(), subscriptions(), mail())
 
 
 def indexes() -> dict[str, list[IndexModel]]:

@@ -10,8 +10,9 @@ from time import time
 from typing import NamedTuple
 
 from chalicelib import deadline, ids
+from chalicelib.attributes import Item
 from chalicelib.coordination.errors import AlreadyDone, ClaimLost, GuardedRefused, OtherRequest, StillRunning
-from chalicelib.dynamo import ConditionFailed, Item, Table, TransactionRefused, Write
+from chalicelib.dynamo import ConditionFailed, Table, TransactionRefused, Write
 from chalicelib.settings import CoordinationSettings
 
 _RUNNING, _DONE = "running", "done"

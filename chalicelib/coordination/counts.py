@@ -6,7 +6,8 @@ A count is spread over a few items, so that many transactions at once seldom mee
 import random
 from collections.abc import Mapping, Sequence
 
-from chalicelib.dynamo import Item, Table, Write
+from chalicelib.attributes import Item
+from chalicelib.dynamo import Table, Write
 
 _SHARDS = 8
 

@@ -13,8 +13,9 @@ from time import monotonic, sleep, time
 from typing import NamedTuple
 
 from chalicelib import deadline, ids, logs
+from chalicelib.attributes import Item
 from chalicelib.coordination.errors import GuardedRefused, LockHeld, LockLost
-from chalicelib.dynamo import ConditionFailed, Item, Table, TransactionRefused, Write
+from chalicelib.dynamo import ConditionFailed, Table, TransactionRefused, Write
 from chalicelib.errors import Unavailable
 from chalicelib.settings import CoordinationSettings
 

@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from chalicelib import ids
-from chalicelib.dynamo import ConditionFailed, Item, Table
+from chalicelib.attributes import Item
+from chalicelib.dynamo import ConditionFailed, Table
 from chalicelib.http import Role
 from chalicelib.users import keys
 from chalicelib.users.errors import KeyMade, KeyNotFound, NotService, TooManyKeys, UsernameTaken, UserNotFound

@@ -8,11 +8,13 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from chalicelib import wiring
-from chalicelib.dynamo import plain, typed
+from chalicelib.attributes import plain, typed
 
 # Numbers have 38 digits.
 SCALARS = st.booleans() | st.integers(-(10**37), 10**37) | st.text()
-VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3), max_leaves=6)
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner), max_leaves=6
+)
 ITEMS = st.dictionaries(st.text(min_size=1, max_size=20), VALUES, max_size=6)
 
 
@@ -35,7 +37,7 @@ def test_what_is_put_is_read_again(dynamodb: Any, item: dict[str, Any]) -> None:
     assert plain(answer["Item"]) == stored
 
 
-@pytest.mark.parametrize("value", [None, 1.5, {"a": 1}, {"a"}, b"x", (1,), [None], [[1.5]]])
+@pytest.mark.parametrize("value", [None, 1.5, {"a": 1.5}, {"a"}, b"x", (1,), [None], [[1.5]]])
 def test_what_has_no_place_in_an_item_is_refused(value: Any) -> None:
     with pytest.raises(TypeError, match="has no place in an item"):
         typed({"name": value})

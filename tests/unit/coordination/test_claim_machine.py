@@ -10,9 +10,10 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, multiple, precondition, rule
 
+from chalicelib.attributes import Item
 from chalicelib.coordination.claims import Claim, Claims
 from chalicelib.coordination.errors import AlreadyDone, ClaimLost, OtherRequest, StillRunning
-from chalicelib.dynamo import Item, Table
+from chalicelib.dynamo import Table
 from chalicelib.errors import ServiceError, Unavailable
 from chalicelib.settings import CoordinationSettings
 from tests.unit.coordination.conftest import NAME

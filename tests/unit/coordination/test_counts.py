@@ -8,8 +8,9 @@ import pytest
 from botocore.stub import Stubber
 
 from chalicelib import wiring
+from chalicelib.attributes import typed
 from chalicelib.coordination.counts import Counts
-from chalicelib.dynamo import Table, TransactionRefused, Write, typed
+from chalicelib.dynamo import Table, TransactionRefused, Write
 from chalicelib.errors import Unavailable
 from tests.unit.coordination.conftest import NAME
 from tests.unit.racing import race

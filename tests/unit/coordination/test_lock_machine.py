@@ -12,9 +12,10 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, multiple, precondition, rule
 
+from chalicelib.attributes import Item
 from chalicelib.coordination.errors import LockHeld, LockLost
 from chalicelib.coordination.locks import Lease, Locks
-from chalicelib.dynamo import Item, Table
+from chalicelib.dynamo import Table
 from chalicelib.errors import ServiceError, Unavailable
 from chalicelib.settings import CoordinationSettings
 from tests.unit.coordination.conftest import NAME

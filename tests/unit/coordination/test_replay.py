@@ -10,9 +10,9 @@ import pytest
 from pymongo.database import Database
 
 from chalicelib import wiring
+from chalicelib.attributes import plain
 from chalicelib.coordination.claims import Claim, Claims
 from chalicelib.coordination.errors import ClaimLost
-from chalicelib.dynamo import plain
 from chalicelib.errors import Unavailable
 from chalicelib.http import Role
 from chalicelib.queues import Mail

@@ -1,0 +1,42 @@
+"""Plain values as DynamoDB's attributes, and back."""
+
+from collections.abc import Mapping
+from typing import Any
+
+Item = dict[str, Any]
+
+
+def typed(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return *values* as DynamoDB attributes. Text, whole numbers, booleans, lists and maps of these: no more."""
+    return {name: _attribute(value) for name, value in values.items()}
+
+
+def plain(attributes: Mapping[str, Mapping[str, Any]]) -> Item:
+    """Return the inverse of `typed`."""
+    return {name: _value(attribute) for name, attribute in attributes.items()}
+
+
+def _attribute(value: Any) -> dict[str, Any]:
+    # bool is an int to Python, so it is asked first.
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    if isinstance(value, int):
+        return {"N": str(value)}
+    if isinstance(value, str):
+        return {"S": value}
+    if isinstance(value, list):
+        return {"L": [_attribute(item) for item in value]}
+    if isinstance(value, dict):
+        return {"M": typed(value)}
+    raise TypeError(f"{type(value).__name__} has no place in an item")
+
+
+def _value(attribute: Mapping[str, Any]) -> Any:
+    ((kind, value),) = attribute.items()
+    if kind == "N":
+        return int(value)
+    if kind == "L":
+        return [_value(item) for item in value]
+    if kind == "M":
+        return plain(value)
+    return value

@@ -1,0 +1,106 @@
+"""What a versioned record is: a document under an id, every state of it numbered, and who put it there (no I/O)."""
+
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+Doc = dict[str, Any]
+
+
+class Record(NamedTuple):
+    """One state of a record, as the truth has it. A deleted record keeps its version, and has no document.
+
+    Times are UTC, ISO 8601 with milliseconds and ``Z``. *operation* is the id of what made
+    this state, *made* that of what made the record, at first or anew.
+    """
+
+    kind: str
+    id: str
+    version: int
+    doc: Doc
+    created_at: str
+    created_by: str
+    updated_at: str
+    updated_by: str
+    operation: str
+    made: str
+    deleted: bool = False
+
+    @property
+    def created(self) -> bool:
+        """Whether this is the state in which the record was made."""
+        return self.made == self.operation and not self.deleted
+
+
+class Kind(NamedTuple):
+    """One sort of record. *keys* derives what its lists are searched by; it is pure, and a fault in it is poison."""
+
+    name: str
+    keys: Callable[[Doc], Mapping[str, Any]] = lambda _: {}
+
+
+class Change(NamedTuple):
+    """A write that was asked for.
+
+    *expected* is the version it was meant for, None for whichever there is; *fields* replace those of the document,
+    the others stay; *where* names fields and the values they must have had before, one of those given.
+    """
+
+    id: str
+    expected: int | None
+    fields: Doc
+    where: Mapping[str, Collection[Any]] = {}
+
+
+class Version(NamedTuple):
+    """One entry of a record's history. *doc* is None where the record was deleted, or the entry is *lost*.
+
+    *lost*: the state was committed, and what it was is no longer known.
+    """
+
+    version: int
+    at: str
+    by: str
+    doc: Doc | None
+    deleted: bool = False
+    lost: bool = False
+
+
+class FieldChange(NamedTuple):
+    """One field that differs between two states; None is a field that is not there."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+def key(kind: str, record_id: str) -> str:
+    """Return the key of a record's item."""
+    return f"{kind}#{record_id}"
+
+
+def event_id(kind: str, record_id: str, version: int) -> str:
+    """Return the id of the event that one version of a record is."""
+    return f"{kind}/{record_id}@{version}"
+
+
+def packed(value: Any) -> str:
+    """Return *value* as the one JSON text that it has in an item: equal values are equal texts."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
+
+
+def differences(before: Doc | None, after: Doc | None) -> list[FieldChange]:
+    """Return the fields that differ, in the order of their names."""
+    old, new = before or {}, after or {}
+    names = sorted(old.keys() | new.keys())
+    return [FieldChange(name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)]
+
+
+def latest(records: Sequence[Record]) -> list[Record]:
+    """Return of each record the state with the highest version, in the order in which the records came."""
+    found: dict[tuple[str, str], Record] = {}
+    for record in records:
+        known = found.get((record.kind, record.id))
+        if known is None or known.version < record.version:
+            found[record.kind, record.id] = record
+    return list(found.values())
