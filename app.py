@@ -11,6 +11,7 @@ from chalicelib.cluster.api import routes as cluster_routes
 from chalicelib.coordination import replay
 from chalicelib.devices.api import routes as device_routes
 from chalicelib.gateway import App
+from chalicelib.records import worker as records
 from chalicelib.sessions.api import routes as session_routes
 from chalicelib.users.api import routes as user_routes
 
@@ -23,6 +24,24 @@ app.mount(cluster_routes, user_routes, session_routes, approvals_routes, device_
 def approval(event: Any) -> dict[str, Any]:
     """Tell people they are asked, ask more of them, call back with the outcome."""
     return approvals.work(event)
+
+
+@app.on_dynamodb_record(stream_arn="records", batch_size=100, starting_position="TRIM_HORIZON")
+def project(event: Any) -> None:
+    """Carry what was committed to all that follow it: the view, the events, the history."""
+    records.project(event)
+
+
+@app.on_sqs_message(queue=queues.REPAIR.name)
+def repair(event: Any) -> dict[str, Any]:
+    """Carry once more what could not be carried."""
+    return records.repair(event)
+
+
+@app.schedule(Rate(1, unit=Rate.HOURS))
+def reconcile(event: Any) -> None:
+    """Every hour: compare the truth with what follows it, and mend what is missing."""
+    records.reconcile(event)
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES))

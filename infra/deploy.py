@@ -44,14 +44,17 @@ def deploy(package: Package, stage: str, *, client: Client, variables: dict[str,
         DeployFailed: a stack could not be made; what stood before still stands.
     """
     cloudformation = client("cloudformation")
-    data = _apply(cloudformation, f"holdfast-{stage}-data", stage, TemplateBody=json.dumps(package.data))
+    given = {"Stage": stage}
+    data = _apply(cloudformation, f"holdfast-{stage}-data", given, TemplateBody=json.dumps(package.data))
     s3, bucket = client("s3"), data["PackagesBucket"]
     code = _upload(s3, bucket, package.code.read_bytes(), "zip")
     template = _pointed(package, bucket, code, variables)
     # By way of S3, as a template over 51,200 bytes cannot come with the call.
     key = _upload(s3, bucket, json.dumps(template).encode(), "json")
     url = f"{s3.meta.endpoint_url}/{bucket}/{key}"
-    app = _apply(cloudformation, f"holdfast-{stage}-app", stage, TemplateURL=url)
+    # Of what the data stack says, the app stack is told what it asks for: CloudFormation refuses anything more.
+    given |= {name: value for name, value in data.items() if name in template["Parameters"]}
+    app = _apply(cloudformation, f"holdfast-{stage}-app", given, TemplateURL=url)
     if "MONGODB_URI" in variables:
         indexes.ensure(variables["MONGODB_URI"])
     if not aws:
@@ -77,15 +80,15 @@ def _pointed(package: Package, bucket: str, key: str, variables: dict[str, str])
     return template
 
 
-def _apply(cloudformation: Any, name: str, stage: str, **template: str) -> dict[str, str]:
-    """Create or update the stack *name*; return its outputs."""
+def _apply(cloudformation: Any, name: str, given: dict[str, str], **template: str) -> dict[str, str]:
+    """Create or update the stack *name* with the parameters *given*; return its outputs."""
     call = cloudformation.update_stack if _usable(cloudformation, name) else cloudformation.create_stack
     try:
         call(
             StackName=name,
             **template,
             Capabilities=_CAPABILITIES,
-            Parameters=[{"ParameterKey": "Stage", "ParameterValue": stage}],
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()],
         )
     except ClientError as error:
         if "No updates are to be performed" not in str(error):

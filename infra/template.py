@@ -3,7 +3,8 @@
 **data** is `resources.yaml`, and for every declared queue itself, its dead-letter queue and its alarm. **app** is what
 chalice makes of `app.py`, mended here:
 
-* every function gets its name, its stage and the runtime; one that works on a queue, what its queue declares;
+* every function gets its name, its stage and the runtime; one that works on a queue, what its queue declares; one that
+  follows a table's stream, the stream, which the data stack names and `deploy.py` hands over;
 * routes that may hold a request run in a function of their own (`waits=True`), so that waiters never starve the rest;
 * every path answers every method, and the gateway's own errors are problems (RFC 9457), so that an unknown path is 404
   and a wrong method 405.
@@ -64,7 +65,7 @@ def resources() -> dict[str, Any]:
 def mended(template: dict[str, Any], waiting: list[tuple[str, str]]) -> dict[str, Any]:
     """Return chalice's *template* with the mends that the module names. Pure."""
     made = copy.deepcopy(template)
-    made["Parameters"] = {"Stage": {"Type": "String"}}
+    made["Parameters"] = {"Stage": {"Type": "String"}, "RecordsStream": {"Type": "String"}}
     resources = made["Resources"]
     _add_wait_handler(resources)
     for name, resource in resources.items():
@@ -74,6 +75,8 @@ def mended(template: dict[str, Any], waiting: list[tuple[str, str]]) -> dict[str
             for event in resource["Properties"].get("Events", {}).values():
                 if event["Type"] == "SQS":
                     _mend_queue_event(resource["Properties"], event["Properties"])
+                if event["Type"] == "DynamoDB":
+                    _mend_stream_event(event["Properties"])
     definition = resources["RestAPI"]["Properties"]["DefinitionBody"]
     _repoint(definition["paths"], waiting)
     for path in definition["paths"].values():
@@ -134,6 +137,16 @@ def _mend_queue_event(function: dict[str, Any], event: dict[str, Any]) -> None:
         "BatchSize": queue.batch_size,
         "FunctionResponseTypes": ["ReportBatchItemFailures"],
         "ScalingConfig": {"MaximumConcurrency": queue.concurrency},
+    }
+
+
+def _mend_stream_event(event: dict[str, Any]) -> None:
+    """Point the mapping at the stream of the table that `app.py` names; its ARN is known once the table is made."""
+    event |= {
+        "Stream": {"Ref": f"{event['Stream'].title()}Stream"},
+        # A batch fails only where a store is down. It must wait then, as it is, and so must all that came after it.
+        "BisectBatchOnFunctionError": False,
+        "MaximumRetryAttempts": -1,
     }
 
 

@@ -127,8 +127,7 @@ def dynamodb(aws: None) -> Any:
     client = wiring.aws("dynamodb")
     for resource in resources()["Resources"].values():
         if resource["Type"] == "AWS::DynamoDB::Table":
-            known = ("TableName", "BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
-            client.create_table(**{name: resource["Properties"][name] for name in known})
+            client.create_table(**_table(resource["Properties"]))
     return client
 
 
@@ -167,6 +166,16 @@ def resources() -> dict[str, Any]:
     """Return the template of what holds data, with this stage's names in it."""
     template: dict[str, Any] = _named(yaml.safe_load(RESOURCES.read_text()))
     return template
+
+
+def _table(properties: dict[str, Any]) -> dict[str, Any]:
+    """Return what CreateTable takes of a table's *properties*."""
+    known = ("TableName", "BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+    wanted = {name: properties[name] for name in known if name in properties}
+    if stream := properties.get("StreamSpecification"):
+        # In a template it is on where it is named.
+        wanted["StreamSpecification"] = {"StreamEnabled": True, **stream}
+    return wanted
 
 
 def _named(value: Any) -> Any:

@@ -54,8 +54,13 @@ def test_the_deployed_tables_are_those_the_tests_use(client: Client, tmp_path: P
             wanted = resource["Properties"]
             found = client("dynamodb").describe_table(TableName=wanted["TableName"])["Table"]
             assert found["KeySchema"] == wanted["KeySchema"]
-            indexes = {index["IndexName"]: index["KeySchema"] for index in found["GlobalSecondaryIndexes"]}
-            assert indexes == {index["IndexName"]: index["KeySchema"] for index in wanted["GlobalSecondaryIndexes"]}
+            assert _indexes(found) == _indexes(wanted)
+            stream = found.get("StreamSpecification", {})
+            assert stream.get("StreamViewType") == wanted.get("StreamSpecification", {}).get("StreamViewType")
+
+
+def _indexes(table: dict[str, Any]) -> dict[str, Any]:
+    return {index["IndexName"]: index["KeySchema"] for index in table.get("GlobalSecondaryIndexes", [])}
 
 
 def test_a_change_is_an_update_and_data_is_kept(client: Client, tmp_path: Path) -> None:
@@ -69,6 +74,19 @@ def test_a_change_is_an_update_and_data_is_kept(client: Client, tmp_path: Path) 
     # Then
     assert deployed.api_url == "https://new.example/api"
     assert client("dynamodb").get_item(TableName=table, Key={"pk": {"S": "user#ann"}})["Item"]
+
+
+def test_the_app_stack_is_told_of_the_data_what_it_asks_for(client: Client, tmp_path: Path) -> None:
+    # Given an app that asks for the stream, and for nothing else that the data stack says of itself
+    asks = {"Parameters": {**APP["Parameters"], "RecordsStream": {"Type": "String"}}}
+    says = {"Outputs": {**APP["Outputs"], "Told": {"Value": {"Ref": "RecordsStream"}}}}
+    # When
+    deployed = deploy.deploy(a_package(tmp_path, **asks, **says), STAGE, client=client, variables={}, aws=True)
+    # Then
+    (stream,) = client("dynamodbstreams").list_streams(TableName=f"holdfast-{STAGE}-records")["Streams"]
+    assert deployed.outputs["Told"] == deployed.outputs["RecordsStream"] == stream["StreamArn"]
+    stack = client("cloudformation").describe_stacks(StackName=f"holdfast-{STAGE}-app")["Stacks"][0]
+    assert {parameter["ParameterKey"] for parameter in stack["Parameters"]} == {"Stage", "RecordsStream"}
 
 
 def test_functions_get_their_code_and_their_environment(tmp_path: Path) -> None:
