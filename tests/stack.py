@@ -74,8 +74,9 @@ def database(stack: Stack) -> Iterator[Database[dict[str, Any]]]:
 @pytest.fixture
 def unswept(stack: Stack) -> Iterator[None]:
     """No sweep comes by while the test runs; what is overdue stays unrecorded until the test sees to it."""
-    events = stack.client("events")
-    (rule,) = (rule["Name"] for rule in events.list_rules()["Rules"] if rule["Name"].startswith(f"holdfast-{STAGE}-"))
+    events, sweep = stack.client("events"), f"holdfast-{STAGE}-sweep"
+    function = stack.client("lambda").get_function_configuration(FunctionName=sweep)["FunctionArn"]
+    (rule,) = events.list_rule_names_by_target(TargetArn=function)["RuleNames"]
     events.disable_rule(Name=rule)
     yield
     events.enable_rule(Name=rule)

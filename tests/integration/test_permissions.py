@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any, NamedTuple
 
 import botocore.session
@@ -16,8 +17,17 @@ from tests.stack import STAGE
 
 pytestmark = pytest.mark.stack
 
-USERS, COORDINATION = f"holdfast-{STAGE}-users", f"holdfast-{STAGE}-coordination"
+#: What it has read of services' descriptions serves every client.
+_SESSION = botocore.session.Session()
 _KEY = {"pk": {"S": "user#nobody"}}
+_VERSION = {**_KEY, "version": {"N": "1"}}
+#: A write without effect, where no condition can be given.
+_NOTHING = {"DeleteRequest": {"Key": _VERSION}}
+#: A condition that fails, and a delay that nobody may ask for, show the right without using it.
+_NEVER = "attribute_exists(pk)"
+_USED = {"ConditionalCheckFailedException", "InvalidParameterValue", "TransactionCanceledException"}
+Asked = dict[str, Any]
+_FUNCTIONS = ("api", "wait", "sweep", "project", "repair", "reconcile")
 
 
 class Deed(NamedTuple):
@@ -29,59 +39,87 @@ class Deed(NamedTuple):
     allowed: frozenset[str] = frozenset()
 
 
-def _query(index: str, key: str) -> Callable[[Any], object]:
-    return lambda client: client.query(
-        TableName=USERS,
-        IndexName=index,
-        KeyConditionExpression=f"{key} = :value",
-        ExpressionAttributeValues={":value": {"S": "user"}},
-    )
+def _table(name: str, table: str, what: str, asked: Asked, allowed: str = "") -> Deed:
+    """Return the deed that does *what* with a *table*; *allowed* names functions."""
+    asked = {"TableName": f"holdfast-{STAGE}-{table}", **asked}
+    return Deed(name, "dynamodb", lambda client: getattr(client, what)(**asked), frozenset(allowed.split()))
 
 
-def _update(client: Any) -> object:
-    # A condition that fails shows the right without using it.
-    return client.update_item(
-        TableName=USERS, Key=_KEY, UpdateExpression="REMOVE dismiss", ConditionExpression="attribute_exists(pk)"
-    )
+def _batch(name: str, table: str, what: str, asked: Any, allowed: str = "") -> Deed:
+    asked = {f"holdfast-{STAGE}-{table}": asked}
+    return Deed(name, "dynamodb", lambda client: getattr(client, what)(RequestItems=asked), frozenset(allowed.split()))
 
 
-def _delete(client: Any) -> object:
-    return client.delete_item(TableName=USERS, Key=_KEY, ConditionExpression="attribute_exists(pk)")
+def _letter(name: str, queue: str, what: str, asked: Asked, allowed: str = "") -> Deed:
+    def do(client: Any) -> object:
+        url = f"{client.meta.endpoint_url}/000000000000/holdfast-{STAGE}-{queue}"
+        return getattr(client, what)(QueueUrl=url, **asked)
+
+    return Deed(name, "sqs", do, frozenset(allowed.split()))
 
 
-def _put(client: Any) -> object:
-    return client.put_item(TableName=USERS, Item=_KEY, ConditionExpression="attribute_exists(pk)")
+def _query(index: str, key: str) -> Asked:
+    return {
+        "IndexName": index,
+        "KeyConditionExpression": f"{key} = :value",
+        "ExpressionAttributeValues": {":value": {"S": "user"}},
+    }
 
 
-def _claim(client: Any) -> object:
-    return client.put_item(TableName=COORDINATION, Item=_KEY, ConditionExpression="attribute_exists(pk)")
-
-
-def _finish(client: Any) -> object:
-    return client.update_item(
-        TableName=COORDINATION, Key=_KEY, UpdateExpression="REMOVE x", ConditionExpression="attribute_exists(pk)"
-    )
-
+_ONE: Asked = {"Key": _KEY}
+_PUT: Asked = {"Item": _KEY, "ConditionExpression": _NEVER}
+_CHANGE: Asked = {"Key": _KEY, "UpdateExpression": "REMOVE dismiss", "ConditionExpression": _NEVER}
+_DELETE: Asked = {"Key": _KEY, "ConditionExpression": _NEVER}
+_SEND: Asked = {"MessageBody": "{}", "DelaySeconds": -1}
+_VERSIONS: Asked = {"KeyConditionExpression": "pk = :value", "ExpressionAttributeValues": {":value": {"S": "nobody"}}}
+_LOCK: Asked = {"TableName": f"holdfast-{STAGE}-coordination", "Key": _KEY, "ConditionExpression": _NEVER}
 
 DEEDS = [
-    Deed("read a user", "dynamodb", lambda c: c.get_item(TableName=USERS, Key=_KEY), frozenset({"api", "wait"})),
-    Deed("make a user", "dynamodb", _put, frozenset({"api"})),
-    Deed("change a user", "dynamodb", _update, frozenset({"api", "sweep"})),
-    Deed("delete a user", "dynamodb", _delete, frozenset({"api", "sweep"})),
-    Deed("list users", "dynamodb", _query("by-kind", "kind"), frozenset({"api"})),
-    Deed("find dismissals", "dynamodb", _query("by-dismiss", "dismiss"), frozenset({"sweep"})),
-    Deed("make a claim", "dynamodb", _claim, frozenset({"api", "wait"})),
-    Deed("finish a claim", "dynamodb", _finish, frozenset({"api", "wait"})),
-    Deed("forget a claim", "dynamodb", lambda c: c.delete_item(TableName=COORDINATION, Key=_KEY)),
-    Deed("read every claim", "dynamodb", lambda c: c.scan(TableName=COORDINATION)),
-    Deed("read the whole table", "dynamodb", lambda c: c.scan(TableName=USERS)),
-    Deed("delete the table", "dynamodb", lambda c: c.delete_table(TableName=USERS)),
+    _table("read a user", "users", "get_item", _ONE, "api wait"),
+    _table("make a user", "users", "put_item", _PUT, "api"),
+    _table("change a user", "users", "update_item", _CHANGE, "api sweep"),
+    _table("delete a user", "users", "delete_item", _DELETE, "api sweep"),
+    _table("list users", "users", "query", _query("by-kind", "kind"), "api"),
+    _table("find dismissals", "users", "query", _query("by-dismiss", "dismiss"), "sweep"),
+    _table("read every user", "users", "scan", {}),
+    _table("delete the table", "users", "delete_table", {}),
+    _table("read a claim", "coordination", "get_item", _ONE, "api wait repair reconcile"),
+    _table("make a claim", "coordination", "put_item", _PUT, "api wait repair"),
+    _table("finish a claim", "coordination", "update_item", _CHANGE, "api wait repair reconcile"),
+    _table("forget a claim", "coordination", "delete_item", _DELETE),
+    _table("read every claim", "coordination", "scan", {}),
+    Deed(
+        "demand a lock",
+        "dynamodb",
+        lambda client: client.transact_write_items(TransactItems=[{"ConditionCheck": _LOCK}]),
+        frozenset({"api"}),
+    ),
+    _table("read a record", "records", "get_item", _ONE, "api repair"),
+    _batch("read some records", "records", "batch_get_item", {"Keys": [_KEY]}, "api reconcile"),
+    _table("read every record", "records", "scan", {}, "reconcile"),
+    _table("change a record", "records", "update_item", _CHANGE, "api"),
+    _table("put over a record", "records", "put_item", _PUT),
+    _table("delete a record", "records", "delete_item", _DELETE),
+    _table("list versions", "history", "query", _VERSIONS, "api reconcile"),
+    _batch("find versions", "history", "batch_get_item", {"Keys": [_VERSION]}, "repair reconcile"),
+    _batch("write versions", "history", "batch_write_item", [_NOTHING], "project repair reconcile"),
+    _table("tell of a lost version", "history", "put_item", {**_PUT, "Item": _VERSION}, "repair reconcile"),
+    _table("change a version", "history", "update_item", {**_CHANGE, "Key": _VERSION}),
+    _table("read an entry", "ledger", "get_item", _ONE, "api"),
+    _batch("list entries", "ledger", "batch_get_item", {"Keys": [_KEY]}, "api"),
+    _table("add an entry", "ledger", "put_item", _PUT, "api"),
+    _table("move the ledger's head", "ledger", "update_item", _CHANGE, "api"),
+    _table("delete an entry", "ledger", "delete_item", _DELETE),
+    _letter("have an approval followed", "approval", "send_message", _SEND, "api wait sweep"),
+    _letter("have a record mended", "repair", "send_message", _SEND, "project reconcile"),
+    _letter("bury what cannot be mended", "repair-dead", "send_message", _SEND, "repair"),
+    _letter("take what is to be mended", "repair", "receive_message", {}, "repair"),
     Deed("read another table", "dynamodb", lambda c: c.get_item(TableName="another", Key=_KEY)),
     Deed(
         "read the secret",
         "secretsmanager",
         lambda c: c.get_secret_value(SecretId=f"holdfast-{STAGE}"),
-        frozenset({"api", "wait", "sweep"}),
+        frozenset(_FUNCTIONS),
     ),
     Deed("read another secret", "secretsmanager", lambda c: c.get_secret_value(SecretId="another")),
     Deed("list secrets", "secretsmanager", lambda c: c.list_secrets()),
@@ -93,7 +131,7 @@ DEEDS = [
 
 
 @pytest.mark.parametrize("deed", DEEDS, ids=lambda deed: deed.name.replace(" ", "-"))
-@pytest.mark.parametrize("function", ["api", "wait", "sweep"])
+@pytest.mark.parametrize("function", _FUNCTIONS)
 def test_a_function_may_do_what_its_work_needs_and_nothing_else(stack: Stack, function: str, deed: Deed) -> None:
     client = _as_function(stack, function, deed.service)
     assert _may(lambda: deed.do(client)) == (function in deed.allowed)
@@ -106,16 +144,17 @@ def _may(do: Callable[[], object]) -> bool:
         code = error.response["Error"]["Code"]
         if code in {"AccessDenied", "AccessDeniedException"}:
             return False
-        if code != "ConditionalCheckFailedException":
+        if code not in _USED:
             raise
     return True
 
 
+@cache
 def _as_function(stack: Stack, function: str, service: str) -> Any:
     """Return a client with the rights of *function*'s role."""
     role = stack.client("lambda").get_function_configuration(FunctionName=f"holdfast-{STAGE}-{function}")["Role"]
     lent = stack.client("sts").assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
-    return botocore.session.Session().create_client(
+    return _SESSION.create_client(
         service,
         endpoint_url=stack.endpoint_url,
         region_name=ROOT_KEYS.region,

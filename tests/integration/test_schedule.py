@@ -1,4 +1,4 @@
-"""Every minute a function of its own finishes what was left half-done."""
+"""Every minute a function of its own finishes what was left half-done, and every hour one compares."""
 
 import base64
 import json
@@ -30,12 +30,23 @@ def _swept(stack: Stack) -> dict[str, Any]:
     return found
 
 
-def test_the_schedule_stands(stack: Stack) -> None:
-    rules = stack.client("events").list_rules()["Rules"]
-    (rule,) = (rule for rule in rules if rule["Name"].startswith(f"holdfast-{STAGE}-"))
-    assert (rule["ScheduleExpression"], rule["State"]) == ("rate(1 minute)", "ENABLED")
-    (target,) = stack.client("events").list_targets_by_rule(Rule=rule["Name"])["Targets"]
-    assert target["Arn"].endswith(f":holdfast-{STAGE}-sweep")
+def test_the_schedules_stand(stack: Stack) -> None:
+    events = stack.client("events")
+    found = {}
+    for rule in events.list_rules()["Rules"]:
+        if rule["Name"].startswith(f"holdfast-{STAGE}-"):
+            (target,) = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
+            found[target["Arn"].rpartition(":")[2]] = (rule["ScheduleExpression"], rule["State"])
+    assert found == {
+        f"holdfast-{STAGE}-sweep": ("rate(1 minute)", "ENABLED"),
+        f"holdfast-{STAGE}-reconcile": ("rate(1 hour)", "ENABLED"),
+    }
+
+
+@pytest.mark.usefixtures("unswept")
+def test_what_stops_the_sweep_leaves_the_other_schedule_alone(stack: Stack) -> None:
+    rules = {rule["ScheduleExpression"]: rule["State"] for rule in stack.client("events").list_rules()["Rules"]}
+    assert rules == {"rate(1 minute)": "DISABLED", "rate(1 hour)": "ENABLED"}
 
 
 @pytest.mark.usefixtures("unswept")
