@@ -125,7 +125,7 @@ def test_the_function_for_waiting_writes_no_user(mended: Template) -> None:
 
 def test_every_function_knows_its_stage_and_has_its_name_and_runtime(mended: Template) -> None:
     found = functions(mended)
-    assert {"APIHandler", "WaitHandler", "Sweep", "Approval"} <= set(found)
+    assert {"APIHandler", "WaitHandler", "Sweep", "Approval", "Project", "Repair", "Reconcile"} <= set(found)
     names = [properties["FunctionName"]["Fn::Sub"] for properties in found.values()]
     assert len(set(names)) == len(names)
     for properties in found.values():
@@ -150,6 +150,32 @@ def test_functions_on_a_queue_report_single_failures_and_end_before_their_messag
         assert event["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
         assert event["BatchSize"] == queue.batch_size
         assert properties["Timeout"] == queue.timeout_seconds <= queue.visibility_seconds
+
+
+def test_the_projector_reads_the_stream_that_the_data_stack_names_in_its_order(mended: Template) -> None:
+    # When
+    ((properties, event),) = (
+        (properties, event["Properties"])
+        for properties in functions(mended).values()
+        for event in properties.get("Events", {}).values()
+        if event["Type"] == "DynamoDB"
+    )
+    # Then it reads from the beginning, and what cannot be carried keeps its place and is not given up
+    assert properties["FunctionName"] == {"Fn::Sub": "holdfast-${Stage}-project"}
+    assert event["Stream"] == {"Ref": "RecordsStream"}
+    assert event["StartingPosition"] == "TRIM_HORIZON"
+    assert (event["BisectBatchOnFunctionError"], event["MaximumRetryAttempts"]) == (False, -1)
+    # And the data stack says what the app stack asks for
+    assert set(mended["Parameters"]) - {"Stage"} <= set(template.resources()["Outputs"])
+
+
+def test_functions_that_work_through_much_have_the_time_they_need(mended: Template) -> None:
+    found = functions(mended)
+    assert {name: found[name]["Timeout"] for name in ("APIHandler", "Project", "Reconcile")} == {
+        "APIHandler": 29,
+        "Project": 60,
+        "Reconcile": 300,
+    }
 
 
 # --- the gateway's own answers
@@ -197,11 +223,31 @@ def test_what_holds_data_outlives_a_deployment() -> None:
 
 def test_tables_are_backed_up_and_encrypted_and_pay_by_request() -> None:
     tables = [one for one in template.resources()["Resources"].values() if one["Type"] == "AWS::DynamoDB::Table"]
-    assert len(tables) >= 2
+    assert len(tables) >= 5
     for table in tables:
         assert table["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
         assert table["Properties"]["SSESpecification"] == {"SSEEnabled": True}
         assert table["Properties"]["BillingMode"] == "PAY_PER_REQUEST"
+
+
+def test_only_the_truth_of_versioned_records_has_a_stream_of_both_images() -> None:
+    resources = template.resources()
+    streams = {
+        name: one["Properties"]["StreamSpecification"]
+        for name, one in resources["Resources"].items()
+        if "StreamSpecification" in one["Properties"]
+    }
+    assert streams == {"RecordsTable": {"StreamViewType": "NEW_AND_OLD_IMAGES"}}
+    assert resources["Outputs"]["RecordsStream"]["Value"] == {"Fn::GetAtt": ["RecordsTable", "StreamArn"]}
+
+
+def test_a_projector_that_falls_behind_is_told(mended: Template) -> None:
+    alarm = template.resources()["Resources"]["RecordsStreamAlarm"]["Properties"]
+    (watched,) = alarm["Dimensions"]
+    assert (watched["Name"], watched["Value"]) == ("FunctionName", functions(mended)["Project"]["FunctionName"])
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/Lambda", "IteratorAge")
+    assert alarm["Threshold"] == 60_000
+    assert alarm["Period"] * alarm["EvaluationPeriods"] == 300
 
 
 # --- the package
