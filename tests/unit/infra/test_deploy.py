@@ -80,13 +80,19 @@ def test_the_app_stack_is_told_of_the_data_what_it_asks_for(client: Client, tmp_
     # Given an app that asks for the stream, and for nothing else that the data stack says of itself
     asks = {"Parameters": {**APP["Parameters"], "RecordsStream": {"Type": "String"}}}
     says = {"Outputs": {**APP["Outputs"], "Told": {"Value": {"Ref": "RecordsStream"}}}}
+    sent: dict[str, list[str]] = {}
+
+    def note(params: dict[str, Any], **_: Any) -> None:
+        sent[params["StackName"]] = [parameter["ParameterKey"] for parameter in params["Parameters"]]
+
+    client("cloudformation").meta.events.register("before-parameter-build.cloudformation.CreateStack", note)
     # When
     deployed = deploy.deploy(a_package(tmp_path, **asks, **says), STAGE, client=client, variables={}, aws=True)
     # Then
     (stream,) = client("dynamodbstreams").list_streams(TableName=f"holdfast-{STAGE}-records")["Streams"]
     assert deployed.outputs["Told"] == deployed.outputs["RecordsStream"] == stream["StreamArn"]
-    stack = client("cloudformation").describe_stacks(StackName=f"holdfast-{STAGE}-app")["Stacks"][0]
-    assert {parameter["ParameterKey"] for parameter in stack["Parameters"]} == {"Stage", "RecordsStream"}
+    # And nothing more, which CloudFormation would refuse
+    assert sent == {f"holdfast-{STAGE}-data": ["Stage"], f"holdfast-{STAGE}-app": ["Stage", "RecordsStream"]}
 
 
 def test_functions_get_their_code_and_their_environment(tmp_path: Path) -> None:
