@@ -75,16 +75,17 @@ class Reporter:
         self._tell("step", name=name, seconds=seconds)
 
     def ready(self, url: str, password: str | None, seconds: float) -> None:
-        """Say that callers can connect; nobody listens any more after that."""
+        """Say that callers can connect. Nobody listens after that: the steps of a redeployment are told to no one."""
         self._tell("ready", url=url, password=password, seconds=seconds)
         self._pipe.close()
 
     def failed(self, why: str) -> None:
-        """Say that it did not start; once it had, nobody listens."""
-        if not self._pipe.closed:
-            self._tell("failed", why=why)
+        """Say that it did not start."""
+        self._tell("failed", why=why)
 
     def _tell(self, what: str, **said: Any) -> None:
+        if self._pipe.closed:
+            return
         # Whoever started us may have left without waiting.
         with suppress(BrokenPipeError):
             self._pipe.write(json.dumps([what, said]) + "\n")
