@@ -12,6 +12,7 @@ openapi.py    the API's own description, from the same models
 paging.py     signed cursors
 logs.py       one line per invocation, and what it counts
 outages.py    a driver's error, told as ours
+attributes.py plain values as DynamoDB's, and back
 dynamo.py     conditional writes, and items in and out of DynamoDB
 queues.py     every queue, declared once
 deadline.py   how long this invocation may still run
@@ -26,6 +27,9 @@ Slices, each with the rooms it needs (models errors store api worker):
 coordination/ locks, claims and rates, for every slice
 egress/       calls to addresses that a user chose, for every slice
 records/      whatever has versions: the truth, its history, the view that lists read
+
+applications/ asked for, decided and paid out
+ledger/       what was paid, as one chain
 
 cluster/      health and readiness
 users/        who may sign in, and with which roles

@@ -89,6 +89,7 @@ class Call(Generic[Body, Asked]):
     query: Asked
     remaining_ms: int
     operation: Operation = field(default_factory=_new_operation)
+    if_match: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,7 @@ class Endpoint:
     waits: bool
     secret: bool
     tickets: bool
+    versioned: bool
 
     @property
     def replayable(self) -> bool:
@@ -152,13 +154,15 @@ class Routes(Blueprint):
         waits: bool = False,
         secret: bool = False,
         tickets: bool = False,
+        versioned: bool = False,
     ) -> Callable[[Handler], Handler]:
         """Register the decorated handler.
 
         *answers* maps each status it may answer with to that answer's model, the first being the usual one; None is an
         answer without a body. *raises* are the errors of its own, for the API's description. A route that *waits* may
         hold its request for seconds and runs in a function of its own. Of the answer of a *secret* one nothing is kept,
-        so a retry of it is refused. One that takes *tickets* also opens to ``?ticket=``; it must be a GET.
+        so a retry of it is refused. One that takes *tickets* also opens to ``?ticket=``; it must be a GET. A
+        *versioned* one heeds ``If-Match``.
         """
         if tickets and method != "GET":
             raise ValueError("a ticket stands in an address, and an address changes nothing")
@@ -179,6 +183,7 @@ class Routes(Blueprint):
                 waits=waits,
                 secret=secret,
                 tickets=tickets,
+                versioned=versioned,
             )
             self.endpoints.append(endpoint)
             # Without content types chalice checks none, and the body's own check answers as this API does.
@@ -212,6 +217,7 @@ class _Door:
             body=checks.body(endpoint.body, request, optional=endpoint.body_optional),
             query=checks.query(endpoint.query, request, tickets=endpoint.tickets),
             remaining_ms=app.lambda_context.get_remaining_time_in_millis(),
+            if_match=request.headers.get("if-match") if endpoint.versioned else None,
         )
         checked = checks.params(endpoint.params, params)
 

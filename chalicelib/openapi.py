@@ -46,6 +46,15 @@ _KEY_PARAMETER = {
 }
 
 
+_MATCH_PARAMETER = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag of the version that is meant, where `version` is not sent.",
+    "schema": {"type": "string", "pattern": '^"[1-9][0-9]{0,15}"$'},
+}
+
+
 def describe(endpoints: Iterable[Endpoint], version: str) -> str:
     """Return the document, as JSON."""
     endpoints = list(endpoints)
@@ -116,6 +125,8 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
     ]
     if endpoint.replayable:
         found.append(_KEY_PARAMETER)
+    if endpoint.versioned:
+        found.append(_MATCH_PARAMETER)
     if endpoint.tickets:
         found.append({"name": TICKET, "in": "query", "required": False, "schema": {"type": "string"}})
     if endpoint.query:

@@ -3,6 +3,7 @@
 models.py    what a record is, and how two states of it differ
 errors.py    why a record was not written
 store.py     the truth: one item per record, one conditional update per write
+match.py     which version a request means
 items.py     a record as an item, and back
 history.py   every version: who, when, and what it was
 view.py      what lists read: a copy in MongoDB that only ever moves to a higher version

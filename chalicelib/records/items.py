@@ -5,12 +5,12 @@ read before it, a condition can name a field's former value, and DynamoDB's own 
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from chalicelib.attributes import Item
 from chalicelib.records.errors import RecordTooLarge
-from chalicelib.records.models import Doc, Record, packed
+from chalicelib.records.models import Doc, Record, State, packed
 
 #: What one record's document may weigh; DynamoDB takes 400 KB, and history needs some of it.
 _LARGEST_BYTES = 350_000
@@ -53,7 +53,7 @@ def fields_of(doc: Doc) -> dict[str, str]:
 class Update:
     """An update expression that puts *fields* into a living record's document."""
 
-    def __init__(self, fields: Doc, expected: int | None, where: Mapping[str, Collection[Any]]) -> None:
+    def __init__(self, fields: Doc, expected: int | None, where: Sequence[State]) -> None:
         self.names: dict[str, str] = {}
         self.values: Item = {}
         texts = fields_of(fields)
@@ -61,8 +61,12 @@ class Update:
         conditions = ["attribute_exists(pk)", "attribute_not_exists(deleted)"]
         if expected is not None:
             conditions.append(f"version = {self._value(expected)}")
-        conditions += [f"doc.{self._name(name)} IN ({self._any(allowed)})" for name, allowed in where.items()]
+        if where:
+            conditions.append(f"({' OR '.join(self._state(state) for state in where)})")
         self.when = " AND ".join(conditions)
+
+    def _state(self, state: State) -> str:
+        return " AND ".join(f"doc.{self._name(name)} IN ({self._any(allowed)})" for name, allowed in state.items())
 
     def _any(self, allowed: Collection[Any]) -> str:
         return ", ".join(self._value(packed(value)) for value in allowed)

@@ -36,20 +36,24 @@ class Kind(NamedTuple):
     """One sort of record. *keys* derives what its lists are searched by; it is pure, and a fault in it is poison."""
 
     name: str
-    keys: Callable[[Doc], Mapping[str, Any]] = lambda _: {}
+    keys: Callable[[Record], Mapping[str, Any]] = lambda _: {}
+
+
+#: Fields, and for each the values of which it must have one.
+State = Mapping[str, Collection[Any]]
 
 
 class Change(NamedTuple):
     """A write that was asked for.
 
     *expected* is the version it was meant for, None for whichever there is; *fields* replace those of the document,
-    the others stay; *where* names fields and the values they must have had before, one of those given.
+    the others stay; *where* names states of which the document must have been in one, none being any.
     """
 
     id: str
     expected: int | None
     fields: Doc
-    where: Mapping[str, Collection[Any]] = {}
+    where: Sequence[State] = ()
 
 
 class Version(NamedTuple):

@@ -4,11 +4,11 @@ A deleted record stays as a tombstone, so that a record made anew under its id g
 carries the id of its operation: one whose answer was lost is recognised when it is made again.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from botocore.exceptions import ClientError
 
@@ -23,7 +23,7 @@ from chalicelib.records.errors import (
     VersionConflict,
 )
 from chalicelib.records.items import Update, fields_of, record_of
-from chalicelib.records.models import Change, Doc, Record, key
+from chalicelib.records.models import Change, Doc, Record, State, key
 
 #: Writes at the same time within one call; as many as a client keeps connections.
 _AT_ONCE = 10
@@ -121,14 +121,14 @@ class Records:
         *,
         by: str,
         operation: str,
-        where: Mapping[str, Collection[Any]] | None = None,
+        where: Sequence[State] = (),
     ) -> Record:
         """Delete the record and return its tombstone. Atomic; safe to repeat under the same *operation*.
 
         Raises:
             RecordNotFound, VersionConflict, NotInThisState: as `commit`.
         """
-        update = Update({}, expected, where or {})
+        update = Update({}, expected, where)
         change = f"SET doc = :doc, deleted = :yes, {_STAMP}, {_NEXT}"
         values = {":doc": {}, **_numbers(), **_stamp(by, operation), **update.values}
         try:
@@ -167,13 +167,13 @@ class Records:
         *,
         by: str,
         operation: str,
-        where: Mapping[str, Collection[Any]] | None = None,
+        where: Sequence[State] = (),
     ) -> Prepared:
         """Return the write that puts *fields* into exactly this state of *record*, for a transaction.
 
         Whoever commits it calls `show` with the state that it makes.
         """
-        update, stamp = Update(fields, record.version, where or {}), _stamp(by, operation)
+        update, stamp = Update(fields, record.version, where), _stamp(by, operation)
         # The version is known here, so the expression needs no default for it.
         change = f"SET {', '.join([*update.sets, _STAMP, 'version = version + :one'])}"
         write = self._table.updating(

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pymongo
 from bson import encode
-from pymongo import ReplaceOne
+from pymongo import IndexModel, ReplaceOne
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
@@ -26,6 +26,10 @@ from chalicelib.settings import RecordSettings
 _TAKEN = 11000
 #: After MongoDB was slow or gone, nothing is shown early for so long; the stream shows it all the same.
 _PAUSE_SECONDS = 5.0
+
+
+#: Of every kind's collection, beside those that its own lists need.
+INDEXES = [IndexModel([("purgeAt", pymongo.ASCENDING)], expireAfterSeconds=0)]
 
 
 class Failed(NamedTuple):
@@ -137,7 +141,7 @@ class View:
             "updatedAt": record.updated_at,
             "updatedBy": record.updated_by,
             "doc": record.doc,
-            "keys": dict(self._kinds[record.kind].keys(record.doc)),
+            "keys": dict(self._kinds[record.kind].keys(record)),
         }
 
     def _tombstone(self, record: Record) -> dict[str, Any]:
