@@ -169,7 +169,9 @@ def fcm() -> Fcm | None:
 @cache
 def kinds() -> dict[str, Kind]:
     """Return every kind of record, by its name."""
-    return {}
+    from chalicelib.applications.search import KIND as APPLICATION
+
+    return {kind.name: kind for kind in (APPLICATION,)}
 
 
 @cache
@@ -211,11 +213,14 @@ def projector() -> Projector:
 
 def indexes() -> dict[str, list[IndexModel]]:
     """Return every index by its collection; made at deployment, never by a function."""
+    from chalicelib.applications import store as applications_store
     from chalicelib.approvals import store as approvals_store
     from chalicelib.devices import store as devices_store
+    from chalicelib.records.view import collection_of
     from chalicelib.sessions import store as sessions_store
 
     return {
+        collection_of("application"): applications_store.INDEXES,
         "approvals": approvals_store.INDEXES,
         "devices": devices_store.INDEXES,
         "sessions": sessions_store.INDEXES,

@@ -1,0 +1,17 @@
+"""What can go wrong with applications, in words a caller understands."""
+
+from chalicelib.errors import Unavailable
+from chalicelib.records.errors import NotInThisState, RecordExists, RecordNotFound, VersionConflict, VersionRequired
+
+__all__ = [
+    "Disbursing",
+    "NotInThisState",
+    "RecordExists",
+    "RecordNotFound",
+    "VersionConflict",
+    "VersionRequired",
+]
+
+
+class Disbursing(Unavailable):
+    """Others are disbursing just now; nothing was paid by this call."""

@@ -1,0 +1,112 @@
+"""What lists of applications are asked, and what they find applications by (no I/O)."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from chalicelib.applications.models import Application, Status
+from chalicelib.records.models import Kind, Record
+from chalicelib.shapes import Model, PageQuery
+
+#: Pages are for looking around. Whoever wants all follows the cursor, which costs the same everywhere.
+DEEPEST = 10_000
+#: A list's total is exact up to here.
+COUNTED = 10_000
+#: More words narrow nothing down that these have not.
+_WORDS_AT_MOST = 5
+#: Of a name and an email, so many words are found; a longer one would make its entries in the index too many.
+_WORDS_KEPT = 24
+
+
+class Sort(StrEnum):
+    """What a list is ordered by; with a minus, the highest first."""
+
+    CREATED = "createdAt"
+    CREATED_LAST = "-createdAt"
+    UPDATED = "updatedAt"
+    UPDATED_LAST = "-updatedAt"
+    AMOUNT = "amountMinor"
+    AMOUNT_LAST = "-amountMinor"
+    NAME = "applicantName"
+    NAME_LAST = "-applicantName"
+
+
+#: Where in a copy stands what a list is ordered by.
+ORDERS: Mapping[str, str] = {
+    "createdAt": "createdAt",
+    "updatedAt": "updatedAt",
+    "amountMinor": "doc.amountMinor",
+    "applicantName": "keys.name",
+}
+
+
+class ApplicationQuery(PageQuery):
+    """Which applications to list, and in which order."""
+
+    page: int | None = Field(
+        default=None, ge=1, description=f"up to the {DEEPEST:,}th application; beyond that, follow `nextCursor`"
+    )
+    status: Status | None = None
+    q: str | None = Field(
+        default=None, min_length=1, max_length=100, description="beginnings of words of the name, the email or the id"
+    )
+    sort: Sort = Sort.CREATED_LAST
+
+    @field_validator("page")
+    @classmethod
+    def _near(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and value * info.data.get("limit", 1) > DEEPEST:
+            raise ValueError(f"pages end at the {DEEPEST:,}th application; follow nextCursor")
+        return value
+
+    @property
+    def order(self) -> str:
+        """Where in a copy stands what this is ordered by."""
+        return ORDERS[self.sort.removeprefix("-")]
+
+    @property
+    def descending(self) -> bool:
+        """Whether the highest comes first."""
+        return self.sort.startswith("-")
+
+    @property
+    def beginnings(self) -> list[str]:
+        """What words must begin with, each once, the longest first: it narrows the list down most."""
+        words = dict.fromkeys(folded(self.q or "").split())
+        return sorted(words, key=len, reverse=True)[:_WORDS_AT_MOST]
+
+
+class ApplicationPage(Model):
+    """One page of applications."""
+
+    items: list[Application]
+    page: int
+    limit: int
+    total: int = Field(description=f"how many there are on all pages; exact up to {COUNTED:,}")
+    total_is_lower_bound: bool = Field(description="there are more than `total`")
+    next_cursor: str | None
+
+
+def folded(text: str) -> str:
+    """Return *text* as it is compared: without case, and without accents."""
+    parts = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(part for part in parts if not unicodedata.combining(part))
+
+
+def _words(texts: Iterable[str]) -> list[str]:
+    """Return the words of *texts*: what stands between spaces, and what stands between signs."""
+    wholes = [word for text in texts for word in folded(text).split()]
+    parts = [part for whole in wholes for part in re.split(r"[\W_]+", whole) if part]
+    return list(dict.fromkeys(wholes + parts))[:_WORDS_KEPT]
+
+
+def _keys(record: Record) -> Mapping[str, Any]:
+    doc = record.doc
+    return {"name": folded(doc["applicantName"]), "words": _words([doc["applicantName"], doc["email"], record.id])}
+
+
+KIND = Kind("application", _keys)
