@@ -10,9 +10,10 @@ import pytest
 from infra.local.mongod import Mongod
 from infra.local.stack import Stack
 from tests.client import Client, eventually
+from tests.followed import followed
 from tests.stack import admin, database, person, stack, unswept
 
-__all__ = ["admin", "database", "person", "stack", "unswept"]
+__all__ = ["admin", "database", "followed", "person", "stack", "unswept"]
 
 _FIGURES = "figures"
 

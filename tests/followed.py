@@ -1,0 +1,133 @@
+"""Records past the API: their truth, what follows it, and the functions in between."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+
+from chalicelib import ids
+from chalicelib.applications.search import KIND as APPLICATIONS
+from chalicelib.dynamo import Table
+from chalicelib.records.history import History
+from chalicelib.records.models import Change, Record, Version
+from chalicelib.records.store import Records
+from chalicelib.records.view import collection_of
+from infra.local.stack import Stack
+from tests.client import eventually
+from tests.stack import STAGE
+
+KIND = APPLICATIONS.name
+DOC = {
+    "applicantName": "Ann",
+    "email": "ann@example.org",
+    "amountMinor": 1_000_000,
+    "currency": "EUR",
+    "termMonths": 1,
+    "incomeMinor": 300_000,
+    "status": "draft",
+}
+#: What a living copy has beside its version.
+_SHOWN = ("doc", "keys", "createdAt", "updatedAt", "updatedBy", "live")
+
+
+class Followed:
+    """Applications, and all that is known of them. What is committed here nobody shows early: only the stream does."""
+
+    def __init__(self, stack: Stack, database: Database[dict[str, Any]]) -> None:
+        self.table = _table(stack, "records")
+        self.records = Records(self.table, show=lambda _: None)
+        self.history = History(_table(stack, "history"), kept=1_000)
+        self.copies = database[collection_of(KIND)]
+
+    def make(self, record_id: str = "", doc: Mapping[str, Any] = DOC) -> str:
+        """Commit a record and return its id."""
+        record_id = record_id or ids.new_id()
+        self.records.create(KIND, record_id, dict(doc), by="ann", operation=ids.new_id())
+        return record_id
+
+    def change(self, record_id: str) -> Record:
+        """Commit the next version, whose ``termMonths`` is its number."""
+        version = self.version(record_id) + 1
+        change = Change(record_id, version - 1, {"termMonths": version})
+        return self.records.commit(KIND, change, by="bob", operation=ids.new_id())
+
+    def remove(self, record_id: str) -> Record:
+        """Commit that it is deleted."""
+        return self.records.remove(KIND, record_id, None, by="bob", operation=ids.new_id())
+
+    def version(self, record_id: str) -> int:
+        """Return the version that the truth has, 0 where there is none."""
+        record = self.records.seen(KIND, record_id)
+        return record.version if record else 0
+
+    def shown(self, record_id: str) -> dict[str, Any]:
+        """Return the copy, or one of version 0."""
+        return self.copies.find_one({"_id": record_id}) or {"version": 0}
+
+    def versions(self, record_id: str) -> list[Version]:
+        """Return the history, oldest first."""
+        return [changed.version for changed in self.history.page(KIND, record_id, 1_000)][::-1]
+
+    def late(self, record_ids: Sequence[str]) -> list[str]:
+        """Say where view and history differ from the truth, in any record and version."""
+        copies = {copy["_id"]: copy for copy in self.copies.find({"_id": {"$in": list(record_ids)}})}
+        return [why for record_id in record_ids for why in self._late(record_id, copies.get(record_id, {}))]
+
+    def caught_up(self, record_ids: Sequence[str], deadline_seconds: float = 60) -> None:
+        """Return when view and history say what the truth does; fail with where they do not."""
+        late: list[str] = []
+
+        def nothing() -> bool:
+            late[:] = self.late(record_ids)
+            return not late
+
+        try:
+            eventually(nothing, deadline_seconds, every_seconds=0.1)
+        except AssertionError:
+            pytest.fail(f"after {deadline_seconds} s: {'; '.join(late[:10])} and so on, {len(late)} in all")
+
+    def _late(self, record_id: str, copy: Mapping[str, Any]) -> Iterator[str]:
+        record = self.records.seen(KIND, record_id)
+        if record is None:
+            yield f"{record_id} is nowhere"
+            return
+        if {name: copy.get(name) for name in ("version", *_SHOWN)} != _copy(record):
+            yield f"{record_id} is at version {record.version}, its copy at {copy.get('version')}"
+        versions = self.versions(record_id)
+        numbers = [version.version for version in versions if not version.lost]
+        if numbers != list(range(1, record.version + 1)):
+            yield f"{record_id} is at version {record.version}, its history has {numbers}"
+        elif versions[-1].doc != (None if record.deleted else record.doc):
+            yield f"{record_id} has something else in its history"
+
+
+@pytest.fixture
+def followed(stack: Stack, database: Database[dict[str, Any]]) -> Followed:
+    """The records of the deployed stack."""
+    return Followed(stack, database)
+
+
+@contextmanager
+def paused(stack: Stack, function: str) -> Iterator[None]:
+    """Nothing is given to *function* by its stream or queue; what comes meanwhile waits."""
+    functions, name = stack.client("lambda"), f"holdfast-{STAGE}-{function}"
+    (mapping,) = functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
+    functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+    try:
+        yield
+    finally:
+        functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+
+
+def _table(stack: Stack, name: str) -> Table:
+    return Table(stack.client("dynamodb"), f"holdfast-{STAGE}-{name}")
+
+
+def _copy(record: Record) -> dict[str, Any]:
+    """Return what a copy must have of *record*; a tombstone has its version only."""
+    if record.deleted:
+        return {"version": record.version, **dict.fromkeys(_SHOWN)}
+    shown = (record.doc, APPLICATIONS.keys(record), record.created_at, record.updated_at, record.updated_by, True)
+    return {"version": record.version, **dict(zip(_SHOWN, shown, strict=True))}

@@ -1,0 +1,99 @@
+"""What is committed reaches lists and history by the table's stream; what the stream could not carry is mended."""
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+
+from chalicelib import ids, queues
+from chalicelib.queues import Mail
+from chalicelib.records.project import Repair
+from infra.local.stack import Stack
+from tests.client import Client, eventually, told
+from tests.followed import DOC, KIND, Followed
+from tests.stack import STAGE
+
+pytestmark = pytest.mark.stack
+
+EVENT = Path(__file__).parent.parent / "events/sweep.json"
+
+
+def test_the_mapping_reads_this_tables_stream_from_its_beginning(stack: Stack) -> None:
+    table = stack.client("dynamodb").describe_table(TableName=f"holdfast-{STAGE}-records")["Table"]
+    functions = stack.client("lambda")
+    (mapping,) = functions.list_event_source_mappings(EventSourceArn=table["LatestStreamArn"])["EventSourceMappings"]
+    assert mapping["FunctionArn"].endswith(f":holdfast-{STAGE}-project")
+    assert (mapping["State"], mapping["StartingPosition"], mapping["BatchSize"]) == ("Enabled", "TRIM_HORIZON", 100)
+    assert (mapping["BisectBatchOnFunctionError"], mapping["MaximumRetryAttempts"]) == (False, -1)
+    assert functions.get_function_configuration(FunctionName=mapping["FunctionArn"])["Timeout"] == 60
+
+
+def test_the_stream_carries_each_version_to_lists_and_history(followed: Followed) -> None:
+    # Given
+    record_id = followed.make()
+    followed.change(record_id)
+    # Then
+    followed.caught_up([record_id])
+    assert followed.shown(record_id)["doc"] == {**DOC, "termMonths": 2}
+    assert [(version.version, version.by) for version in followed.versions(record_id)] == [(1, "ann"), (2, "bob")]
+    # And when it is deleted, no list has it
+    followed.remove(record_id)
+    followed.caught_up([record_id])
+    assert "live" not in followed.shown(record_id)
+    assert followed.versions(record_id)[-1].deleted
+
+
+def test_what_cannot_be_carried_keeps_nobody_waiting_and_is_tried_until_it_can(
+    admin: Client, followed: Followed
+) -> None:
+    # Given an item that is no record
+    mended, broken = _mended(admin), ids.new_id()
+    followed.table.put({"pk": f"{KIND}#{broken}", "version": 1}, when="")
+    # Then one that was committed after it is carried
+    record_id = followed.make()
+    followed.caught_up([record_id])
+    # And so is the other, once it is one
+    whole = followed.table.get(f"{KIND}#{record_id}") or {}
+    followed.table.put({**whole, "pk": f"{KIND}#{broken}"}, when="")
+    eventually(lambda: _mended(admin) > mended, deadline_seconds=60)
+    followed.caught_up([broken])
+
+
+def _mended(admin: Client) -> int:
+    completed: int = told(admin.get("/api/admin/queue-stats"))["queues"]["repair"]["completed"]
+    return completed
+
+
+def test_what_waits_for_its_repair_is_shown_as_it_is(stack: Stack, followed: Followed) -> None:
+    # Given
+    record_id = _lost(followed)
+    # When
+    mail = Mail(stack.client("sqs"), stack.environment["QUEUES_URL_PREFIX"])
+    mail.send(queues.REPAIR, Repair(kind=KIND, id=record_id, record_version=1, cause="test"))
+    # Then
+    followed.caught_up([record_id])
+
+
+def test_the_comparison_finds_what_lists_do_not_have(stack: Stack, followed: Followed) -> None:
+    # Given
+    record_id = _lost(followed)
+    # When
+    answer = stack.client("lambda").invoke(
+        FunctionName=f"holdfast-{STAGE}-reconcile", LogType="Tail", Payload=EVENT.read_bytes()
+    )
+    assert "FunctionError" not in answer, answer["Payload"].read()
+    # Then
+    lines = base64.b64decode(answer["LogResult"]).decode().splitlines()
+    (line,) = (json.loads(text) for text in lines if text.startswith("{") and "recordsCompared" in text)
+    assert line["finished"]
+    assert line["recordsMended"] >= 1
+    assert not followed.late([record_id])
+
+
+def _lost(followed: Followed) -> str:
+    """Make a record that was shown and is shown no more."""
+    record_id = followed.make()
+    followed.caught_up([record_id])
+    followed.copies.delete_one({"_id": record_id})
+    return record_id
