@@ -22,7 +22,7 @@ from chalicelib.outages import reaching_mongodb
 from chalicelib.records.models import Kind, Record, latest
 from chalicelib.settings import RecordSettings
 
-#: What MongoDB says where a copy is as new already: the filter missed it, and its place is taken.
+#: What MongoDB says where the filter missed a copy, as it is as new already, and its place is taken.
 _TAKEN = 11000
 #: After MongoDB was slow or gone, nothing is shown early for so long; the stream shows it all the same.
 _PAUSE_SECONDS = 5.0
@@ -40,10 +40,14 @@ class Failed(NamedTuple):
 
 
 class _Showing(NamedTuple):
-    """A record on its way into the view."""
+    """A record on its way into the view, and the copy that shows it."""
 
     record: Record
-    write: "ReplaceOne[dict[str, Any]]"
+    copy: dict[str, Any]
+
+    def write(self, *, new: bool) -> "ReplaceOne[dict[str, Any]]":
+        """Return the write that replaces an older copy; with *new*, or makes the first."""
+        return ReplaceOne({"_id": self.record.id, "version": {"$lt": self.record.version}}, self.copy, upsert=new)
 
 
 class UnknownKind(Exception):
@@ -96,9 +100,12 @@ class View:
         failed = []
         for record in latest(records):
             try:
-                writes.setdefault(record.kind, []).append(_Showing(record, self._write(record)))
+                showing = _Showing(record, self._shown(record))
             except Exception as error:  # noqa: BLE001 # one record's fault must not keep the others back
                 failed.append(Failed(record, error))
+            else:
+                # Only now: a kind of which nothing can be shown has no writes, and MongoDB takes no bulk of none.
+                writes.setdefault(record.kind, []).append(showing)
         return failed + [fault for kind, group in writes.items() for fault in self._apply(kind, group)]
 
     def versions(self, kind: str, ids: Sequence[str]) -> dict[str, int]:
@@ -118,8 +125,8 @@ class View:
         with reaching_mongodb():
             self.of(kind).delete_one({"_id": record_id, "version": version})
 
-    def _write(self, record: Record) -> "ReplaceOne[dict[str, Any]]":
-        """Return the write that shows *record*.
+    def _shown(self, record: Record) -> dict[str, Any]:
+        """Return what shows *record*.
 
         Raises:
             UnknownKind: nobody lists such records.
@@ -129,7 +136,7 @@ class View:
         copy = self._tombstone(record) if record.deleted else self._copy(record)
         # Encoded here once to see that it can be: in a bulk, one that cannot fails all.
         encode(copy)
-        return ReplaceOne({"_id": record.id, "version": {"$lt": record.version}}, copy, upsert=True)
+        return copy
 
     def _copy(self, record: Record) -> dict[str, Any]:
         return {
@@ -147,15 +154,18 @@ class View:
     def _tombstone(self, record: Record) -> dict[str, Any]:
         return {"_id": record.id, "version": record.version, "purgeAt": datetime.now(UTC) + self._tombstones}
 
-    def _apply(self, kind: str, group: "Sequence[_Showing]") -> list[Failed]:
+    def _apply(self, kind: str, group: Sequence[_Showing], *, new: bool = True) -> list[Failed]:
         try:
             with reaching_mongodb():
-                self.of(kind).bulk_write([showing.write for showing in group], ordered=False)
+                self.of(kind).bulk_write([showing.write(new=new) for showing in group], ordered=False)
         except BulkWriteError as error:
             if error.details.get("writeConcernErrors"):
                 raise Unavailable("MongoDB could not keep what was written.") from error
-            faults = [fault for fault in error.details["writeErrors"] if fault["code"] != _TAKEN]
-            return [Failed(group[fault["index"]].record, error) for fault in faults]
+            faults = [(group[fault["index"]], fault["code"]) for fault in error.details["writeErrors"]]
+            failed = [Failed(showing.record, error) for showing, code in faults if code != _TAKEN]
+            # Where two at once made the first copy, the place may have been taken by the older: then it is replaced.
+            taken = [showing for showing, code in faults if code == _TAKEN]
+            return failed + (self._apply(kind, taken, new=False) if taken else [])
         return []
 
 
