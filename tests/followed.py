@@ -1,7 +1,9 @@
 """Records past the API: their truth, what follows it, and the functions in between."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,9 +11,11 @@ from pymongo.database import Database
 
 from chalicelib import ids
 from chalicelib.applications.search import KIND as APPLICATIONS
+from chalicelib.attributes import typed
 from chalicelib.dynamo import Table
 from chalicelib.records.history import History
-from chalicelib.records.models import Change, Record, Version
+from chalicelib.records.items import record_of
+from chalicelib.records.models import Change, Record, Version, key
 from chalicelib.records.store import Records
 from chalicelib.records.view import collection_of
 from infra.local.stack import Stack
@@ -28,6 +32,10 @@ DOC = {
     "incomeMinor": 300_000,
     "status": "draft",
 }
+#: A record of the stream each for one that was made, changed, deleted, and taken away by DynamoDB.
+RECORDED: list[dict[str, Any]] = json.loads((Path(__file__).parent / "events/records-stream.json").read_text())[
+    "Records"
+]
 #: What a living copy has beside its version.
 _SHOWN = ("doc", "keys", "createdAt", "updatedAt", "updatedBy", "live")
 
@@ -47,11 +55,12 @@ class Followed:
         self.records.create(KIND, record_id, dict(doc), by="ann", operation=ids.new_id())
         return record_id
 
-    def change(self, record_id: str) -> Record:
-        """Commit the next version, whose ``termMonths`` is its number."""
-        version = self.version(record_id) + 1
-        change = Change(record_id, version - 1, {"termMonths": version})
-        return self.records.commit(KIND, change, by="bob", operation=ids.new_id())
+    def change(self, *record_ids: str) -> None:
+        """Commit the next version of each, whose ``termMonths`` is its number."""
+        found = [record_of(item) for item in self.records.known([key(KIND, record_id) for record_id in record_ids])]
+        changes = [Change(record.id, record.version, {"termMonths": record.version + 1}) for record in found]
+        outcomes = self.records.commit_all(KIND, changes, by="bob", operation=ids.new_id())
+        assert all(isinstance(outcome, Record) for outcome in outcomes)
 
     def remove(self, record_id: str) -> Record:
         """Commit that it is deleted."""
@@ -62,6 +71,10 @@ class Followed:
         record = self.records.seen(KIND, record_id)
         return record.version if record else 0
 
+    def image(self, record_id: str) -> dict[str, Any]:
+        """Return the item of the truth, as DynamoDB says it."""
+        return typed(self.table.get(key(KIND, record_id)) or {})
+
     def shown(self, record_id: str) -> dict[str, Any]:
         """Return the copy, or one of version 0."""
         return self.copies.find_one({"_id": record_id}) or {"version": 0}
@@ -69,6 +82,17 @@ class Followed:
     def versions(self, record_id: str) -> list[Version]:
         """Return the history, oldest first."""
         return [changed.version for changed in self.history.page(KIND, record_id, 1_000)][::-1]
+
+    def behind(self, record_ids: Sequence[str]) -> tuple[set[str], set[str]]:
+        """Return of which records the copy, and of which the history, lacks the version that the truth has."""
+        found = [record_of(item) for item in self.records.known([key(KIND, record_id) for record_id in record_ids])]
+        written = self.history.has([(record, record.version) for record in found])
+        copies = self.copies.find({"_id": {"$in": list(record_ids)}}, {"version": 1})
+        shown = {copy["_id"]: copy["version"] for copy in copies}
+        return (
+            {record.id for record in found if record.version != shown.get(record.id)},
+            {record.id for record in found if (key(KIND, record.id), record.version) not in written},
+        )
 
     def late(self, record_ids: Sequence[str]) -> list[str]:
         """Say where view and history differ from the truth, in any record and version."""
@@ -119,6 +143,20 @@ def paused(stack: Stack, function: str) -> Iterator[None]:
         yield
     finally:
         functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+
+
+def said(recorded: dict[str, Any], new: dict[str, Any] | None, old: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return *recorded* with these images instead of its own."""
+    kept = {name: value for name, value in recorded["dynamodb"].items() if not name.endswith("Image")}
+    images = {name: image for name, image in (("NewImage", new), ("OldImage", old)) if image}
+    return {**recorded, "dynamodb": {**kept, **images, "Keys": {"pk": (new or old or {})["pk"]}}}
+
+
+def project(stack: Stack, batch: Sequence[dict[str, Any]]) -> None:
+    """Hand *batch* to the projector, as the stream would."""
+    payload = json.dumps({"Records": batch})
+    answer = stack.client("lambda").invoke(FunctionName=f"holdfast-{STAGE}-project", Payload=payload)
+    assert "FunctionError" not in answer, answer["Payload"].read()
 
 
 def _table(stack: Stack, name: str) -> Table:

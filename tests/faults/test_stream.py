@@ -1,0 +1,124 @@
+"""The projector's process dies at its work, and hears things twice and in any order: the view goes forward only."""
+
+import random
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from chalicelib import ids
+from infra.local.stack import Stack
+from tests.client import eventually
+from tests.faults.conftest import Figure
+from tests.faults.killing import held, kill
+from tests.faults.scale import times
+from tests.followed import RECORDED, Followed, paused, project, said
+
+pytestmark = pytest.mark.stack
+
+#: As one batch of the stream; more than history takes in one call.
+BATCH = 50
+
+
+def test_a_projector_killed_at_its_work_leaves_nothing_out(stack: Stack, followed: Followed, figure: Figure) -> None:
+    # Given
+    kills, rng = times(100), random.Random(5)
+    unshown, unwritten = 0, 0
+    record_ids = [followed.make() for _ in range(BATCH)]
+    eventually(lambda: not any(followed.behind(record_ids)))
+    for number in range(kills):
+        rng.shuffle(record_ids)
+        # When the process that carries a batch is killed before all of it is in the view, or in its history
+        (_killed_showing, _killed_writing)[number % 2](stack, followed, record_ids)
+        # The stream's next attempt comes a second later
+        not_shown, not_written = followed.behind(record_ids)
+        unshown, unwritten = unshown + bool(not_shown), unwritten + bool(not_written and not not_shown)
+        # Then it carries what is missing
+        eventually(lambda: not any(followed.behind(record_ids)), deadline_seconds=60, every_seconds=0.1)
+    # And truth, view and history agree on every record and version
+    followed.caught_up(record_ids)
+    expected = list(range(1, kills + 2))
+    for record_id in record_ids:
+        assert [(version.doc or {})["termMonths"] for version in followed.versions(record_id)] == expected
+    where = f"{unshown} with the view behind, {unwritten} with the history behind"
+    figure("projectors killed", f"{kills} in {kills * BATCH} changes: {where}; all of them shown and written")
+    assert unshown >= kills // 2
+    assert kills == 1 or unwritten > 0
+
+
+def _killed_showing(stack: Stack, followed: Followed, record_ids: Sequence[str]) -> None:
+    """Change every record, and kill the projector while the last of their copies cannot be written."""
+    with held(followed.copies, record_ids[-1]) as copy:
+        _change(stack, followed, record_ids)
+        copy.until_wanted()
+        assert kill(stack, "project")
+        copy.refuse()
+
+
+def _killed_writing(stack: Stack, followed: Followed, record_ids: Sequence[str]) -> None:
+    """Change every record, and kill the projector once the view has one of them."""
+    match = {"$match": {"documentKey._id": {"$in": list(record_ids)}}}
+    with followed.copies.watch([match]) as changes:
+        _change(stack, followed, record_ids)
+        changes.next()
+        assert kill(stack, "project")
+
+
+def _change(stack: Stack, followed: Followed, record_ids: Sequence[str]) -> None:
+    """Commit the next version of each record, so that the stream hands them over in one batch."""
+    with paused(stack, "project"):
+        followed.change(*record_ids[1:])
+    # The stream is looked at as soon as something comes.
+    followed.change(record_ids[0])
+
+
+def test_batches_that_come_twice_and_in_any_order_never_take_the_view_back(
+    stack: Stack, followed: Followed, figure: Figure
+) -> None:
+    count, rng, marker = times(100), random.Random(7), ids.new_id()
+    with followed.copies.watch() as changes:
+        with paused(stack, "project"):
+            # Given states of records, half of which are deleted in the end, that only we hand to the projector
+            lives = [_life(followed, deleted=bool(number % 2)) for number in range(count)]
+            states = [state for life in lives for state in life] * 2
+            rng.shuffle(states)
+            # When each comes twice, whenever it may, to several processes at once
+            batches = [states[start : start + 10] for start in range(0, len(states), 10)]
+            with ThreadPoolExecutor(4) as pool:
+                list(pool.map(lambda batch: project(stack, batch), batches))
+            record_ids = [life[0]["dynamodb"]["Keys"]["pk"]["S"].partition("#")[2] for life in lives]
+            # Then all is shown and written
+            assert followed.late(record_ids) == []
+        # And when the stream hands them over once more
+        last = followed.make()
+        followed.caught_up([last, *record_ids])
+        # No copy has ever gone back, and none of a deleted record has come back
+        followed.copies.insert_one({"_id": marker})
+        seen: dict[str, list[int]] = {}
+        while (change := changes.next())["documentKey"]["_id"] != marker:
+            assert change["operationType"] in {"insert", "replace"}
+            copy = change["fullDocument"]
+            seen.setdefault(copy["_id"], []).append(copy["version"])
+        followed.copies.delete_one({"_id": marker})
+    for record_id, versions in seen.items():
+        assert versions == sorted(set(versions)), f"the copy of {record_id} had the versions {versions}"
+    skipped = sum(len(life) for life in lives) - sum(len(seen[record_id]) for record_id in record_ids)
+    figure(
+        "batches twice and out of order",
+        f"{len(states)} states of {count} records in {len(batches)} batches by 4 at once; {skipped} never shown "
+        "as a later one was, no copy went back",
+    )
+
+
+def _life(followed: Followed, *, deleted: bool) -> list[dict[str, Any]]:
+    """Commit a record and some versions of it; return what the stream says of each."""
+    images = [followed.image(record_id := followed.make())]
+    for _ in range(5):
+        followed.change(record_id)
+        images.append(followed.image(record_id))
+    if deleted:
+        followed.remove(record_id)
+        images.append(followed.image(record_id))
+    return [said(RECORDED[0], images[0]), *(said(RECORDED[1], *pair[::-1]) for pair in pairwise(images))]
