@@ -17,6 +17,7 @@ dynamo.py     conditional writes, and items in and out of DynamoDB
 queues.py     every queue, declared once
 deadline.py   how long this invocation may still run
 ids.py        identifiers
+clock.py      the time, as it is kept
 tokens.py     where a request carries its token
 signatures.py what we send is signed, as Standard Webhooks says
 sweeps.py     what runs every minute

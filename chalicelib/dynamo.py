@@ -191,6 +191,10 @@ class Table:
         entry = {"TableName": self.name, "Key": typed({"pk": pk}), **_TELL}
         return {"ConditionCheck": {**entry, **_condition(when, values, names)}}
 
+    def putting(self, item: Item, *, when: str) -> Write:
+        """Return a transaction's entry that writes *item*, demanding *when*."""
+        return {"Put": {"TableName": self.name, "Item": typed(item), **_TELL, **_condition(when, {}, None)}}
+
     def updating(
         self, pk: str, change: str, *, when: str = "", values: Item, names: Mapping[str, str] | None = None
     ) -> Write:

@@ -14,8 +14,8 @@ from chalicelib import ids, logs, settings
 
 if TYPE_CHECKING:
     from pymongo.database import Database
-    from pymongo.operations import IndexModel
 
+    from chalicelib.applications.store import ApplicationStore
     from chalicelib.approvals.store import ApprovalStore
     from chalicelib.approvals.wait import Waiter
     from chalicelib.coordination.claims import Claims
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from chalicelib.devices.fcm import Fcm
     from chalicelib.devices.store import DeviceStore
     from chalicelib.dynamo import Table
+    from chalicelib.ledger.store import LedgerStore
     from chalicelib.paging import Cursors
     from chalicelib.queues import Mail
     from chalicelib.records.events import Subscription
@@ -191,6 +192,22 @@ def records() -> Records:
 
 
 @cache
+def applications() -> ApplicationStore:
+    """Return what lists of applications are made from."""
+    from chalicelib.applications.store import ApplicationStore
+
+    return ApplicationStore(view().of("application"))
+
+
+@cache
+def ledger() -> LedgerStore:
+    """Return the ledger."""
+    from chalicelib.ledger.store import LedgerStore
+
+    return LedgerStore(table("ledger"))
+
+
+@cache
 def history() -> History:
     """Return every version of every record."""
     from chalicelib.records.history import History
@@ -209,23 +226,6 @@ def projector() -> Projector:
     from chalicelib.records.project import Projector
 
     return Projector(view(), history(), subscriptions(), mail())
-
-
-def indexes() -> dict[str, list[IndexModel]]:
-    """Return every index by its collection; made at deployment, never by a function."""
-    from chalicelib.applications import store as applications_store
-    from chalicelib.approvals import store as approvals_store
-    from chalicelib.devices import store as devices_store
-    from chalicelib.records.view import collection_of
-    from chalicelib.sessions import store as sessions_store
-
-    return {
-        collection_of("application"): applications_store.INDEXES,
-        "approvals": approvals_store.INDEXES,
-        "devices": devices_store.INDEXES,
-        "sessions": sessions_store.INDEXES,
-        "tickets": sessions_store.TICKET_INDEXES,
-    }
 
 
 @cache

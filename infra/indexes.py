@@ -6,10 +6,26 @@ from pymongo import IndexModel, MongoClient
 from pymongo.collection import Collection
 from pymongo.errors import OperationFailure
 
-from chalicelib import settings, wiring
+from chalicelib import settings
+from chalicelib.applications import store as applications
+from chalicelib.approvals import store as approvals
+from chalicelib.devices import store as devices
+from chalicelib.records.view import collection_of
+from chalicelib.sessions import store as sessions
 
 #: An index of that name, or of those keys, is there with another definition (IndexOptionsConflict and its sibling).
 _CHANGED = frozenset({85, 86})
+
+
+def every() -> dict[str, list[IndexModel]]:
+    """Return every index by its collection."""
+    return {
+        collection_of("application"): applications.INDEXES,
+        "approvals": approvals.INDEXES,
+        "devices": devices.INDEXES,
+        "sessions": sessions.INDEXES,
+        "tickets": sessions.TICKET_INDEXES,
+    }
 
 
 def ensure(uri: str) -> None:
@@ -17,7 +33,7 @@ def ensure(uri: str) -> None:
     client: MongoClient[dict[str, Any]] = MongoClient(uri, serverSelectionTimeoutMS=10_000)
     with client:
         database = client[settings.MongoSettings().database]
-        for collection, wanted in wiring.indexes().items():
+        for collection, wanted in every().items():
             _ensure(database[collection], wanted)
 
 

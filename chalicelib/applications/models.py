@@ -1,12 +1,13 @@
 """What an application is, and which moves its status may make (no I/O)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue, StringConstraints, ValidationInfo, field_validator
 
-from chalicelib.records.models import Doc, Record, State
+from chalicelib.records import models as records
+from chalicelib.records.models import Doc, FieldChange, Record, State
 from chalicelib.shapes import Instant, Model, Query, Whole
 
 
@@ -220,3 +221,18 @@ def shown(record: Record) -> Application:
         "updated_by": record.updated_by,
     }
     return Application.model_validate({**record.doc, **mark}, strict=False)
+
+
+def shown_version(version: records.Version, changes: Iterable[FieldChange]) -> ShownVersion:
+    """Return *version* of an application's history, and what it changed."""
+    return ShownVersion.model_validate(
+        {
+            "version": version.version,
+            "at": version.at,
+            "by": version.by,
+            "deleted": version.deleted,
+            "lost": version.lost,
+            "changes": [change._asdict() for change in changes],
+        },
+        strict=False,
+    )

@@ -1,11 +1,14 @@
 """Lists of applications: what the view has of them, found by its indexes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from functools import reduce
+from operator import getitem
 from typing import Any, NamedTuple
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.collection import Collection
 
+from chalicelib.applications.models import Application
 from chalicelib.applications.search import COUNTED, ORDERS, ApplicationQuery
 from chalicelib.outages import reaching_mongodb
 from chalicelib.records.view import INDEXES as EVERY_VIEWS
@@ -15,7 +18,7 @@ INDEXES = [
     *EVERY_VIEWS,
     *(IndexModel([("live", 1), (order, 1), ("_id", 1)]) for order in ORDERS.values()),
     *(IndexModel([("live", 1), ("doc.status", 1), (order, 1), ("_id", 1)]) for order in ORDERS.values()),
-    IndexModel([("live", 1), ("keys.words", 1)]),
+    IndexModel([("live", 1), ("keys.words", 1), ("doc.status", 1), ("createdAt", 1), ("_id", 1)]),
 ]
 
 #: Sorts behind every other character: what begins with a word ends before the word with this behind it.
@@ -23,7 +26,7 @@ _LAST = "\U0010ffff"
 
 
 class Place(NamedTuple):
-    """Behind which application a list goes on, and on which page that is."""
+    """Behind which application a list goes on, and on which page."""
 
     page: int
     value: Any
@@ -31,9 +34,10 @@ class Place(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """The copies of one page, and how many there are on all."""
+    """One page: what is on it, where the next one begins, and how many there are on all."""
 
-    copies: Sequence[dict[str, Any]]
+    items: list[Application]
+    following: Place | None
     total: int
 
 
@@ -43,26 +47,42 @@ class ApplicationStore:
     def __init__(self, copies: Collection[dict[str, Any]]) -> None:
         self._copies = copies
 
-    def page(self, query: ApplicationQuery, skip: int, after: Place | None) -> Listed:
-        """Return up to one copy more than *query* asks for, and the total, counted up to one more than `COUNTED`.
+    def page(self, query: ApplicationQuery, after: Place | None = None) -> Listed:
+        """Return the page that begins behind *after*, else the one that *query* names.
 
-        One round trip. *skip* copies are left out, and all up to *after* if that is given.
+        The total is counted up to one more than `COUNTED`. All in one round trip.
         """
-        direction = DESCENDING if query.descending else ASCENDING
+        number = after.page if after else query.page or 1
         wanted = _wanted(query)
         counting = [{"$match": wanted}, {"$limit": COUNTED + 1}, {"$count": "total"}]
+        direction = DESCENDING if query.descending else ASCENDING
         pipeline: list[dict[str, Any]] = [
             {"$match": {"$and": [wanted, _beyond(query, after)]} if after else wanted},
             {"$sort": {query.order: direction, "_id": direction}},
-            {"$skip": skip},
-            {"$limit": query.limit + 1},
+            *self._cut(0 if after else (number - 1) * query.limit, query.limit + 1),
             {"$unionWith": {"coll": self._copies.name, "pipeline": counting}},
         ]
         with reaching_mongodb():
             found = list(self._copies.aggregate(pipeline))
         # Of nothing, there is no count.
         total = found.pop()["total"] if found and "total" in found[-1] else 0
-        return Listed(found, total)
+        page = found[: query.limit]
+        more = len(found) > query.limit
+        following = Place(number + 1, _at(page[-1], query.order), page[-1]["_id"]) if more else None
+        return Listed([_application(copy) for copy in page], following, total)
+
+    def _cut(self, skip: int, limit: int) -> list[dict[str, Any]]:
+        if not skip:
+            return [{"$limit": limit}]
+        # What is left out is left out by the index alone, without a look at any copy.
+        return [
+            {"$project": {"_id": 1}},
+            {"$skip": skip},
+            {"$limit": limit},
+            {"$lookup": {"from": self._copies.name, "localField": "_id", "foreignField": "_id", "as": "copy"}},
+            {"$unwind": "$copy"},
+            {"$replaceRoot": {"newRoot": "$copy"}},
+        ]
 
 
 def _wanted(query: ApplicationQuery) -> dict[str, Any]:
@@ -83,3 +103,12 @@ def _beyond(query: ApplicationQuery, after: Place) -> dict[str, Any]:
         query.order: {up_to: after.value},
         "$or": [{query.order: {beyond: after.value}}, {"_id": {beyond: after.application_id}}],
     }
+
+
+def _at(copy: Mapping[str, Any], path: str) -> Any:
+    return reduce(getitem, path.split("."), copy)
+
+
+def _application(copy: Mapping[str, Any]) -> Application:
+    marks = {name: copy[name] for name in ("version", "createdAt", "createdBy", "updatedAt", "updatedBy")}
+    return Application.model_validate({**copy["doc"], **marks, "applicationId": copy["_id"]}, strict=False)

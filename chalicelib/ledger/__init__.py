@@ -7,3 +7,19 @@ api.py     HTTP routes
 
 Other slices ask `posting`; nothing else here is theirs.
 """
+
+from chalicelib import clock, wiring
+from chalicelib.dynamo import Write
+from chalicelib.ledger.models import Movement, entry
+
+__all__ = ["Movement", "posting"]
+
+
+def posting(movement: Movement) -> list[Write]:
+    """Return the writes that put *movement* behind what is the last entry just now, for a transaction; one read.
+
+    The transaction is refused if the ledger has grown meanwhile: ask for another one then.
+    """
+    store = wiring.ledger()
+    head = store.head()
+    return store.appending(head, entry(head, movement, clock.stamp()))

@@ -7,11 +7,11 @@ carries the id of its operation: one whose answer was lost is recognised when it
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from botocore.exceptions import ClientError
 
+from chalicelib import clock
 from chalicelib.attributes import Item
 from chalicelib.dynamo import ConditionFailed, Table, Write
 from chalicelib.errors import ServiceError
@@ -85,7 +85,8 @@ class Records:
         return self._shown(record_of(item))
 
     def commit(self, kind: str, change: Change, *, by: str, operation: str) -> Record:
-        """Make one change. Atomic: one conditional update. Safe to repeat under the same *operation*.
+        """Make one change. Atomic: one conditional update. Safe to repeat under the same *operation*, until others change
+        the record; so an operation changes a record once.
 
         Raises:
             RecordNotFound: there is none, or it was deleted.
@@ -204,9 +205,10 @@ class Records:
         update = Update(change.fields, change.expected, change.where)
         expression = f"SET {', '.join([*update.sets, _STAMP, 'version = version + :one'])}"
         values = {":one": 1, **_stamp(by, operation), **update.values}
+        # Where any version will do, nothing else tells a repeat from the first time.
+        when = f"{update.when} AND operation <> :operation" if change.expected is None else update.when
         try:
-            pk = key(kind, change.id)
-            item = self._update(pk, expression, when=update.when, values=values, names=update.names)
+            item = self._update(key(kind, change.id), expression, when=when, values=values, names=update.names)
         except ConditionFailed as refused:
             item = _ours(refused.item, change.expected, operation)
         return record_of(item)
@@ -246,8 +248,4 @@ def _numbers() -> Item:
 
 
 def _stamp(by: str, operation: str) -> Item:
-    return {":now": _now(), ":by": by, ":operation": operation}
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {":now": clock.stamp(), ":by": by, ":operation": operation}

@@ -91,7 +91,7 @@ def options(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
 @pytest.fixture
 def mongodb() -> Database[dict[str, Any]]:
     """Every collection empty, with its indexes."""
-    for collection in wiring.indexes():
+    for collection in indexes.every():
         wiring.mongodb()[collection].delete_many({})
     return wiring.mongodb()
 

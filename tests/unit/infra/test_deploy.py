@@ -8,8 +8,7 @@ import pytest
 from moto.cloudformation.models import cloudformation_backends
 from pymongo import MongoClient
 
-from chalicelib import wiring
-from infra import deploy, template
+from infra import deploy, indexes, template
 from infra.deploy import DeployFailed
 from infra.local.mongod import Mongod
 from infra.package import Package
@@ -152,6 +151,6 @@ def test_indexes_are_made_with_the_deployment(client: Client, tmp_path: Path, mo
         for _ in range(2):
             deploy.deploy(a_package(tmp_path), STAGE, client=client, variables={"MONGODB_URI": uri}, aws=True)
         # Then
-        for collection, wanted in wiring.indexes().items():
+        for collection, wanted in indexes.every().items():
             made = set(mongo.get_default_database()[collection].index_information())
             assert made == {"_id_", *(index.document["name"] for index in wanted)}

@@ -8,11 +8,11 @@ import pytest
 from pymongo.database import Database
 
 from chalicelib import sessions as slice_
-from chalicelib import wiring
 from chalicelib.gateway import App
 from chalicelib.http import Call, Role, Routes
 from chalicelib.shapes import Query
 from chalicelib.users.store import UserStore
+from infra import indexes
 from tests.unit.callers import signed_in
 from tests.unit.doors import Answer, ask
 from tests.unit.racing import race
@@ -176,5 +176,5 @@ def test_an_api_key_needs_no_ticket_and_gets_none(users: UserStore, mongodb: Mon
 
 
 def test_tickets_are_removed_by_the_database_in_the_end() -> None:
-    (index,) = wiring.indexes()["tickets"]
+    (index,) = indexes.every()["tickets"]
     assert (index.document["key"], index.document["expireAfterSeconds"]) == ({"purgeAt": 1}, 0)

@@ -1,0 +1,29 @@
+"""The ledger, for administrators."""
+
+from chalicelib import wiring
+from chalicelib.errors import Invalid
+from chalicelib.http import ADMIN_ONLY, Call, Routes
+from chalicelib.ledger.models import Entry, Verified, VerifyQuery
+from chalicelib.ledger.verify import verify
+from chalicelib.shapes import Page, PageQuery
+
+routes = Routes(__name__)
+
+
+@routes.add("GET", "/api/ledger", roles=ADMIN_ONLY, query=PageQuery, answers={200: Page[Entry]})
+def list_entries(call: Call[None, PageQuery]) -> Page[Entry]:
+    """List entries in the order in which they were made."""
+
+    def fetch(limit: int, after: str | None) -> list[Entry]:
+        return wiring.ledger().entries(int(after or 0), limit)
+
+    page, next_cursor = wiring.cursors().page("ledger", call.query, fetch, lambda entry: str(entry.seq))
+    return Page[Entry](items=list(page), next_cursor=next_cursor)
+
+
+@routes.add(
+    "GET", "/api/ledger/verify", roles=ADMIN_ONLY, query=VerifyQuery, answers={200: Verified}, raises=(Invalid,)
+)
+def verify_chain(call: Call[None, VerifyQuery]) -> Verified:
+    """Look whether the chain is whole; as many entries as a call can, and on with `nextCursor`."""
+    return verify(wiring.ledger(), wiring.cursors(), call.query.cursor)
