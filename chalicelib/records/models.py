@@ -97,7 +97,9 @@ def differences(before: Doc | None, after: Doc | None) -> list[FieldChange]:
     """Return the fields that differ, in the order of their names."""
     old, new = before or {}, after or {}
     names = sorted(old.keys() | new.keys())
-    return [FieldChange(name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)]
+    changes = [FieldChange(name, old.get(name), new.get(name)) for name in names]
+    # As texts: to Python, 1 and True are equal.
+    return [change for change in changes if packed(change.before) != packed(change.after)]
 
 
 def latest(records: Sequence[Record]) -> list[Record]:
