@@ -22,6 +22,7 @@ def record_of(item: Item) -> Record:
     Raises:
         ValueError, KeyError: it is not one.
     """
+    _see(item)
     kind, _, record_id = item["pk"].partition("#")
     return Record(
         kind=kind,
@@ -80,3 +81,12 @@ class Update:
         placeholder = f":v{len(self.values)}"
         self.values[placeholder] = value
         return placeholder
+
+
+def _see(item: Item) -> None:
+    # Seen here it is one item's fault; further on it would spoil what is done for many at once.
+    texts = [item[name] for name in ("createdAt", "createdBy", "updatedAt", "updatedBy", "operation", "made")]
+    if not isinstance(item["doc"], dict) or not all(isinstance(text, str) for text in [*texts, *item["doc"].values()]):
+        raise ValueError("text is missing where it must be")
+    if type(item["version"]) is not int or not isinstance(item.get("deleted", False), bool):
+        raise ValueError("its version or its mark of deletion is none")
