@@ -85,8 +85,9 @@ class Records:
         return self._shown(record_of(item))
 
     def commit(self, kind: str, change: Change, *, by: str, operation: str) -> Record:
-        """Make one change. Atomic: one conditional update. Safe to repeat under the same *operation*, until others change
-        the record; so an operation changes a record once.
+        """Make one change. Atomic: one conditional update.
+
+        Safe to repeat under the same *operation* until others change the record; so one operation makes one change.
 
         Raises:
             RecordNotFound: there is none, or it was deleted.
