@@ -6,7 +6,6 @@ entry before it.
 
 import json
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
 from chalicelib.attributes import Item
@@ -58,10 +57,10 @@ class History:
         """
         items = self._table.newest(key(kind, record_id), "version", below=before, limit=limit + 1)
         versions = [_version(item) for item in items]
-        changed = [Changed(new, _between(old, new)) for new, old in pairwise(versions)]
+        changed = [Changed(new, _changes(new, versions[place:])) for place, new in enumerate(versions, start=1)]
         # The last that was read is shown only if it is the first there is; else it served to compare with.
-        if versions and len(changed) < limit and not self._older(kind, record_id, versions[-1].version):
-            changed.append(Changed(versions[-1], _between(None, versions[-1])))
+        if len(changed) > limit or (changed and self._older(kind, record_id, versions[-1].version)):
+            changed.pop()
         return changed
 
     def _older(self, kind: str, record_id: str, version: int) -> bool:
@@ -83,5 +82,7 @@ def _version(item: Item) -> Version:
     return Version(item["version"], item["at"], item["by"], doc, item.get("deleted", False), item.get("lost", False))
 
 
-def _between(old: Version | None, new: Version) -> list[FieldChange]:
-    return [] if new.lost else differences(old.doc if old else None, new.doc)
+def _changes(new: Version, older: Sequence[Version]) -> list[FieldChange]:
+    # To compare with one that is lost would say that everything is new.
+    known = next((old for old in older if not old.lost), None)
+    return [] if new.lost else differences(known.doc if known else None, new.doc)
