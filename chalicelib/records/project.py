@@ -1,12 +1,12 @@
 """The projector: carries states of records to everything that follows the truth.
 
 For each batch: the view first, then the events, and history last; so that a version that is in its history has been
-shown and told. Every step may be done twice, and in any order, so a batch that was cut off is simply done again. What
+told. Every step may be done twice, and in any order, so a batch that was cut off is simply done again. What
 cannot be carried for reasons of its own goes to the ``repair`` queue and keeps nobody waiting; only a store that is
 down holds the stream up, and then everything in its order waits with it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from chalicelib import logs, queues
@@ -66,12 +66,14 @@ class Projector(NamedTuple):
         Raises:
             Unavailable: a store is down; some may have been carried.
         """
-        failed = [_Failed(fault.record, fault.error) for fault in self.view.apply(records)]
-        failed += self._each(records, lambda some: events.tell(some, self.subscriptions, self.mail))
-        failed += self._each(records, self.history.add)
+        unshown = [_Failed(fault.record, fault.error) for fault in self.view.apply(records)]
+        untold = _by_version(self._each(records, lambda some: events.tell(some, self.subscriptions, self.mail)))
+        # What is in its history nobody tells again, so it must not be there before it was told.
+        told = [record for record in records if _version(record) not in untold]
+        failed = [*unshown, *untold.values(), *self._each(told, self.history.add)]
         for fault in failed:
             logs.failed("record_not_carried", fault.error)
-        return list({(fault.record.kind, fault.record.id, fault.record.version): fault for fault in failed}.values())
+        return list(_by_version(failed).values())
 
     def _each(self, records: Sequence[Record], step: Callable[[Sequence[Record]], None]) -> "list[_Failed]":
         """Do *step* for all at once, or for one after the other where one of them spoils it."""
@@ -95,13 +97,27 @@ class _Failed(NamedTuple):
 
 def _read(change: dict[str, Any], records: list[Record], poison: list[Repair]) -> None:
     """Add what the stream says to *records*; to *poison*, where it cannot be read."""
-    image = change["NewImage"]
+    image = change.get("NewImage", {})
     try:
         records.append(record_of(plain(image)))
     except Exception as error:  # noqa: BLE001 # whatever is wrong with one item, the others go on
         logs.failed("record_not_read", error)
         kind, _, record_id = change["Keys"]["pk"]["S"].partition("#")
-        poison.append(Repair(kind=kind, id=record_id, record_version=int(image.get("version", {}).get("N", 0))))
+        poison.append(Repair(kind=kind, id=record_id, record_version=_number(image.get("version", {}))))
+
+
+def _number(attribute: Mapping[str, Any]) -> int:
+    """Return the whole number that *attribute* is, 0 if it is none: what says why it cannot be read must not fail."""
+    text = attribute.get("N", "")
+    return int(text) if text.isdecimal() else 0
+
+
+def _version(record: Record) -> tuple[str, str, int]:
+    return record.kind, record.id, record.version
+
+
+def _by_version(failed: Iterable[_Failed]) -> dict[tuple[str, str, int], _Failed]:
+    return {_version(fault.record): fault for fault in failed}
 
 
 def _repair(record: Record) -> Repair:
