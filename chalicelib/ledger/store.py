@@ -42,9 +42,10 @@ class LedgerStore:
         return [move, self._table.putting(item, when="attribute_not_exists(pk)")]
 
     def entries(self, after: int, limit: int) -> list[Entry]:
-        """Return in their order the next *limit* entries behind the place *after*; what is no entry is left out."""
-        found = self._table.batch([_key(seq) for seq in range(after + 1, after + limit + 1)])
-        return sorted(_readable(found), key=lambda entry: entry.seq)
+        """Return what stands in the *limit* places behind *after*, in their order; what is no entry is left out."""
+        places = [_key(seq) for seq in range(after + 1, after + limit + 1)]
+        found = {item["pk"]: item for item in self._table.batch(places)}
+        return list(_readable(found[place] for place in places if place in found))
 
 
 def _key(seq: int) -> str:

@@ -48,7 +48,7 @@ class Plan:
     """An explained command."""
 
     def __init__(self, answer: dict[str, Any]) -> None:
-        self.stages = list(_stages(answer["executionStats"]["executionStages"]))
+        self.stages = [stage for root in _roots(answer) for stage in _stages(root)]
 
     @property
     def indexes(self) -> set[str]:
@@ -59,8 +59,25 @@ class Plan:
         return {stage["stage"] for stage in self.stages}
 
     @property
+    def keys_examined(self) -> int:
+        return sum(stage.get("keysExamined", 0) for stage in self.stages)
+
+    @property
     def examined(self) -> int:
         return sum(stage.get("docsExamined", 0) for stage in self.stages)
+
+
+def _roots(answer: Any) -> Iterator[dict[str, Any]]:
+    """Yield what was carried out; of a pipeline, each of its queries."""
+    if isinstance(answer, list):
+        for inner in answer:
+            yield from _roots(inner)
+    elif isinstance(answer, dict):
+        if "executionStages" in answer:
+            yield answer["executionStages"]
+        else:
+            for inner in answer.values():
+                yield from _roots(inner)
 
 
 def _stages(stage: dict[str, Any]) -> Iterator[dict[str, Any]]:

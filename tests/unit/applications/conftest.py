@@ -1,0 +1,26 @@
+"""Officers and administrators who are signed in, and nothing that anyone has applied for."""
+
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+
+from chalicelib.http import Role
+from chalicelib.users.store import UserStore
+from tests.unit.callers import signed_in
+
+
+@pytest.fixture
+def office(users: UserStore, mongodb: Database[dict[str, Any]]) -> dict[str, str]:
+    """A token of each role."""
+    return {role.value: signed_in(f"{role.value}-1", role) for role in Role}
+
+
+@pytest.fixture
+def officer(office: dict[str, str]) -> str:
+    return office["officer"]
+
+
+@pytest.fixture
+def admin(office: dict[str, str]) -> str:
+    return office["admin"]

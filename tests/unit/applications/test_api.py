@@ -1,0 +1,297 @@
+"""Applications over HTTP: what may be done, by whom, to which version."""
+
+from functools import partial
+from typing import Any
+
+import pytest
+
+from chalicelib import wiring
+from chalicelib.applications.search import KIND
+from tests.unit.applications.build import PATH, approved, at, change, fields, make, moved
+from tests.unit.doors import Answer, ask
+from tests.unit.racing import race
+
+SHOWN = {"applicationId", "applicantName", "email", "amountMinor", "currency", "termMonths", "incomeMinor", "status"}
+SHOWN |= {"version", "createdAt", "createdBy", "updatedAt", "updatedBy"}
+
+
+def trips(printed: Any) -> int:
+    """Return how often the last request asked a store."""
+    return int(printed.lines()[-1]["storeRoundTrips"])
+
+
+# --- making
+
+
+def test_a_new_application_is_a_draft_at_version_one(officer: str) -> None:
+    answer = ask("POST", PATH, fields(), token=officer)
+    assert (answer.status, answer.headers["ETag"]) == (201, '"1"')
+    assert set(answer.json) == SHOWN
+    assert (answer.json["version"], answer.json["status"], answer.json["incomeMinor"]) == (1, "draft", None)
+    assert (answer.json["createdBy"], answer.json["updatedBy"]) == ("officer-1", "officer-1")
+    assert ask("GET", at(answer.json), token=officer).json == answer.json
+
+
+def test_of_many_under_one_id_one_is_made(officer: str) -> None:
+    answers = race([partial(ask, "POST", PATH, fields(applicationId="A-17"), token=officer)] * 10)
+    assert sorted(answer.status for answer in answers if isinstance(answer, Answer)) == [201] + [409] * 9
+
+
+@pytest.mark.parametrize(
+    ("wrong", "path"),
+    [
+        ({"applicationId": "a/b"}, "applicationId"),
+        ({"applicationId": ""}, "applicationId"),
+        ({"applicantName": " "}, "applicantName"),
+        ({"applicantName": "a\nb"}, "applicantName"),
+        ({"email": "ada"}, "email"),
+        ({"email": "a da@example.org"}, "email"),
+        ({"amountMinor": 0}, "amountMinor"),
+        ({"amountMinor": 10.5}, "amountMinor"),
+        ({"amountMinor": "10"}, "amountMinor"),
+        ({"amountMinor": True}, "amountMinor"),
+        ({"amountMinor": 10**16}, "amountMinor"),
+        ({"currency": "eur"}, "currency"),
+        ({"termMonths": 0}, "termMonths"),
+        ({"incomeMinor": -1}, "incomeMinor"),
+        ({"status": "approved"}, "status"),
+        ({"version": 1}, "version"),
+    ],
+)
+def test_what_cannot_be_accepted_is_named(officer: str, wrong: dict[str, Any], path: str) -> None:
+    answer = ask("POST", PATH, fields(**wrong), token=officer)
+    assert answer.status == 422
+    assert [error["path"] for error in answer.json["errors"]] == [path]
+
+
+@pytest.mark.parametrize("role", ["service", "user"])
+def test_applications_are_for_officers_and_administrators(office: dict[str, str], role: str) -> None:
+    made = make(office["officer"])
+    for method, path in (("GET", PATH), ("POST", PATH), ("GET", at(made)), ("PUT", at(made)), ("DELETE", at(made))):
+        body = fields() if method in {"POST", "PUT"} else None
+        assert ask(method, path, body, token=office[role]).status == 403
+
+
+@pytest.mark.parametrize(("method", "more"), [("DELETE", ""), ("POST", "/disburse")])
+def test_what_only_administrators_may(officer: str, method: str, more: str) -> None:
+    assert ask(method, at(make(officer)) + more, token=officer).status == 403
+
+
+def test_nobody_finds_what_is_not_there(officer: str, admin: str) -> None:
+    nothing = {"applicationId": "none", "version": 1}
+    for answer in (
+        ask("GET", at(nothing), token=officer),
+        change(officer, nothing, termMonths=12),
+        ask("DELETE", at(nothing), token=admin, query={"version": "1"}),
+        ask("GET", at(nothing) + "/history", token=officer),
+        ask("POST", at(nothing) + "/disburse", token=admin),
+        ask("GET", f"{PATH}/a b", token=officer),
+    ):
+        assert answer.status == 404
+
+
+# --- changing
+
+
+def test_a_change_makes_the_next_version_and_leaves_the_rest(office: dict[str, str]) -> None:
+    made = make(office["officer"], incomeMinor=5)
+    answer = change(office["admin"], made, termMonths=36, incomeMinor=None)
+    assert (answer.status, answer.headers["ETag"]) == (200, '"2"')
+    assert answer.json == made | {
+        "termMonths": 36,
+        "incomeMinor": None,
+        "version": 2,
+        "updatedBy": "admin-1",
+        "updatedAt": answer.json["updatedAt"],
+    }
+
+
+def test_of_a_hundred_changes_of_one_version_one_succeeds_and_the_others_learn_the_new_one(officer: str) -> None:
+    made = make(officer)
+    answers = race([partial(change, officer, made, termMonths=1 + number) for number in range(100)])
+    told = [answer for answer in answers if isinstance(answer, Answer)]
+    assert sorted(answer.status for answer in told) == [200] + [409] * 99
+    for answer in told:
+        if answer.status == 409:
+            assert (answer.json["currentVersion"], answer.json["updatedBy"]) == (2, "officer-1")
+
+
+def test_a_version_may_come_as_an_etag(officer: str) -> None:
+    made = make(officer)
+    answer = ask("PUT", at(made), {"termMonths": 12}, token=officer, headers={"If-Match": '"1"'})
+    assert (answer.status, answer.json["version"]) == (200, 2)
+    stale = ask("PUT", at(made), {"termMonths": 13}, token=officer, headers={"If-Match": '"1"'})
+    assert (stale.status, stale.json["currentVersion"]) == (409, 2)
+
+
+def test_a_change_says_which_version_it_means(officer: str, admin: str) -> None:
+    made = make(officer)
+    assert ask("PUT", at(made), {"termMonths": 12}, token=officer).status == 428
+    assert ask("DELETE", at(made), token=admin).status == 428
+    for header in ('W/"1"', '"1", "2"', "*", "one", '"2"'):
+        answer = ask("PUT", at(made), {"termMonths": 12, "version": 1}, token=officer, headers={"If-Match": header})
+        assert answer.status == 422, header
+
+
+def test_a_field_cannot_be_taken_away(officer: str) -> None:
+    answer = change(officer, make(officer), applicantName=None, status=None)
+    assert answer.status == 422
+    assert {error["path"] for error in answer.json["errors"]} == {"applicantName", "status"}
+
+
+def test_a_move_that_is_none_is_refused_with_the_version_there_is(officer: str) -> None:
+    made = make(officer)
+    answer = change(officer, made, status="approved")
+    assert (answer.status, answer.json["currentVersion"]) == (409, 1)
+    assert change(officer, made, status="disbursed").status == 409
+    assert ask("GET", at(made), token=officer).json == made
+
+
+def test_what_was_decided_on_stays(officer: str) -> None:
+    decided = approved(officer)
+    assert change(officer, decided, amountMinor=1).status == 409
+    again = change(officer, decided, **{name: decided[name] for name in fields()})
+    assert (again.status, again.json["version"]) == (200, decided["version"] + 1)
+
+
+def test_what_is_made_again_under_the_same_key_is_made_once(officer: str) -> None:
+    key = {"Idempotency-Key": "k"}
+    first = ask("POST", PATH, fields(), token=officer, headers=key)
+    assert ask("POST", PATH, fields(), token=officer, headers=key).json == first.json
+    assert len(ask("GET", PATH, token=officer).json["items"]) == 1
+
+
+# --- deleting
+
+
+def test_a_deleted_application_is_gone_and_its_versions_go_on(officer: str, admin: str) -> None:
+    made = make(officer, applicationId="A-17")
+    assert ask("DELETE", at(made), token=admin, query={"version": "2"}).status == 409
+    gone = ask("DELETE", at(made), token=admin, query={"version": "1"})
+    assert (gone.status, gone.text) == (204, "")
+    assert ask("GET", at(made), token=officer).status == 404
+    assert ask("GET", PATH, token=officer).json["items"] == []
+    assert make(officer, applicationId="A-17")["version"] == 3
+
+
+def test_what_was_paid_out_cannot_be_deleted(officer: str, admin: str) -> None:
+    paid = ask("POST", at(approved(officer)) + "/disburse", token=admin).json
+    assert ask("DELETE", at(paid), token=admin, query={"version": str(paid["version"])}).status == 409
+
+
+# --- many at once
+
+
+def test_a_batch_accounts_for_every_id_once(officer: str, admin: str) -> None:
+    # Given
+    submitted = [make(officer, status="submitted")["applicationId"] for _ in range(12)]
+    draft = make(officer)["applicationId"]
+    deleted = make(officer)
+    ask("DELETE", at(deleted), token=admin, query={"version": "1"})
+    # When
+    wanted = [*submitted, draft, deleted["applicationId"], "none"]
+    answer = ask("POST", f"{PATH}/batch-update", {"applicationIds": wanted, "status": "review"}, token=officer)
+    # Then
+    assert answer.status == 200
+    assert answer.json == {
+        "updated": submitted,
+        "conflicts": [],
+        "missing": [deleted["applicationId"], "none"],
+        "invalid": [draft],
+    }
+    listed = ask("GET", PATH, token=officer, query={"status": "review"}).json
+    assert {item["applicationId"] for item in listed["items"]} == set(submitted)
+    assert {item["version"] for item in listed["items"]} == {2}
+
+
+def test_a_batch_of_versions_leaves_alone_what_has_another(officer: str) -> None:
+    first, second = make(officer, status="submitted"), make(officer, status="submitted")
+    change(officer, second, termMonths=7)
+    items = [{"id": made["applicationId"], "version": 1} for made in (first, second)]
+    answer = ask("POST", f"{PATH}/batch-update", {"items": items, "status": "approved"}, token=officer)
+    assert answer.json == {
+        "updated": [first["applicationId"]],
+        "conflicts": [second["applicationId"]],
+        "missing": [],
+        "invalid": [],
+    }
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"status": "review"},
+        {"applicationIds": [], "status": "review"},
+        {"applicationIds": ["a"], "items": [{"id": "a", "version": 1}], "status": "review"},
+        {"items": [{"id": "a", "version": 1}, {"id": "a", "version": 2}], "status": "review"},
+        {"applicationIds": [f"a-{number}" for number in range(501)], "status": "review"},
+        {"applicationIds": ["a"], "status": "draft"},
+        {"applicationIds": ["a"], "status": "disbursed"},
+        {"applicationIds": ["a"]},
+    ],
+)
+def test_a_batch_that_cannot_be_meant_is_refused(officer: str, body: dict[str, Any]) -> None:
+    assert ask("POST", f"{PATH}/batch-update", body, token=officer).status == 422
+
+
+def test_a_batch_that_is_made_again_finds_what_it_did(officer: str) -> None:
+    # Given a call of which nobody heard, and of which nothing was kept
+    made = [make(officer, status="submitted")["applicationId"] for _ in range(3)]
+    body = {"applicationIds": made, "status": "review"}
+    first = ask("POST", f"{PATH}/batch-update", body, token=officer, headers={"Idempotency-Key": "k"})
+    claims = wiring.table("coordination")
+    scanned, _ = claims.scan("", 100)
+    (claim,) = (item for item in scanned if item["pk"].startswith("claim#"))
+    claims.write([claim | {"state": "running", "leaseUntil": 0}])
+    # Then
+    again = ask("POST", f"{PATH}/batch-update", body, token=officer, headers={"Idempotency-Key": "k"})
+    assert (again.status, again.json) == (200, first.json)
+    assert "Idempotency-Replayed" not in again.headers
+
+
+# --- history
+
+
+def test_history_says_who_changed_what_and_when(office: dict[str, str]) -> None:
+    # Given
+    made = make(office["officer"])
+    moved(office["admin"], made, "submitted")
+    records = [wiring.records().get(KIND.name, made["applicationId"])]
+    first = records[0]._replace(version=1, doc=records[0].doc | {"status": "draft"}, updated_by="officer-1")
+    wiring.history().add([first, *records])
+    # When
+    answer = ask("GET", at(made) + "/history", token=office["officer"])
+    # Then
+    assert answer.status == 200
+    newest, oldest = answer.json["items"]
+    assert (newest["version"], newest["by"], newest["deleted"], newest["lost"]) == (2, "admin-1", False, False)
+    assert newest["changes"] == [{"field": "status", "before": "draft", "after": "submitted"}]
+    assert (oldest["version"], oldest["by"]) == (1, "officer-1")
+    assert {change["field"] for change in oldest["changes"]} == set(fields()) | {"status"}
+    # And page by page
+    page = ask("GET", at(made) + "/history", token=office["officer"], query={"limit": "1"}).json
+    query = {"limit": "1", "cursor": page["nextCursor"]}
+    rest = ask("GET", at(made) + "/history", token=office["officer"], query=query).json
+    assert page["items"] + rest["items"] == answer.json["items"]
+    assert rest["nextCursor"] is None
+
+
+def test_a_new_application_has_no_history_yet(officer: str) -> None:
+    answer = ask("GET", at(make(officer)) + "/history", token=officer)
+    assert (answer.status, answer.json) == (200, {"items": [], "nextCursor": None})
+
+
+# --- what it costs
+
+
+def test_a_request_asks_stores_as_often_as_it_must(officer: str, printed: Any) -> None:
+    made = make(officer)
+    # One for the session each.
+    ask("GET", at(made), token=officer)
+    assert trips(printed) == 1 + 1
+    change(officer, made, termMonths=12)
+    assert trips(printed) == 1 + 1 + 1
+    ask("GET", PATH, token=officer)
+    assert trips(printed) == 1 + 1
+    ask("GET", PATH, token=officer, query={"page": "2", "limit": "1", "q": "ada", "status": "draft"})
+    assert trips(printed) == 1 + 1

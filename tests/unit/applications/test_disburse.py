@@ -1,0 +1,165 @@
+"""Money moves once: twice asked, asked by many, with the lock lost, the ledger's end taken, the process dead."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+
+from chalicelib import ledger, wiring
+from chalicelib.applications import disburse as module
+from chalicelib.coordination.locks import Locks
+from tests.unit.applications.build import approved, at, change, make, moved
+from tests.unit.doors import Answer, Context, ask
+from tests.unit.racing import race
+
+Do = Callable[[], object]
+
+
+def pay(token: str, application: dict[str, Any]) -> Answer:
+    return ask("POST", at(application) + "/disburse", token=token)
+
+
+def entries(admin: str) -> list[dict[str, Any]]:
+    answer = ask("GET", "/api/ledger", token=admin, query={"limit": "200"}).json
+    assert ask("GET", "/api/ledger/verify", token=admin).json["ok"]
+    found: list[dict[str, Any]] = answer["items"]
+    return found
+
+
+@pytest.fixture
+def before_guarded(monkeypatch: pytest.MonkeyPatch) -> Callable[[Do], None]:
+    """Have something happen once, between what a payer has read and what it writes."""
+    guarded = Locks.guarded
+
+    def set_up(happen: Do) -> None:
+        left = iter([happen])
+
+        def guarded_late(self: Locks, lease: Any, writes: Any) -> None:
+            writes = list(writes)
+            if (once := next(left, None)) is not None:
+                once()
+            guarded(self, lease, writes)
+
+        monkeypatch.setattr(Locks, "guarded", guarded_late)
+
+    return set_up
+
+
+def test_status_and_money_move_together(admin: str) -> None:
+    ready = approved(admin)
+    paid = pay(admin, ready)
+    assert (paid.status, paid.json["status"], paid.json["version"]) == (200, "disbursed", ready["version"] + 1)
+    assert paid.headers["ETag"] == f'"{paid.json["version"]}"'
+    (entry,) = entries(admin)
+    assert (entry["kind"], entry["applicationId"]) == ("disbursement", ready["applicationId"])
+    assert (entry["amountMinor"], entry["currency"]) == (ready["amountMinor"], ready["currency"])
+    # And it is listed so
+    listed = ask("GET", "/api/applications", token=admin, query={"status": "disbursed"}).json
+    assert listed["items"] == [paid.json]
+
+
+def test_who_asks_twice_is_told_the_same_and_pays_once(admin: str) -> None:
+    ready = approved(admin)
+    first, second = pay(admin, ready), pay(admin, ready)
+    assert (first.status, second.status, second.json) == (200, 200, first.json)
+    assert len(entries(admin)) == 1
+
+
+def test_many_who_disburse_a_few_pay_each_once(admin: str) -> None:
+    ready = [approved(admin, amountMinor=100 + number) for number in range(5)]
+    answers = race([partial(pay, admin, one) for one in ready * 8])
+    assert [answer.status for answer in answers if isinstance(answer, Answer)] == [200] * 40
+    found = entries(admin)
+    assert sorted(entry["applicationId"] for entry in found) == sorted(one["applicationId"] for one in ready)
+    assert sum(entry["amountMinor"] for entry in found) == 100 + 101 + 102 + 103 + 104
+
+
+@pytest.mark.parametrize("statuses", [(), ("submitted",), ("submitted", "review"), ("submitted", "rejected")])
+def test_only_what_was_approved_is_paid(admin: str, statuses: tuple[str, ...]) -> None:
+    application = moved(admin, make(admin), *statuses)
+    answer = pay(admin, application)
+    assert (answer.status, answer.json["currentVersion"]) == (409, application["version"])
+    assert entries(admin) == []
+
+
+def test_a_payer_whose_lock_was_broken_writes_nothing_and_tries_again(
+    admin: str, before_guarded: Callable[[Do], None]
+) -> None:
+    ready = approved(admin)
+
+    def broken_and_paid_by_another() -> None:
+        assert wiring.locks().break_(f"application#{ready['applicationId']}")
+        assert pay(admin, ready).status == 200
+
+    before_guarded(broken_and_paid_by_another)
+    assert pay(admin, ready).json["status"] == "disbursed"
+    assert len(entries(admin)) == 1
+
+
+def test_a_payer_whose_lock_was_broken_pays_with_another(admin: str, before_guarded: Callable[[Do], None]) -> None:
+    ready = approved(admin)
+    before_guarded(lambda: wiring.locks().break_(f"application#{ready['applicationId']}"))
+    assert pay(admin, ready).status == 200
+    assert len(entries(admin)) == 1
+
+
+def test_a_payer_who_is_not_next_in_the_ledger_is_next_but_one(
+    admin: str, before_guarded: Callable[[Do], None]
+) -> None:
+    ready, other = approved(admin), approved(admin)
+    before_guarded(lambda: pay(admin, other).status == 200)
+    assert pay(admin, ready).status == 200
+    assert [entry["applicationId"] for entry in entries(admin)] == [other["applicationId"], ready["applicationId"]]
+
+
+def test_what_changed_meanwhile_is_paid_as_it_is_then(admin: str, before_guarded: Callable[[Do], None]) -> None:
+    ready = approved(admin)
+    before_guarded(lambda: change(admin, ready, applicantName="Countess").status == 200)
+    paid = pay(admin, ready)
+    assert (paid.json["applicantName"], paid.json["version"]) == ("Countess", ready["version"] + 2)
+    assert len(entries(admin)) == 1
+
+
+def test_what_a_dead_process_has_locked_is_paid_when_the_lock_has_expired(
+    admin: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready = approved(admin)
+    wiring.locks().try_acquire(f"application#{ready['applicationId']}", 300)
+    assert pay(admin, ready).status == 200
+    assert len(entries(admin)) == 1
+
+
+def test_who_has_no_turn_is_told_to_come_back(admin: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ready = approved(admin)
+    wiring.locks().try_acquire(f"application#{ready['applicationId']}", 60_000)
+    monkeypatch.setattr(module, "_WAIT_MS", 100)
+    answer = pay(admin, ready)
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "2")
+    # Nor does anyone wait longer than there is time
+    monkeypatch.setattr(module, "_WAIT_MS", 60_000)
+    assert ask("POST", at(ready) + "/disburse", token=admin, context=Context(3_100)).status == 503
+    assert entries(admin) == []
+
+
+def test_a_lost_answer_moves_no_money_twice(admin: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a process that dies when it has paid, before it can say so
+    ready, show = approved(admin), wiring.records().show
+
+    def die(_: Any) -> Iterator[None]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(wiring.records(), "show", die)
+    with pytest.raises(KeyboardInterrupt):
+        pay(admin, ready)
+    monkeypatch.setattr(wiring.records(), "show", show)
+    # Then
+    assert pay(admin, ready).json["status"] == "disbursed"
+    assert len(entries(admin)) == 1
+
+
+def test_a_posting_is_refused_when_the_ledger_has_grown(admin: str) -> None:
+    stale = ledger.posting(ledger.Movement("disbursement", "other", 1, "EUR"))
+    assert pay(admin, approved(admin)).status == 200
+    with pytest.raises(Exception, match="condition"):
+        wiring.table("ledger").transact(stale)

@@ -1,0 +1,57 @@
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.applications.models import MOVES, Status, before, removable, sources
+from chalicelib.records.models import Doc, State
+
+ANY = st.sampled_from(list(Status))
+TERMS = {"amountMinor": 100, "currency": "EUR", "termMonths": 12}
+
+
+def holds(states: list[State], doc: Doc) -> bool:
+    return not states or any(all(doc[name] in allowed for name, allowed in state.items()) for state in states)
+
+
+def test_these_are_all_the_moves() -> None:
+    moves = {(source.value, target.value) for source, targets in MOVES.items() for target in targets}
+    assert moves == {
+        ("draft", "submitted"),
+        ("submitted", "review"),
+        ("submitted", "approved"),
+        ("submitted", "rejected"),
+        ("review", "approved"),
+        ("review", "rejected"),
+        ("approved", "disbursed"),
+    }
+
+
+@pytest.mark.parametrize(("source", "target"), list(product(Status, Status)))
+def test_a_change_moves_only_along_the_table_and_never_pays(source: Status, target: Status) -> None:
+    allowed = source is target or (target in MOVES[source] and target is not Status.DISBURSED)
+    assert holds(before({"status": target.value}), {"status": source.value}) == allowed
+
+
+@given(ANY, st.booleans())
+def test_terms_are_fixed_once_somebody_has_decided(status: Status, same: bool) -> None:
+    doc = {"status": status.value, **TERMS}
+    fields = {"amountMinor": 100 if same else 101}
+    undecided = status in {Status.DRAFT, Status.SUBMITTED, Status.REVIEW}
+    assert holds(before(fields), doc) == (same or undecided)
+
+
+@given(ANY, ANY)
+def test_a_whole_document_that_is_sent_back_may_move(source: Status, target: Status) -> None:
+    doc = {"status": source.value, **TERMS}
+    allowed = source is target or source in sources(target)
+    assert holds(before({**TERMS, "status": target.value}), doc) == allowed
+
+
+def test_other_fields_may_change_in_every_state() -> None:
+    assert before({"applicantName": "Grace", "incomeMinor": None}) == []
+
+
+def test_what_was_paid_out_is_never_deleted() -> None:
+    assert [status.value for status in Status if not holds(removable(), {"status": status.value})] == ["disbursed"]

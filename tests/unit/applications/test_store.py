@@ -1,0 +1,204 @@
+"""Lists of applications: pages, cursors, filters, orders, words; and that each is read along an index."""
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pymongo.database import Database
+
+from chalicelib import wiring
+from chalicelib.applications import store as module
+from chalicelib.applications.search import KIND, ORDERS, ApplicationQuery, Sort
+from chalicelib.applications.store import ApplicationStore
+from chalicelib.records.models import Record
+from infra.local.mongod import Mongod
+from tests.unit.applications.build import PATH, fields, make
+from tests.unit.doors import ask
+from tests.unit.listening import explained, listening
+
+STATUSES = ("draft", "submitted", "review", "approved", "rejected", "disbursed")
+NAMES = ("Ada Lovelace", "Grace Hopper", "ada byron", "Zoë Smith")
+
+
+def record(number: int) -> Record:
+    """The *number*-th application. Many share a place in every order."""
+    doc = fields(
+        applicantName=NAMES[number % len(NAMES)],
+        email=f"user{number}@example.org",
+        amountMinor=1 + number % 7,
+        status=STATUSES[number % len(STATUSES)],
+        incomeMinor=None,
+    )
+    moment = f"2026-01-01T00:00:{number % 11:02d}.000Z"
+    later = f"2026-02-01T00:00:{number % 5:02d}.000Z"
+    return Record(KIND.name, f"a-{number:04d}", 1, doc, moment, "ann", later, "ann", f"o-{number}", f"o-{number}")
+
+
+def put(count: int) -> list[Record]:
+    records = [record(number) for number in range(count)]
+    assert wiring.view().apply(records) == []
+    return records
+
+
+@pytest.fixture
+def many(mongodb: Database[dict[str, Any]]) -> list[Record]:
+    return put(60)
+
+
+def ids(token: str, **query: str) -> list[str]:
+    """Return every id of a list, cursor by cursor."""
+    found: list[str] = []
+    page = {"nextCursor": ""}
+    while page["nextCursor"] is not None:
+        cursor = {"cursor": page["nextCursor"]} if page["nextCursor"] else {}
+        answer = ask("GET", PATH, token=token, query={**query, **cursor})
+        assert answer.status == 200, answer.text
+        page = answer.json
+        found += [item["applicationId"] for item in answer.json["items"]]
+    return found
+
+
+def value(record_: Record, sort: str) -> Any:
+    name = sort.removeprefix("-")
+    places = {
+        "createdAt": record_.created_at,
+        "updatedAt": record_.updated_at,
+        "amountMinor": record_.doc["amountMinor"],
+    }
+    return places.get(name, KIND.keys(record_)["name"])
+
+
+@pytest.mark.parametrize("sort", list(Sort))
+@pytest.mark.parametrize("status", [None, "approved"])
+def test_a_list_shows_each_application_once_and_in_its_order(
+    officer: str, many: list[Record], sort: str, status: str | None
+) -> None:
+    wanted = [one for one in many if status in {None, one.doc["status"]}]
+    expected = sorted(wanted, key=lambda one: (value(one, sort), one.id), reverse=sort.startswith("-"))
+    query = {"sort": sort, "limit": "7"} | ({"status": status} if status else {})
+    assert ids(officer, **query) == [one.id for one in expected]
+
+
+def test_pages_are_those_of_the_cursor(officer: str, many: list[Record]) -> None:
+    by_page = []
+    for page in range(1, 10):
+        answer = ask("GET", PATH, token=officer, query={"page": str(page), "limit": "7"}).json
+        assert (answer["page"], answer["limit"], answer["total"], answer["totalIsLowerBound"]) == (page, 7, 60, False)
+        assert (answer["nextCursor"] is None) == (page == 9)
+        by_page += [item["applicationId"] for item in answer["items"]]
+    assert by_page == ids(officer, limit="11")
+    # Beyond the last there is nothing, and that is no fault.
+    assert ask("GET", PATH, token=officer, query={"page": "10", "limit": "7"}).json["items"] == []
+
+
+def test_a_cursor_goes_on_from_a_page_and_knows_its_number(officer: str, many: list[Record]) -> None:
+    second = ask("GET", PATH, token=officer, query={"page": "2", "limit": "7"}).json
+    query = {"cursor": second["nextCursor"], "limit": "7"}
+    third = ask("GET", PATH, token=officer, query=query).json
+    assert third["page"] == 3
+    assert third["items"] == ask("GET", PATH, token=officer, query={"page": "3", "limit": "7"}).json["items"]
+
+
+def test_pages_end_where_only_a_cursor_goes_on(officer: str) -> None:
+    assert ask("GET", PATH, token=officer, query={"page": "50", "limit": "200"}).status == 200
+    answer = ask("GET", PATH, token=officer, query={"page": "51", "limit": "200"})
+    assert (answer.status, answer.json["errors"][0]["path"]) == (422, "page")
+
+
+@pytest.mark.parametrize("query", [{"sort": "name"}, {"status": "lost"}, {"cursor": "x"}, {"limit": "0"}, {"q": ""}])
+def test_a_query_that_cannot_be_meant_is_refused(officer: str, query: dict[str, str]) -> None:
+    assert ask("GET", PATH, token=officer, query=query).status == 422
+
+
+def test_a_cursor_serves_its_own_list_alone(officer: str, many: list[Record]) -> None:
+    cursor = ask("GET", PATH, token=officer, query={"limit": "7"}).json["nextCursor"]
+    assert ask("GET", PATH, token=officer, query={"limit": "7", "cursor": cursor, "status": "draft"}).status == 422
+
+
+def test_a_total_is_exact_up_to_its_bound_and_says_when_it_is_not(
+    officer: str, many: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for bound, expected in ((60, (60, False)), (59, (59, True))):
+        monkeypatch.setattr(module, "COUNTED", bound)
+        monkeypatch.setattr("chalicelib.applications.api.COUNTED", bound)
+        answer = ask("GET", PATH, token=officer).json
+        assert (answer["total"], answer["totalIsLowerBound"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("q", "found"),
+    [
+        ("ada", lambda number: number % 4 in {0, 2}),
+        ("ADA love", lambda number: number % 4 == 0),
+        ("zoe", lambda number: number % 4 == 3),
+        ("user17@", lambda number: number == 17),
+        ("a-0017", lambda number: number == 17),
+        ("ada user17@", lambda number: False),
+        (".*", lambda number: False),
+    ],
+)
+def test_words_find_what_begins_with_all_of_them(officer: str, many: list[Record], q: str, found: Any) -> None:
+    assert sorted(ids(officer, q=q)) == [one.id for number, one in enumerate(many) if found(number)]
+
+
+def test_a_list_has_what_was_written_and_not_what_was_deleted(officer: str, admin: str) -> None:
+    made = make(officer)
+    assert ids(officer) == [made["applicationId"]]
+    ask("DELETE", f"{PATH}/{made['applicationId']}", token=admin, query={"version": "1"})
+    assert ids(officer) == []
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(sort=st.sampled_from(list(Sort)), limit=st.integers(1, 30), page=st.integers(1, 20))
+def test_any_page_is_that_part_of_the_whole(many: list[Record], sort: Sort, limit: int, page: int) -> None:
+    store = wiring.applications()
+    whole = store.page(ApplicationQuery.model_validate({"sort": sort, "limit": 200})).items
+    found = store.page(ApplicationQuery.model_validate({"sort": sort, "limit": limit, "page": page}))
+    assert found.items == whole[(page - 1) * limit : page * limit]
+    assert (found.following is not None) == (page * limit < len(whole))
+
+
+# --- along which index
+
+
+PLANS = [
+    *({"sort": sort} for sort in Sort),
+    *({"sort": sort, "status": "approved"} for sort in Sort),
+    {"page": "3"},
+    {"page": "3", "status": "approved", "sort": "amountMinor"},
+]
+
+
+@pytest.mark.parametrize("query", PLANS, ids=str)
+def test_a_page_is_read_along_the_index_of_its_order(mongod: Mongod, plenty: None, query: dict[str, str]) -> None:
+    plan = _plan(mongod, query)
+    suffix = ORDERS[query.get("sort", "-createdAt").removeprefix("-")]
+    expected = f"live_1_doc.status_1_{suffix}_1__id_1" if "status" in query else f"live_1_{suffix}_1__id_1"
+    assert expected in plan.indexes
+    assert not plan.names & {"COLLSCAN", "SORT"}
+    # The copies of the page are all that is looked at, and one key for each that was left out or counted.
+    assert plan.examined <= 51
+    counted = 3_000 // (6 if "status" in query else 1)
+    assert plan.keys_examined <= int(query.get("page", 1)) * 50 + 1 + counted + 2
+
+
+@pytest.mark.parametrize("q", ["user17@", "zoe user17"])
+def test_a_search_is_read_along_the_index_of_words(mongod: Mongod, plenty: None, q: str) -> None:
+    plan = _plan(mongod, {"q": q})
+    assert plan.indexes == {"live_1_keys.words_1_doc.status_1_createdAt_1__id_1"}
+    assert "COLLSCAN" not in plan.names
+
+
+@pytest.fixture
+def plenty(mongodb: Database[dict[str, Any]]) -> None:
+    put(3_000)
+
+
+def _plan(mongod: Mongod, query: dict[str, str]) -> Any:
+    with listening(mongod.uri) as (client, heard):
+        ApplicationStore(client.get_default_database()["records.application"]).page(
+            ApplicationQuery.model_validate(query)
+        )
+        assert len(heard.commands) == 1
+        return explained(client, heard.commands[0])

@@ -1,0 +1,1 @@
+"""The ledger, with moto in the place of DynamoDB."""
