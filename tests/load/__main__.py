@@ -2,9 +2,17 @@
 
 import argparse
 
-from tests.load import approvals, locks, queues, up
+from tests.load import approvals, batch, conflicts, locks, queues, trips, up
 
-_BENCHES = {"approvals": approvals.run, "locks": locks.run, "queues": queues.run, "up": up.run}
+_BENCHES = {
+    "approvals": approvals.run,
+    "batch": batch.run,
+    "conflicts": conflicts.run,
+    "locks": locks.run,
+    "queues": queues.run,
+    "trips": trips.run,
+    "up": up.run,
+}
 
 
 def main() -> None:

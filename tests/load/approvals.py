@@ -5,7 +5,6 @@ Two ways in one run, on the same deployed stack: the original design (a look eve
 is from the moment the answer was recorded (``resolvedAt``, by this machine's clock) to the caller's response.
 """
 
-import json
 import random
 import tempfile
 import time
@@ -19,6 +18,7 @@ import requests
 from pymongo import MongoClient
 
 from infra.local.stack import Stack
+from tests.load.api import Api, sign_in
 from tests.load.figures import CONSOLE, percentile, show
 
 _ORIGINAL = {"APPROVALS_FIRST_POLL_MS": "500", "APPROVALS_SLOWEST_POLL_MS": "500", "APPROVALS_POLL_GROWTH": "1"}
@@ -33,25 +33,11 @@ class Cost(NamedTuple):
     reads_per_wait: float
 
 
-class Api:
-    """The API as one signed-in caller sees it, past the front."""
-
-    def __init__(self, stack: Stack, token: str) -> None:
-        self._base, self._headers = stack.api_url, {"Authorization": f"Bearer {token}"}
-        self._session = requests.Session()
-
-    def call(self, method: str, path: str, body: Any = None) -> Any:
-        """Return the JSON of a call that must succeed."""
-        answer = self._session.request(method, self._base + path, json=body, headers=self._headers, timeout=60)
-        answer.raise_for_status()
-        return answer.json() if answer.content else None
-
-
 def run(*, smoke: bool) -> None:
-    """Measure wake-ups and round trips."""
+    """Measure wake-ups."""
     sizes = {1: 4, 4: 1} if smoke else {1: 25, 20: 3, 50: 3}
     with tempfile.TemporaryDirectory() as folder, Stack(Path(folder)) as stack:
-        token = _sign_in(stack)
+        token = sign_in(stack)
         Api(stack, token).call("POST", "/api/users", {"username": _USER, "password": "no matter", "roles": ["user"]})
         rows = []
         measured: dict[tuple[int, str], Cost] = {}
@@ -64,7 +50,6 @@ def run(*, smoke: bool) -> None:
             before = measured[waiters, "500 ms polling"]
             rows += [_row(waiters, name, measured[waiters, name], before) for name in ("500 ms polling", "holdfast")]
         show("wake-up: answer recorded to caller answered", _COLUMNS, rows)
-        _round_trips(stack, token)
 
 
 _COLUMNS = ("waiters", "way", "p50 ms", "p99 ms", "p50 ratio", "mongod CPU ms/wait", "CPU ratio", "reads/wait")
@@ -82,11 +67,6 @@ def _row(waiters: int, name: str, cost: Cost, before: Cost) -> list[str]:
         f"{cost.cpu_ms_per_wait / before.cpu_ms_per_wait:.2f}",
         f"{cost.reads_per_wait:.1f}",
     ]
-
-
-def _sign_in(stack: Stack) -> str:
-    credentials = {"username": "admin", "password": stack.admin_password}
-    return str(requests.post(stack.url + "/api/sessions", json=credentials, timeout=30).json()["token"])
 
 
 def _measure(stack: Stack, token: str, waiters: int, rounds: int) -> Cost:
@@ -127,46 +107,3 @@ def _one(api: Api, after_seconds: float) -> float:
 def _reads(mongo: MongoClient[dict[str, Any]]) -> int:
     counters = mongo.admin.command("serverStatus")["opcounters"]
     return int(counters["query"] + counters["getmore"])
-
-
-def _round_trips(stack: Stack, token: str) -> None:
-    """Call every route twice, and print what the second call's own log line counted."""
-    api = Api(stack, token)
-    for _ in range(2):
-        _call_all(api)
-    logs, seen = stack.client("logs"), {}
-    for function in ("api", "wait"):
-        events = logs.filter_log_events(logGroupName=f"/aws/lambda/holdfast-{stack.stage}-{function}")["events"]
-        for event in events:
-            line = json.loads(event["message"]) if event["message"].startswith("{") else {}
-            if line.get("kind") == "request" and line["status"] < 300:
-                seen[f"{line['method']} {line['route']}"] = (int(line["storeRoundTrips"]), line["durationMs"])
-    rows = [[route, str(trips), f"{ms:.1f}"] for route, (trips, ms) in sorted(seen.items())]
-    show("store round trips per request, the session's read included", ("route", "round trips", "ms"), rows)
-
-
-def _call_all(api: Api) -> None:
-    api.call("GET", "/health")
-    api.call("GET", "/ready")
-    api.call("GET", "/openapi.json")
-    api.call("GET", "/api/admin/queue-stats")
-    api.call("POST", "/api/sessions", {"username": _USER, "password": "no matter"})
-    opened = api.call("POST", "/api/sessions", {"username": _USER, "password": "no matter"})
-    api.call("GET", "/api/sessions/current")
-    api.call("GET", f"/api/sessions?username={_USER}")
-    api.call("DELETE", f"/api/sessions/{opened['sessionId']}")
-    api.call("DELETE", f"/api/users/{_USER}/sessions")
-    name = f"u{random.randrange(10**9)}"  # a name, not a secret
-    api.call("POST", "/api/users", {"username": name, "password": "no matter", "roles": ["user"]})
-    api.call("GET", "/api/users")
-    api.call("GET", f"/api/users/{name}")
-    api.call("PATCH", f"/api/users/{name}", {"roles": ["officer"]})
-    api.call("DELETE", f"/api/users/{name}")
-    asked = [api.call("POST", "/send-notification", {"username": _USER, "wait": False}) for _ in range(3)]
-    first, second, _ = [request["requestId"] for request in asked]
-    api.call("GET", "/api/pending-responses")
-    api.call("GET", f"/api/pending-responses/{first}")
-    api.call("POST", f"/api/pending-responses/{first}/resolve", {"action": "approve"})
-    api.call("POST", f"/api/pending-responses/{second}/cancel")
-    api.call("POST", "/api/user-action", {"username": _USER, "action": "approve"})
-    api.call("POST", "/api/pending-responses/cleanup")

@@ -1,0 +1,146 @@
+"""Many callers change one version at the same moment: one succeeds, the others are told so, and what that costs.
+
+Every round at three doors in turn, by the same number of threads: through the front, which lets in a few at a time;
+past it, where every caller has a function of its own; and bare conditional writes to DynamoDB. The front runs in this
+process, beside its callers.
+"""
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import requests
+
+from infra.local.stack import Stack
+from tests.client import Client, together
+from tests.load.api import an_application, sign_in
+from tests.load.bare import Bare
+from tests.load.figures import CONSOLE, percentile, show
+
+_BARE = "bare conditional writes"
+#: A hundred functions that start at once on two cores take their time.
+_FIRST_SECONDS = 180
+
+
+class Answer(NamedTuple):
+    """What one caller was told, and when; no status where there was no answer."""
+
+    began: float
+    ended: float
+    status: int
+    told: dict[str, Any]
+
+
+class Rounds(NamedTuple):
+    """What one door did in all rounds."""
+
+    answers_ms: list[float]
+    rounds_ms: list[float]
+    wrong: list[str]
+
+
+#: One caller's attempt to change that version; the caller's number comes first.
+Attempt = Callable[[int, int], Answer]
+
+
+def run(*, smoke: bool) -> None:
+    """Count right rounds and measure them; exit with 1 if any was wrong."""
+    callers, rounds = (20, 2) if smoke else (100, 50)
+    with tempfile.TemporaryDirectory() as folder, Stack(Path(folder)) as stack:
+        token = sign_in(stack)
+        doors = {"through the front": stack.url, "past the front": stack.api_url}
+        contests = {name: _Contest(url, token, callers) for name, url in doors.items()}
+        bare, done = Bare(stack, callers), {name: Rounds([], [], []) for name in (*doors, _BARE)}
+        for name, contest in contests.items():
+            CONSOLE.log(f"{name}: a round that only starts functions and opens connections")
+            contest.round(_FIRST_SECONDS)
+        _bare_round(bare, callers, 0)
+        for number in range(1, rounds + 1):
+            for name, contest in contests.items():
+                _note(done[name], *contest.round())
+            _note(done[_BARE], *_bare_round(bare, callers, number))
+            if number % 10 == 0:
+                CONSOLE.log(f"{number} rounds")
+    rows = [_row(name, found, done[_BARE]) for name, found in done.items()]
+    show(f"{callers} callers change one version at once: one 200, {callers - 1} 409", _COLUMNS, rows)
+    wrong = [f"{name}: {why}" for name, found in done.items() for why in found.wrong]
+    if wrong:
+        CONSOLE.print("\n".join(wrong))
+        sys.exit(1)
+
+
+_COLUMNS = ("door", "rounds", "right", "answer p50 ms", "p99 ms", "ratio", "round p50 ms", "p99 ms", "ratio")
+
+
+def _row(name: str, found: Rounds, bare: Rounds) -> list[str]:
+    row = [name, str(len(found.rounds_ms)), str(len(found.rounds_ms) - len(found.wrong))]
+    for ours, theirs in ((found.answers_ms, bare.answers_ms), (found.rounds_ms, bare.rounds_ms)):
+        p50 = percentile(ours, 50)
+        row += [f"{p50:.0f}", f"{percentile(ours, 99):.0f}", f"{p50 / percentile(theirs, 50):.2f}"]
+    return row
+
+
+def _note(into: Rounds, answers: Sequence[Answer], wrong: str) -> None:
+    into.answers_ms.extend((answer.ended - answer.began) * 1000 for answer in answers)
+    into.rounds_ms.append((max(answer.ended for answer in answers) - min(answer.began for answer in answers)) * 1000)
+    if wrong:
+        into.wrong.append(f"round {len(into.rounds_ms)}: {wrong}")
+
+
+class _Contest:
+    """Callers of one application at one door."""
+
+    def __init__(self, url: str, token: str, callers: int) -> None:
+        self._callers = [Client(url, token) for _ in range(callers)]
+        made = self._callers[0].post("/api/applications", an_application())
+        self._path, self._version = f"/api/applications/{made.json()['applicationId']}", 1
+
+    def round(self, deadline_seconds: float = 60) -> tuple[list[Answer], str]:
+        """Have all change the version there is; return their answers, and what is wrong with them, "" if nothing."""
+        attempts = [partial(self._attempt, number, deadline_seconds) for number in range(len(self._callers))]
+        answers = together(attempts)
+        before, self._version = self._version, self._version + 1
+        found = self._callers[0].get(self._path).json()
+        if found.get("version") != self._version:
+            # The next round goes on from what is there.
+            self._version = int(found["version"])
+            return answers, f"after it the version is {found['version']}, {before} before it"
+        return answers, self._wrong(answers, found)
+
+    def _attempt(self, number: int, deadline_seconds: float) -> Answer:
+        body = {"incomeMinor": number, "version": self._version}
+        began, status, told = time.perf_counter(), 0, {}
+        try:
+            answer = self._callers[number].call("PUT", self._path, body, deadline_seconds=deadline_seconds)
+            status, told = answer.status_code, answer.json()
+        except (requests.RequestException, ValueError) as error:
+            told = {"detail": str(error)}
+        return Answer(began, time.perf_counter(), status, told)
+
+    def _wrong(self, answers: Sequence[Answer], found: dict[str, Any]) -> str:
+        winners = [number for number, answer in enumerate(answers) if answer.status == 200]
+        others = [answer for number, answer in enumerate(answers) if number not in winners]
+        if strange := [answer for answer in others if answer.status != 409]:
+            return f"{len(strange)} answers are neither, such as {strange[0].status} {strange[0].told}"
+        if len(winners) != 1:
+            return f"{len(winners)} succeeded"
+        if answers[winners[0]].told != found or found["incomeMinor"] != winners[0]:
+            return f"what is there is not what {winners[0]} was told"
+        if unsaid := [answer for answer in others if answer.told.get("currentVersion") != self._version]:
+            return f"{len(unsaid)} refusals name another version, such as {unsaid[0].told}"
+        return ""
+
+
+def _bare_round(bare: Bare, callers: int, version: int) -> tuple[list[Answer], str]:
+    def attempt() -> Answer:
+        began = time.perf_counter()
+        won = bare.write("contest", version)
+        return Answer(began, time.perf_counter(), 200 if won else 409, {})
+
+    answers = together([attempt] * callers)
+    winners = sum(answer.status == 200 for answer in answers)
+    return answers, "" if winners == 1 else f"{winners} succeeded"
