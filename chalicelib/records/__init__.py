@@ -10,5 +10,6 @@ view.py      what lists read: a copy in MongoDB that only ever moves to a higher
 events.py    the event that every version is, and the queues of those who asked for it
 project.py   the projector: carries states from the stream to view, subscribers and history
 reconcile.py the walk that compares truth, history and view
+gaps.py      the versions that the stream has lost
 worker.py    the stream, the ``repair`` queue and the schedule
 """

@@ -13,6 +13,8 @@ from chalicelib.dynamo import ConditionFailed, Table
 from chalicelib.records.models import Doc, FieldChange, Record, Version, differences, key, packed
 
 _ABSENT = "attribute_not_exists(pk)"
+#: Before a record's key: no kind begins with it.
+_MARK = "#"
 
 
 class Changed(NamedTuple):
@@ -50,6 +52,20 @@ class History:
         found = self._table.find([_key(record, version) for record, version in versions])
         return {(item["pk"], item["version"]) for item in found}
 
+    def times(self, record: Record, versions: Sequence[int]) -> dict[int, str]:
+        """Return of those *versions* of the record that are written down when each came to be."""
+        found = self._table.find([_key(record, version) for version in versions])
+        return {item["version"]: item["at"] for item in found}
+
+    def whole(self, records: Sequence[Record]) -> dict[str, int]:
+        """Return by key up to which version nothing is missing, as `keep_whole` was told."""
+        found = self._table.find([_mark(record) for record in records])
+        return {item["pk"].removeprefix(_MARK): item["whole"] for item in found}
+
+    def keep_whole(self, record: Record, version: int) -> None:
+        """Remember that up to *version* nothing of the record is missing."""
+        self._table.write([{**_mark(record), "whole": version}])
+
     def page(self, kind: str, record_id: str, limit: int, before: int | None = None) -> list[Changed]:
         """Return up to *limit* versions, newest first, those below *before* if it is given.
 
@@ -70,6 +86,10 @@ class History:
 
 def _key(record: Record, version: int) -> Item:
     return {"pk": key(record.kind, record.id), "version": version}
+
+
+def _mark(record: Record) -> Item:
+    return {"pk": f"{_MARK}{key(record.kind, record.id)}", "version": 0}
 
 
 def _entry(record: Record) -> Item:

@@ -10,15 +10,13 @@ from typing import NamedTuple
 
 from chalicelib import deadline, logs, settings, wiring
 from chalicelib.attributes import Item
-from chalicelib.records import events
+from chalicelib.records import gaps
 from chalicelib.records.items import record_of
 from chalicelib.records.models import Record, key
 
 _AT_ONCE = 100
 #: With less left, the next invocation goes on.
 _ENOUGH_MS = 10_000
-#: Of one record, so many lost versions are told in one go.
-_LOST_AT_ONCE = 100
 _BOOKMARK = "walk#records"
 
 
@@ -86,26 +84,24 @@ def mend(kind: str, record_id: str, version: int) -> None:
     if failed:
         raise failed[0].error
     if 0 < version < record.version and not wiring.history().has([(record, version)]):
-        _tell_lost(record, [version])
+        gaps.tell_lost(record, [version])
 
 
 def _compare(records: Sequence[Record]) -> Found:
     """Carry what its view or its history does not have; what is in its history was told."""
     history = wiring.history()
-    asked = [(record, version) for record in records for version in (record.version, record.version - 1) if version]
-    written = history.has(asked)
+    written = history.has([(record, record.version) for record in records])
+    whole = history.whole([record for record in records if record.version > 1])
     shown = _shown(records)
     untold = [record for record in records if (key(record.kind, record.id), record.version) not in written]
     unshown = [record for record in records if _behind(record, shown) and record not in untold]
-    gaps = [
-        record
-        for record in records
-        if record.version > 1 and (key(record.kind, record.id), record.version - 1) not in written
-    ]
-    wiring.projector().carry(untold)
-    wiring.view().apply(unshown)
-    lost = sum(_fill(record) for record in gaps)
-    return Found(len(records), len(untold) + len(unshown) + lost)
+    failed = [fault.error for fault in wiring.projector().carry(untold)]
+    for fault in wiring.view().apply(unshown):
+        logs.failed("record_not_carried", fault.error)
+        failed.append(fault.error)
+    marks = [(record, whole.get(key(record.kind, record.id), 0)) for record in records]
+    lost = sum(gaps.fill(record, mark) for record, mark in marks if mark < record.version - 1)
+    return Found(len(records), len(untold) + len(unshown) - len(failed) + lost)
 
 
 def _shown(records: Iterable[Record]) -> dict[tuple[str, str], int]:
@@ -125,26 +121,6 @@ def _behind(record: Record, shown: dict[tuple[str, str], int]) -> bool:
     """Return whether the view has an older state. Of a deleted record, nothing at all is as good as a tombstone."""
     version = shown.get((record.kind, record.id), record.version if record.deleted else 0)
     return version < record.version
-
-
-def _fill(record: Record) -> int:
-    """Tell of the versions before this one that nobody was told of, the latest first; return how many."""
-    kept = settings.load().records.kept_versions
-    before = wiring.history().page(record.kind, record.id, 1, record.version)
-    known = before[0].version.version if before else 0
-    first = max(known + 1, record.version - kept + 1, record.version - _LOST_AT_ONCE)
-    versions = list(range(first, record.version))
-    _tell_lost(record, versions)
-    return len(versions)
-
-
-def _tell_lost(record: Record, versions: Sequence[int]) -> None:
-    # What they were is not known any more. That they were is, and under which ids.
-    states = [record._replace(version=version, made="", deleted=False) for version in versions]
-    events.tell(states, wiring.subscriptions(), wiring.mail())
-    for version in versions:
-        wiring.history().add_lost(record, version)
-    logs.line().count("versionsLost", len(versions))
 
 
 def _forget_orphans(kind: str, copies: Sequence[tuple[str, int]]) -> Found:
