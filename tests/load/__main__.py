@@ -2,12 +2,13 @@
 
 import argparse
 
-from tests.load import approvals, batch, conflicts, locks, queues, trips, up
+from tests.load import approvals, batch, conflicts, growth, locks, queues, trips, up
 
 _BENCHES = {
     "approvals": approvals.run,
     "batch": batch.run,
     "conflicts": conflicts.run,
+    "growth": growth.run,
     "locks": locks.run,
     "queues": queues.run,
     "trips": trips.run,
