@@ -2,13 +2,14 @@
 
 import argparse
 
-from tests.load import approvals, batch, conflicts, growth, locks, queues, trips, up
+from tests.load import approvals, batch, conflicts, growth, load, locks, queues, trips, up
 
 _BENCHES = {
     "approvals": approvals.run,
     "batch": batch.run,
     "conflicts": conflicts.run,
     "growth": growth.run,
+    "load": load.run,
     "locks": locks.run,
     "queues": queues.run,
     "trips": trips.run,
