@@ -18,8 +18,9 @@ Username = Annotated[
 #: What a ULID looks like; a path or query that holds anything else is refused before a store is asked.
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$")]
 
-#: JSON knows no difference between 1000 and 1000.0, and some languages write the latter.
-Whole = Annotated[int, BeforeValidator(lambda value: int(value) if _is_whole(value) else value)]
+#: JSON knows no difference between 1000 and 1000.0, and some languages write the latter. Stands last in a type.
+WHOLE = BeforeValidator(lambda value: int(value) if _is_whole(value) else value)
+Whole = Annotated[int, WHOLE]
 
 #: UTC, ISO 8601 with ``Z``.
 Instant = AwareDatetime

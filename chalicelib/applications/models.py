@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, JsonValue, StringConstraints, ValidationInfo, field_validator
+from pydantic import ConfigDict, Field, JsonValue, StringConstraints, ValidationInfo, field_validator
 
 from chalicelib.records import models as records
 from chalicelib.records.models import Doc, FieldChange, Record, State
-from chalicelib.shapes import Instant, Model, Query, Whole
+from chalicelib.shapes import WHOLE, Instant, Model, Query
 
 
 class Status(StrEnum):
@@ -49,12 +49,12 @@ Email = Annotated[
     str, StringConstraints(strip_whitespace=True, max_length=254, pattern=r"^[^\s@\x00-\x1f]+@[^\s@\x00-\x1f]+$")
 ]
 #: In the smallest unit of its currency; every JSON reader has whole numbers exact that far (RFC 8259, section 6).
-Amount = Annotated[Whole, Field(ge=1, le=10**15)]
+Amount = Annotated[int, Field(ge=1, le=10**15), WHOLE]
 #: ISO 4217 by its form: which codes are in use changes oftener than software does.
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
-Months = Annotated[Whole, Field(ge=1, le=1_200)]
-Income = Annotated[Whole, Field(ge=0, le=10**15)]
-Version = Annotated[Whole, Field(ge=1, le=10**15)]
+Months = Annotated[int, Field(ge=1, le=1_200), WHOLE]
+Income = Annotated[int, Field(ge=0, le=10**15), WHOLE]
+Version = Annotated[int, Field(ge=1, le=10**15), WHOLE]
 
 
 class NewApplication(Model):
@@ -130,6 +130,16 @@ class Item(Model):
 
 class BatchUpdate(Model):
     """One move for many applications."""
+
+    # What `_one_of_both` checks, for those who read the description.
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"required": ["applicationIds"], "properties": {"applicationIds": {"type": "array"}}},
+                {"required": ["items"], "properties": {"items": {"type": "array"}}},
+            ]
+        }
+    )
 
     application_ids: Annotated[list[ApplicationId], Field(min_length=1, max_length=BATCH)] | None = None
     items: Annotated[list[Item], Field(min_length=1, max_length=BATCH)] | None = Field(

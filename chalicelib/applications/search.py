@@ -48,7 +48,10 @@ class ApplicationQuery(PageQuery):
     """Which applications to list, and in which order."""
 
     page: int | None = Field(
-        default=None, ge=1, description=f"up to the {DEEPEST:,}th application; beyond that, follow `nextCursor`"
+        default=None,
+        ge=1,
+        le=DEEPEST,
+        description=f"up to the {DEEPEST:,}th application; beyond that, follow `nextCursor`",
     )
     status: Status | None = None
     q: str | None = Field(

@@ -1,6 +1,7 @@
 """What schemathesis cannot read from a description: whom to leave alone, how long to wait, what else is refused."""
 
 import os
+from http import HTTPStatus
 from itertools import count
 from typing import Any
 
@@ -18,7 +19,8 @@ _SHORTEST_HELD_MS, _SHORTEST_WAIT_MS = 1_000, 100
 _LONGEST_HELD_MS = 25_000
 #: What is valid here depends on a signature, a clock, another field or what is stored: no description can say it.
 _BEYOND_DESCRIPTION = frozenset(
-    {"cursor", "action", "Idempotency-Key", "callbackUrl", "escalateTo", "required", "expiresAt"}
+    {"cursor", "page", "items", "action", "Idempotency-Key", "If-Match"}
+    | {"callbackUrl", "escalateTo", "required", "expiresAt"}
 )
 
 _asked = count()
@@ -39,7 +41,10 @@ def before_call(context: schemathesis.HookContext, case: Case, kwargs: dict[str,
 @schemathesis.hook
 def filter_failure(context: schemathesis.HookContext, failure: Failure, case: Case, response: Any) -> bool:
     """Keep a failure, unless a field was refused for a reason beyond any description."""
-    if response.status_code != 422:
+    # A version may be named in either of two places, and must be in one.
+    if response.status_code == HTTPStatus.PRECONDITION_REQUIRED:
+        return False
+    if response.status_code != HTTPStatus.UNPROCESSABLE_ENTITY:
         return True
     return not {error["path"] for error in response.json()["errors"]} <= _BEYOND_DESCRIPTION
 
