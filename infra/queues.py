@@ -6,26 +6,19 @@ import argparse
 import json
 import os
 import sys
-from contextlib import contextmanager
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import botocore.session
-from botocore.exceptions import BotoCoreError, ClientError
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from typing import TYPE_CHECKING
 
 from chalicelib import queues
 from chalicelib.coordination.counts import Counts
 from chalicelib.dynamo import Table
-from chalicelib.errors import Unavailable
-from infra.environment import ROOT
+from infra import console
+from infra.console import plain
 from infra.letters import MOVE_SECONDS, PEEK_SECONDS, Box, Letter, prefix_of
-from infra.local.state import Folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable
+
+    from infra.console import Target
 
 DESCRIPTION = """\
 Looks into the queues and their dead letters. A message that can never succeed, or has failed too often, is buried
@@ -40,36 +33,18 @@ examples:
   scripts/queues redrive approval --id 0a1b… --id 2c3d…
   scripts/queues purge approval                delete its dead letters, after a question
   scripts/queues list --stage prod             of the AWS account of your credentials
-
-which stack:
-  without --stage, the one that scripts/up runs (or HOLDFAST_STAGE at AWS_ENDPOINT_URL, if that is set);
-  with --stage, the account of your AWS credentials, or AWS_ENDPOINT_URL.
 """
 _STATES = ("pending", "processing", "completed", "failed", "dead")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
-class Target(NamedTuple):
-    """The stage to work on."""
-
-    stage: str
-    where: str
-    client: Callable[[str], Any]
-
-
-class NoTarget(Exception):
-    """There is no stack to look at; says what to do."""
-
-
 def parsed(arguments: list[str]) -> argparse.Namespace:
     """Return what was asked for."""
-    shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--stage", help="a deployed stage; else the stack that runs here")
-    shared.add_argument("--data", type=Path, default=ROOT / ".holdfast", metavar="DIR", help="its data (.holdfast)")
+    shared = console.stack_options()
     parser = argparse.ArgumentParser(
         prog="scripts/queues",
         description=DESCRIPTION,
-        epilog=EPILOG,
+        epilog=EPILOG + console.STACKS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -117,7 +92,7 @@ def peek(target: Target, asked: argparse.Namespace) -> int:
     """Print letters and leave them where they are."""
     box = _box(target, asked.queue)
     dead = _dead(target, asked.queue)
-    with _progress() as task, box.held(PEEK_SECONDS, asked.limit, task("reading", min(dead, asked.limit))):
+    with console.progress() as task, box.held(PEEK_SECONDS, asked.limit, task("reading", min(dead, asked.limit))):
         letters = box.letters
     for letter in letters:
         print(_as_json(letter) if asked.json else _as_text(letter))
@@ -130,7 +105,7 @@ def redrive(target: Target, asked: argparse.Namespace) -> int:
     """Send letters back, and say how many. Those that die meanwhile stay: nothing goes round in circles."""
     box = _box(target, asked.queue)
     dead = _dead(target, asked.queue)
-    with _progress() as task, box.held(MOVE_SECONDS, on_letters=task("reading", dead)):
+    with console.progress() as task, box.held(MOVE_SECONDS, on_letters=task("reading", dead)):
         wanted = [letter for letter in box.letters if asked.id is None or letter.id in asked.id]
         sent = task("sending back", len(wanted))
         for letter in wanted:
@@ -156,33 +131,6 @@ def purge(target: Target, asked: argparse.Namespace) -> int:
     return 0
 
 
-def target_of(asked: argparse.Namespace, environ: Mapping[str, str]) -> Target:
-    """Return the stack that was meant.
-
-    Raises:
-        NoTarget: none was named and none runs.
-    """
-    session = botocore.session.get_session()
-    stage, endpoint = asked.stage or environ.get("HOLDFAST_STAGE"), environ.get("AWS_ENDPOINT_URL")
-    if asked.stage or (stage and endpoint):
-        return Target(str(stage), endpoint or "AWS", session.create_client)
-    run = Folder(asked.data.resolve()).read()
-    if run is None or not run.url:
-        raise NoTarget(f"Nothing runs on {asked.data}. Start it with scripts/up, or name a deployed one with --stage.")
-    known = run.environment
-    return Target(known["HOLDFAST_STAGE"], run.url, lambda service: _local(session, service, known))
-
-
-def _local(session: Any, service: str, known: Mapping[str, str]) -> Any:
-    return session.create_client(
-        service,
-        endpoint_url=known["AWS_ENDPOINT_URL"],
-        region_name=known["AWS_REGION"],
-        aws_access_key_id=known["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=known["AWS_SECRET_ACCESS_KEY"],
-    )
-
-
 def _box(target: Target, name: str) -> Box:
     sqs = target.client("sqs")
     return Box(sqs, prefix_of(sqs, target.stage, queues.QUEUES), queues.named(name))
@@ -201,28 +149,14 @@ def _confirmed(warning: str, name: str) -> bool:
         return False
 
 
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
-    """Show whoever looks on how far each task is; what is yielded begins one, and returns what it is told by."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        yield lambda what, total: partial(progress.advance, progress.add_task(what, total=total))
-
-
 def _as_json(letter: Letter) -> str:
     shown = {"id": letter.id, "reason": letter.reason, "causedBy": letter.caused_by, "body": letter.body}
     return json.dumps({**shown, "ageSeconds": round(letter.age_seconds)})
 
 
 def _as_text(letter: Letter) -> str:
-    cause = f", caused by request {_plain(letter.caused_by)}" if letter.caused_by else ""
-    return f"{letter.id}  {_age(letter.age_seconds)} old{cause}\n  {_plain(letter.reason)}\n  {_plain(letter.body)}\n"
-
-
-def _plain(text: str) -> str:
-    """Return *text* without what a terminal would obey: anyone may have written it."""
-    return "".join(sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in text)
+    cause = f", caused by request {plain(letter.caused_by)}" if letter.caused_by else ""
+    return f"{letter.id}  {_age(letter.age_seconds)} old{cause}\n  {plain(letter.reason)}\n  {plain(letter.body)}\n"
 
 
 def _age(seconds: float) -> str:
@@ -235,15 +169,8 @@ def _age(seconds: float) -> str:
 def main(arguments: list[str]) -> int:
     """Do what was asked for and return the exit code."""
     asked = parsed(arguments)
-    try:
-        target = target_of(asked, os.environ)
-        code: int = asked.run(target, asked)
-    except NoTarget as error:
-        sys.exit(str(error))
-    except ClientError as error:
-        sys.exit(f"{asked.command}: {error.response['Error']['Message']}")
-    except (BotoCoreError, Unavailable) as error:
-        sys.exit(f"{asked.command}: {error}")
+    with console.reporting(asked.command):
+        code: int = asked.run(console.target_of(asked, os.environ), asked)
     return code
 
 
