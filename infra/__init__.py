@@ -8,7 +8,12 @@ mends.py        what an emulator's CloudFormation leaves out, done by hand
 indexes.py      MongoDB's indexes, made at deployment
 admin.py        the first administrator
 docs.py         pages made from code
+console.py      what operators' commands share: which stack, how far, what a terminal may be shown
 queues.py       the command line for queues
 letters.py      dead letters: read, sent back, thrown away
+reproject.py    the command line that compares truth, history and view now
+migrate.py      the command line that takes an existing collection over into records
+takeover.py     its documents, decided on and made into records
+source.py       its pages, and the bookmark in them
 local/          mongod, emulator and front as child processes
 """

@@ -1,0 +1,102 @@
+"""An application as another system has kept it: read whole, or refused with every fault."""
+
+from typing import Any
+
+import pytest
+
+from chalicelib.applications.adopt import adopted
+from chalicelib.applications.models import Status
+from chalicelib.errors import Invalid
+
+DOC: dict[str, Any] = {
+    "applicantName": "Ann",
+    "email": "ann@example.org",
+    "amountMinor": 1_000,
+    "currency": "EUR",
+    "termMonths": 12,
+    "incomeMinor": 300,
+    "status": "submitted",
+}
+EXTRA = "Extra inputs are not permitted"
+STATUSES = "Input should be one of draft, submitted, review, approved, rejected, disbursed"
+
+
+def faults(document: dict[str, Any], **options: Any) -> dict[str, str]:
+    with pytest.raises(Invalid) as caught:
+        adopted(document, **options)
+    return dict(caught.value.errors)
+
+
+@pytest.mark.parametrize("status", Status)
+def test_it_may_stand_in_any_state(status: Status) -> None:
+    record_id, doc = adopted({"_id": "A-1", **DOC, "status": status.value})
+    assert (record_id, doc) == ("A-1", {**DOC, "status": status.value})
+    assert type(doc["status"]) is str
+
+
+@pytest.mark.parametrize(
+    ("ids", "record_id"),
+    [
+        ({"_id": "A-1"}, "A-1"),
+        ({"_id": 7}, "7"),
+        ({"_id": "A-1", "applicationId": "B-1"}, "B-1"),
+        ({"_id": "A-1", "application_id": "B-1"}, "B-1"),
+        ({"_id": "A-1", "applicationId": None}, "A-1"),
+        ({"_id": {"part": 1}, "applicationId": 12}, "12"),
+    ],
+)
+def test_its_own_id_goes_before_the_databases(ids: dict[str, Any], record_id: str) -> None:
+    assert adopted({**ids, **DOC}) == (record_id, DOC)
+
+
+def test_fields_may_be_named_as_either_system_names_them() -> None:
+    snake = {"applicant_name": "Ann", "amount_minor": 1_000, "term_months": 12, "income_minor": 300}
+    rest = {name: DOC[name] for name in ("email", "currency", "status")}
+    assert adopted({"_id": "A-1", **snake, **rest}) == ("A-1", DOC)
+
+
+def test_of_two_names_for_one_field_neither_is_lost() -> None:
+    assert faults({"_id": "A-1", **DOC, "term_months": 24}) == {"term_months": "Extra inputs are not permitted"}
+
+
+def test_whole_numbers_may_be_floats_and_what_is_optional_may_be_missing() -> None:
+    given = {name: value for name, value in DOC.items() if name not in {"incomeMinor", "status"}}
+    read = adopted({"_id": "A-1", **given, "amountMinor": 1_000.0})
+    assert read == ("A-1", {**DOC, "incomeMinor": None, "status": "draft"})
+    assert type(read[1]["amountMinor"]) is int
+
+
+@pytest.mark.parametrize(
+    ("wrong", "fault"),
+    [
+        ({"amountMinor": 10.5}, {"amountMinor": "Input should be a valid integer"}),
+        ({"amountMinor": "10"}, {"amountMinor": "Input should be a valid integer"}),
+        ({"amountMinor": True}, {"amountMinor": "Input should be a valid integer"}),
+        ({"status": "lost"}, {"status": STATUSES}),
+        ({"status": None}, {"status": STATUSES}),
+        ({"status": ["draft"]}, {"status": STATUSES}),
+        ({"_id": None}, {"_id": "Field required"}),
+        ({"_id": True}, {"_id": "Input should be a valid string"}),
+        ({"_id": {"part": 1}}, {"_id": "Input should be a valid string"}),
+        (
+            {"email": None, "note": 1},
+            {"email": "Input should be a valid string", "note": "Extra inputs are not permitted"},
+        ),
+        ({"status": "lost", "note": 1}, {"status": STATUSES, "note": EXTRA}),
+    ],
+    ids=str,
+)
+def test_every_fault_is_named_by_its_field(wrong: dict[str, Any], fault: dict[str, str]) -> None:
+    assert faults({"_id": "A-1", **DOC, **wrong}) == fault
+
+
+def test_unknown_fields_may_be_left_out_and_wrong_ones_may_not() -> None:
+    assert adopted({"_id": "A-1", **DOC, "note": 1, "__v": 0}, drop_unknown=True) == ("A-1", DOC)
+    wrong = {"_id": "A-1", **DOC, "note": 1, "termMonths": 0}
+    assert faults(wrong, drop_unknown=True).keys() == {"termMonths"}
+
+
+def test_what_it_is_given_stays_as_it_was() -> None:
+    given = {"_id": "A-1", **DOC}
+    adopted(given)
+    assert given == {"_id": "A-1", **DOC}

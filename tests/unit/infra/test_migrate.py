@@ -1,0 +1,566 @@
+"""An existing collection becomes versioned records: each document once, whatever happens on the way."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from bson import Decimal128, ObjectId, encode
+from bson.datetime_ms import DatetimeMS
+from bson.raw_bson import RawBSONDocument
+from pymongo.database import Database
+
+from chalicelib import wiring
+from chalicelib.errors import Unavailable
+from chalicelib.records.errors import RecordNotFound
+from chalicelib.records.models import Change, Record
+from chalicelib.records.store import Records
+from infra import console, migrate, source
+from infra.console import Target
+from tests.unit.conftest import STAGE
+
+Mongo = Database[dict[str, Any]]
+Old = list[dict[str, Any]]
+KIND = "application"
+OLD = "oldApplications"
+DOC = {
+    "applicantName": "Ann",
+    "email": "ann@example.org",
+    "amountMinor": 1_000,
+    "currency": "EUR",
+    "termMonths": 12,
+    "incomeMinor": None,
+    "status": "approved",
+}
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.fixture
+def collection(
+    mongodb: Mongo, dynamodb: Any, monkeypatch: pytest.MonkeyPatch, options: Callable[..., None]
+) -> Iterator[Any]:
+    # Several pages without many documents; and no stream is here to show what was not shown early
+    monkeypatch.setattr(source, "_PAGE", 4)
+    options(RECORDS_EARLY_WITHIN_MS="30000")
+    wiring.view.cache_clear()
+    yield mongodb[OLD]
+    mongodb[OLD].drop()
+    wiring.view.cache_clear()
+
+
+def a_document(_id: Any, **fields: Any) -> dict[str, Any]:
+    return {"_id": _id, **DOC, **fields}
+
+
+def run(*arguments: str) -> int:
+    asked = migrate.parsed(["--collection", OLD, *arguments])
+    return migrate.run(Target(STAGE, "here", lambda _: None, {}), asked)
+
+
+def records() -> dict[str, Record]:
+    items, _ = wiring.records().walk("", 1_000)
+    found = [wiring.records().seen(*item["pk"].split("#", 1)) for item in items]
+    return {record.id: record for record in found if record}
+
+
+def written() -> list[Any]:
+    """Every item there is in the tables that a migration writes to."""
+    return [wiring.table(name).scan("", 1_000)[0] for name in ("records", "coordination")]
+
+
+def lines(file: Path) -> list[tuple[Any, list[str]]]:
+    read = [json.loads(line) for line in file.read_text().splitlines()]
+    return [(line["id"], line["reasons"]) for line in read]
+
+
+def dying(monkeypatch: pytest.MonkeyPatch, after: int, error: BaseException) -> None:
+    """Have whatever makes a record end with *error* once *after* are made."""
+    create, turn, made = Records.create, threading.Lock(), 0
+
+    def counted(*arguments: Any, **more: Any) -> Record:
+        nonlocal made
+        with turn:
+            if made == after:
+                raise error
+            made += 1
+        return create(*arguments, **more)
+
+    monkeypatch.setattr(Records, "create", counted)
+
+
+def read_ids(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The ids of the documents that are read from here on."""
+    ids: list[Any] = []
+    read = migrate.READERS[KIND]
+
+    def reading(document: dict[str, Any], **more: Any) -> Any:
+        ids.append(document["_id"])
+        return read(document, **more)
+
+    monkeypatch.setattr(migrate, "READERS", {KIND: reading})
+    return ids
+
+
+# --- what a document becomes
+
+
+def test_a_document_becomes_version_one_of_a_record_and_lists_have_it(collection: Any, mongodb: Mongo) -> None:
+    oid = ObjectId()
+    collection.insert_many([a_document(oid), a_document("A-2", status="draft"), a_document("x", applicationId="A-3")])
+    assert run() == 0
+    made = records()
+    assert made.keys() == {str(oid), "A-2", "A-3"}
+    assert {record.version for record in made.values()} == {1}
+    assert {record.created_by for record in made.values()} == {"migration"}
+    assert made[str(oid)].doc == DOC
+    assert made["A-2"].doc == {**DOC, "status": "draft"}
+    shown = list(mongodb[f"records.{KIND}"].find())
+    assert {copy["_id"]: copy["doc"] for copy in shown} == {record.id: record.doc for record in made.values()}
+
+
+def test_whoever_migrates_may_name_who_made_the_records(collection: Any) -> None:
+    collection.insert_one(a_document("A-1"))
+    assert run("--by", "import-2026") == 0
+    assert records()["A-1"].created_by == "import-2026"
+
+
+def test_numbers_are_read_however_a_database_has_them(collection: Any) -> None:
+    whole = {"amountMinor": Decimal128("1000.00"), "termMonths": 12.0}
+    collection.insert_many([a_document("A-1", **whole), a_document("A-2", amountMinor=Decimal128("10.5"))])
+    assert run() == 1
+    assert [(record.id, record.doc) for record in records().values()] == [("A-1", DOC)]
+
+
+def test_another_database_may_be_named(collection: Any, mongodb: Mongo) -> None:
+    elsewhere = mongodb.client["elsewhere"]
+    elsewhere[OLD].insert_one(a_document("A-1"))
+    try:
+        with pytest.raises(console.NoTarget, match=f"no collection {OLD}"):
+            run()
+        assert run("--database", "elsewhere") == 0
+        assert records().keys() == {"A-1"}
+    finally:
+        mongodb.client.drop_database("elsewhere")
+
+
+def test_ids_of_every_type_are_found_page_by_page(collection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = [*range(3), *"abcde", "$g", *(ObjectId() for _ in range(3)), {"part": 1}, {"part": 2}, 2.5]
+    collection.insert_many([a_document(_id, applicationId=f"A-{number}") for number, _id in enumerate(ids)])
+    assert run() == 0
+    assert records().keys() == {f"A-{number}" for number in range(len(ids))}
+
+
+def test_a_page_ends_where_its_documents_grow_too_large(collection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "_PAGE_BYTES", 100)
+    collection.insert_many([a_document(f"A-{number}") for number in range(5)])
+    assert len(source.Source(collection).page(None)) == 1
+    assert run() == 0
+    assert len(records()) == 5
+
+
+# --- nothing is made twice, and nothing is left out
+
+
+def test_a_second_run_makes_nothing_and_takes_what_is_new(collection: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    collection.insert_many([a_document(f"B-{number}") for number in range(6)])
+    assert run() == 0
+    made = records()
+    capsys.readouterr()
+    # Before all the others, where a bookmark would not look any more
+    collection.insert_one(a_document("A-0"))
+    assert run() == 0
+    assert "1 taken over\n  6 had been before\n  0 skipped" in capsys.readouterr().out
+    assert records() == {**made, "A-0": records()["A-0"]}
+    assert {record.version for record in records().values()} == {1}
+
+
+@pytest.mark.parametrize("died_after", [0, 3, 4, 9, 14])
+def test_a_run_that_was_killed_is_gone_on_with(
+    collection: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    died_after: int,
+) -> None:
+    # Given 20 documents, four to a page, of which the first of each is none
+    collection.insert_many([a_document(f"A-{n:02}", **({} if n % 4 else {"currency": "?"})) for n in range(20)])
+    file = tmp_path / "skipped.jsonl"
+    with monkeypatch.context() as patch:
+        dying(patch, died_after, Killed())
+        with suppress(Killed):
+            run("--skipped", str(file), "--at-once", "1")
+    assert len(records()) == died_after
+    earlier, pages = records(), died_after // 3
+    # When
+    ids = read_ids(monkeypatch)
+    assert run("--skipped", str(file)) == 1
+    # Then only what was not passed is read, everything is there once, and the figures are those of the whole
+    assert ids == [f"A-{number:02}" for number in range(4 * pages, 20)]
+    assert len(records()) == 15
+    assert {record.version for record in records().values()} == {1}
+    assert all(records()[record_id] == record for record_id, record in earlier.items())
+    assert {one for one, _ in lines(file)} == {f"A-{number:02}" for number in range(0, 20, 4)}
+    out = capsys.readouterr().out
+    assert "20 documents read" in out
+    assert "5 skipped" in out
+
+
+def test_from_the_start_no_bookmark_counts(
+    collection: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    collection.insert_many([a_document(f"A-{number:02}") for number in range(12)])
+    with monkeypatch.context() as patch:
+        dying(patch, 9, Killed())
+        with suppress(Killed):
+            run("--at-once", "1")
+    ids = read_ids(monkeypatch)
+    assert run("--from-start") == 0
+    assert len(ids) == 12
+    assert "3 taken over\n  9 had been before" in capsys.readouterr().out
+
+
+def test_what_a_stricter_run_skipped_is_looked_at_again(collection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    collection.insert_many([a_document(f"A-{number:02}", note="x") for number in range(4)])
+    collection.insert_many([a_document(f"B-{number:02}") for number in range(4)])
+    with monkeypatch.context() as patch:
+        dying(patch, 2, Killed())
+        with suppress(Killed):
+            run("--at-once", "1")
+    assert run("--drop-unknown") == 0
+    assert len(records()) == 8
+
+
+def test_two_runs_at_once_make_every_record_once(collection: Any) -> None:
+    collection.insert_many([a_document(f"A-{number:02}") for number in range(12)])
+    codes: list[int] = []
+    threads = [threading.Thread(target=lambda: codes.append(run())) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert codes == [0, 0]
+    assert len(records()) == 12
+    assert {record.version for record in records().values()} == {1}
+
+
+def test_a_store_that_is_down_for_a_moment_is_waited_for(collection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    collection.insert_many([a_document(f"A-{number:02}") for number in range(12)])
+    waited: list[float] = []
+    monkeypatch.setattr(console, "_PAUSES_SECONDS", (0.01, 0.02))
+    create, left = Records.create, [Unavailable(), Unavailable()]
+
+    def failing(*arguments: Any, **more: Any) -> Record:
+        record = create(*arguments, **more)
+        if left:
+            # Made, and the answer was lost
+            waited.append(1)
+            raise left.pop()
+        return record
+
+    monkeypatch.setattr(Records, "create", failing)
+    assert run("--at-once", "1") == 0
+    assert len(waited) == 2
+    assert {record.version for record in records().values()} == {1}
+    assert len(records()) == 12
+
+
+def test_a_store_that_stays_down_ends_the_run_which_can_be_gone_on_with(
+    collection: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collection.insert_many([a_document(f"A-{number:02}") for number in range(12)])
+    with monkeypatch.context() as patch:
+        patch.setattr(console, "_PAUSES_SECONDS", (0.01,))
+        dying(patch, 6, Unavailable())
+        with pytest.raises(Unavailable):
+            run()
+    ids = read_ids(monkeypatch)
+    assert run() == 0
+    assert len(ids) == 8
+    assert len(records()) == 12
+
+
+def test_writes_are_made_at_the_same_time_and_no_more_than_said(
+    collection: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "_PAGE", 50)
+    collection.insert_many([a_document(f"A-{number:02}") for number in range(30)])
+    create, turn, now, most = Records.create, threading.Lock(), 0, 0
+    together = threading.Barrier(3)
+
+    def counted(*arguments: Any, **more: Any) -> Record:
+        nonlocal now, most
+        with turn:
+            now += 1
+            most = max(most, now)
+        together.wait(timeout=30)
+        try:
+            return create(*arguments, **more)
+        finally:
+            with turn:
+                now -= 1
+
+    monkeypatch.setattr(Records, "create", counted)
+    assert run("--at-once", "3") == 0
+    assert most == 3
+
+
+# --- what is not taken over
+
+
+def test_a_document_that_is_none_is_skipped_and_all_others_are_taken(
+    collection: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    oid = ObjectId()
+    collection.insert_many(
+        [
+            a_document("A-1"),
+            a_document(oid, amountMinor="much", note=1),
+            a_document("no id"),
+            a_document("B-1", status="lost"),
+            a_document("B-2", at=DatetimeMS(2**60)),
+            a_document("B-3", note=2),
+            a_document("C-1"),
+        ]
+    )
+    file = tmp_path / "skipped.jsonl"
+    assert run("--skipped", str(file)) == 1
+    assert records().keys() == {"A-1", "C-1"}
+    statuses = "draft, submitted, review, approved, rejected, disbursed"
+    assert {str(one): reasons for one, reasons in lines(file)} == {
+        str({"$oid": str(oid)}): [
+            "amountMinor: Input should be a valid integer",
+            "note: Extra inputs are not permitted",
+        ],
+        "no id": ["_id: String should match pattern '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'"],
+        "B-1": [f"status: Input should be one of {statuses}"],
+        "B-2": ["at: Extra inputs are not permitted"],
+        "B-3": ["note: Extra inputs are not permitted"],
+    }
+    out = capsys.readouterr().out
+    assert "        2  note: Extra inputs are not permitted" in out
+    assert f"{oid}  amountMinor: Input should be a valid integer; note: Extra" in out
+
+
+def test_unknown_fields_are_dropped_where_that_is_meant(collection: Any) -> None:
+    collection.insert_one(a_document("A-1", note=1, __v=0))
+    assert run("--drop-unknown") == 0
+    assert records()["A-1"].doc == DOC
+
+
+def test_text_that_is_none_is_a_fault_of_its_document_alone(collection: Any, tmp_path: Path) -> None:
+    broken = encode(a_document("A-1", applicantName="Mark")).replace(b"Mark", b"Ma\xffk")
+    collection.insert_many([RawBSONDocument(broken), a_document("A-2")])
+    file = tmp_path / "skipped.jsonl"
+    assert run("--skipped", str(file)) == 1
+    assert records().keys() == {"A-2"}
+    assert lines(file)[0][0] == "A-1"
+
+
+def test_a_document_whose_reader_fails_keeps_no_other_back(collection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    collection.insert_many([a_document("A-1"), a_document("A-2")])
+    read = migrate.READERS[KIND]
+
+    def failing(document: dict[str, Any], **more: Any) -> Any:
+        return read(document, **more) if document["_id"] == "A-2" else 1 / 0
+
+    monkeypatch.setattr(migrate, "READERS", {KIND: failing})
+    assert run() == 1
+    assert records().keys() == {"A-2"}
+
+
+@pytest.mark.parametrize(("code", "stops"), [("ValidationException", False), ("AccessDeniedException", True)])
+def test_what_dynamodb_does_not_take_is_skipped_and_what_it_forbids_ends_the_run(
+    collection: Any, monkeypatch: pytest.MonkeyPatch, code: str, stops: bool
+) -> None:
+    collection.insert_many([a_document("A-1"), a_document("A-2")])
+    create = Records.create
+
+    def refused(self: Records, kind: str, record_id: str, *arguments: Any, **more: Any) -> Record:
+        if record_id == "A-1":
+            raise ClientError({"Error": {"Code": code, "Message": "no"}}, "UpdateItem")
+        return create(self, kind, record_id, *arguments, **more)
+
+    monkeypatch.setattr(Records, "create", refused)
+    if stops:
+        with pytest.raises(ClientError):
+            run()
+    else:
+        assert run() == 1
+        assert records().keys() == {"A-2"}
+
+
+def test_what_is_too_large_for_a_record_is_skipped(collection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    large = {**DOC, "applicantName": "x" * 360_000}
+    monkeypatch.setattr(migrate, "READERS", {KIND: lambda document, **_: (document["_id"], large)})
+    collection.insert_one(a_document("A-1"))
+    for arguments in (["--dry-run"], []):
+        assert run(*arguments) == 1
+    assert not records()
+
+
+def test_a_record_that_others_made_is_left_alone(collection: Any, tmp_path: Path) -> None:
+    # Given one that is there, one that was deleted, one with an applicationId that comes twice
+    truth = wiring.records()
+    truth.create(KIND, "A-1", {**DOC, "amountMinor": 5}, by="ann", operation="one")
+    truth.create(KIND, "A-2", DOC, by="ann", operation="two")
+    truth.remove(KIND, "A-2", 1, by="ann", operation="gone")
+    before = records()
+    collection.insert_many([a_document("A-1"), a_document("A-2"), a_document("A-3")])
+    collection.insert_many([a_document(f"B-{number}", applicationId="TWICE") for number in range(6)])
+    # When
+    file = tmp_path / "skipped.jsonl"
+    assert run("--skipped", str(file)) == 1
+    # Then
+    assert {name: records()[name] for name in before} == before
+    assert records().keys() == {"A-1", "A-2", "A-3", "TWICE"}
+    assert lines(file) == [
+        ("A-1", ["there is another record with its id"]),
+        ("A-2", ["a record with its id was deleted"]),
+        *((f"B-{number}", ["another document of the collection has the same id"]) for number in range(1, 6)),
+    ]
+
+
+def test_others_may_be_faster_between_looking_and_making(collection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    collection.insert_one(a_document("A-1"))
+    create = Records.create
+
+    def overtaken(self: Records, kind: str, record_id: str, doc: Any, **more: Any) -> Record:
+        create(self, kind, record_id, {**doc, "amountMinor": 7}, by="ann", operation="faster")
+        return create(self, kind, record_id, doc, **more)
+
+    monkeypatch.setattr(Records, "create", overtaken)
+    assert run() == 1
+    assert records()["A-1"].created_by == "ann"
+
+
+def test_what_became_of_a_record_after_it_was_taken_over_stays(collection: Any, tmp_path: Path) -> None:
+    # Given three that were taken over
+    collection.insert_many([a_document(f"A-{number}") for number in range(4)])
+    assert run() == 0
+    # When one is changed here, one deleted here, and one changed where it came from
+    wiring.records().commit(KIND, Change("A-1", 1, {"status": "disbursed"}), by="ann", operation="paid")
+    wiring.records().remove(KIND, "A-2", 1, by="ann", operation="gone")
+    collection.update_one({"_id": "A-3"}, {"$set": {"amountMinor": 9}})
+    before = records()
+    file = tmp_path / "skipped.jsonl"
+    assert run("--skipped", str(file)) == 1
+    # Then
+    assert records() == before
+    with pytest.raises(RecordNotFound):
+        wiring.records().get(KIND, "A-2")
+    assert lines(file) == [
+        ("A-2", ["its record was deleted after it was taken over"]),
+        ("A-3", ["it was changed in the collection after it was taken over"]),
+    ]
+
+
+def test_an_item_that_is_no_record_keeps_nobody_back(collection: Any) -> None:
+    wiring.table("records").put({"pk": f"{KIND}#A-1", "version": 1}, when="")
+    collection.insert_many([a_document("A-1"), a_document("A-2")])
+    assert run() == 1
+    assert wiring.records().get(KIND, "A-2").version == 1
+
+
+# --- dry run
+
+
+def test_a_dry_run_writes_nothing_and_says_what_a_run_would(
+    collection: Any, mongodb: Mongo, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Given
+    wiring.records().create(KIND, "A-01", DOC, by="ann", operation="one")
+    collection.insert_many([a_document(f"A-{number:02}") for number in range(9)])
+    collection.insert_many([a_document(f"B-{number}", applicationId="TWICE") for number in range(6)])
+    collection.insert_one(a_document("C-1", note="x"))
+    before, copies = written(), list(mongodb[f"records.{KIND}"].find())
+    # When
+    said = []
+    for arguments in (["--dry-run"], ["--dry-run", "--from-start"], []):
+        assert run("--skipped", str(tmp_path / "skipped.jsonl"), *arguments) == 1
+        out = capsys.readouterr().out.replace("would be ", "").splitlines()
+        said.append((out[2:], (tmp_path / "skipped.jsonl").read_text()))
+        if arguments:
+            assert written() == before
+            assert list(mongodb[f"records.{KIND}"].find()) == copies
+    # Then
+    assert said[0] == said[1] == said[2]
+    assert said[0][0][:3] == ["  9 taken over", "  0 had been before", "  7 skipped"]
+
+
+def test_a_dry_run_looks_at_everything_and_leaves_the_bookmark_where_it_is(
+    collection: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collection.insert_many([a_document(f"A-{number:02}") for number in range(12)])
+    with monkeypatch.context() as patch:
+        dying(patch, 9, Killed())
+        with suppress(Killed):
+            run("--at-once", "1")
+    with monkeypatch.context() as patch:
+        ids = read_ids(patch)
+        assert run("--dry-run") == 0
+        assert len(ids) == 12
+    ids = read_ids(monkeypatch)
+    assert run() == 0
+    assert len(ids) == 4
+
+
+# --- what is said
+
+
+def test_a_terminal_is_told_a_few_and_obeys_none(
+    collection: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    strange = {f"\x1b[3{number}m": 1 for number in range(30)}
+    collection.insert_many([a_document(f"A \x1b{number:02}", **strange) for number in range(25)])
+    file = tmp_path / "skipped.jsonl"
+    assert run("--skipped", str(file)) == 1
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert "and 15 more" in out
+    assert len(out.splitlines()) < 50
+    assert len(lines(file)) == 25
+    assert all(reasons[-1] == "and 11 more faults" for _, reasons in lines(file))
+
+
+def test_a_new_run_writes_the_file_anew(collection: Any, tmp_path: Path) -> None:
+    collection.insert_one(a_document("A-1", note=1))
+    file = tmp_path / "skipped.jsonl"
+    for _ in range(2):
+        assert run("--skipped", str(file)) == 1
+    assert len(lines(file)) == 1
+
+
+def test_an_empty_collection_is_taken_over_at_once(collection: Any, mongodb: Mongo) -> None:
+    mongodb.create_collection(OLD)
+    assert run() == 0
+
+
+@pytest.mark.parametrize("wrong", [["--at-once", "0"], ["--at-once", "101"], ["--at-once", "x"], ["--kind", "song"]])
+def test_what_is_asked_for_wrongly_is_refused(wrong: list[str]) -> None:
+    with pytest.raises(SystemExit):
+        migrate.parsed(["--collection", OLD, *wrong])
+
+
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (Unavailable("MongoDB is down."), None)])
+def test_whoever_interrupts_is_told_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, code: int | None
+) -> None:
+    def interrupted(*_: Any) -> int:
+        raise error
+
+    monkeypatch.setattr(console, "target_of", lambda *_: Target(STAGE, "here", lambda _: None, {}))
+    monkeypatch.setattr(console, "act_as", lambda *_, **__: None)
+    monkeypatch.setattr(migrate, "run", interrupted)
+    if code:
+        assert migrate.main(["--collection", OLD]) == code
+        assert "goes on from there" in capsys.readouterr().err
+    else:
+        with pytest.raises(SystemExit, match=r"is down. .*goes on from there"):
+            migrate.main(["--collection", OLD])

@@ -1,0 +1,158 @@
+"""The comparison from the command line: once through everything, with figures, and beside the hourly one."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+
+from chalicelib import wiring
+from chalicelib.errors import Unavailable
+from chalicelib.queues import Mail
+from chalicelib.records import reconcile
+from chalicelib.records.models import Change
+from chalicelib.records.reconcile import Found, Place
+from chalicelib.records.store import Records
+from infra import console, reproject
+from infra.console import Target
+from tests.unit.conftest import STAGE
+
+Mongo = Database[dict[str, Any]]
+KIND = "application"
+DOC = {
+    "applicantName": "Ann",
+    "email": "ann@example.org",
+    "amountMinor": 1_000,
+    "currency": "EUR",
+    "termMonths": 12,
+    "incomeMinor": None,
+    "status": "draft",
+}
+
+
+@pytest.fixture
+def truth(mongodb: Mongo, dynamodb: Any, mail: Mail, monkeypatch: pytest.MonkeyPatch) -> Records:
+    """Records that nobody shows and nobody tells of; several steps without many of them."""
+    monkeypatch.setattr(reconcile, "_AT_ONCE", 3)
+    return Records(wiring.table("records"), show=lambda _: None)
+
+
+def run() -> int:
+    return reproject.run(Target(STAGE, "here", wiring.aws, {}))
+
+
+def made(truth: Records, count: int) -> list[str]:
+    ids = [f"A-{number:02}" for number in range(count)]
+    for record_id in ids:
+        truth.create(KIND, record_id, DOC, by="ann", operation=f"make-{record_id}")
+    return ids
+
+
+def shown(mongodb: Mongo) -> dict[str, int]:
+    return {copy["_id"]: copy["version"] for copy in mongodb[f"records.{KIND}"].find({"live": True})}
+
+
+def figures(out: str) -> list[list[str]]:
+    return [line.rsplit(maxsplit=2) for line in out.splitlines()[2:4]]
+
+
+def test_what_is_missing_is_mended_and_a_second_run_finds_nothing(
+    truth: Records, mongodb: Mongo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Given records that neither lists nor history have, and a copy without a record
+    ids = made(truth, 10)
+    truth.commit(KIND, Change("A-03", 1, {"termMonths": 6}), by="ann", operation="change")
+    mongodb[f"records.{KIND}"].insert_one({"_id": "nobody", "version": 1, "live": True})
+    # When
+    assert run() == 0
+    # Then
+    assert shown(mongodb) == {record_id: 2 if record_id == "A-03" else 1 for record_id in ids}
+    assert all(wiring.history().page(KIND, record_id, 1) for record_id in ids)
+    assert figures(capsys.readouterr().out) == [["records", "10", "10"], ["lists of application", "11", "1"]]
+    assert run() == 0
+    assert figures(capsys.readouterr().out) == [["records", "10", "0"], ["lists of application", "10", "0"]]
+
+
+def test_an_empty_stack_is_compared(truth: Records, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run() == 0
+    assert figures(capsys.readouterr().out) == [["records", "0", "0"], ["lists of application", "0", "0"]]
+
+
+def test_what_cannot_be_mended_is_said_and_counts(
+    truth: Records, mongodb: Mongo, capsys: pytest.CaptureFixture[str], printed: Any
+) -> None:
+    made(truth, 4)
+    wiring.table("records").put({"pk": f"{KIND}#broken", "version": 1}, when="")
+    assert run() == 1
+    out, err = capsys.readouterr()
+    assert "1 faults" in out
+    assert "record_not_read" in err
+    # The others are, and nothing was logged as a function does
+    assert len(shown(mongodb)) == 4
+    assert not printed.getvalue()
+
+
+def test_it_leaves_the_hourly_comparison_where_it_is(truth: Records, mongodb: Mongo) -> None:
+    made(truth, 7)
+    bookmark = {"pk": "walk#records", "kind": "", "after": f"{KIND}#A-03"}
+    wiring.table("coordination").put(bookmark, when="")
+    with wiring.locks().lock("reconcile", 60_000):
+        assert run() == 0
+    assert wiring.table("coordination").get("walk#records") == bookmark
+    assert len(shown(mongodb)) == 7
+
+
+def test_it_may_be_interrupted_and_run_again(truth: Records, mongodb: Mongo, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = made(truth, 7)
+    with monkeypatch.context() as patch:
+        patch.setattr(reconcile, "advance", stopping(1, KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            run()
+    assert len(shown(mongodb)) == 3
+    assert run() == 0
+    assert shown(mongodb) == dict.fromkeys(ids, 1)
+
+
+def test_a_store_that_is_down_for_a_moment_is_waited_for(
+    truth: Records, mongodb: Mongo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(truth, 7)
+    monkeypatch.setattr(console, "_PAUSES_SECONDS", (0.01,))
+    with monkeypatch.context() as patch:
+        patch.setattr(reconcile, "advance", stopping(1, Unavailable(), times=1))
+        assert run() == 0
+    assert len(shown(mongodb)) == 7
+    monkeypatch.setattr(reconcile, "advance", stopping(1, Unavailable()))
+    with pytest.raises(Unavailable):
+        run()
+
+
+def stopping(after: int, error: BaseException, times: int = 1_000) -> Callable[[Place], tuple[Place | None, Found]]:
+    """The step, which raises *error* so many *times* once it was made *after* times."""
+    advance, steps = reconcile.advance, 0
+
+    def stopped(place: Place) -> tuple[Place | None, Found]:
+        nonlocal steps
+        steps += 1
+        if after < steps <= after + times:
+            raise error
+        return advance(place)
+
+    return stopped
+
+
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (Unavailable("MongoDB is down."), None)])
+def test_the_exit_code_says_how_it_ended(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int | None
+) -> None:
+    def interrupted(*_: Any) -> int:
+        raise error
+
+    monkeypatch.setattr(console, "target_of", lambda *_: Target(STAGE, "here", lambda _: None, {}))
+    monkeypatch.setattr(console, "act_as", lambda *_: None)
+    monkeypatch.setattr(reproject, "run", interrupted)
+    if code:
+        assert reproject.main([]) == code
+    else:
+        with pytest.raises(SystemExit, match="reproject: MongoDB is down"):
+            reproject.main([])
