@@ -54,6 +54,7 @@ def test_pages_of_any_size_show_every_version_once_and_all_that_it_changed(histo
     while page := history.page(KIND, "n-1", limit, seen[-1].version.version if seen else None):
         assert len(page) <= limit
         seen += page
+        assert len(seen) <= 5
     # Then
     assert [changed.version.version for changed in seen] == [5, 4, 3, 2, 1]
     assert [changed.changes[0].before for changed in seen] == ["Title 4", "Title 3", "Title 2", "Title 1", None]
@@ -70,6 +71,7 @@ def test_large_versions_are_all_seen_by_asking_on(history: History) -> None:
     seen: list[int] = []
     while page := history.page(KIND, "n-1", 5, seen[-1] if seen else None):
         seen += [changed.version.version for changed in page]
+        assert len(seen) <= 5
     assert seen == [5, 4, 3, 2, 1]
 
 

@@ -291,13 +291,10 @@ def test_a_walk_goes_through_the_truth_and_then_through_each_view(
     monkeypatch.setattr(reconcile, "_AT_ONCE", 2)
     for number in range(5):
         _carried(wired, a_record(f"n-{number}"))
-    places, place = [], START
-    while True:
-        following, _ = reconcile.advance(place)
-        if following is None:
-            break
+    places: list[Place] = []
+    while (following := reconcile.advance(places[-1] if places else START)[0]) is not None:
         places.append(following)
-        place = following
+        assert len(places) <= 6
     assert [one.kind for one in places] == ["", "", NOTE.name, NOTE.name, NOTE.name, "zebra"]
     assert [one.after for one in places[2:]] == ["", "n-1", "n-3", ""]
 
@@ -324,6 +321,7 @@ def test_what_one_invocation_leaves_the_next_goes_on_with(wired: Projector, monk
         with deadline.of(Asked(1)):
             found.append(reconcile.step())
         assert found[-1].compared <= 2
+        assert len(found) <= 10
     # Then all was seen once, in the truth and in the view
     assert sum(one.compared for one in found) == 10
     assert len(found) > 5

@@ -530,6 +530,7 @@ def test_a_walk_sees_every_record_once(records: Records) -> None:
     while after:
         assert len(items) <= 5
         seen += items
+        assert len(seen) <= len(ids)
         items, after = records.walk(after, 5)
     seen += items
     assert sorted(item["pk"] for item in seen) == sorted(key(KIND, record_id) for record_id in ids)
