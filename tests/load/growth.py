@@ -160,6 +160,8 @@ def _asks(client: Client, size: int, smallest: int) -> dict[str, Ask]:
         "list: one status, by amount": listed(status=seed.RARE.value, sort="-amountMinor"),
         "search: finds one": lambda: get(f"{_PATH}?q={application_id(rng.randrange(size))}"),
         "search: finds one in 50": lambda: get(f"{_PATH}?q={first_name(rng.randrange(seed.FIRST_NAMES))}"),
+        "search: finds half": listed(q=seed.HALF),
+        "search: two words, one of them everywhere": listed(q=f"{seed.EVERYWHERE} {first_name(7)}"),
         "search: finds all": listed(q=seed.EVERYWHERE),
     }
 
