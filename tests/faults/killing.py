@@ -45,11 +45,10 @@ class Held:
         eventually(self.waiting, every_seconds=0.001)
 
     def refuse(self) -> None:
-        """End what waits for it, as nobody would be left to hear of its success."""
+        """Have what waits for it fail, as nobody is left to hear of its success."""
         for operation in self.waiting():
             with suppress(OperationFailure):
                 self._admin.command("killOp", op=operation)
-        eventually(lambda: not self.waiting(), every_seconds=0.005)
 
 
 @contextmanager
@@ -60,7 +59,10 @@ def held(collection: Collection[dict[str, Any]], document_id: str) -> Iterator[H
         mark = {"$set": {"held": ObjectId()}}
         if not collection.update_one({"_id": document_id}, mark, session=session).matched_count:
             collection.insert_one({"_id": document_id}, session=session)
+        document = Held(collection)
         try:
-            yield Held(collection)
+            yield document
         finally:
             session.abort_transaction()
+        # Where a copy is new, an operation that was refused hears of it only now.
+        eventually(lambda: not document.waiting(), every_seconds=0.001)
