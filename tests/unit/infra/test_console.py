@@ -42,14 +42,12 @@ def asked(folder: Path, stage: str | None = None) -> argparse.Namespace:
     return argparse.Namespace(stage=stage, data=folder)
 
 
-def deployed(stage: str = "prod") -> Target:
+def deployed(stage: str = "prod", **more: str) -> Target:
     """A stage whose functions have these variables."""
-    names: list[str] = []
 
     def described(FunctionName: str) -> dict[str, Any]:  # noqa: N803 # as botocore has it
-        names.append(FunctionName)
         assert FunctionName == f"holdfast-{stage}-api"
-        return {"Environment": {"Variables": {"HOLDFAST_STAGE": stage, "MONGODB_DATABASE": "theirs"}}}
+        return {"Environment": {"Variables": {"HOLDFAST_STAGE": stage, "MONGODB_DATABASE": "theirs", **more}}}
 
     return Target(stage, "AWS", lambda _: SimpleNamespace(get_function_configuration=described), {})
 
@@ -81,7 +79,7 @@ def test_a_deployed_stage_is_acted_for_as_its_functions_do(environ: dict[str, st
 
 def test_an_operator_may_reach_a_stages_database_by_another_name(environ: dict[str, str]) -> None:
     environ["MONGODB_URI"] = "mongodb://tunnel"
-    console.act_as(deployed())
+    console.act_as(deployed(MONGODB_URI="mongodb://inside"))
     assert environ["MONGODB_URI"] == "mongodb://tunnel"
 
 
@@ -152,3 +150,13 @@ def test_a_log_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(console, "_LINE_EVERY_SECONDS", 10)
     gauge.begin("again", 10)(5)
     assert len(screen.getvalue().splitlines()) == 2
+
+
+def test_a_rate_is_of_what_was_done_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "_LINE_EVERY_SECONDS", -1)
+    screen = io.StringIO()
+    gauge = Gauge(Console(file=screen, width=200))
+    gauge.begin("counting", 2 * 10**12, 10**12)(1)
+    words = screen.getvalue().split(" %), ")[1]
+    rate = int(words.removesuffix(" per second\n").replace(",", ""))
+    assert rate < 10**9

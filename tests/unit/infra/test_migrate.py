@@ -150,7 +150,9 @@ def test_another_database_may_be_named(collection: Any, mongodb: Mongo) -> None:
         mongodb.client.drop_database("elsewhere")
 
 
-def test_ids_of_every_type_are_found_page_by_page(collection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("size", [1, 4])
+def test_ids_of_every_type_are_found_page_by_page(collection: Any, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    monkeypatch.setattr(source, "_PAGE", size)
     ids = [*range(3), *"abcde", "$g", *(ObjectId() for _ in range(3)), {"part": 1}, {"part": 2}, 2.5]
     collection.insert_many([a_document(_id, applicationId=f"A-{number}") for number, _id in enumerate(ids)])
     assert run() == 0
@@ -526,7 +528,26 @@ def test_a_terminal_is_told_a_few_and_obeys_none(
     assert "and 15 more" in out
     assert len(out.splitlines()) < 50
     assert len(lines(file)) == 25
-    assert all(reasons[-1] == "and 11 more faults" for _, reasons in lines(file))
+    assert {(len(reasons), reasons[-1]) for _, reasons in lines(file)} == {(21, "and 11 more faults")}
+
+
+def test_the_file_names_what_was_skipped_before_anything_else_is_looked_at(
+    collection: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given two pages, the first of which has one that is none
+    collection.insert_many([a_document(f"A-{number}", **({} if number else {"note": 1})) for number in range(8)])
+    file, seen = tmp_path / "skipped.jsonl", {}
+    read = migrate.READERS[KIND]
+
+    def reading(document: dict[str, Any], **more: Any) -> Any:
+        seen[document["_id"]] = len(lines(file))
+        return read(document, **more)
+
+    monkeypatch.setattr(migrate, "READERS", {KIND: reading})
+    # When
+    assert run("--skipped", str(file)) == 1
+    # Then whoever kills it now loses none of those that the bookmark has passed
+    assert (seen["A-3"], seen["A-4"]) == (0, 1)
 
 
 def test_a_new_run_writes_the_file_anew(collection: Any, tmp_path: Path) -> None:
