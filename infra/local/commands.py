@@ -14,7 +14,8 @@ import psutil
 if TYPE_CHECKING:
     from infra.local.state import Folder
 
-STOP_SECONDS = 40
+#: Longer than any of its processes is given to end in order.
+STOP_SECONDS = 150
 
 
 def status(folder: Folder) -> int:

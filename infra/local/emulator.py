@@ -21,6 +21,8 @@ LAUNCHER = Path(__file__).with_name("launcher.py")
 CONCURRENT_EXECUTIONS = 120
 #: What a burst leaves behind is gone after a minute; one worker per function stays.
 WARM_SECONDS = 60
+#: With 20,000 records, saving was seen to take 15 s on a busy machine; killed meanwhile, it would lose them all.
+SAVING_SECONDS = 120
 
 
 class Emulator:
@@ -72,8 +74,7 @@ class Emulator:
 
     def stop(self) -> None:
         """End it in order; only this saves its state."""
-        # With 20,000 records it was seen to take 15 s on a busy machine; killed meanwhile, it would lose them all.
-        self.child.terminate(deadline_seconds=120)
+        self.child.terminate(deadline_seconds=SAVING_SECONDS)
 
     def kill(self) -> None:
         """End it and its workers at once: state since its start is lost."""
