@@ -1,5 +1,6 @@
 """Every version is written down once, whoever writes it how often, and only the last are kept."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -7,9 +8,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
-from chalicelib import wiring
 from chalicelib.records.history import Changed, History
-from chalicelib.records.models import FieldChange, Record, Version
+from chalicelib.records.models import FieldChange, Version
 from tests.unit.records.build import LONG_AGO, NOTE, a_record, a_tombstone
 from tests.unit.records.conftest import KEPT
 
@@ -111,10 +111,25 @@ def test_in_any_order_and_twice_what_is_kept_is_written_down(
     assert all(changed.version.doc == {"title": f"Title {changed.version.version}"} for changed in page)
 
 
-def test_a_batch_writes_each_version_once_also_where_it_forgets_others(history: History) -> None:
-    # More than one call takes, with one that is told twice, and of which most are forgotten at once.
+@pytest.fixture
+def sizes(dynamodb: Any) -> Iterator[list[int]]:
+    """Note how much each call writes."""
+    noted: list[int] = []
+
+    def note(params: dict[str, Any], **_: Any) -> None:
+        (requests,) = params["RequestItems"].values()
+        noted.append(len(requests))
+
+    dynamodb.meta.events.register("provide-client-params.dynamodb.BatchWriteItem", note)
+    yield noted
+    dynamodb.meta.events.unregister("provide-client-params.dynamodb.BatchWriteItem", note)
+
+
+def test_what_is_forgotten_at_once_is_not_written_first(history: History, sizes: list[int]) -> None:
+    """DynamoDB refuses a call that names a key twice."""
     history.add([a_record(version=version) for version in [*range(1, 61), 60]])
     assert _written(history) == [60, 59, 58, 57, 56]
+    assert sizes == [25, 25, 10]
 
 
 def test_what_is_written_down_is_known_by_key_and_number(history: History) -> None:
@@ -155,16 +170,7 @@ def test_what_was_changed_is_compared_with_the_last_that_is_known(history: Histo
     ]
 
 
-def test_the_same_state_written_down_again_costs_one_call_for_each_25(history: History, dynamodb: Any) -> None:
-    sizes: list[int] = []
-
-    def note(params: dict[str, Any], **_: Any) -> None:
-        (requests,) = params["RequestItems"].values()
-        sizes.append(len(requests))
-
-    events = wiring.aws("dynamodb").meta.events
-    events.register("provide-client-params.dynamodb.BatchWriteItem", note)
-    states: list[Record] = [a_record(f"n-{number}") for number in range(60)]
+def test_states_that_come_twice_are_written_once_25_in_a_call(history: History, sizes: list[int]) -> None:
+    states = [a_record(f"n-{number}") for number in range(60)]
     history.add(states + states)
-    events.unregister("provide-client-params.dynamodb.BatchWriteItem", note)
     assert sizes == [25, 25, 10]
