@@ -22,6 +22,7 @@ from chalicelib.applications.models import (
     BatchUpdate,
     NewApplication,
     ShownVersion,
+    Status,
     VersionQuery,
     before,
     removable,
@@ -31,7 +32,7 @@ from chalicelib.applications.models import (
 )
 from chalicelib.applications.search import COUNTED, KIND, ApplicationPage, ApplicationQuery
 from chalicelib.applications.store import Place
-from chalicelib.errors import FieldError, Invalid, ServiceError
+from chalicelib.errors import ServiceError
 from chalicelib.http import ADMIN_ONLY, Answer, Call, Role, Routes
 from chalicelib.records import match
 from chalicelib.records.history import Changed
@@ -133,10 +134,8 @@ def delete_application(call: Call[None, VersionQuery], application_id: str) -> N
 )
 def move_applications(call: Call[BatchUpdate, None]) -> BatchOutcome:
     """Move up to 500 applications, each by its own condition; every id is accounted for once."""
-    status = call.body.status
-    if not (allowed := sources(status)):
-        raise Invalid([FieldError("status", "nothing can be moved there")])
-    states, fields = [{"status": sorted(allowed)}], {"status": status}
+    status = Status(call.body.status)
+    states, fields = [{"status": sorted(sources(status))}], {"status": status.value}
     changes = [Change(name, version, fields, states) for name, version in call.body.wanted.items()]
     return _outcome(changes, wiring.records().commit_all(KIND.name, changes, **_who(call)))
 

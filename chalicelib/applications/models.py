@@ -145,7 +145,7 @@ class BatchUpdate(Model):
     items: Annotated[list[Item], Field(min_length=1, max_length=BATCH)] | None = Field(
         default=None, validate_default=True, description="instead of ids alone"
     )
-    status: Status
+    status: Literal["submitted", "review", "approved", "rejected"]
 
     @field_validator("items")
     @classmethod

@@ -100,7 +100,7 @@ DEEDS = [
     _table("change a record", "records", "update_item", _CHANGE, "api"),
     _table("put over a record", "records", "put_item", _PUT),
     _table("delete a record", "records", "delete_item", _DELETE),
-    _table("list versions", "history", "query", _VERSIONS, "api reconcile"),
+    _table("list versions", "history", "query", _VERSIONS, "api"),
     _batch("find versions", "history", "batch_get_item", {"Keys": [_VERSION]}, "repair reconcile"),
     _batch("write versions", "history", "batch_write_item", [_NOTHING], "project repair reconcile"),
     _table("tell of a lost version", "history", "put_item", {**_PUT, "Item": _VERSION}, "repair reconcile"),

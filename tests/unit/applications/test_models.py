@@ -1,10 +1,11 @@
 from itertools import product
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.applications.models import MOVES, Status, before, removable, sources
+from chalicelib.applications.models import MOVES, BatchUpdate, Status, before, removable, sources
 from chalicelib.records.models import Doc, State
 
 ANY = st.sampled_from(list(Status))
@@ -32,6 +33,11 @@ def test_these_are_all_the_moves() -> None:
 def test_a_change_moves_only_along_the_table_and_never_pays(source: Status, target: Status) -> None:
     allowed = source is target or (target in MOVES[source] and target is not Status.DISBURSED)
     assert holds(before({"status": target.value}), {"status": source.value}) == allowed
+
+
+def test_many_can_be_moved_wherever_one_can() -> None:
+    (status,) = [field for name, field in BatchUpdate.model_fields.items() if name == "status"]
+    assert set(get_args(status.annotation)) == {one.value for one in Status if sources(one)}
 
 
 @given(ANY, st.booleans())
