@@ -122,7 +122,8 @@ class Followed:
         versions = self.versions(record_id)
         numbers = [version.version for version in versions if not version.lost]
         if numbers != list(range(1, record.version + 1)):
-            yield f"{record_id} is at version {record.version}, its history has {numbers}"
+            missing = sorted(set(range(1, record.version + 1)) - set(numbers))
+            yield f"{record_id} is at version {record.version}, its history has {len(numbers)} and lacks {missing[:5]}"
         elif versions[-1].doc != (None if record.deleted else record.doc):
             yield f"{record_id} has something else in its history"
 

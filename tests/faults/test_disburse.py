@@ -15,11 +15,12 @@ from urllib.parse import quote
 
 import psutil
 import pytest
+import requests
 
 from chalicelib.dynamo import Table
 from chalicelib.ledger.store import LedgerStore
 from infra.local.stack import Stack
-from tests.client import Client, together, told
+from tests.client import Client, eventually, together, told
 from tests.faults.conftest import Figure
 from tests.faults.scale import times
 from tests.followed import DOC, Followed
@@ -96,6 +97,48 @@ def test_many_callers_pay_each_application_once_while_processes_are_killed(
     )
 
 
+def test_a_payment_whose_process_died_right_after_it_is_made_once(stack: Stack, admin: Client, figure: Figure) -> None:
+    kills, cut_off, ledger = times(100), 0, _ledger(stack)
+    amounts: dict[str, int] = {}
+    with ThreadPoolExecutor(1) as pool:
+        for number in range(kills):
+            # Given an approved application, and one process
+            eventually(lambda: admin.get("/api/sessions/current").status_code == 200)
+            application_id = _approved(admin, number + 1)
+            amounts[application_id] = number + 1
+            paid, pids = ledger.head().seq, stack.workers(f"holdfast-{STAGE}-api")
+            # When the process dies the moment the ledger has its entry
+            path = f"{APPLICATIONS}/{application_id}/disburse"
+            first = pool.submit(admin.post, path)
+            eventually(partial(_moved, ledger, paid), every_seconds=0)
+            for pid in pids:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            cut_off += first.result().status_code == 502
+            # Then whoever asks again hears that it is paid
+            again = told(eventually(partial(_answered, admin, path)))
+            assert (again["status"], again["version"]) == ("disbursed", 3)
+    # And the ledger has each once
+    entries = [entry for entry in _entries(admin) if entry["applicationId"] in amounts]
+    assert sorted((entry["applicationId"], entry["amountMinor"]) for entry in entries) == sorted(amounts.items())
+    _whole(admin)
+    assert cut_off > 0
+    figure("processes killed right after they paid", f"{kills}, {cut_off} before they could say so; each paid once")
+
+
+def _answered(admin: Client, path: str) -> requests.Response | None:
+    answer = admin.post(path)
+    return None if answer.status_code in AGAIN else answer
+
+
+def _moved(ledger: LedgerStore, seq: int) -> bool:
+    return ledger.head().seq > seq
+
+
+def _ledger(stack: Stack) -> LedgerStore:
+    return LedgerStore(Table(stack.client("dynamodb"), f"holdfast-{STAGE}-ledger"))
+
+
 def _approved(admin: Client, amount_minor: int) -> str:
     new = {**DOC, "amountMinor": amount_minor, "status": "submitted"}
     application_id: str = told(admin.post(APPLICATIONS, new), 201)["applicationId"]
@@ -111,7 +154,7 @@ def _killing(stack: Stack, rng: random.Random) -> Iterator[list[int]]:
     starts new ones, the work goes on.
     """
     over, kills = threading.Event(), list[int]()
-    ledger = LedgerStore(Table(stack.client("dynamodb"), f"holdfast-{STAGE}-ledger"))
+    ledger = _ledger(stack)
 
     def run() -> None:
         paid = ledger.head().seq
