@@ -41,13 +41,10 @@ _TERMS = frozenset({"amountMinor", "currency", "termMonths"})
 BATCH = 500
 
 ApplicationId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$")
-]
+# Written out, as dialects of regular expressions differ in what they take for a space.
+Name = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f]*[^\x00-\x20][^\x00-\x1f]*$")]
 #: An @ with something on both sides; whether mail arrives there only mail can tell.
-Email = Annotated[
-    str, StringConstraints(strip_whitespace=True, max_length=254, pattern=r"^[^\s@\x00-\x1f]+@[^\s@\x00-\x1f]+$")
-]
+Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\x00-\x20]+@[^@\x00-\x20]+$")]
 #: In the smallest unit of its currency; every JSON reader has whole numbers exact that far (RFC 8259, section 6).
 Amount = Annotated[int, Field(ge=1, le=10**15), WHOLE]
 #: ISO 4217 by its form: which codes are in use changes oftener than software does.
