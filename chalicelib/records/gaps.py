@@ -7,7 +7,7 @@ a mark, up to which nothing is missing, and only what came after it is looked at
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from chalicelib import logs, settings, wiring
+from chalicelib import clock, logs, settings, wiring
 from chalicelib.records import events
 from chalicelib.records.models import Record
 
@@ -29,7 +29,7 @@ def fill(record: Record, whole: int) -> int:
     versions = range(first, min(first + _AT_ONCE, record.version))
     times = wiring.history().times(record, versions) | {record.version: record.updated_at}
     missing = [version for version in versions if version not in times]
-    past = (datetime.now(UTC) - _STREAM).isoformat()
+    past = clock.stamp(datetime.now(UTC) - _STREAM)
     # What came to be before something that has left the stream has left it too.
     gone = max((version for version, at in times.items() if at < past), default=0)
     lost = [version for version in missing if version < gone]
