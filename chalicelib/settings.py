@@ -122,6 +122,9 @@ class RecordSettings(BaseSettings):
     early_within_ms: PositiveInt = Field(
         default=500, description="how long a write may take to show itself in lists; after that, the stream does"
     )
+    totals_kept_ms: NonNegativeInt = Field(
+        default=1_000, description="how old the total of a list of 10,000 may be; a shorter one's in proportion"
+    )
     reconcile_seconds: PositiveInt = Field(default=240, description="how long one hourly comparison may take")
 
 

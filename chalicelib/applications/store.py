@@ -11,6 +11,7 @@ from pymongo.collection import Collection
 from chalicelib.applications.models import Application
 from chalicelib.applications.search import COUNTED, ORDERS, ApplicationQuery
 from chalicelib.outages import reaching_mongodb
+from chalicelib.records.totals import Totals
 from chalicelib.records.view import INDEXES as EVERY_VIEWS
 
 #: Every order, of all and of those in one state. Directions need none of their own: an index is read from either end.
@@ -44,32 +45,42 @@ class Listed(NamedTuple):
 class ApplicationStore:
     """Applications as lists have them."""
 
-    def __init__(self, copies: Collection[dict[str, Any]]) -> None:
-        self._copies = copies
+    def __init__(self, copies: Collection[dict[str, Any]], totals: Totals) -> None:
+        self._copies, self._totals = copies, totals
 
     def page(self, query: ApplicationQuery, after: Place | None = None) -> Listed:
         """Return the page that begins behind *after*, else the one that *query* names.
 
-        The total is counted up to one more than `COUNTED`. All in one round trip.
+        The total is counted up to one more than `COUNTED`, all in one round trip; where the list is long it may be as
+        old as `Totals` keeps it, but never contradicts the page.
         """
         number = after.page if after else query.page or 1
-        wanted = _wanted(query)
-        counting = [{"$match": wanted}, {"$limit": COUNTED + 1}, {"$count": "total"}]
+        skip = 0 if after else (number - 1) * query.limit
+        wanted, listed = _wanted(query), (query.status, *query.beginnings)
+        known = self._totals.known(listed)
         direction = DESCENDING if query.descending else ASCENDING
         pipeline: list[dict[str, Any]] = [
             {"$match": {"$and": [wanted, _beyond(query, after)]} if after else wanted},
             {"$sort": {query.order: direction, "_id": direction}},
-            *self._cut(0 if after else (number - 1) * query.limit, query.limit + 1),
-            {"$unionWith": {"coll": self._copies.name, "pipeline": counting}},
+            *self._cut(skip, query.limit + 1),
+            *(self._counted(wanted) if known is None else ()),
         ]
         with reaching_mongodb():
             found = list(self._copies.aggregate(pipeline))
-        # Of nothing, there is no count.
-        total = found.pop()["total"] if found and "total" in found[-1] else 0
+        if known is None:
+            # Of nothing, there is no count.
+            known = self._totals.keep(listed, found.pop()["total"] if found and "total" in found[-1] else 0)
         page = found[: query.limit]
         more = len(found) > query.limit
         following = Place(number + 1, _at(page[-1], query.order), page[-1]["_id"]) if more else None
+        seen = skip + len(found) if found else 0
+        # What is on the page is newer than what was counted, and the last page found by number tells the total itself.
+        total = seen if page and not more and not after else max(known, seen)
         return Listed([_application(copy) for copy in page], following, total)
+
+    def _counted(self, wanted: Mapping[str, Any]) -> list[dict[str, Any]]:
+        counting = [{"$match": wanted}, {"$limit": COUNTED + 1}, {"$count": "total"}]
+        return [{"$unionWith": {"coll": self._copies.name, "pipeline": counting}}]
 
     def _cut(self, skip: int, limit: int) -> list[dict[str, Any]]:
         if not skip:

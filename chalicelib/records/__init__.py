@@ -7,6 +7,7 @@ match.py     which version a request means
 items.py     a record as an item, and back
 history.py   every version: who, when, and what it was
 view.py      what lists read: a copy in MongoDB that only ever moves to a higher version
+totals.py    how many a list has, remembered for a moment
 events.py    the event that every version is, and the queues of those who asked for it
 project.py   the projector: carries states from the stream to view, subscribers and history
 reconcile.py the walk that compares truth, history and view

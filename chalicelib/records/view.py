@@ -108,6 +108,18 @@ class View:
                 writes.setdefault(record.kind, []).append(showing)
         return failed + [fault for kind, group in writes.items() for fault in self._apply(kind, group)]
 
+    def lacks(self, records: Sequence[Record]) -> list[Record]:
+        """Return those of *records* that are not shown, nor a higher version: most were shown early.
+
+        Raises:
+            Unavailable: MongoDB cannot be reached.
+        """
+        shown = {
+            kind: self.versions(kind, list({record.id for record in records if record.kind == kind}))
+            for kind in {record.kind for record in records}
+        }
+        return [record for record in records if record.version > shown[record.kind].get(record.id, 0)]
+
     def versions(self, kind: str, ids: Sequence[str]) -> dict[str, int]:
         """Return the version shown of each of *ids*; those with neither copy nor tombstone are left out."""
         with reaching_mongodb():

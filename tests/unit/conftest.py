@@ -56,6 +56,8 @@ def environment(mongod: Mongod) -> Iterator[None]:
         # Races need a connection for each of their threads.
         patch.setenv("MONGODB_MAX_POOL_SIZE", "64")
         patch.setenv("HOLDFAST_SIGNING_KEY", "a key for tests")
+        # Tests make and count; those of totals that are remembered make their own.
+        patch.setenv("RECORDS_TOTALS_KEPT_MS", "0")
         patch.setenv("QUEUES_URL_PREFIX", f"https://sqs.us-east-1.amazonaws.com/123456789012/holdfast-{STAGE}-")
         patch.setenv("AWS_REGION", "us-east-1")
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")

@@ -12,6 +12,7 @@ from chalicelib.applications import store as module
 from chalicelib.applications.search import KIND, ORDERS, ApplicationQuery, Sort
 from chalicelib.applications.store import ApplicationStore
 from chalicelib.records.models import Record
+from chalicelib.records.totals import Totals
 from infra.local.mongod import Mongod
 from tests.unit.applications.build import PATH, fields, make
 from tests.unit.doors import ask
@@ -128,6 +129,37 @@ def test_a_total_is_exact_up_to_its_bound_and_says_when_it_is_not(
         assert (answer["total"], answer["totalIsLowerBound"]) == expected
 
 
+def _listed(mongod: Mongod, totals: Totals, **query: str) -> tuple[int, int]:
+    """Return the total that is told, and how often a count was asked for."""
+    with listening(mongod.uri) as (client, heard):
+        store = ApplicationStore(client.get_default_database()["records.application"], totals)
+        total = store.page(ApplicationQuery.model_validate(query)).total
+        return total, str(heard.commands).count("$count")
+
+
+def test_a_total_is_counted_once_for_many_who_ask(mongod: Mongod, many: list[Record]) -> None:
+    # A count of sixty is kept for six seconds.
+    totals = Totals(kept_ms=1_000_000)
+    assert _listed(mongod, totals, limit="7") == (60, 1)
+    assert _listed(mongod, totals, limit="7", page="3") == (60, 0)
+    assert _listed(mongod, totals, limit="7", sort="-amountMinor") == (60, 0)
+    # Another list has another total.
+    assert _listed(mongod, totals, limit="7", status="draft") == (10, 1)
+    assert _listed(mongod, totals, limit="7", status="draft", q="ada") == (10, 1)
+
+
+def test_a_total_that_was_counted_before_contradicts_no_page(mongod: Mongod, many: list[Record]) -> None:
+    totals = Totals(kept_ms=1_000_000)
+    assert _listed(mongod, totals, limit="7") == (60, 1)
+    wiring.view().apply([record(60), record(61)])
+    # The last page knows better, and the one before has seen more than was counted.
+    assert _listed(mongod, totals, limit="7", page="9") == (62, 0)
+    assert _listed(mongod, totals, limit="60", page="1") == (61, 0)
+    assert _listed(mongod, totals, limit="62") == (62, 0)
+    # Beyond the end there is nothing to learn from.
+    assert _listed(mongod, totals, limit="7", page="11") == (60, 0)
+
+
 @pytest.mark.parametrize(
     ("q", "found"),
     [
@@ -199,8 +231,7 @@ def plenty(mongodb: Database[dict[str, Any]]) -> None:
 
 def _plan(mongod: Mongod, query: dict[str, str]) -> Any:
     with listening(mongod.uri) as (client, heard):
-        ApplicationStore(client.get_default_database()["records.application"]).page(
-            ApplicationQuery.model_validate(query)
-        )
+        copies = client.get_default_database()["records.application"]
+        ApplicationStore(copies, Totals(kept_ms=0)).page(ApplicationQuery.model_validate(query))
         assert len(heard.commands) == 1
         return explained(client, heard.commands[0])

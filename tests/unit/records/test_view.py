@@ -21,6 +21,7 @@ from chalicelib.errors import Unavailable
 from chalicelib.records.models import Kind, Record
 from chalicelib.records.view import INDEXES, UnknownKind, View, collection_of
 from infra.local.mongod import Mongod
+from tests.unit.listening import listening
 from tests.unit.racing import race
 from tests.unit.records.build import NOTE, a_record, a_tombstone
 
@@ -175,14 +176,26 @@ def test_one_that_mongodb_refuses_fails_alone_and_what_is_shown_already_is_no_fa
     view: View, copies: Copies, mongodb: Database[dict[str, Any]]
 ) -> None:
     # Given a rule of the collection's own, and a copy that is as new
-    mongodb.command("collMod", copies.name, validator={"doc.title": {"$ne": "forbidden"}})
     view.apply([a_record("a")])
+    mongodb.command("collMod", copies.name, validator={"doc.title": {"$ne": "forbidden"}})
     # When
     failed = view.apply([a_record("a"), a_record("bad", doc={"title": "forbidden"}), a_record("b")])
     # Then
     mongodb.command("collMod", copies.name, validator={})
     assert [fault.record.id for fault in failed] == ["bad"]
     assert view.versions(NOTE.name, ["a", "b", "bad"]) == {"a": 1, "b": 1}
+
+
+def test_what_is_not_shown_yet_is_told_with_one_question_for_each_kind(mongod: Mongod, copies: Copies) -> None:
+    with listening(mongod.uri) as (client, heard):
+        view = View(client.get_default_database, {NOTE.name: NOTE}, settings.load().records)
+        view.apply([a_record("a", 3), a_tombstone("gone", 5)])
+        heard.commands.clear()
+        lower, same, higher = a_record("a", 2), a_record("a", 3), a_record("a", 4)
+        new, back, strange = a_record("new"), a_record("gone", 4), a_record("x", kind="unheard-of")
+        assert view.lacks([lower, same, higher, new, back, strange]) == [higher, new, strange]
+        assert heard.names() == ["find", "find"]
+        assert view.lacks([]) == []
 
 
 # --- MongoDB is down
