@@ -230,6 +230,8 @@ def test_every_look_up_follows_an_index(listened: Listened, mongod: Mongod) -> N
     assert [plan.indexes - {"_id_"} for plan in plans] == expected
     assert not any({"SORT", "COLLSCAN"} & plan.names for plan in plans)
     assert max(plan.examined for plan in plans) <= 20
+    # What every request asks goes the shortest way there is.
+    assert "IDHACK" in plans[0].names
 
 
 # --- ending
