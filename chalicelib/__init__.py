@@ -21,6 +21,7 @@ clock.py      the time, as it is kept
 tokens.py     where a request carries its token
 signatures.py what we send is signed, as Standard Webhooks says
 sweeps.py     what runs every minute
+once.py       what a process makes once, however many threads ask
 wiring.py     the only place that makes clients and stores
 
 Slices, each with the rooms it needs (models errors store api worker):

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hmac
 import json
-from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from chalicelib import ids, logs, settings
+from chalicelib.once import once
 
 if TYPE_CHECKING:
     from pymongo.database import Database
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from chalicelib.users.store import UserStore
 
 
-@cache
+@once
 def mongodb() -> Database[dict[str, Any]]:
     """Return the database. No write is acknowledged before a majority has it."""
     from pymongo import MongoClient
@@ -63,7 +63,7 @@ def mongodb() -> Database[dict[str, Any]]:
 Service = Literal["dynamodb", "secretsmanager", "sqs"]
 
 
-@cache
+@once
 def aws(service: Service) -> Any:
     """Return a client of an AWS *service*; the endpoint and the credentials come from the environment."""
     import botocore.session
@@ -86,13 +86,13 @@ def aws(service: Service) -> Any:
     return client
 
 
-@cache
+@once
 def secret(name: str) -> str:
     """Return the secret *name* from this deployment's Secrets Manager entry."""
     return str(_secrets()[name])
 
 
-@cache
+@once
 def signing_key(purpose: str) -> bytes:
     """Return this deployment's key for one *purpose*: what is signed for one is worth nothing for another."""
     own = settings.load().holdfast.signing_key
@@ -100,7 +100,7 @@ def signing_key(purpose: str) -> bytes:
     return hmac.digest(key.encode(), purpose.encode(), "sha256")
 
 
-@cache
+@once
 def cursors() -> Cursors:
     """Return what seals and opens the cursors of lists."""
     from chalicelib.paging import Cursors
@@ -108,7 +108,7 @@ def cursors() -> Cursors:
     return Cursors(lambda: signing_key("cursors").hex())
 
 
-@cache
+@once
 def users() -> UserStore:
     """Return the store of users."""
     from chalicelib.users.store import UserStore
@@ -116,7 +116,7 @@ def users() -> UserStore:
     return UserStore(table("users"))
 
 
-@cache
+@once
 def sessions() -> SessionStore:
     """Return the store of sessions."""
     from chalicelib.sessions.store import SessionStore
@@ -124,7 +124,7 @@ def sessions() -> SessionStore:
     return SessionStore(mongodb().sessions, settings.load().sessions)
 
 
-@cache
+@once
 def tickets() -> TicketStore:
     """Return the store of tickets."""
     from chalicelib.sessions.store import TicketStore
@@ -132,7 +132,7 @@ def tickets() -> TicketStore:
     return TicketStore(mongodb().tickets)
 
 
-@cache
+@once
 def approvals() -> ApprovalStore:
     """Return the store of approvals."""
     from chalicelib.approvals.store import ApprovalStore
@@ -140,7 +140,7 @@ def approvals() -> ApprovalStore:
     return ApprovalStore(mongodb().approvals, settings.load().approvals)
 
 
-@cache
+@once
 def waiter() -> Waiter:
     """Return how this process waits for an approval: a function holds one caller, and looks again and again."""
     from chalicelib.approvals.wait import Polling
@@ -148,7 +148,7 @@ def waiter() -> Waiter:
     return Polling(approvals(), settings.load().approvals)
 
 
-@cache
+@once
 def devices() -> DeviceStore:
     """Return the store of devices."""
     from chalicelib.devices.store import DeviceStore
@@ -156,7 +156,7 @@ def devices() -> DeviceStore:
     return DeviceStore(mongodb().devices, settings.load().devices)
 
 
-@cache
+@once
 def fcm() -> Fcm | None:
     """Return the way to FCM, or None where this deployment has no service account."""
     from chalicelib.devices.fcm import Fcm
@@ -167,7 +167,7 @@ def fcm() -> Fcm | None:
     return Fcm(options, account) if account else None
 
 
-@cache
+@once
 def kinds() -> dict[str, Kind]:
     """Return every kind of record, by its name."""
     from chalicelib.applications.search import KIND as APPLICATION
@@ -175,7 +175,7 @@ def kinds() -> dict[str, Kind]:
     return {kind.name: kind for kind in (APPLICATION,)}
 
 
-@cache
+@once
 def view() -> View:
     """Return the copies of records that lists read."""
     from chalicelib.records.view import View
@@ -183,7 +183,7 @@ def view() -> View:
     return View(mongodb, kinds(), settings.load().records)
 
 
-@cache
+@once
 def records() -> Records:
     """Return the records, each write of which shows itself in the view at once."""
     from chalicelib.records.store import Records
@@ -191,15 +191,16 @@ def records() -> Records:
     return Records(table("records"), lambda changed: view().early(changed))
 
 
-@cache
+@once
 def applications() -> ApplicationStore:
     """Return what lists of applications are made from."""
     from chalicelib.applications.store import ApplicationStore
+    from chalicelib.records.totals import Totals
 
-    return ApplicationStore(view().of("application"))
+    return ApplicationStore(view().of("application"), Totals(settings.load().records.totals_kept_ms))
 
 
-@cache
+@once
 def ledger() -> LedgerStore:
     """Return the ledger."""
     from chalicelib.ledger.store import LedgerStore
@@ -207,7 +208,7 @@ def ledger() -> LedgerStore:
     return LedgerStore(table("ledger"))
 
 
-@cache
+@once
 def history() -> History:
     """Return every version of every record."""
     from chalicelib.records.history import History
@@ -220,7 +221,7 @@ def subscriptions() -> tuple[Subscription, ...]:
     return ()
 
 
-@cache
+@once
 def projector() -> Projector:
     """Return what carries records from the stream to all that follow them."""
     from chalicelib.records.project import Projector
@@ -228,7 +229,7 @@ def projector() -> Projector:
     return Projector(view(), history(), subscriptions(), mail())
 
 
-@cache
+@once
 def table(name: str) -> Table:
     """Return the DynamoDB table *name* of this stage."""
     from chalicelib.dynamo import Table
@@ -236,7 +237,7 @@ def table(name: str) -> Table:
     return Table(aws("dynamodb"), f"holdfast-{settings.load().holdfast.stage}-{name}")
 
 
-@cache
+@once
 def locks() -> Locks:
     """Return the locks."""
     from chalicelib.coordination.locks import Locks
@@ -244,7 +245,7 @@ def locks() -> Locks:
     return Locks(table("coordination"), settings.load().coordination)
 
 
-@cache
+@once
 def claims() -> Claims:
     """Return the claims on work."""
     from chalicelib.coordination.claims import Claims
@@ -252,7 +253,7 @@ def claims() -> Claims:
     return Claims(table("coordination"), settings.load().coordination)
 
 
-@cache
+@once
 def counts() -> Counts:
     """Return the exact counts."""
     from chalicelib.coordination.counts import Counts
@@ -260,7 +261,7 @@ def counts() -> Counts:
     return Counts(table("coordination"))
 
 
-@cache
+@once
 def mail() -> Mail:
     """Return what sends to queues."""
     from chalicelib.queues import Mail
@@ -268,7 +269,7 @@ def mail() -> Mail:
     return Mail(aws("sqs"), settings.load().queues.url_prefix)
 
 
-@cache
+@once
 def rates() -> Rates:
     """Return the rates."""
     from chalicelib.coordination.rates import Rates
@@ -284,7 +285,7 @@ def _optional_secret(name: str) -> str | None:
     return found if found is None or isinstance(found, str) else json.dumps(found)
 
 
-@cache
+@once
 def _secrets() -> dict[str, str]:
     from chalicelib.outages import reaching_aws
 

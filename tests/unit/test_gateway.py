@@ -265,7 +265,7 @@ def test_a_store_that_is_down_is_503_with_a_time_to_come_back(
 ) -> None:
     # Given a port nobody listens on
     options(MONGODB_URI="mongodb://127.0.0.1:9/?directConnection=true", MONGODB_OPERATION_TIMEOUT_MS="300")
-    down = wiring.mongodb.__wrapped__()
+    down = wiring.mongodb.make()
     monkeypatch.setattr(wiring, "mongodb", lambda: down)
     monkeypatch.setattr(wiring, "sessions", lambda: SessionStore(down.sessions, settings.load().sessions))
     # When

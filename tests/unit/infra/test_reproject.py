@@ -38,7 +38,8 @@ def truth(mongodb: Mongo, dynamodb: Any, mail: Mail, monkeypatch: pytest.MonkeyP
 
 
 def run() -> int:
-    return reproject.run(Target(STAGE, "here", wiring.aws, {}))
+    client: Any = wiring.aws
+    return reproject.run(Target(STAGE, "here", client, {}))
 
 
 def made(truth: Records, count: int) -> list[str]:
