@@ -15,5 +15,7 @@ reproject.py    the command line that compares truth, history and view now
 migrate.py      the command line that takes an existing collection over into records
 takeover.py     its documents, decided on and made into records
 source.py       its pages, and the bookmark in them
+serve.py        the command line that serves the API from processes that stay
+server.py       HTTP to API Gateway event and back, for these
 local/          mongod, emulator and front as child processes
 """

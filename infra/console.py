@@ -38,8 +38,8 @@ which stack:
 """
 #: What ends a command that was interrupted, as shells count it.
 INTERRUPTED = 130
-#: A program may wait longer than a function, which is on its caller's time.
-_PATIENT = {"MONGODB_OPERATION_TIMEOUT_MS": "30000", "AWS_CLIENT_READ_TIMEOUT_SECONDS": "10"}
+#: Settings of a program that may wait longer than a function, which is on its caller's time.
+PATIENT = {"MONGODB_OPERATION_TIMEOUT_MS": "30000", "AWS_CLIENT_READ_TIMEOUT_SECONDS": "10"}
 #: A store that is replaced is back within a minute; these pauses are that long.
 _PAUSES_SECONDS = (0.5, 1, 2, 4, 8, 15, 15, 15)
 #: What takes less needs no bar.
@@ -95,7 +95,7 @@ def act_as(target: Target, **options: str) -> None:
     given = target.known or _of_functions(target)
     if not target.known and "MONGODB_URI" in os.environ:
         given = {**given, "MONGODB_URI": os.environ["MONGODB_URI"]}
-    os.environ.update({**given, **_PATIENT, **options})
+    os.environ.update({**given, **options})
 
 
 def _of_functions(target: Target) -> Mapping[str, str]:

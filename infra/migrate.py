@@ -192,7 +192,7 @@ def main(arguments: list[str]) -> int:
     with console.reporting("migrate"):
         try:
             target = console.target_of(asked, os.environ)
-            console.act_as(target, AWS_CLIENT_MAX_CONNECTIONS=str(asked.at_once))
+            console.act_as(target, **console.PATIENT, AWS_CLIENT_MAX_CONNECTIONS=str(asked.at_once))
             return run(target, asked)
         except KeyboardInterrupt:
             print(f"\nInterrupted. {again}", file=sys.stderr)

@@ -136,7 +136,7 @@ def main(arguments: list[str]) -> int:
     with console.reporting("reproject"):
         try:
             target = console.target_of(asked, os.environ)
-            console.act_as(target)
+            console.act_as(target, **console.PATIENT)
             return run(target)
         except KeyboardInterrupt:
             print("\nInterrupted. What was mended stays so; the next run begins at the beginning.", file=sys.stderr)

@@ -22,8 +22,8 @@ class PortTaken(Exception):
         self.port = port
 
 
-def bound(port: int) -> socket.socket:
-    """Return a socket bound to *port* (0: any free one) that does not listen yet.
+def bound(port: int, host: str = HOST) -> socket.socket:
+    """Return a socket bound to *port* (0: any free one) of *host* that does not listen yet.
 
     Raises:
         PortTaken: somebody else has it.
@@ -32,7 +32,7 @@ def bound(port: int) -> socket.socket:
     # Without this a port stays blocked for a minute after its last connection.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((HOST, port))
+        listener.bind((host, port))
     except OSError:
         listener.close()
         raise PortTaken(port) from None

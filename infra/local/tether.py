@@ -11,12 +11,17 @@ import sys
 PR_SET_PDEATHSIG = 1
 
 
-def main(signal: int, parent: int, command: list[str]) -> None:
-    """Ask for *signal* at the parent's death, then become *command*."""
+def tie(signal: int, parent: int) -> bool:
+    """Ask for *signal* at the death of the *parent* that forked this process; return whether it lives."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0)
-    # The parent may have died before the request was made; nobody would tell us any more.
-    if os.getppid() == parent:
+    # It may have died before the request was made; nobody would tell us any more.
+    return os.getppid() == parent
+
+
+def main(signal: int, parent: int, command: list[str]) -> None:
+    """Ask for *signal* at the parent's death, then become *command*."""
+    if tie(signal, parent):
         os.execv(command[0], command)  # noqa: S606 - no shell is wanted
 
 

@@ -1,0 +1,212 @@
+"""The same API by its other door: from processes that stay, many callers in each."""
+
+import secrets
+import subprocess
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import requests
+
+from infra.environment import ROOT
+from infra.local.stack import Stack
+from tests.client import Client, eventually, refused, together, told
+from tests.integration.asking import one, pending, shown, waiting
+from tests.integration.test_applications import FIELDS, PATH
+from tests.served import Served
+from tests.stack import NewPerson
+
+pytestmark = pytest.mark.stack
+
+#: Together these callers need every thread of every process.
+HELD, THREADS = 2, 4
+
+
+@pytest.fixture(scope="module")
+def served(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with Served(stack, tmp_path_factory.mktemp("served"), held=HELD, threads=THREADS) as served:
+        yield served
+
+
+def gone(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+# --- one API, two doors
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/health", None),
+        ("PUT", "/health", None),
+        ("GET", "/openapi.json", None),
+        ("GET", "/api/users/%C3%A4", None),
+        ("GET", "/api/users/admin%40x", None),
+        ("GET", "/api/sessions/current", None),
+        ("GET", f"{PATH}?limit=0&status=lost", None),
+        ("GET", f"{PATH}?limit=1&sort=-amountMinor&q=ad%61", None),
+        ("POST", PATH, {"applicantName": ""}),
+        ("POST", PATH, {"applicantName": "Zoë", **FIELDS, "unknown": 1}),
+        ("PUT", f"{PATH}/none", {"termMonths": 1}),
+        ("PUT", f"{PATH}/none", {"termMonths": 1, "version": 1}),
+        ("DELETE", f"{PATH}/none?version=1", None),
+    ],
+)
+def test_both_doors_give_the_same_answer(admin: Client, served: Served, method: str, path: str, body: Any) -> None:
+    answers = [caller.call(method, path, body) for caller in (admin, admin.at(served.url))]
+    first, second = [_lasting(answer) for answer in answers]
+    assert first == second
+
+
+def _lasting(answer: requests.Response) -> Any:
+    """Return what does not differ from call to call."""
+    body = answer.json()
+    for name in ("requestId", "instanceId", "uptimeSeconds", "lastSeenAt"):
+        body.pop(name, None)
+    headers = {
+        name: answer.headers.get(name) for name in ("Content-Type", "Cache-Control", "Allow", "WWW-Authenticate")
+    }
+    return answer.status_code, headers, body
+
+
+def test_bad_bodies_are_refused_as_by_the_gateway(admin: Client, served: Served) -> None:
+    caller = admin.at(served.url)
+    refused(caller.post(PATH, raw=b"{"), 400)
+    refused(caller.post(PATH, raw=b"\xff\xfe"), 400)
+    refused(caller.call("POST", PATH, raw=b"a=b", headers={"Content-Type": "text/plain"}), 415)
+    refused(caller.post(PATH, raw=b" " * 1_000_001), 413)
+    refused(Client(served.url).get(PATH), 401)
+    refused(caller.get("/nothing/here"), 404)
+
+
+def test_a_change_by_one_door_is_seen_by_the_other(admin: Client, served: Served) -> None:
+    there = admin.at(served.url)
+    made = told(there.post(PATH, FIELDS), 201)
+    path = f"{PATH}/{made['applicationId']}"
+    changed = told(admin.call("PUT", path, {"termMonths": 7, "version": 1}))
+    assert told(there.get(path)) == changed
+    assert refused(there.call("PUT", path, {"termMonths": 8, "version": 1}), 409)["currentVersion"] == 2
+
+
+def test_of_a_hundred_changes_at_once_by_both_doors_one_succeeds(admin: Client, served: Served) -> None:
+    doors = [admin, admin.at(served.url)]
+    path = f"{PATH}/{told(admin.post(PATH, FIELDS), 201)['applicationId']}"
+    changes = [partial(doors[n % 2].call, "PUT", path, {"termMonths": 1 + n, "version": 1}) for n in range(100)]
+    answers = together(changes)
+    assert sorted(answer.status_code for answer in answers) == [200] + [409] * 99
+    assert {refused(answer, 409)["currentVersion"] for answer in answers if answer.status_code == 409} == {2}
+
+
+# --- many callers in one process
+
+
+def test_callers_who_share_a_process_get_their_own_answers(served: Served, person: NewPerson) -> None:
+    people = [person("officer") for _ in range(8)]
+
+    def turn(number: int) -> None:
+        asking = people[number % len(people)]
+        caller, name = asking.client.at(served.url), f"N{number} {secrets.token_hex(8)}"
+        request_id = f"r-{number}-{secrets.token_hex(4)}"
+        answer = caller.call("POST", PATH, {**FIELDS, "applicantName": name}, headers={"X-Request-Id": request_id})
+        made = told(answer, 201)
+        assert answer.headers["X-Request-Id"] == request_id
+        assert (made["applicantName"], made["createdBy"]) == (name, asking.username)
+        assert told(caller.get("/api/sessions/current"))["username"] == asking.username
+        assert told(caller.get(f"{PATH}/{made['applicationId']}")) == made
+
+    together([partial(turn, number) for number in range(64)])
+
+
+def test_every_process_is_an_instance_of_its_own(served: Served) -> None:
+    def instances() -> bool:
+        # A connection of its own for each call, as a process keeps those it has.
+        seen = {requests.get(f"{served.url}/health", timeout=5).headers["X-Instance-Id"] for _ in range(20)}
+        return len(seen) == served.processes
+
+    eventually(instances)
+
+
+def test_those_who_wait_keep_nobody_out_and_get_their_answers(
+    stack: Stack, tmp_path: Path, admin: Client, person: NewPerson
+) -> None:
+    with Served(stack, tmp_path, processes=1, held=HELD, threads=1) as one_process:
+        caller, asked = admin.at(one_process.url), person()
+        question = partial(caller.post, "/send-notification", {"username": asked.username})
+        with waiting(question) as first, waiting(question) as second:
+            requests_ = pending(asked.client, asked.username, count=HELD)
+            # One more is told to come again; whoever does not wait is answered.
+            refused(caller.get(one(requests_[0]) + "?waitMs=5000"), 503)
+            assert shown(admin, requests_[0])["status"] == "pending"
+            told(caller.get("/api/sessions/current"))
+            for request_id in requests_:
+                told(asked.client.at(one_process.url).post(one(request_id, "resolve"), {"action": "approve"}))
+            assert {told(call.result())["requestId"] for call in (first, second)} == set(requests_)
+
+
+# --- processes that die
+
+
+def test_a_process_that_is_killed_is_replaced(served: Served) -> None:
+    victim, *others = served.workers()
+    victim.kill()
+    eventually(lambda: served.ready() and victim not in served.workers())
+    assert set(others) < set(served.workers())
+    assert requests.get(f"{served.url}/health", timeout=5).ok
+
+
+def test_told_to_end_it_finishes_what_it_has_begun(
+    stack: Stack, tmp_path: Path, admin: Client, person: NewPerson
+) -> None:
+    with Served(stack, tmp_path) as ending:
+        asked, workers = person(), ending.workers()
+        with waiting(partial(admin.at(ending.url).post, "/send-notification", {"username": asked.username})) as call:
+            (request_id,) = pending(asked.client, asked.username)
+            ending.ask_to_stop()
+            # It takes nobody any more, and still owes this answer.
+            eventually(lambda: _refuses(ending.url))
+            told(asked.client.post(one(request_id, "resolve"), {"action": "approve"}))
+            assert told(call.result())["action"] == "approve"
+            assert ending.stop() == 0
+    assert all(gone(worker) for worker in workers)
+
+
+def test_where_the_one_that_started_them_is_killed_none_is_left(stack: Stack, tmp_path: Path) -> None:
+    with Served(stack, tmp_path) as served:
+        workers = served.workers()
+        served.kill()
+        eventually(lambda: all(gone(worker) for worker in workers))
+        assert _refuses(served.url)
+
+
+def _refuses(url: str) -> bool:
+    try:
+        requests.get(f"{url}/health", timeout=1)
+    except requests.ConnectionError:
+        return True
+    return False
+
+
+# --- the command
+
+
+def _said(*arguments: object) -> tuple[int, str]:
+    done = subprocess.run(
+        [ROOT / "scripts/serve", *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_it_says_what_to_do(served: Served, tmp_path: Path) -> None:
+    code, words = _said("--help")
+    assert (code, "--held" in words, "scripts/serve --stage prod" in words) == (0, True, True)
+    code, words = _said("--data", tmp_path)
+    assert (code, "scripts/up" in words) == (1, True)
+    code, words = _said("--data", served.log.parent, "--port", served.port)
+    assert (code, f"Port {served.port} is taken" in words, "--port" in words) == (1, True, True)
+    code, words = _said("--threads", "0")
+    assert (code, "above 0" in words) == (2, True)

@@ -1,0 +1,101 @@
+"""The API by its other door: ``scripts/serve`` beside a running stack, as a process that its test owns."""
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Self
+
+import psutil
+import requests
+
+from infra.environment import ROOT
+from infra.local import ports
+from infra.local.processes import Identity
+from infra.local.stack import Stack
+from infra.local.state import Folder, Run
+from tests.client import eventually
+
+_START_SECONDS, _STOP_SECONDS = 30.0, 40.0
+
+
+class Served:
+    """Such a process, whose words are in ``serve.log`` of *folder*; ``with Served(...)`` starts it and ends it."""
+
+    def __init__(self, stack: Stack, folder: Path, *, processes: int = 2, **options: int) -> None:
+        """Serve *stack*, which *folder* leads to. *options* are the command's own."""
+        Folder(folder).write(Run(Identity.of(os.getpid()), stack.url, stack.environment))
+        self.port, self.processes, self.log = ports.free(), processes, folder / "serve.log"
+        own = {"data": folder, "port": self.port, "processes": processes, **options}
+        self._options = [f"--{name}={value}" for name, value in own.items()]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it answers, without a slash at the end."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        """The process that was started; those that answer are its children."""
+        assert self._process
+        return self._process.pid
+
+    def __enter__(self) -> Self:
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [ROOT / "scripts/serve", *self._options],
+                # Nothing that the shell names: it is to find its stack by the folder alone.
+                env={name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            eventually(self.ready, _START_SECONDS)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def workers(self) -> list[psutil.Process]:
+        """Return the processes that take requests."""
+        return [child for child in psutil.Process(self.pid).children() if _answers(child)]
+
+    def ask_to_stop(self) -> None:
+        """Ask it to end, and do not wait for that."""
+        assert self._process
+        self._process.terminate()
+
+    def stop(self) -> int:
+        """Ask it to end, and return its exit code when it has."""
+        assert self._process
+        self.ask_to_stop()
+        try:
+            return self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            raise
+
+    def kill(self) -> None:
+        """End the one that was started, and nothing else, without a chance to say so to the others."""
+        assert self._process
+        self._process.kill()
+        self._process.wait()
+
+    def ready(self) -> bool:
+        """Whether as many answer as were asked for; fail where it has ended."""
+        assert self._process
+        assert self._process.poll() is None, self.log.read_text()
+        return len(self.workers()) == self.processes and requests.get(f"{self.url}/health", timeout=5).ok
+
+
+def _answers(process: psutil.Process) -> bool:
+    # Each has a socket of its own, and the system chooses among those that listen.
+    try:
+        return any(connection.status == psutil.CONN_LISTEN for connection in process.net_connections("tcp"))
+    except psutil.Error:
+        return False
