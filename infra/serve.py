@@ -56,8 +56,8 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     add = partial(parser.add_argument, metavar="N", type=_positive)
     parser.add_argument("--host", default=ports.HOST, help="where to listen (%(default)s: for this machine alone)")
     add("--port", default=8080, help="(%(default)s)")
-    add("--processes", default=os.cpu_count() or 1, help="(%(default)s, as many as cores)")
-    add("--threads", default=16, help="requests that each process has at work at once (%(default)s)")
+    add("--processes", default=_cores(), help="(%(default)s, as many as cores)")
+    add("--threads", default=8, help="requests that each process has at work at once (%(default)s)")
     add("--held", default=32, help="requests beside these that each lets wait for an answer (%(default)s)")
     return parser.parse_args(arguments)
 
@@ -107,6 +107,11 @@ def _granian(asked: argparse.Namespace, threads: int) -> MPServer:
         # Below that it only advises.
         log_level=LogLevels.error,
     )
+
+
+def _cores() -> int:
+    """Return how many cores this process may use, where the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _unless_set(**options: object) -> dict[str, str]:

@@ -41,6 +41,10 @@ class Served:
         return self._process.pid
 
     def __enter__(self) -> Self:
+        return self if self._process else self.start()
+
+    def start(self) -> Self:
+        """Return when it answers, or leave nothing behind."""
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [ROOT / "scripts/serve", *self._options],

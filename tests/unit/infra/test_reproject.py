@@ -150,7 +150,7 @@ def test_the_exit_code_says_how_it_ended(
         raise error
 
     monkeypatch.setattr(console, "target_of", lambda *_: Target(STAGE, "here", lambda _: None, {}))
-    monkeypatch.setattr(console, "act_as", lambda *_: None)
+    monkeypatch.setattr(console, "act_as", lambda *_, **__: None)
     monkeypatch.setattr(reproject, "run", interrupted)
     if code:
         assert reproject.main([]) == code

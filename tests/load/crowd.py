@@ -1,0 +1,116 @@
+"""Callers who do not wait for each other: each calls at moments of their own, whatever became of other calls.
+
+A call's time counts from the moment it was due, not from when its caller came round to it, so that a slow answer counts
+for every call that it delays ("coordinated omission", Gil Tene, "How NOT to Measure Latency", 2013).
+"""
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NamedTuple
+
+import aiohttp
+
+APPLICATIONS = "/api/applications"
+HEALTH = "/health"
+#: Stands for no answer at all.
+NONE = 0
+#: As often a change that lost is made again.
+_ATTEMPTS = 20
+_DEADLINE = aiohttp.ClientTimeout(total=60)
+
+
+class Call(NamedTuple):
+    """What one call was answered, how fast, and when it was due."""
+
+    status: int
+    ms: float
+    due: float
+
+
+#: Does what one caller does at a time, which was due then.
+Turn = Callable[["Caller", float], Awaitable[None]]
+
+
+class Caller:
+    """One of the crowd: a session, a connection, and what they have in mind."""
+
+    def __init__(self, url: str, token: str, ids: Sequence[str], number: int) -> None:
+        self._url, self._token, self._ids, self._rng = url, token, ids, random.Random(number)
+        self.calls: list[Call] = []
+        #: The applications that this caller has changed, as often as that.
+        self.changed: list[str] = []
+
+    async def call_on(self, turn: Turn, begin: float, seconds: float, gap: float) -> None:
+        """Take turns at random, *gap* seconds apart on average, from *begin* on."""
+        due, until = begin + self._rng.expovariate(1 / gap), begin + seconds
+        headers = {"Authorization": f"Bearer {self._token}"}
+        # A connector of one's own is a connection of one's own.
+        async with aiohttp.ClientSession(headers=headers, timeout=_DEADLINE) as self._http:
+            while due < until:
+                await asyncio.sleep(due - time.perf_counter())
+                await turn(self, due)
+                due += self._rng.expovariate(1 / gap)
+
+    async def health(self, due: float) -> None:
+        """Ask what asks no store."""
+        await self._call("GET", HEALTH, due)
+
+    async def work(self, due: float) -> None:
+        """Look at the first page, at one application, or at one to change it then: of five calls, one is a change."""
+        path, chance = f"{APPLICATIONS}/{self._rng.choice(self._ids)}", self._rng.random()
+        if chance < 0.5:
+            await self._call("GET", APPLICATIONS, due)
+        else:
+            found = await self._call("GET", path, due)
+            if chance > 0.75 and found:
+                await self._change(path, found["version"])
+
+    async def _change(self, path: str, version: int) -> None:
+        for _ in range(_ATTEMPTS):
+            body = {"incomeMinor": self._rng.randrange(10**6), "version": version}
+            told = await self._call("PUT", path, time.perf_counter(), body)
+            if told is None or "currentVersion" not in told:
+                if told:
+                    self.changed.append(path.rpartition("/")[2])
+                return
+            version = told["currentVersion"]
+
+    async def _call(self, method: str, path: str, due: float, body: Any = None) -> dict[str, Any] | None:
+        """Return what was told of one application, where that is 200 or 409."""
+        status, told = NONE, None
+        try:
+            async with self._http.request(method, self._url + path, json=body) as answer:
+                text = await answer.read()
+            status = answer.status
+        except (aiohttp.ClientError, TimeoutError):
+            text = b""
+        # A page is for a person to read.
+        if status in {200, 409} and path != APPLICATIONS:
+            told = json.loads(text)
+        self.calls.append(Call(status, (time.perf_counter() - due) * 1000, due))
+        return told
+
+
+class Plan(NamedTuple):
+    """How often all together take a turn, for how long, and how long before that counts."""
+
+    turn: Turn
+    turns_per_second: float
+    seconds: float
+    warming_seconds: float
+
+
+def follow(plan: Plan, callers: Sequence[Caller]) -> list[Call]:
+    """Have all *callers* follow *plan*, and return their calls that count."""
+    return asyncio.run(_follow(plan, callers))
+
+
+async def _follow(plan: Plan, callers: Sequence[Caller]) -> list[Call]:
+    begin, seconds = time.perf_counter(), plan.warming_seconds + plan.seconds
+    gap = len(callers) / plan.turns_per_second
+    await asyncio.gather(*(caller.call_on(plan.turn, begin, seconds, gap) for caller in callers))
+    counts = begin + plan.warming_seconds
+    return [call for caller in callers for call in caller.calls if call.due >= counts]
