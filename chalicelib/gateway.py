@@ -75,12 +75,21 @@ class App(Chalice):
 
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Answer one API Gateway event. Never raises."""
+        with deadline.of(context):
+            return self._told(event, lambda headers: self._answer(event, context, headers))
+
+    def refuse(self, event: dict[str, Any], error: errors.ServiceError) -> dict[str, Any]:
+        """Answer *event* with *error*, and ask no route: for a door that cannot let it in."""
+        return self._told(event, lambda _: dict(refusal(error).to_dict()))
+
+    def _told(self, event: dict[str, Any], answer: Callable[[Mapping[str, str]], dict[str, Any]]) -> dict[str, Any]:
+        """Return what *answer* makes of the event's headers, with what every answer and every line of the log has."""
         asked = event["requestContext"]
         headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
         request_id = _request_id(headers, asked)
-        with deadline.of(context), logs.invocation("request") as line:
+        with logs.invocation("request") as line:
             line.add(requestId=request_id, method=asked["httpMethod"], route=asked["resourcePath"])
-            response = self._answer(event, context, headers)
+            response = answer(headers)
             line.add(status=response["statusCode"])
         response["headers"] |= {"X-Request-Id": request_id, "X-Instance-Id": ids.INSTANCE_ID, **_cors(headers)}
         return response

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Generic, NamedTuple, TypeVar
+from urllib.parse import unquote
 
 from chalice.app import Blueprint, Request, Response
 from pydantic import BaseModel, TypeAdapter
@@ -277,4 +278,6 @@ def _keyed(endpoint: Endpoint, request: Request, caller: Caller) -> Keyed | None
     if key is None:
         return None
     content: Any = request.raw_body
-    return Keyed(key, caller.username, endpoint, f"{checks.concrete(request)}\n".encode() + content)
+    # Escaped or not, it is the same path: one door hands over what was sent, another what it means.
+    path = unquote(checks.concrete(request))
+    return Keyed(key, caller.username, endpoint, f"{path}\n".encode(errors="replace") + content)

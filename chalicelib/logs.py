@@ -7,7 +7,6 @@ between invocations: keys live in a context variable that each `invocation` star
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
 from time import perf_counter
 from typing import Any
 
@@ -16,6 +15,7 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
 from chalicelib import ids, settings
+from chalicelib.once import once
 
 _SERVICE = "holdfast"
 
@@ -40,7 +40,7 @@ class Line:
 _line: ContextVar[Line | None] = ContextVar("line", default=None)
 
 
-@cache
+@once
 def logger() -> Logger:
     """Return the process's logger; for the rare line that is not an invocation's own."""
     return Logger(service=_SERVICE, level=settings.load().observability.log_level, serialize_stacktrace=False)

@@ -1,9 +1,10 @@
 """What a process makes when it is first asked for: once, however many threads ask at that moment."""
 
 from collections.abc import Callable
-from functools import cache, update_wrapper
-from threading import RLock
-from typing import Generic, ParamSpec, TypeVar
+from concurrent.futures import Future
+from functools import update_wrapper
+from threading import Lock
+from typing import Any, Generic, ParamSpec, TypeVar
 
 Arguments = ParamSpec("Arguments")
 Made = TypeVar("Made")
@@ -12,18 +13,39 @@ Made = TypeVar("Made")
 class once(Generic[Arguments, Made]):  # noqa: N801 # a decorator
     """As `functools.cache`, which lets threads that ask together each make one of their own.
 
-    Whoever asks while it is being made waits for it. What could not be made is tried again by whoever asks next.
+    Whoever asks while it is being made waits, and gets what comes of that, be it an error. What could not be made is
+    tried again for whoever asks next. It must not ask for itself.
     """
 
     def __init__(self, make: Callable[Arguments, Made]) -> None:
         #: Makes another one, which is not kept.
         self.make = make
-        # Reentrant: a destructor may ask, on this thread, while it is being made.
-        self._kept, self._turn = cache(make), RLock()
-        self.cache_clear, self.cache_info = self._kept.cache_clear, self._kept.cache_info
+        self._kept: dict[Any, Future[Made]] = {}
+        self._turn = Lock()
         update_wrapper(self, make)
 
     def __call__(self, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Made:
         """Return what was made for these arguments, or make it."""
-        with self._turn:
-            return self._kept(*args, **kwargs)  # type: ignore[arg-type] # what it is asked with can be a key
+        key = (args, frozenset(kwargs.items()))
+        if (kept := self._kept.get(key)) is None:
+            with self._turn:
+                first = key not in self._kept
+                kept = self._kept.setdefault(key, Future())
+            if first:
+                self._fill(key, kept, lambda: self.make(*args, **kwargs))
+        return kept.result()
+
+    def kept(self) -> int:
+        """Return how many are kept."""
+        return len(self._kept)
+
+    def cache_clear(self) -> None:
+        """Forget what was made; it is named as in `functools`."""
+        self._kept.clear()
+
+    def _fill(self, key: Any, kept: Future[Made], make: Callable[[], Made]) -> None:
+        try:
+            kept.set_result(make())
+        except BaseException as error:  # noqa: BLE001 # it is raised by whoever waits, and that is this caller too
+            self._kept.pop(key, None)
+            kept.set_exception(error)

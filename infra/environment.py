@@ -69,7 +69,7 @@ class Environment(NamedTuple):
         return stamp == self.wanted(root) and self.python(root).exists()
 
 
-LAPTOP = Environment(".venv", ("requirements-dev.txt", "requirements.txt"))
+LAPTOP = Environment(".venv", ("requirements-dev.txt", "requirements-serve.txt", "requirements.txt"))
 FUNCTIONS = Environment(".venv/functions", ("requirements.txt",))
 EMULATOR = Environment(".venv/emulator", ("infra/local/requirements.txt",))
 ALL = (LAPTOP, FUNCTIONS, EMULATOR)

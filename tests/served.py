@@ -1,6 +1,7 @@
 """The API by its other door: ``scripts/serve`` beside a running stack, as a process that its test owns."""
 
 import os
+import signal
 import subprocess
 from pathlib import Path
 from typing import Self
@@ -15,18 +16,29 @@ from infra.local.stack import Stack
 from infra.local.state import Folder, Run
 from tests.client import eventually
 
-_START_SECONDS, _STOP_SECONDS = 30.0, 40.0
+_START_SECONDS, _STOP_SECONDS, _PATIENCE_SECONDS = 30.0, 40.0, 20.0
 
 
 class Served:
     """Such a process, whose words are in ``serve.log`` of *folder*; ``with Served(...)`` starts it and ends it."""
 
-    def __init__(self, stack: Stack, folder: Path, *, processes: int = 2, **options: int) -> None:
-        """Serve *stack*, which *folder* leads to. *options* are the command's own."""
+    def __init__(
+        self, stack: Stack, folder: Path, *, processes: int = 2, as_deployed: bool = False, **options: int
+    ) -> None:
+        """Serve *stack*, which *folder* leads to; *as_deployed*, only its stage's name and credentials do.
+
+        *options* are the command's own.
+        """
         Folder(folder).write(Run(Identity.of(os.getpid()), stack.url, stack.environment))
         self.port, self.processes, self.log = ports.free(), processes, folder / "serve.log"
-        own = {"data": folder, "port": self.port, "processes": processes, **options}
+        place: dict[str, object] = {"stage": stack.stage} if as_deployed else {"data": folder}
+        own = {**place, "port": self.port, "processes": processes, **options}
         self._options = [f"--{name}={value}" for name, value in own.items()]
+        # Nothing that the shell names: it is to find its stack by these alone.
+        self._environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        if as_deployed:
+            known = stack.environment.items()
+            self._environment |= {name: value for name, value in known if name.startswith("AWS_")}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -48,11 +60,12 @@ class Served:
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [ROOT / "scripts/serve", *self._options],
-                # Nothing that the shell names: it is to find its stack by the folder alone.
-                env={name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+                env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                # As a terminal has it: a group of its own, which a Ctrl-C goes to.
+                start_new_session=True,
             )
         try:
             eventually(self.ready, _START_SECONDS)
@@ -73,12 +86,20 @@ class Served:
         assert self._process
         self._process.terminate()
 
+    def interrupt(self) -> int:
+        """Press Ctrl-C, and return its exit code when it has ended, before it would kill whoever does not."""
+        os.killpg(self.pid, signal.SIGINT)
+        return self._ended(_PATIENCE_SECONDS)
+
     def stop(self) -> int:
         """Ask it to end, and return its exit code when it has."""
-        assert self._process
         self.ask_to_stop()
+        return self._ended(_STOP_SECONDS)
+
+    def _ended(self, deadline_seconds: float) -> int:
+        assert self._process
         try:
-            return self._process.wait(_STOP_SECONDS)
+            return self._process.wait(deadline_seconds)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

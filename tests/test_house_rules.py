@@ -178,8 +178,9 @@ def test_importing_the_application_makes_no_client_and_reads_no_settings() -> No
     script = (
         "import app\n"
         "from chalicelib import settings, wiring\n"
-        "kept = {name: made for name, made in vars(wiring).items() if hasattr(made, 'cache_info')}\n"
-        "made = [name for name in kept if kept[name].cache_info().currsize]\n"
+        "from chalicelib.once import once\n"
+        "kept = {name: made for name, made in vars(wiring).items() if isinstance(made, once)}\n"
+        "made = [name for name in kept if kept[name].kept()]\n"
         "assert kept and not made, made\n"
         "assert not settings.load.cache_info().currsize\n"
     )

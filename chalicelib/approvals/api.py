@@ -170,6 +170,5 @@ def _check_people(new: NewApproval) -> None:
 
 def _waited(call: Call[NewApproval, None] | Call[None, WaitQuery], seen: Seen, wait_ms: int) -> Approval:
     waited = wiring.waiter().wait(seen, min(wait_ms, call.remaining_ms - _MARGIN_MS))
-    # A timeout is recorded by whoever waited for it; an answer's follow-up is its giver's.
-    timed_out = waited.approval.status is Status.TIMEOUT
-    return (follow(waited) if timed_out and not seen.settled else waited).approval
+    # A timeout is recorded by whoever waits for it or reads of it; an answer's follow-up is its giver's.
+    return (follow(waited) if waited.approval.status is Status.TIMEOUT else waited).approval

@@ -27,6 +27,7 @@ AS_SEEN: dict[str, Any] = dict.fromkeys((*_SHOWN, *_DATES), 1) | {
     "action": {"$cond": [_TIMED_OUT, TIMEOUT, "$action"]},
     "resolvedAt": {"$cond": [_TIMED_OUT, "$expiresAt", "$resolvedAt"]},
     "remainingMs": {"$subtract": ["$expiresAt", "$$NOW"]},
+    "unrecorded": _TIMED_OUT,
     "marks": {
         "$map": {
             "input": "$outbox",

@@ -67,10 +67,10 @@ class ApprovalStore:
             found: Any = self._approvals.find_one_and_update(
                 {"_id": request_id}, pipeline, AS_SEEN, upsert=True, return_document=ReturnDocument.AFTER
             )
-        return _seen(found)
+        return self._lasting(found)
 
     def get(self, request_id: str) -> Seen:
-        """Return the request as it is now.
+        """Return the request as it is now, and as it stays once it is settled.
 
         Raises:
             ApprovalNotFound: there is none, or it is no longer kept.
@@ -79,7 +79,7 @@ class ApprovalStore:
             found = self._approvals.find_one({"_id": request_id, "$expr": KEPT}, AS_SEEN)
         if found is None:
             raise ApprovalNotFound
-        return _seen(found)
+        return self._lasting(found)
 
     def settled(self, request_id: str) -> Seen | None:
         """Return the request once its final state is recorded, else None: the cheapest look there is."""
@@ -106,7 +106,7 @@ class ApprovalStore:
         """Return the request that this operation answered or cancelled, or None."""
         with reaching_mongodb():
             found = self._approvals.find_one({"operations": operation_id, "$expr": KEPT}, AS_SEEN)
-        return _seen(found) if found else None
+        return self._lasting(found) if found else None
 
     def resolve(self, request_id: str, action: str, by: str, operation_id: str, *, anyone: bool = False) -> Seen:
         """Add the answer of *by*, and settle the request if that decides it. Atomic; each person counts once.
@@ -198,6 +198,13 @@ class ApprovalStore:
         with reaching_mongodb():
             self._approvals.update_one({"_id": request_id}, {"$pull": {"outbox": {"effect": effect}}})
 
+    def _lasting(self, found: dict[str, Any]) -> Seen:
+        """Return what was read; a timeout that nobody has recorded is recorded first.
+
+        An answer goes by the server's clock at the moment it arrives, and may be on its way into the document still.
+        """
+        return self.expire(found["_id"]) if found["unrecorded"] else _seen(found)
+
     def _answer(self, asked: dict[str, Any], by: str, action: str, operation_id: str) -> dict[str, Any] | None:
         """Answer the oldest request that matches, if it offers *action*; return it either way."""
         query = {**asked, "answers.username": {"$ne": by}, "$expr": IN_TIME}
@@ -257,4 +264,4 @@ def _seen(found: dict[str, Any]) -> Seen:
 
 
 #: What the collection holds and nobody is shown.
-_OURS = frozenset({"_id", "people", "operations", "marks", "callbackUrl", "remainingMs"})
+_OURS = frozenset({"_id", "people", "operations", "marks", "callbackUrl", "remainingMs", "unrecorded"})

@@ -92,7 +92,7 @@ def _compare(records: Sequence[Record]) -> Found:
     history = wiring.history()
     written = history.has([(record, record.version) for record in records])
     whole = history.whole([record for record in records if record.version > 1])
-    shown = _shown(records)
+    shown = wiring.view().shown(records)
     untold = [record for record in records if (key(record.kind, record.id), record.version) not in written]
     unshown = [record for record in records if _behind(record, shown) and record not in untold]
     failed = [fault.error for fault in wiring.projector().carry(untold)]
@@ -102,19 +102,6 @@ def _compare(records: Sequence[Record]) -> Found:
     marks = [(record, whole.get(key(record.kind, record.id), 0)) for record in records]
     lost = sum(gaps.fill(record, mark) for record, mark in marks if mark < record.version - 1)
     return Found(len(records), len(untold) + len(unshown) - len(failed) + lost)
-
-
-def _shown(records: Iterable[Record]) -> dict[tuple[str, str], int]:
-    ids: dict[str, list[str]] = {}
-    for record in records:
-        ids.setdefault(record.kind, []).append(record.id)
-    view, known = wiring.view(), wiring.kinds()
-    return {
-        (kind, record_id): version
-        for kind, some in ids.items()
-        if kind in known
-        for record_id, version in view.versions(kind, some).items()
-    }
 
 
 def _behind(record: Record, shown: dict[tuple[str, str], int]) -> bool:

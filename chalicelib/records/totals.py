@@ -1,7 +1,7 @@
 """How many a list has, remembered as long as counting them is worth.
 
 Counting takes time in proportion to what is counted, so a count is kept in proportion too: however many ask, and
-however long the list, this process has its store count for the same small share of the time.
+however long the list, a process has its store count that list for the same small share of the time.
 """
 
 from collections.abc import Callable, Hashable

@@ -4,7 +4,7 @@ A copy is only ever replaced by a higher version, so it does not matter how ofte
 applied. A deleted record leaves a tombstone until no older state can be on its way any more.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ from pymongo import IndexModel, ReplaceOne
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
+from pymongo.read_concern import ReadConcern
 
 from chalicelib import logs
 from chalicelib.errors import Unavailable
@@ -114,16 +115,32 @@ class View:
         Raises:
             Unavailable: MongoDB cannot be reached.
         """
-        shown = {
-            kind: self.versions(kind, list({record.id for record in records if record.kind == kind}))
-            for kind in {record.kind for record in records}
+        shown = self.shown(records)
+        return [record for record in records if record.version > shown.get((record.kind, record.id), 0)]
+
+    def shown(self, records: Iterable[Record]) -> dict[tuple[str, str], int]:
+        """Return the version that is shown of each of *records*, by kind and id: one read for each kind.
+
+        Left out are those with neither copy nor tombstone, and of kinds that nobody knows.
+        """
+        ids: dict[str, list[str]] = {}
+        for record in records:
+            if record.kind in self._kinds:
+                ids.setdefault(record.kind, []).append(record.id)
+        return {
+            (kind, record_id): version
+            for kind, some in ids.items()
+            for record_id, version in self.versions(kind, some).items()
         }
-        return [record for record in records if record.version > shown[record.kind].get(record.id, 0)]
 
     def versions(self, kind: str, ids: Sequence[str]) -> dict[str, int]:
-        """Return the version shown of each of *ids*; those with neither copy nor tombstone are left out."""
+        """Return the version shown of each of *ids*; those with neither copy nor tombstone are left out.
+
+        What is told has been kept by a majority, so no crash takes it back.
+        """
+        lasting = self.of(kind).with_options(read_concern=ReadConcern("majority"))
         with reaching_mongodb():
-            found = self.of(kind).find({"_id": {"$in": list(ids)}}, {"version": 1})
+            found = lasting.find({"_id": {"$in": list(ids)}}, {"version": 1})
             return {document["_id"]: document["version"] for document in found}
 
     def walk(self, kind: str, after: str, limit: int) -> list[tuple[str, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -33,8 +34,10 @@ def bound(port: int, host: str = HOST) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-    except OSError:
+    except OSError as error:
         listener.close()
+        if error.errno != errno.EADDRINUSE:
+            raise
         raise PortTaken(port) from None
     return listener
 

@@ -20,7 +20,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("made") / "repository"
     (root / "infra/local").mkdir(parents=True)
     shutil.copy(SCRIPT, root / "infra")
-    for name in ("requirements.txt", "requirements-dev.txt", "infra/local/requirements.txt"):
+    for name in ("requirements.txt", "requirements-serve.txt", "requirements-dev.txt", "infra/local/requirements.txt"):
         (root / name).write_text("# nothing\n")
     environment.ensure(root)
     return root

@@ -101,6 +101,12 @@ def test_of_a_hundred_changes_at_once_by_both_doors_one_succeeds(admin: Client, 
     assert {refused(answer, 409)["currentVersion"] for answer in answers if answer.status_code == 409} == {2}
 
 
+def test_a_deployed_stage_is_found_by_its_name(stack: Stack, tmp_path: Path, admin: Client) -> None:
+    with Served(stack, tmp_path, processes=1, as_deployed=True) as deployed:
+        made = told(admin.at(deployed.url).post(PATH, FIELDS), 201)
+    assert told(admin.get(f"{PATH}/{made['applicationId']}")) == made
+
+
 # --- many callers in one process
 
 
@@ -174,6 +180,14 @@ def test_told_to_end_it_finishes_what_it_has_begun(
     assert all(gone(worker) for worker in workers)
 
 
+def test_a_ctrl_c_ends_all_of_it_at_once(stack: Stack, tmp_path: Path) -> None:
+    with Served(stack, tmp_path) as served:
+        workers = served.workers()
+        assert served.interrupt() == 0
+    assert all(gone(worker) for worker in workers)
+    assert "Traceback" not in served.log.read_text()
+
+
 def test_where_the_one_that_started_them_is_killed_none_is_left(stack: Stack, tmp_path: Path) -> None:
     with Served(stack, tmp_path) as served:
         workers = served.workers()
@@ -208,5 +222,8 @@ def test_it_says_what_to_do(served: Served, tmp_path: Path) -> None:
     assert (code, "scripts/up" in words) == (1, True)
     code, words = _said("--data", served.log.parent, "--port", served.port)
     assert (code, f"Port {served.port} is taken" in words, "--port" in words) == (1, True, True)
-    code, words = _said("--threads", "0")
-    assert (code, "above 0" in words) == (2, True)
+    for wrong, why in ((("--threads", 0), "above 0"), (("--port", 70_000), "65535"), (("--host", "here"), "host")):
+        code, words = _said(*wrong)
+        assert (code, why in words) == (2, True)
+    code, words = _said("--data", served.log.parent, "--host", "192.0.2.1")
+    assert (code, "cannot listen" in words) == (1, True)

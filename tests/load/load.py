@@ -7,27 +7,26 @@ Callers, API, database and the emulated AWS share this machine. For ``serve`` it
 API's, the other half have all the rest, and how each was spent is shown beside the times.
 """
 
-import os
 import sys
 import tempfile
-import time
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from operator import itemgetter
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import psutil
 from pymongo import MongoClient
 
 from chalicelib.applications.search import KIND
 from chalicelib.http import Role
+from chalicelib.records.items import record_of
 from chalicelib.records.models import key
 from chalicelib.sessions.store import SessionStore
 from chalicelib.settings import SessionSettings
 from infra.local.mongod import DATABASE
 from infra.local.stack import Stack
+from tests.load import cores
+from tests.load.cores import Spent
 from tests.load.crowd import Call, Caller, Plan, follow
 from tests.load.figures import CONSOLE, percentile, show
 from tests.load.seed import Seed, application_id
@@ -37,8 +36,8 @@ from tests.served import Served
 _CALLS_PER_TURN = 1.25
 _MIX, _HEALTH = "4 reads, 1 change", "/health"
 _SERVE = "serve"
-#: Of a core, what is not worth a word.
-_NOTHING = 0.01
+#: What is as fast as that has started; what has not after so many rounds never does.
+_WARM_MS, _WARM_ROUNDS = 500, 10
 
 
 class Door(NamedTuple):
@@ -72,38 +71,30 @@ def run(*, smoke: bool) -> None:
         tokens = _tokens(stack, max(door.callers for door in scale.doors))
         for door in scale.doors:
             with _opened(door, stack, Path(folder)) as url:
+                callers = [Caller(url, token, ids, n) for n, token in enumerate(tokens[: door.callers])]
+                _warm(callers, door, scale)
                 for rate in door.rates:
-                    callers = [Caller(url, token, ids, n) for n, token in enumerate(tokens[: door.callers])]
                     rows += _rows(door, callers, rate, scale)
-                    changed.update(one for caller in callers for one in caller.changed)
-        versions = sum(item["version"] - 1 for item in grown.table.batch([key(KIND.name, one) for one in changed]))
-    show(
-        f"{scale.applications:,} applications, {os.cpu_count()} cores; a call's time counts from its due",
-        _COLUMNS,
-        rows,
-    )
-    CONSOLE.print(f"{changed.total():,} changes were answered, {versions:,} versions are there")
+                changed.update(one for caller in callers for one in caller.changed)
+        items = grown.table.batch([key(KIND.name, one) for one in changed])
+    show(f"{scale.applications:,} applications; a call's time counts from when it was due", _COLUMNS, rows)
+    made = {record.id: record.version - 1 for record in map(record_of, items)}
+    CONSOLE.print(f"{changed.total():,} changes were answered, {sum(made.values()):,} were made")
     # One whose answer was lost may be there all the same.
-    if versions < changed.total():
-        sys.exit(1)
+    if lost := [one for one, times in changed.items() if made.get(one, 0) < times]:
+        sys.exit(f"{len(lost)} applications have lost a change, such as {lost[0]}")
 
 
-_COLUMNS = (
-    *(
-        "door",
-        "callers",
-        "what",
-        "calls/s due",
-        "answered/s",
-        "p50 ms",
-        "p95 ms",
-        "p99 ms",
-        "p50 ratio",
-        "409",
-        "errors",
-    ),
-    "cores at work",
-)
+_TIMES = ("p50 ms", "p95 ms", "p99 ms", "p50 ratio")
+_COLUMNS = ("door", "callers", "what", "due/s", "answered/s", *_TIMES, "409", "errors", "cores at work")
+
+
+def _warm(callers: Sequence[Caller], door: Door, scale: Scale) -> None:
+    """Return when what the callers need has started: a function for each of them takes its time."""
+    plan = Plan(Caller.work, max(door.rates) / _CALLS_PER_TURN, scale.warming_seconds, 0)
+    for _ in range(_WARM_ROUNDS):
+        if percentile([call.ms for call in follow(plan, callers)], 95) < _WARM_MS:
+            return
 
 
 def _rows(door: Door, callers: Sequence[Caller], rate: int, scale: Scale) -> list[list[str]]:
@@ -113,11 +104,11 @@ def _rows(door: Door, callers: Sequence[Caller], rate: int, scale: Scale) -> lis
         CONSOLE.log(f"{door.name}, {len(callers):,} callers, {what}: {rate} calls a second")
         for caller in callers:
             caller.calls = []
-        spent, began = Spent(), time.perf_counter()
+        spent = Spent()
         calls = follow(Plan(turn, turns, scale.seconds, scale.warming_seconds), callers)
-        cores = spent.since(time.perf_counter() - began)
+        taken = spent.told()
         base = base or percentile([call.ms for call in calls], 50)
-        rows.append([door.name, f"{len(callers):,}", what, str(rate), *_figures(calls, base), cores])
+        rows.append([door.name, f"{len(callers):,}", what, str(rate), *_figures(calls, base), taken])
     return rows
 
 
@@ -148,65 +139,11 @@ def _opened(door: Door, stack: Stack, folder: Path) -> Iterator[str]:
     if door.name != _SERVE:
         yield stack.api_url
         return
-    cores = sorted(_cores())
-    half = max(1, len(cores) // 2)
+    ours = cores.usable()
+    half = max(1, len(ours) // 2)
     with Served(stack, folder, processes=half) as served:
-        # On one core both halves are the same.
-        _keep(served.workers(), cores[:half])
-        _keep([process for process in _all() if process not in served.workers()], cores[-half:])
+        api = served.workers()
+        cores.keep(api, ours[:half])
+        cores.keep([process for process in cores.everything() if process not in api], ours[half:] or ours)
         yield served.url
-        _keep(_all(), cores)
-
-
-def _cores() -> Collection[int]:
-    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-
-
-def _keep(processes: Sequence[psutil.Process], cores: Sequence[int]) -> None:
-    """Have every thread of *processes*, and whatever they start, run on *cores*; where the system can do that."""
-    if not hasattr(os, "sched_setaffinity"):
-        return
-    for process in processes:
-        with suppress(psutil.Error, ProcessLookupError):
-            for thread in process.threads():
-                os.sched_setaffinity(thread.id, cores)
-
-
-def _all() -> list[psutil.Process]:
-    """Return everything that takes part: this process, and all it has started."""
-    ours = psutil.Process()
-    return [ours, *ours.children(recursive=True)]
-
-
-class Spent:
-    """Processor time of everything that takes part, since this was made."""
-
-    def __init__(self) -> None:
-        self._before = self._now()
-
-    def since(self, seconds: float) -> str:
-        """Return how many cores each part had on average, over *seconds*."""
-        spent: dict[str, float] = defaultdict(float)
-        for pid, (part, taken) in self._now().items():
-            spent[part] += (taken - self._before.get(pid, (part, 0.0))[1]) / seconds
-        most_first = sorted(spent.items(), key=itemgetter(1), reverse=True)
-        return ", ".join(f"{part} {cores:.2f}" for part, cores in most_first if cores > _NOTHING)
-
-    def _now(self) -> dict[int, tuple[str, float]]:
-        found = {}
-        for process in _all():
-            with suppress(psutil.Error):
-                times = process.cpu_times()
-                found[process.pid] = _part(process), times.user + times.system
-        return found
-
-
-def _part(process: psutil.Process) -> str:
-    """Return what *process* is here for."""
-    if process.pid == os.getpid():
-        return "callers"
-    if function := process.environ().get("AWS_LAMBDA_FUNCTION_NAME"):
-        return function.rpartition("-")[2]
-    words = " ".join(process.cmdline())
-    known = {"launcher.py": "AWS", "mongod": "mongod", "spawn_main": "serve", "infra.serve": "serve"}
-    return next((part for word, part in known.items() if word in words), "others")
+        cores.keep(cores.everything(), ours)

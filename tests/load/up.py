@@ -18,7 +18,16 @@ from tests.load.figures import CONSOLE, show
 #: What the stack is held to, on two cores.
 _FRESH_SECONDS, _AGAIN_SECONDS, _CHANGE_SECONDS = 6.0, 4.0, 1.5
 _MEMORY_MB, _CPU_PERCENT = 400, 3.0
-_COPIED = ("app.py", "chalicelib", "infra", ".chalice", "scripts", "requirements.txt", "requirements-dev.txt")
+_COPIED = (
+    "app.py",
+    "chalicelib",
+    "infra",
+    ".chalice",
+    "scripts",
+    "requirements.txt",
+    "requirements-serve.txt",
+    "requirements-dev.txt",
+)
 _PORT = 18_700
 
 

@@ -19,6 +19,7 @@ from pymongo.database import Database
 
 from chalicelib import logs, queues, settings, wiring
 from chalicelib.approvals.store import ApprovalStore
+from chalicelib.once import once
 from chalicelib.queues import Mail
 from chalicelib.sessions.store import SessionStore
 from chalicelib.users.store import UserStore
@@ -72,7 +73,7 @@ def environment(mongod: Mongod) -> Iterator[None]:
 def forget() -> None:
     """Forget what this process has cached: settings, clients, stores."""
     for kept in vars(wiring).values():
-        if hasattr(kept, "cache_clear"):
+        if isinstance(kept, once):
             kept.cache_clear()
     settings.load.cache_clear()
 

@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from chalicelib.errors import Unavailable
 from chalicelib.once import once
 from tests.unit.racing import race
 
@@ -30,7 +31,22 @@ def test_each_argument_has_its_own() -> None:
 
     assert make("a") is make("a")
     assert make("b") == ["b"]
-    assert make.cache_info().currsize == 2
+    assert make.kept() == 2
+
+
+def test_those_who_wait_share_what_comes_of_it() -> None:
+    tried: list[int] = []
+    slowly = threading.Event()
+
+    @once
+    def make() -> int:
+        tried.append(1)
+        slowly.wait(0.05)
+        raise Unavailable
+
+    assert [type(found) for found in race([make] * 8)] == [Unavailable] * 8
+    # Whoever came after the first had failed may have tried again; nobody tried for each.
+    assert len(tried) < 4
 
 
 def test_what_could_not_be_made_is_tried_again() -> None:

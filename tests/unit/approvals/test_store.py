@@ -217,9 +217,18 @@ def test_an_action_the_oldest_does_not_offer_goes_to_no_other(approvals: Approva
 # --- timeouts
 
 
-def test_an_overdue_request_reads_as_timed_out_before_anyone_records_it(
+def test_a_list_shows_an_overdue_request_as_timed_out_before_anyone_records_it(
     approvals: ApprovalStore, mongodb: Mongo
 ) -> None:
+    request_id = put_overdue(approvals, mongodb.approvals)
+    (listed,) = approvals.page(None, Status.TIMEOUT, 10, None)
+    assert (listed.request_id, listed.status) == (request_id, Status.TIMEOUT)
+    stored = mongodb.approvals.find_one({"_id": request_id})
+    assert stored is not None
+    assert (stored["status"], [mark["effect"] for mark in stored["outbox"]]) == ("pending", ["notify"])
+
+
+def test_who_reads_that_a_request_timed_out_has_it_recorded_first(approvals: ApprovalStore, mongodb: Mongo) -> None:
     # Given
     request_id = put_overdue(approvals, mongodb.approvals)
     # When
@@ -231,12 +240,13 @@ def test_an_overdue_request_reads_as_timed_out_before_anyone_records_it(
     assert (seen.approval.resolved_at, seen.approval.response_ms) == (seen.approval.expires_at, None)
     stored = mongodb.approvals.find_one({"_id": request_id})
     assert stored is not None
-    assert (stored["status"], [mark["effect"] for mark in stored["outbox"]]) == ("pending", ["notify"])
+    # So no answer that is on its way can come through any more.
+    assert (stored["status"], stored["outbox"]) == ("timeout", [])
 
 
 def test_recording_a_timeout_changes_nothing_a_reader_sees(approvals: ApprovalStore, mongodb: Mongo) -> None:
     request_id = put_overdue(approvals, mongodb.approvals)
-    before = approvals.get(request_id).approval
+    (before,) = approvals.page(None, None, 10, None)
     assert approvals.expire(request_id).approval == before
     assert approvals.get(request_id).approval == before
     assert approvals.settled(request_id) is not None

@@ -17,8 +17,12 @@ from app import app
 from chalicelib import settings
 from chalicelib.gateway import App
 from chalicelib.http import NOBODY, PUBLIC, Call, Routes
-from infra.server import Paths, Server
+from infra import server as module
+from infra.server import Paths, Places, Server
+from tests.unit.conftest import Printed
 from tests.unit.doors import event
+
+PLACES = Places(at_work=1, held=1)
 
 
 class Said(NamedTuple):
@@ -98,7 +102,7 @@ def test_a_request_becomes_the_event_that_the_gateway_sent_for_it(recorder: Reco
     sent = event(name)
     query = urlencode(sent["multiValueQueryStringParameters"] or {}, doseq=True)
     body = (sent["body"] or "").encode()
-    call(Server(recorder, held=1), sent["httpMethod"], sent["path"], query, body, **_as_environ(sent))
+    call(Server(recorder, PLACES), sent["httpMethod"], sent["path"], query, body, **_as_environ(sent))
     ours = recorder.event
     same = ("resource", "httpMethod", "stageVariables", "body", "isBase64Encoded")
     assert {part: ours[part] for part in same} == {part: sent[part] for part in same}
@@ -119,7 +123,7 @@ def test_a_request_becomes_the_event_that_the_gateway_sent_for_it(recorder: Reco
 
 
 def test_every_request_has_an_id_and_as_long_as_a_function(recorder: Recorder) -> None:
-    server = Server(recorder, held=1)
+    server = Server(recorder, PLACES)
     ids = set()
     for _ in range(3):
         call(server, "GET", "/health")
@@ -138,7 +142,7 @@ def test_what_stands_in_a_placeholder_is_handed_on_as_it_was_meant(text: str) ->
 
 @pytest.mark.parametrize("path", ["/api/users/a%40b.c", "/api/users/a@b.c", "/api/users/%C3%A4", "/api/users/a%20b"])
 def test_an_escaped_path_comes_out_as_it_went_in(recorder: Recorder, path: str) -> None:
-    call(Server(recorder, held=1), "GET", path)
+    call(Server(recorder, PLACES), "GET", path)
     assert recorder.event["resource"] == "/api/users/{username}"
     assert unquote(recorder.event["pathParameters"]["username"]) == unquote(path.rpartition("/")[2])
 
@@ -147,7 +151,7 @@ def test_an_escaped_path_comes_out_as_it_went_in(recorder: Recorder, path: str) 
 def test_a_query_is_handed_on_whole(pairs: list[tuple[str, str]]) -> None:
     recorder = Recorder("recorder", identify=lambda _: NOBODY)
     encoded = [(name.encode(errors="replace"), value.encode(errors="replace")) for name, value in pairs]
-    call(Server(recorder, held=1), "GET", "/health", urlencode(encoded))
+    call(Server(recorder, PLACES), "GET", "/health", urlencode(encoded))
     several: dict[str, list[str]] = {}
     for name, value in encoded:
         several.setdefault(name.decode(), []).append(value.decode())
@@ -171,7 +175,7 @@ def test_a_path_without_a_route_names_itself(path: str) -> None:
 
 
 def test_bytes_that_are_no_text_are_replaced_as_the_gateway_does(recorder: Recorder) -> None:
-    call(Server(recorder, held=1), "POST", "/api/sessions", body=b"\xff{")
+    call(Server(recorder, PLACES), "POST", "/api/sessions", body=b"\xff{")
     assert recorder.event["body"] == "\ufffd{"
 
 
@@ -179,13 +183,13 @@ def test_bytes_that_are_no_text_are_replaced_as_the_gateway_does(recorder: Recor
 
 
 def test_an_answer_is_sent_with_all_its_headers(recorder: Recorder) -> None:
-    said = call(Server(recorder, held=1), "GET", "/health")
+    said = call(Server(recorder, PLACES), "GET", "/health")
     assert (said.status, said.body) == (200, b"ok")
     assert [value for name, value in said.headers if name == "Set-Cookie"] == ["a=1", "b=2"]
 
 
 def test_the_application_itself_answers() -> None:
-    server = Server(app, held=1)
+    server = Server(app, PLACES)
     assert call(server, "GET", "/health").json["status"] == "ok"
     for method, path, status in [("GET", "/nothing", 404), ("PUT", "/health", 405), ("GET", "/api/applications", 401)]:
         said = call(server, method, path)
@@ -200,11 +204,26 @@ def test_the_application_itself_answers() -> None:
 def test_a_body_is_read_no_further_than_it_takes_to_refuse_it() -> None:
     longest = settings.load().http.max_body_bytes
     sent = io.BytesIO(b"x" * (longest * 3))
-    assert call(Server(app, held=1), "POST", "/api/sessions", body=sent).status == 413
+    assert call(Server(app, PLACES), "POST", "/api/sessions", body=sent).status == 413
     assert sent.tell() == longest + 1
 
 
-# --- those who wait
+def test_a_body_that_broke_off_asks_nobody(recorder: Recorder) -> None:
+    said = call(Server(recorder, PLACES), "POST", "/api/sessions", body=b'{"a": 1}', CONTENT_LENGTH="50")
+    assert (said.status, said.json["detail"]) == (400, "The body broke off.")
+    assert not hasattr(recorder, "event")
+
+
+def test_what_the_process_has_in_its_environment_is_no_header(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://user:secret@proxy")
+    call(Server(recorder, PLACES), "GET", "/health", HTTP_PROXY="http://user:secret@proxy", HTTP_ACCEPT="text/plain")
+    assert recorder.event["headers"]["Accept"] == "text/plain"
+    assert "secret" not in str(recorder.event)
+
+
+# --- those who wait, and those who queue
 
 
 class Waiting:
@@ -213,16 +232,19 @@ class Waiting:
     def __init__(self) -> None:
         self.inside, self.let_go = threading.Semaphore(0), threading.Event()
         self.routes = Routes("waiting")
-        self.routes.add("GET", "/wait/{name}", roles=PUBLIC, answers={204: None}, waits=True, params={"name": str})(
-            self._wait
-        )
-        self.routes.add("GET", "/else", roles=PUBLIC, answers={204: None})(self._else)
+        anyone: dict[str, Any] = {"roles": PUBLIC, "answers": {204: None}}
+        self.routes.add("GET", "/wait/{name}", waits=True, params={"name": str}, **anyone)(self._wait)
+        self.routes.add("GET", "/slow", **anyone)(self._slow)
+        self.routes.add("GET", "/else", **anyone)(self._else)
         self.app = App("waiting", identify=lambda _: NOBODY)
         self.app.mount(self.routes)
 
     def _wait(self, _call: Call[Any, Any], name: str) -> None:
         self.inside.release()
         assert self.let_go.wait(10), name
+
+    def _slow(self, call: Call[Any, Any]) -> None:
+        self._wait(call, "slow")
 
     def _else(self, _call: Call[Any, Any]) -> None:
         """Answer at once."""
@@ -236,16 +258,20 @@ def waiting() -> Iterator[Waiting]:
 
 
 def test_so_many_are_held_and_others_are_told_to_come_back(waiting: Waiting, options: Callable[..., None]) -> None:
-    server, told = Server(waiting.app, held=2), []
+    options(HTTP_ALLOWED_ORIGINS='["https://page.example"]')
+    server, told = Server(waiting.app, Places(at_work=1, held=2)), []
     threads = [threading.Thread(target=lambda: told.append(call(server, "GET", "/wait/a").status)) for _ in range(2)]
     for thread in threads:
         thread.start()
         waiting.inside.acquire(timeout=10)
     # One more waits nowhere; whoever does not wait is answered.
-    crowded = call(server, "GET", "/wait/b")
+    origin = "https://page.example"
+    crowded = call(server, "GET", "/wait/b", HTTP_X_REQUEST_ID="mine", HTTP_ORIGIN=origin)
     assert (crowded.status, crowded.header("Retry-After")) == (503, "1")
     assert crowded.header("Content-Type") == "application/problem+json"
-    assert crowded.json["requestId"] == crowded.header("X-Request-Id")
+    # As every answer does, it names the request, and pages of an allowed origin can read when to come again.
+    assert crowded.json["requestId"] == crowded.header("X-Request-Id") == "mine"
+    assert crowded.header("Access-Control-Allow-Origin") == origin
     assert call(server, "GET", "/else").status == 204
     waiting.let_go.set()
     for thread in threads:
@@ -253,3 +279,26 @@ def test_so_many_are_held_and_others_are_told_to_come_back(waiting: Waiting, opt
     assert told == [204, 204]
     # Their places are free again.
     assert call(server, "GET", "/wait/c").status == 204
+
+
+def test_those_at_work_are_so_many_and_others_queue_for_a_while(
+    waiting: Waiting, printed: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given one who is at work for long
+    server, told = Server(waiting.app, Places(at_work=1, held=1)), []
+    slow = threading.Thread(target=lambda: told.append(call(server, "GET", "/slow").status))
+    slow.start()
+    waiting.inside.acquire(timeout=10)
+    # When another one's patience ends, it is told so, and the log has it
+    monkeypatch.setattr(module, "_QUEUE_SECONDS", 0.01)
+    assert call(server, "GET", "/else").status == 503
+    assert [(line["route"], line["status"]) for line in printed.lines()] == [("/else", 503)]
+    # When it is patient, it gets its turn
+    monkeypatch.setattr(module, "_QUEUE_SECONDS", 10)
+    patient = threading.Thread(target=lambda: told.append(call(server, "GET", "/else").status))
+    patient.start()
+    assert patient.is_alive()
+    waiting.let_go.set()
+    for thread in (slow, patient):
+        thread.join()
+    assert told == [204, 204]

@@ -70,6 +70,15 @@ def test_every_version_reaches_view_followers_and_history(
     assert _repairs() == []
 
 
+@pytest.mark.parametrize("kind", ["unheard-of", "", "$cmd", "a..b", "dot."])
+def test_a_kind_that_nobody_knows_goes_to_repair_whatever_it_is_called(
+    projector: Projector, mail: Mail, view: View, kind: str
+) -> None:
+    strange = streamed(item_of(a_record("n-1", kind=kind)))
+    assert projector.project([strange, streamed(item_of(a_record("n-2")))]) == 1
+    assert view.versions(NOTE.name, ["n-2"]) == {"n-2": 1}
+
+
 def test_a_batch_of_nothing_is_carried(projector: Projector) -> None:
     assert projector.project([]) == 0
     assert projector.carry([]) == []
