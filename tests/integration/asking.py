@@ -40,6 +40,13 @@ def pending(caller: Client, username: str, count: int = 1) -> list[str]:
     return eventually(listed)
 
 
+def overdue(caller: Client, username: str) -> dict[str, Any]:
+    """Return *username*'s one request that timed out, once it has; a list records nothing of what it shows."""
+    path = f"{APPROVALS}?status=timeout&username={username}"
+    (found,) = eventually(lambda: told(caller.get(path))["items"])
+    return dict(found)
+
+
 @contextmanager
 def waiting(call: Callable[[], requests.Response]) -> Iterator[Future[requests.Response]]:
     """Hold *call* in a thread of its own for as long as the block needs its answer."""

@@ -9,8 +9,8 @@ import pytest
 from pymongo.database import Database
 
 from infra.local.stack import Stack
-from tests.client import Client, eventually, refused, told
-from tests.integration.asking import asked, shown
+from tests.client import Client, refused, told
+from tests.integration.asking import asked, overdue, shown
 from tests.stack import STAGE, NewPerson
 
 pytestmark = pytest.mark.stack
@@ -55,13 +55,13 @@ def test_what_nobody_waited_for_is_recorded_as_timed_out_once(
 ) -> None:
     # Given a request that became overdue unseen, and one that did not
     username = person().username
-    overdue, alive = asked(admin, username, timeoutMs=1000), asked(admin, username, timeoutMs=60_000)
-    seen = eventually(lambda: found if (found := shown(admin, overdue))["status"] == "timeout" else None)
+    late, alive = asked(admin, username, timeoutMs=1000), asked(admin, username, timeoutMs=60_000)
+    seen = overdue(admin, username)
     # When the schedule comes by twice
     first, second = _swept(stack), _swept(stack)
     # Then its state is recorded, and readers see what they saw before
-    assert (database.approvals.find_one({"_id": overdue}) or {})["status"] == "timeout"
-    assert shown(admin, overdue) == seen
+    assert (database.approvals.find_one({"_id": late}) or {})["status"] == "timeout"
+    assert shown(admin, late) == seen
     assert shown(admin, alive)["status"] == "pending"
     # And the log says how many
     assert first["kind"] == "sweep"
