@@ -3,7 +3,7 @@
 import random
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -17,7 +17,7 @@ from chalicelib.approvals.models import Approval, Seen, Status
 from chalicelib.approvals.store import ApprovalStore
 from chalicelib.errors import ServiceError
 from tests.unit.approvals.build import CALLER, PERSON, an_approval, answer, answer_oldest, cancel, put, put_overdue
-from tests.unit.racing import race
+from tests.unit.racing import race, until
 
 Mongo = Database[dict[str, Any]]
 
@@ -61,6 +61,31 @@ def test_a_timeout_is_recorded_once_however_many_sweep(approvals: ApprovalStore,
         put_overdue(approvals, mongodb.approvals)
     recorded = race([approvals.expire_all] * 16)
     assert sum(count for count in recorded if isinstance(count, int)) == 40
+
+
+def test_nobody_is_told_of_a_timeout_that_an_answer_on_its_way_still_prevents(
+    approvals: ApprovalStore, mongodb: Mongo
+) -> None:
+    # Given an answer that came in time, and is kept waiting by another write of the document
+    request_id = put(approvals, 700)
+    with mongodb.client.start_session() as session, ThreadPoolExecutor(2) as threads:
+        session.start_transaction()
+        mongodb.approvals.update_one({"_id": request_id}, {"$set": {"touched": 1}}, session=session)
+        answering = threads.submit(answer, approvals, request_id, "approve", PERSON)
+        until(lambda: _at_work(mongodb, "findAndModify"))
+        # When time is up, and somebody looks
+        until(lambda: bool(approvals.page(PERSON, Status.TIMEOUT, 1, None)))
+        looking = threads.submit(approvals.get, request_id)
+        wait([looking], timeout=0.2)
+        session.abort_transaction()
+    # Then what they were told is what has become of it
+    assert looking.result().approval == approvals.get(request_id).approval
+    assert (answering.exception() is None) == (looking.result().approval.status is Status.RESOLVED)
+
+
+def _at_work(mongodb: Mongo, command: str) -> bool:
+    running = mongodb.client.admin.aggregate([{"$currentOp": {}}, {"$match": {f"command.{command}": "approvals"}}])
+    return any(running)
 
 
 def test_an_answer_and_a_timeout_at_the_same_instant_never_both_happen(approvals: ApprovalStore) -> None:
