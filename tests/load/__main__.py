@@ -4,7 +4,7 @@ import argparse
 
 from tests.load import approvals, batch, conflicts, growth, load, locks, queues, trips, up
 
-_BENCHES = {
+BENCHES = {
     "approvals": approvals.run,
     "batch": batch.run,
     "conflicts": conflicts.run,
@@ -23,10 +23,10 @@ def main() -> None:
         prog="scripts/bench",
         description="Measure, and print a table with ratios. Starts a stack of its own and leaves nothing behind.",
     )
-    parser.add_argument("name", choices=sorted(_BENCHES), help="what to measure")
+    parser.add_argument("name", choices=sorted(BENCHES), help="what to measure")
     parser.add_argument("--smoke", action="store_true", help="a run as short as can be, to see that it works")
     asked = parser.parse_args()
-    _BENCHES[asked.name](smoke=asked.smoke)
+    BENCHES[asked.name](smoke=asked.smoke)
 
 
 if __name__ == "__main__":
