@@ -125,6 +125,16 @@ def test_a_key_is_compared_by_the_path_asked_for_and_not_by_its_route(admin: str
     assert [answer.status for answer in answers] == [200, 422]
 
 
+def test_a_path_is_the_same_however_it_is_escaped(admin: str) -> None:
+    told = create(admin, {**BOB, "username": "bob@example.org"}, key="make")
+    assert told.status == 201
+    # The gateway hands over what was sent; a server in its place, what that means.
+    paths = ("/api/users/bob%40example.org/keys", "/api/users/bob@example.org/keys")
+    first, again = (ask("POST", path, {"name": "batch"}, token=admin, headers=KEY) for path in paths)
+    # It is the same call, whose secret answer was not kept; another one would be refused with 422.
+    assert (first.status, again.status) == (201, 409)
+
+
 def test_a_key_belongs_to_its_caller_and_its_route(admin: str, ann: str) -> None:
     # Given
     other_admin = signed_in("boss", Role.ADMIN)
