@@ -17,5 +17,6 @@ takeover.py     its documents, decided on and made into records
 source.py       its pages, and the bookmark in them
 serve.py        the command line that serves the API from processes that stay
 server.py       HTTP to API Gateway event and back, for these
+paths.py        which route a path belongs to
 local/          mongod, emulator and front as child processes
 """

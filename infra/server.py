@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, quote
 
 from chalicelib import errors, settings
+from infra.paths import Paths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from wsgiref.types import StartResponse, WSGIEnvironment
 
     from chalicelib.gateway import App
@@ -31,33 +32,6 @@ _INVOCATION_MS = 29_000
 _QUEUE_SECONDS = 10.0
 #: What stands in a path unescaped (RFC 3986, section 3.3): what a caller wrote so is handed on so.
 _PLAIN_IN_PATHS = "/:@!$&'()*+,;="
-
-
-class Found(NamedTuple):
-    """The route of a path, and what stands in its placeholders; without a route, the path itself."""
-
-    resource: str
-    params: dict[str, str] | None
-
-
-class Paths:
-    """Finds the route of a path, a literal segment before a placeholder, as the gateway does."""
-
-    def __init__(self, templates: Iterable[str]) -> None:
-        self._by_length: dict[int, list[tuple[str, list[str]]]] = {}
-        for template, segments in sorted(
-            ((one, one.split("/")) for one in templates), key=lambda pair: [_placeholder(part) for part in pair[1]]
-        ):
-            self._by_length.setdefault(len(segments), []).append((template, segments))
-
-    def find(self, path: str) -> Found:
-        """Return the route of *path*, which is escaped; so are the values of placeholders."""
-        given = path.split("/")
-        for template, segments in self._by_length.get(len(given), ()):
-            pairs = list(zip(segments, given, strict=True))
-            if all(value if _placeholder(part) else part == value for part, value in pairs):
-                return Found(template, {part[1:-1]: value for part, value in pairs if _placeholder(part)} or None)
-        return Found(path, None)
 
 
 class Context:
@@ -166,10 +140,6 @@ def load(places: Places) -> Server:
     from app import app  # noqa: PLC0415 # in the process that serves, not in the one that starts it
 
     return Server(app, places)
-
-
-def _placeholder(segment: str) -> bool:
-    return segment.startswith("{")
 
 
 def _headers(answer: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

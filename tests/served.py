@@ -16,6 +16,8 @@ from infra.local.stack import Stack
 from infra.local.state import Folder, Run
 from tests.client import eventually
 
+#: Fewer files than it may have callers: it is to ask for more by itself.
+_WITH_FEW_FILES = ("bash", "-c", 'ulimit -Sn 256; exec "$@"', "bash")
 _START_SECONDS, _STOP_SECONDS, _PATIENCE_SECONDS = 30.0, 40.0, 20.0
 
 
@@ -59,7 +61,7 @@ class Served:
         """Return when it answers, or leave nothing behind."""
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [ROOT / "scripts/serve", *self._options],
+                [*_WITH_FEW_FILES, str(ROOT / "scripts/serve"), *self._options],
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -95,6 +97,10 @@ class Served:
         """Ask it to end, and return its exit code when it has."""
         self.ask_to_stop()
         return self._ended(_STOP_SECONDS)
+
+    def ended(self) -> int:
+        """Return its exit code when it has ended by itself."""
+        return self._ended(_PATIENCE_SECONDS)
 
     def _ended(self, deadline_seconds: float) -> int:
         assert self._process

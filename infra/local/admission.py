@@ -7,9 +7,10 @@ routes are exempt: they cost no processor time, and what they wait for must get 
 from __future__ import annotations
 
 import asyncio
-import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
+
+from infra.paths import Paths
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -48,14 +49,9 @@ class Routes:
     """A set of methods and path templates such as ``/things/{id}``."""
 
     def __init__(self, routes: Iterable[tuple[str, str]] = ()) -> None:
-        self._patterns = [(method, pattern(template)) for method, template in routes]
+        self._routes = frozenset(routes)
+        self._paths = Paths({template for _, template in self._routes})
 
     def match(self, method: str, path: str) -> bool:
         """Whether a request for *path*, without its query, goes to one of them."""
-        return any(method == known and shape.fullmatch(path) for known, shape in self._patterns)
-
-
-def pattern(template: str) -> re.Pattern[str]:
-    """Return what matches the paths of *template*: each ``{name}`` is one segment."""
-    literals = re.split(r"\{[^}]*\}", template)
-    return re.compile("[^/]+".join(re.escape(literal) for literal in literals))
+        return (method, self._paths.find(path).resource) in self._routes

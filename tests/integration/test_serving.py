@@ -164,6 +164,19 @@ def test_a_process_that_is_killed_is_replaced(served: Served) -> None:
     assert requests.get(f"{served.url}/health", timeout=5).ok
 
 
+def test_one_that_dies_as_soon_as_it_was_replaced_ends_all_with_an_error(stack: Stack, tmp_path: Path) -> None:
+    with Served(stack, tmp_path, processes=1) as served:
+        for _ in range(2):
+            eventually(served.workers)[0].kill()
+        assert served.ended() == 1
+
+
+def test_it_asks_for_as_many_files_as_it_may_have(served: Served) -> None:
+    for worker in served.workers():
+        soft, hard = worker.rlimit(psutil.RLIMIT_NOFILE)
+        assert soft == min(65_536, hard) > 256
+
+
 def test_told_to_end_it_finishes_what_it_has_begun(
     stack: Stack, tmp_path: Path, admin: Client, person: NewPerson
 ) -> None:

@@ -18,7 +18,8 @@ from chalicelib import settings
 from chalicelib.gateway import App
 from chalicelib.http import NOBODY, PUBLIC, Call, Routes
 from infra import server as module
-from infra.server import Paths, Places, Server
+from infra.paths import Paths
+from infra.server import Places, Server
 from tests.unit.conftest import Printed
 from tests.unit.doors import event
 

@@ -1,0 +1,39 @@
+"""Which route a path belongs to, as a gateway decides it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Found(NamedTuple):
+    """The route of a path, and what stands in its placeholders; without a route, the path itself."""
+
+    resource: str
+    params: dict[str, str] | None
+
+
+class Paths:
+    """Finds a path's route among templates such as ``/things/{id}``; a literal segment goes before a placeholder."""
+
+    def __init__(self, templates: Iterable[str]) -> None:
+        self._by_length: dict[int, list[tuple[str, list[str]]]] = {}
+        for template, segments in sorted(
+            ((one, one.split("/")) for one in templates), key=lambda pair: [_placeholder(part) for part in pair[1]]
+        ):
+            self._by_length.setdefault(len(segments), []).append((template, segments))
+
+    def find(self, path: str) -> Found:
+        """Return the route of *path*, which is escaped; so are the values of placeholders."""
+        given = path.split("/")
+        for template, segments in self._by_length.get(len(given), ()):
+            pairs = list(zip(segments, given, strict=True))
+            if all(value if _placeholder(part) else part == value for part, value in pairs):
+                return Found(template, {part[1:-1]: value for part, value in pairs if _placeholder(part)} or None)
+        return Found(path, None)
+
+
+def _placeholder(segment: str) -> bool:
+    return segment.startswith("{")
