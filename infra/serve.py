@@ -44,7 +44,7 @@ _STOP_SECONDS = 30
 #: A silent connection is closed after this: later than a load balancer of AWS does, after 60 s by default.
 _IDLE_SECONDS = 75
 _HIGHEST_PORT = 65_535
-#: As many files as a process asks for; each connection is one.
+#: As many files as a process uses at most; each connection is one.
 _FILES = 65_536
 #: Beside connections: what a process has open anyway, and for each thread one to each store, twice over.
 _FILES_OF_OURS, _FILES_OF_A_THREAD = 128, 6
@@ -128,12 +128,9 @@ def _cores() -> int:
 
 
 def _files() -> int:
-    """Return how many files a process may have open, which is raised as far as the system lets it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    return wanted
+    """Return how many files a process may have open. Granian has raised that as far as the system lets it."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _FILES if soft == resource.RLIM_INFINITY else min(_FILES, soft)
 
 
 def _unless_set(**options: object) -> dict[str, str]:
