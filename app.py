@@ -4,20 +4,21 @@ from typing import Any
 
 from chalice.app import Rate
 
-from chalicelib import queues, sessions, sweeps
+from chalicelib import sessions, sweeps
 from chalicelib.applications.api import routes as applications_routes
 from chalicelib.approvals import worker as approvals
 from chalicelib.approvals.api import routes as approvals_routes
 from chalicelib.cluster.api import routes as cluster_routes
-from chalicelib.coordination import replay
+from chalicelib.core.queueing import queues
+from chalicelib.core.records import worker as records
+from chalicelib.core.web import idempotency
+from chalicelib.core.web.application import App
 from chalicelib.devices.api import routes as device_routes
-from chalicelib.gateway import App
 from chalicelib.ledger.api import routes as ledger_routes
-from chalicelib.records import worker as records
 from chalicelib.sessions.api import routes as session_routes
 from chalicelib.users.api import routes as user_routes
 
-app = App("holdfast", identify=sessions.identify, redeem=sessions.redeem, replay=replay.answer)
+app = App("holdfast", identify=sessions.identify, redeem=sessions.redeem, replay=idempotency.answer)
 
 app.mount(cluster_routes, user_routes, session_routes, approvals_routes, device_routes)
 app.mount(applications_routes, ledger_routes)

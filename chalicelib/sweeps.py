@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from chalicelib import logs
 from chalicelib.approvals import worker as approvals
-from chalicelib.users import dismiss
+from chalicelib.core.runtime import logs
+from chalicelib.users import revocation
 
-_SWEEPS = {"approvals": approvals.sweep, "dismissals": dismiss.sweep}
+_SWEEPS = {"approvals": approvals.sweep, "dismissals": revocation.sweep}
 
 
 def run(event: Any) -> None:

@@ -9,8 +9,8 @@ import hmac
 import json
 from typing import TYPE_CHECKING, Any, Literal
 
-from chalicelib import ids, logs, settings
-from chalicelib.once import once
+from chalicelib.core.runtime import ids, logs, settings
+from chalicelib.core.runtime.once import once
 
 if TYPE_CHECKING:
     from pymongo.database import Database
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
     from chalicelib.applications.store import ApplicationStore
     from chalicelib.approvals.store import ApprovalStore
     from chalicelib.approvals.wait import Waiter
-    from chalicelib.coordination.claims import Claims
-    from chalicelib.coordination.counts import Counts
-    from chalicelib.coordination.locks import Locks
-    from chalicelib.coordination.rates import Rates
+    from chalicelib.core.coordination.claims import Claims
+    from chalicelib.core.coordination.counts import Counts
+    from chalicelib.core.coordination.locks import Locks
+    from chalicelib.core.coordination.rates import Rates
+    from chalicelib.core.queueing.queues import Mail
+    from chalicelib.core.records.events import Subscription
+    from chalicelib.core.records.history import History
+    from chalicelib.core.records.models import Kind
+    from chalicelib.core.records.project import Projector
+    from chalicelib.core.records.store import Records
+    from chalicelib.core.records.view import View
+    from chalicelib.core.stores.dynamodb import Table
+    from chalicelib.core.web.paging import Cursors
     from chalicelib.devices.fcm import Fcm
     from chalicelib.devices.store import DeviceStore
-    from chalicelib.dynamo import Table
     from chalicelib.ledger.store import LedgerStore
-    from chalicelib.paging import Cursors
-    from chalicelib.queues import Mail
-    from chalicelib.records.events import Subscription
-    from chalicelib.records.history import History
-    from chalicelib.records.models import Kind
-    from chalicelib.records.project import Projector
-    from chalicelib.records.store import Records
-    from chalicelib.records.view import View
     from chalicelib.sessions.store import SessionStore, TicketStore
     from chalicelib.users.store import UserStore
 
@@ -103,7 +103,7 @@ def signing_key(purpose: str) -> bytes:
 @once
 def cursors() -> Cursors:
     """Return what seals and opens the cursors of lists."""
-    from chalicelib.paging import Cursors
+    from chalicelib.core.web.paging import Cursors
 
     return Cursors(lambda: signing_key("cursors").hex())
 
@@ -178,7 +178,7 @@ def kinds() -> dict[str, Kind]:
 @once
 def view() -> View:
     """Return the copies of records that lists read."""
-    from chalicelib.records.view import View
+    from chalicelib.core.records.view import View
 
     return View(mongodb, kinds(), settings.load().records)
 
@@ -186,7 +186,7 @@ def view() -> View:
 @once
 def records() -> Records:
     """Return the records, each write of which shows itself in the view at once."""
-    from chalicelib.records.store import Records
+    from chalicelib.core.records.store import Records
 
     return Records(table("records"), lambda changed: view().early(changed))
 
@@ -195,7 +195,7 @@ def records() -> Records:
 def applications() -> ApplicationStore:
     """Return what lists of applications are made from."""
     from chalicelib.applications.store import ApplicationStore
-    from chalicelib.records.totals import Totals
+    from chalicelib.core.records.count_cache import Totals
 
     return ApplicationStore(view().of("application"), Totals(settings.load().records.totals_kept_ms))
 
@@ -211,7 +211,7 @@ def ledger() -> LedgerStore:
 @once
 def history() -> History:
     """Return every version of every record."""
-    from chalicelib.records.history import History
+    from chalicelib.core.records.history import History
 
     return History(table("history"), settings.load().records.kept_versions)
 
@@ -224,7 +224,7 @@ def subscriptions() -> tuple[Subscription, ...]:
 @once
 def projector() -> Projector:
     """Return what carries records from the stream to all that follow them."""
-    from chalicelib.records.project import Projector
+    from chalicelib.core.records.project import Projector
 
     return Projector(view(), history(), subscriptions(), mail())
 
@@ -232,7 +232,7 @@ def projector() -> Projector:
 @once
 def table(name: str) -> Table:
     """Return the DynamoDB table *name* of this stage."""
-    from chalicelib.dynamo import Table
+    from chalicelib.core.stores.dynamodb import Table
 
     return Table(aws("dynamodb"), f"holdfast-{settings.load().holdfast.stage}-{name}")
 
@@ -240,7 +240,7 @@ def table(name: str) -> Table:
 @once
 def locks() -> Locks:
     """Return the locks."""
-    from chalicelib.coordination.locks import Locks
+    from chalicelib.core.coordination.locks import Locks
 
     return Locks(table("coordination"), settings.load().coordination)
 
@@ -248,7 +248,7 @@ def locks() -> Locks:
 @once
 def claims() -> Claims:
     """Return the claims on work."""
-    from chalicelib.coordination.claims import Claims
+    from chalicelib.core.coordination.claims import Claims
 
     return Claims(table("coordination"), settings.load().coordination)
 
@@ -256,7 +256,7 @@ def claims() -> Claims:
 @once
 def counts() -> Counts:
     """Return the exact counts."""
-    from chalicelib.coordination.counts import Counts
+    from chalicelib.core.coordination.counts import Counts
 
     return Counts(table("coordination"))
 
@@ -264,7 +264,7 @@ def counts() -> Counts:
 @once
 def mail() -> Mail:
     """Return what sends to queues."""
-    from chalicelib.queues import Mail
+    from chalicelib.core.queueing.queues import Mail
 
     return Mail(aws("sqs"), settings.load().queues.url_prefix)
 
@@ -272,7 +272,7 @@ def mail() -> Mail:
 @once
 def rates() -> Rates:
     """Return the rates."""
-    from chalicelib.coordination.rates import Rates
+    from chalicelib.core.coordination.rates import Rates
 
     return Rates(table("coordination"))
 
@@ -287,7 +287,7 @@ def _optional_secret(name: str) -> str | None:
 
 @once
 def _secrets() -> dict[str, str]:
-    from chalicelib.outages import reaching_aws
+    from chalicelib.core.stores.driver_errors import reaching_aws
 
     entry = settings.load().holdfast.secret_id
     with reaching_aws():

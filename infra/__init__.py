@@ -10,7 +10,6 @@ admin.py        the first administrator
 docs.py         pages made from code
 console.py      what operators' commands share: which stack, how far, what a terminal may be shown
 queues.py       the command line for queues
-letters.py      dead letters: read, sent back, thrown away
 reproject.py    the command line that compares truth, history and view now
 migrate.py      the command line that takes an existing collection over into records
 takeover.py     its documents, decided on and made into records

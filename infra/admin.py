@@ -4,8 +4,8 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from chalicelib.dynamo import Table
-from chalicelib.http import Role
+from chalicelib.core.stores.dynamodb import Table
+from chalicelib.core.web.routes import Role
 from chalicelib.users import passwords
 from chalicelib.users.errors import UsernameTaken
 from chalicelib.users.store import UserStore

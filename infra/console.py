@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from chalicelib.errors import Unavailable
-from chalicelib.settings import BadSettings
+from chalicelib.core.errors import Unavailable
+from chalicelib.core.runtime.settings import BadSettings
 from infra.environment import ROOT
 from infra.local.state import Folder
 

@@ -9,15 +9,15 @@ from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
-from chalicelib import settings
+from chalicelib.core.runtime import settings
 
 PAGE = Path(__file__).resolve().parent.parent / "docs/settings.md"
 
 _HEAD = """# Settings
 
 Every option is an environment variable of the functions. A faulty one stops the process at its first request, with all
-faults at once, by name and without their values. This page is made from `chalicelib/settings.py`: after a change there,
-run `python -m infra.docs`.
+faults at once, by name and without their values. This page is made from `chalicelib/core/runtime/settings.py`: after a
+change there, run `python -m infra.docs`.
 """
 
 

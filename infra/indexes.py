@@ -6,11 +6,11 @@ from pymongo import IndexModel, MongoClient
 from pymongo.collection import Collection
 from pymongo.errors import OperationFailure
 
-from chalicelib import settings
 from chalicelib.applications import store as applications
 from chalicelib.approvals import store as approvals
+from chalicelib.core.records.view import collection_of
+from chalicelib.core.runtime import settings
 from chalicelib.devices import store as devices
-from chalicelib.records.view import collection_of
 from chalicelib.sessions import store as sessions
 
 #: An index of that name, or of those keys, is there with another definition (IndexOptionsConflict and its sibling).

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from bson import json_util
 
 from chalicelib import wiring
-from chalicelib.applications import adopt
-from chalicelib.errors import Unavailable
-from chalicelib.outages import reaching_mongodb
+from chalicelib.applications import importing
+from chalicelib.core.errors import Unavailable
+from chalicelib.core.stores.driver_errors import reaching_mongodb
 from infra import console
 from infra.source import Source
 from infra.takeover import State, Takeover, Wanted
@@ -50,7 +50,7 @@ an application's document:
 exit code: 0 if all documents are taken over (or would be), 1 if some are not, 130 if it was interrupted.
 """
 #: Who reads a foreign document, by the kind of record it becomes.
-READERS: Mapping[str, Reader] = {"application": adopt.adopted}
+READERS: Mapping[str, Reader] = {"application": importing.adopted}
 #: More than that would help nobody who reads them on a terminal.
 _SKIPPED_SHOWN = 10
 _REASONS_SHOWN = 20

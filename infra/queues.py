@@ -8,12 +8,12 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from chalicelib import queues
-from chalicelib.coordination.counts import Counts
-from chalicelib.dynamo import Table
+from chalicelib.core.coordination.counts import Counts
+from chalicelib.core.queueing import queues
+from chalicelib.core.queueing.dead_letters import MOVE_SECONDS, PEEK_SECONDS, Box, Letter, prefix_of
+from chalicelib.core.stores.dynamodb import Table
 from infra import console
 from infra.console import plain
-from infra.letters import MOVE_SECONDS, PEEK_SECONDS, Box, Letter, prefix_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

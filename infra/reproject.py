@@ -11,15 +11,16 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
-from chalicelib import logs, wiring
-from chalicelib.outages import reaching_aws, reaching_mongodb
-from chalicelib.records import reconcile
+from chalicelib import wiring
+from chalicelib.core.records import reconcile
+from chalicelib.core.runtime import logs
+from chalicelib.core.stores.driver_errors import reaching_aws, reaching_mongodb
 from infra import console
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from chalicelib.records.reconcile import Place
+    from chalicelib.core.records.reconcile import Place
     from infra.console import Target
 
 DESCRIPTION = """\

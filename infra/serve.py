@@ -17,7 +17,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer
 
-from chalicelib import settings
+from chalicelib.core.runtime import settings
 from infra import console, server
 from infra.local import ports, tether
 from infra.server import Places

@@ -17,14 +17,15 @@ from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, quote
 
-from chalicelib import errors, settings
+from chalicelib.core import errors
+from chalicelib.core.runtime import settings
 from infra.paths import Paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from wsgiref.types import StartResponse, WSGIEnvironment
 
-    from chalicelib.gateway import App
+    from chalicelib.core.web.application import App
 
 #: As long as a function may take for an answer.
 _INVOCATION_MS = 29_000

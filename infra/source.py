@@ -11,7 +11,7 @@ from bson.codec_options import DatetimeConversion
 from bson.raw_bson import RawBSONDocument
 
 from chalicelib import wiring
-from chalicelib.outages import reaching_mongodb
+from chalicelib.core.stores.driver_errors import reaching_mongodb
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from botocore.exceptions import ClientError
 
 from chalicelib import wiring
-from chalicelib.errors import Invalid, Unavailable
-from chalicelib.records.errors import RecordExists, RecordTooLarge
-from chalicelib.records.items import fields_of, record_of
-from chalicelib.records.models import Doc, Record, key
-from chalicelib.records.store import Records
+from chalicelib.core.errors import Invalid, Unavailable
+from chalicelib.core.records.codec import fields_of, record_of
+from chalicelib.core.records.errors import RecordExists, RecordTooLarge
+from chalicelib.core.records.models import Doc, Record, key
+from chalicelib.core.records.store import Records
 from infra.console import patiently
 from infra.source import Bookmark, Source, named, plain
 
 if TYPE_CHECKING:
-    from chalicelib.attributes import Item
+    from chalicelib.core.stores.attributes import Item
 
 #: Reads a foreign document of plain JSON values; *drop_unknown* leaves out what records of its kind do not have.
 Reader = Callable[..., tuple[str, Doc]]

@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from chalicelib import queues
+from chalicelib.core.queueing import queues
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNTIME = "python3.12"

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from chalicelib import ids
 from chalicelib.applications.search import KIND as APPLICATIONS
-from chalicelib.attributes import typed
-from chalicelib.dynamo import Table
-from chalicelib.records.history import History
-from chalicelib.records.items import record_of
-from chalicelib.records.models import Change, Record, Version, key
-from chalicelib.records.store import Records
-from chalicelib.records.view import collection_of
+from chalicelib.core.records.codec import record_of
+from chalicelib.core.records.history import History
+from chalicelib.core.records.models import Change, Record, Version, key
+from chalicelib.core.records.store import Records
+from chalicelib.core.records.view import collection_of
+from chalicelib.core.runtime import ids
+from chalicelib.core.stores.attributes import typed
+from chalicelib.core.stores.dynamodb import Table
 from infra.local.stack import Stack
 from tests.client import eventually
 from tests.stack import STAGE

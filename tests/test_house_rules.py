@@ -11,12 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.errors import ServiceError
+from chalicelib.core.errors import ServiceError
 
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "chalicelib"
-#: Between slices and shared modules: any slice may use them, and they use no slice.
-MIDDLE = frozenset({"records", "coordination", "egress"})
 DRIVERS = frozenset({"boto3", "botocore", "gridfs", "pymongo"})
 #: What makes a client of a store or a service.
 MAKERS = frozenset({"client", "create_client", "MongoClient", "resource", "Session", "get_session"})
@@ -31,7 +29,8 @@ def module_name(path: Path) -> str:
 
 MODULES = {module_name(path): path for path in sorted(LIBRARY.rglob("*.py"))}
 PACKAGES = {name.split(".")[1] for name, path in MODULES.items() if name.count(".") and path.parent != LIBRARY}
-SLICES = PACKAGES - MIDDLE
+PLATFORM = "core"
+SLICES = PACKAGES - {PLATFORM}
 SHARED = {name.split(".")[1] for name, path in MODULES.items() if path.parent == LIBRARY and name.count(".")}
 #: Every Python file that is ours.
 OURS = [*MODULES.values(), ROOT / "app.py", *sorted((ROOT / "infra").rglob("*.py"))]
@@ -74,7 +73,7 @@ def home(module: str) -> str:
 
 def test_the_rules_see_the_code() -> None:
     assert {"approvals", "sessions", "users", "cluster"} <= SLICES
-    assert {"errors", "http", "wiring", "settings"} <= SHARED
+    assert {"wiring", "sweeps"} <= SHARED
     assert not SLICES & SHARED
     assert "chalicelib.approvals.store" in set(imports(LIBRARY / "approvals/api.py")) | set(
         imports(LIBRARY / "approvals/wait.py")
@@ -89,18 +88,13 @@ def test_no_slice_imports_another_slices_store_or_api(module: str) -> None:
     assert not wrong, f"{module} reaches into another slice: ask through what its __init__ names"
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if home(name) in MIDDLE])
-def test_what_stands_between_knows_no_slice(module: str) -> None:
+@pytest.mark.parametrize("module", [name for name in MODULES if home(name) == PLATFORM])
+def test_the_platform_knows_no_slice(module: str) -> None:
     assert not [name for name in imports(MODULES[module], run=True) if home(name) in SLICES]
 
 
 #: These know every slice: one makes their stores, one runs their sweeps.
 GATHERERS = frozenset({"wiring", "sweeps"})
-
-
-@pytest.mark.parametrize("module", sorted(SHARED - GATHERERS))
-def test_a_shared_module_knows_no_slice(module: str) -> None:
-    assert not [name for name in imports(LIBRARY / f"{module}.py") if home(name) in SLICES | MIDDLE]
 
 
 def test_what_gathers_slices_imports_none_of_their_routes() -> None:
@@ -136,7 +130,7 @@ def test_only_wiring_makes_clients(module: str) -> None:
     assert "boto3" not in drivers
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if name != "chalicelib.settings"])
+@pytest.mark.parametrize("module", [name for name in MODULES if name != "chalicelib.core.runtime.settings"])
 def test_only_settings_read_the_environment(module: str) -> None:
     text = MODULES[module].read_text()
     assert "os.environ" not in text
@@ -177,8 +171,9 @@ def test_a_module_is_imported_with_an_empty_environment(imported_bare: dict[str,
 def test_importing_the_application_makes_no_client_and_reads_no_settings() -> None:
     script = (
         "import app\n"
-        "from chalicelib import settings, wiring\n"
-        "from chalicelib.once import once\n"
+        "from chalicelib import wiring\n"
+        "from chalicelib.core.runtime import settings\n"
+        "from chalicelib.core.runtime.once import once\n"
         "kept = {name: made for name, made in vars(wiring).items() if isinstance(made, once)}\n"
         "made = [name for name in kept if kept[name].kept()]\n"
         "assert kept and not made, made\n"
@@ -213,11 +208,15 @@ def test_an_error_has_a_docstring_of_its_own(error: type[ServiceError]) -> None:
 # --- maps
 
 
-@pytest.mark.parametrize("package", sorted(PACKAGES))
-def test_a_slices_map_lists_exactly_its_files(package: str) -> None:
+FOLDERS = sorted({str(path.parent.relative_to(LIBRARY)) for path in MODULES.values()} - {"."})
+
+
+@pytest.mark.parametrize("package", FOLDERS)
+def test_a_packages_map_lists_exactly_what_is_in_it(package: str) -> None:
     folder = LIBRARY / package
-    files = {path.name for path in folder.iterdir() if path.suffix == ".py"} - {"__init__.py"}
-    assert _listed(folder / "__init__.py") == files
+    files = {path.name for path in folder.glob("*.py")} - {"__init__.py"}
+    folders = {f"{path.parent.name}/" for path in folder.glob("*/__init__.py")}
+    assert _listed(folder / "__init__.py") == files | folders
 
 
 def test_the_librarys_map_lists_exactly_what_is_in_it() -> None:

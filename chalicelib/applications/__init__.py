@@ -3,7 +3,7 @@
 models.py   what an application is, and which moves its status may make
 search.py   what lists are asked, and what they find applications by
 errors.py   what can go wrong, in words a caller understands
-adopt.py    an application as another system has kept it
+importing.py an application as another system has kept it
 store.py    lists of applications: their view, found by its indexes
 disburse.py paying out, once whoever asks and however often
 api.py      HTTP routes

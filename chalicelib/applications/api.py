@@ -32,12 +32,12 @@ from chalicelib.applications.models import (
 )
 from chalicelib.applications.search import COUNTED, KIND, ApplicationPage, ApplicationQuery
 from chalicelib.applications.store import Place
-from chalicelib.errors import ServiceError
-from chalicelib.http import ADMIN_ONLY, Answer, Call, Role, Routes
-from chalicelib.records import match
-from chalicelib.records.history import Changed
-from chalicelib.records.models import Change, Record
-from chalicelib.shapes import Page, PageQuery
+from chalicelib.core.errors import ServiceError
+from chalicelib.core.models import Page, PageQuery
+from chalicelib.core.records import etags
+from chalicelib.core.records.history import Changed
+from chalicelib.core.records.models import Change, Record
+from chalicelib.core.web.routes import ADMIN_ONLY, Answer, Call, Role, Routes
 
 #: Who works on applications.
 _OFFICERS = frozenset({Role.OFFICER, Role.ADMIN})
@@ -105,7 +105,7 @@ def show_application(call: Call[None, None], application_id: str) -> Answer:
 def change_application(call: Call[ApplicationChange, None], application_id: str) -> Answer:
     """Replace fields of one version; absent ones stay. Of many at the same version one succeeds."""
     fields = call.body.fields
-    change = Change(application_id, match.version(call.body.version, call.if_match), fields, before(fields))
+    change = Change(application_id, etags.version(call.body.version, call.if_match), fields, before(fields))
     return _shown(200, wiring.records().commit(KIND.name, change, **_who(call)))
 
 
@@ -121,7 +121,7 @@ def change_application(call: Call[ApplicationChange, None], application_id: str)
 )
 def delete_application(call: Call[None, VersionQuery], application_id: str) -> None:
     """Delete one version of an application, unless it was paid out."""
-    expected = match.version(call.query.version, call.if_match)
+    expected = etags.version(call.query.version, call.if_match)
     wiring.records().remove(KIND.name, application_id, expected, where=removable(), **_who(call))
 
 
@@ -181,7 +181,7 @@ def _who(call: Call[Any, Any]) -> dict[str, str]:
 
 
 def _shown(status: int, record: Record) -> Answer:
-    return Answer(status, shown(record), match.etag(record))
+    return Answer(status, shown(record), etags.etag(record))
 
 
 def _outcome(changes: Sequence[Change], came: Sequence[Record | ServiceError]) -> BatchOutcome:

@@ -8,14 +8,15 @@ other; that it is paid once rests on the transaction.
 import random
 from time import monotonic, sleep
 
-from chalicelib import deadline, ledger, wiring
+from chalicelib import ledger, wiring
 from chalicelib.applications.errors import Disbursing
 from chalicelib.applications.models import Status
 from chalicelib.applications.search import KIND
-from chalicelib.coordination.errors import GuardedRefused, LockHeld, LockLost
-from chalicelib.coordination.locks import Lease
-from chalicelib.records.errors import NotInThisState
-from chalicelib.records.models import Record
+from chalicelib.core.coordination.errors import GuardedRefused, LockHeld, LockLost
+from chalicelib.core.coordination.locks import Lease
+from chalicelib.core.records.errors import NotInThisState
+from chalicelib.core.records.models import Record
+from chalicelib.core.runtime import deadline
 
 #: Longer than paying takes. Whoever comes after a process that died in the middle waits for so long.
 _LOCK_MS = 5_000

@@ -1,7 +1,13 @@
 """What can go wrong with applications, in words a caller understands."""
 
-from chalicelib.errors import Unavailable
-from chalicelib.records.errors import NotInThisState, RecordExists, RecordNotFound, VersionConflict, VersionRequired
+from chalicelib.core.errors import Unavailable
+from chalicelib.core.records.errors import (
+    NotInThisState,
+    RecordExists,
+    RecordNotFound,
+    VersionConflict,
+    VersionRequired,
+)
 
 __all__ = [
     "Disbursing",

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, JsonValue, StringConstraints, ValidationInfo, field_validator
 
-from chalicelib.records import models as records
-from chalicelib.records.models import Doc, FieldChange, Record, State
-from chalicelib.shapes import WHOLE, Instant, Model, Query
+from chalicelib.core.models import WHOLE, Instant, Model, Query
+from chalicelib.core.records import models as records
+from chalicelib.core.records.models import Doc, FieldChange, Record, State
 
 
 class Status(StrEnum):

@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import Field, ValidationInfo, field_validator
 
 from chalicelib.applications.models import Application, Status
-from chalicelib.records.models import Kind, Record
-from chalicelib.shapes import Model, PageQuery
+from chalicelib.core.models import Model, PageQuery
+from chalicelib.core.records.models import Kind, Record
 
 #: Pages are for looking around. Whoever wants all follows the cursor, which costs the same everywhere.
 DEEPEST = 10_000

@@ -10,9 +10,9 @@ from pymongo.collection import Collection
 
 from chalicelib.applications.models import Application
 from chalicelib.applications.search import COUNTED, ORDERS, ApplicationQuery
-from chalicelib.outages import reaching_mongodb
-from chalicelib.records.totals import Totals
-from chalicelib.records.view import INDEXES as EVERY_VIEWS
+from chalicelib.core.records.count_cache import Totals
+from chalicelib.core.records.view import INDEXES as EVERY_VIEWS
+from chalicelib.core.stores.driver_errors import reaching_mongodb
 
 #: Every order, of all and of those in one state. Directions need none of their own: an index is read from either end.
 INDEXES = [

@@ -2,10 +2,10 @@
 
 models.py    what a request is, and what may be asked
 errors.py    what can go wrong, in words a caller understands
-decide.py    conditions and updates, as MongoDB decides by them (no I/O)
+transitions.py conditions and updates, as MongoDB decides by them (no I/O)
 store.py     where requests live: one MongoDB collection; one atomic update decides
 wait.py      how a caller waits for the answer
-follow.py    what follows a change, handed to the queue
+outbox.py    what follows a change, handed to the queue
 callback.py  the outcome, sent to the address the caller named
 api.py       HTTP routes
 worker.py    the ``approval`` queue, and the sweep

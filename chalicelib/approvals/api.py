@@ -3,7 +3,7 @@
 import json
 from functools import partial
 
-from chalicelib import egress, users, wiring
+from chalicelib import users, wiring
 from chalicelib.approvals import callback, worker
 from chalicelib.approvals.errors import (
     ActionNotOffered,
@@ -14,7 +14,6 @@ from chalicelib.approvals.errors import (
     UnknownPeople,
     UnknownUser,
 )
-from chalicelib.approvals.follow import follow
 from chalicelib.approvals.models import (
     Accepted,
     Approval,
@@ -29,9 +28,11 @@ from chalicelib.approvals.models import (
     UserAction,
     WaitQuery,
 )
-from chalicelib.errors import FieldError, Forbidden
-from chalicelib.http import ADMIN_ONLY, Answer, Call, Role, Routes
-from chalicelib.shapes import Id, Page
+from chalicelib.approvals.outbox import follow
+from chalicelib.core import egress
+from chalicelib.core.errors import FieldError, Forbidden
+from chalicelib.core.models import Id, Page
+from chalicelib.core.web.routes import ADMIN_ONLY, Answer, Call, Role, Routes
 
 #: What is left of a function's time when it must have answered: the way back, and a store that is slow to say no.
 _MARGIN_MS = 2_000

@@ -6,10 +6,13 @@ import json
 from datetime import UTC, datetime
 from http import HTTPStatus
 
-from chalicelib import egress, logs, signatures, wiring
+from chalicelib import wiring
 from chalicelib.approvals.models import Seen
-from chalicelib.coordination.batches import Later, Poison
-from chalicelib.errors import Invalid
+from chalicelib.core import egress
+from chalicelib.core.egress import signatures
+from chalicelib.core.errors import Invalid
+from chalicelib.core.queueing.consumer import Later, Poison
+from chalicelib.core.runtime import logs
 
 #: Worth another try: the server was busy, or could not decide yet.
 _RETRIED = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from chalicelib.errors import Conflict, FieldError, Invalid, NotFound
+from chalicelib.core.errors import Conflict, FieldError, Invalid, NotFound
 
 
 class ApprovalNotFound(NotFound):

@@ -9,7 +9,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, StringConstraints, ValidationInfo, field_validator
 
-from chalicelib.shapes import Id, Instant, Model, PageQuery, Query, Username, Whole
+from chalicelib.core.models import Id, Instant, Model, PageQuery, Query, Username, Whole
 
 #: What a timed-out request shows as its action; nobody may offer it.
 TIMEOUT = "timeout"

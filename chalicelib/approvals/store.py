@@ -12,8 +12,7 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.collection import Collection, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from chalicelib.approvals import decide
-from chalicelib.approvals.decide import AS_SEEN, IN_TIME, KEPT, OVERDUE, PENDING, Pipeline
+from chalicelib.approvals import transitions
 from chalicelib.approvals.errors import (
     ActionNotOffered,
     AlreadyAnswered,
@@ -22,10 +21,11 @@ from chalicelib.approvals.errors import (
     NothingPending,
 )
 from chalicelib.approvals.models import Approval, Mark, NewApproval, Seen, Status
-from chalicelib.errors import Forbidden
-from chalicelib.outages import reaching_mongodb
-from chalicelib.paging import PAGE_BYTES
-from chalicelib.settings import ApprovalSettings
+from chalicelib.approvals.transitions import AS_SEEN, IN_TIME, KEPT, OVERDUE, PENDING, Pipeline
+from chalicelib.core.errors import Forbidden
+from chalicelib.core.runtime.settings import ApprovalSettings
+from chalicelib.core.stores.driver_errors import reaching_mongodb
+from chalicelib.core.web.paging import PAGE_BYTES
 
 INDEXES = [
     IndexModel([("purgeAt", ASCENDING)], expireAfterSeconds=0),
@@ -62,7 +62,7 @@ class ApprovalStore:
 
     def put(self, request_id: str, new: NewApproval, created_by: str) -> Seen:
         """Keep a new request under *request_id*. Safe to repeat: what stands under that id already is left alone."""
-        pipeline = decide.created(new, created_by, self._kept_ms)
+        pipeline = transitions.created(new, created_by, self._kept_ms)
         with reaching_mongodb():
             found: Any = self._approvals.find_one_and_update(
                 {"_id": request_id}, pipeline, AS_SEEN, upsert=True, return_document=ReturnDocument.AFTER
@@ -93,7 +93,7 @@ class ApprovalStore:
 
         Reads no further than to the first that no longer fits on a page.
         """
-        query = decide.narrowed(status)
+        query = transitions.narrowed(status)
         if username:
             query["people"] = username
         if after:
@@ -157,7 +157,7 @@ class ApprovalStore:
             AlreadySettled: it was decided, cancelled or overdue.
         """
         query = {"_id": request_id} | ({"createdBy": created_by} if created_by else {})
-        if found := self._update({**query, "$expr": IN_TIME}, decide.cancelled(operation_id, self._kept_ms)):
+        if found := self._update({**query, "$expr": IN_TIME}, transitions.cancelled(operation_id, self._kept_ms)):
             return _seen(found)
         seen = self.get(request_id)
         if created_by and seen.approval.created_by != created_by:
@@ -166,18 +166,18 @@ class ApprovalStore:
 
     def admit(self, request_id: str, username: str) -> Seen | None:
         """Let one more person answer, and return the request; None if it is no longer pending. Safe to repeat."""
-        found = self._update({"_id": request_id, "$expr": IN_TIME}, decide.admitted(username))
+        found = self._update({"_id": request_id, "$expr": IN_TIME}, transitions.admitted(username))
         return _seen(found) if found else None
 
     def expire(self, request_id: str) -> Seen:
         """Record the timeout of an overdue request, and return the request as it is now, overdue or not."""
-        found = self._update({"_id": request_id, "$expr": OVERDUE}, decide.timed_out(self._kept_ms))
+        found = self._update({"_id": request_id, "$expr": OVERDUE}, transitions.timed_out(self._kept_ms))
         return _seen(found) if found else self.get(request_id)
 
     def expire_all(self) -> int:
         """Record the timeout of every overdue request. Returns how many this call recorded."""
         with reaching_mongodb():
-            done = self._approvals.update_many({**PENDING, "$expr": OVERDUE}, decide.timed_out(self._kept_ms))
+            done = self._approvals.update_many({**PENDING, "$expr": OVERDUE}, transitions.timed_out(self._kept_ms))
         return done.modified_count
 
     def due(self, grace_ms: int) -> list[Due]:
@@ -208,7 +208,7 @@ class ApprovalStore:
     def _answer(self, asked: dict[str, Any], by: str, action: str, operation_id: str) -> dict[str, Any] | None:
         """Answer the oldest request that matches, if it offers *action*; return it either way."""
         query = {**asked, "answers.username": {"$ne": by}, "$expr": IN_TIME}
-        return self._update(query, decide.answered(by, action, operation_id, self._kept_ms))
+        return self._update(query, transitions.answered(by, action, operation_id, self._kept_ms))
 
     def _update(self, query: dict[str, Any], pipeline: Pipeline) -> dict[str, Any] | None:
         """Change the oldest pending request that matches *query*; return it as it is then."""

@@ -10,8 +10,8 @@ from typing import Protocol
 
 from chalicelib.approvals.models import Seen
 from chalicelib.approvals.store import ApprovalStore
-from chalicelib.errors import Unavailable
-from chalicelib.settings import ApprovalSettings
+from chalicelib.core.errors import Unavailable
+from chalicelib.core.runtime.settings import ApprovalSettings
 
 
 class Waiter(Protocol):

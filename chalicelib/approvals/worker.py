@@ -2,13 +2,15 @@
 
 from typing import Any
 
-from chalicelib import devices, logs, queues, wiring
-from chalicelib.approvals import callback, follow
+from chalicelib import devices, wiring
+from chalicelib.approvals import callback, outbox
 from chalicelib.approvals.errors import ApprovalNotFound
-from chalicelib.approvals.follow import Task
 from chalicelib.approvals.models import Effect, Seen
-from chalicelib.coordination.batches import Later, run_batch
-from chalicelib.coordination.claims import Claim
+from chalicelib.approvals.outbox import Task
+from chalicelib.core.coordination.claims import Claim
+from chalicelib.core.queueing import queues
+from chalicelib.core.queueing.consumer import Later, run_batch
+from chalicelib.core.runtime import logs
 
 #: What a device shows of a question without a title.
 _NO_TITLE = "Your answer is needed"
@@ -26,7 +28,7 @@ def sweep() -> int:
     """
     timed_out = wiring.approvals().expire_all()
     logs.line().count("approvalsTimedOut", timed_out)
-    logs.line().count("effectsSwept", follow.sweep())
+    logs.line().count("effectsSwept", outbox.sweep())
     return timed_out
 
 

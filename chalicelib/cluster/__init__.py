@@ -1,7 +1,7 @@
 """Cluster: whether this deployment is alive, whether it can reach its stores, and how much work there is.
 
 models.py   what health, readiness and the figures of queues look like
-probe.py    one cheap question per store
-figures.py  what SQS and the exact counts say of each queue
+readiness.py one cheap question per store
+queue_stats.py what SQS and the exact counts say of each queue
 api.py      HTTP routes
 """

@@ -4,11 +4,12 @@ from functools import cache
 from time import monotonic
 from typing import Any
 
-from chalicelib import ids, openapi, settings
-from chalicelib.cluster import figures
+from chalicelib.cluster import queue_stats
 from chalicelib.cluster.models import Health, QueueStats, Readiness
-from chalicelib.cluster.probe import reach
-from chalicelib.http import ADMIN_ONLY, PUBLIC, Answer, Call, Routes
+from chalicelib.cluster.readiness import reach
+from chalicelib.core.runtime import ids, settings
+from chalicelib.core.web import openapi
+from chalicelib.core.web.routes import ADMIN_ONLY, PUBLIC, Answer, Call, Routes
 
 _STARTED = monotonic()
 
@@ -37,7 +38,7 @@ def ready(call: Call[None, None]) -> Answer:
 @routes.add("GET", "/api/admin/queue-stats", roles=ADMIN_ONLY, answers={200: QueueStats})
 def show_queues(call: Call[None, None]) -> QueueStats:
     """Show how much work waits in each queue, is being done, was done, was given up, is dead."""
-    return figures.of_queues()
+    return queue_stats.of_queues()
 
 
 @routes.add("GET", "/openapi.json", roles=PUBLIC, answers={200: dict})

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from chalicelib.shapes import Model
+from chalicelib.core.models import Model
 
 
 class Health(Model):

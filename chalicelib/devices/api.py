@@ -3,10 +3,10 @@
 from functools import partial
 
 from chalicelib import wiring
+from chalicelib.core.models import Page, PageQuery
+from chalicelib.core.web.routes import Call, Routes
 from chalicelib.devices.errors import DeviceNotFound, TokenContested
 from chalicelib.devices.models import Device, DeviceId, NewDevice
-from chalicelib.http import Call, Routes
-from chalicelib.shapes import Page, PageQuery
 
 routes = Routes(__name__)
 _ONE = {"device_id": DeviceId}

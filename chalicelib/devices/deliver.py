@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 from time import time
 
-from chalicelib import logs, wiring
+from chalicelib import wiring
+from chalicelib.core.runtime import logs
 from chalicelib.devices.fcm import Reply, Verdict
 from chalicelib.devices.message import build
 from chalicelib.devices.models import Delivered, Notification, Target

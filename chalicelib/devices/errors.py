@@ -1,6 +1,6 @@
 """What can go wrong with devices."""
 
-from chalicelib.errors import NotFound, Unavailable
+from chalicelib.core.errors import NotFound, Unavailable
 
 
 class DeviceNotFound(NotFound):

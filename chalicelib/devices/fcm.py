@@ -19,8 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 from urllib3.exceptions import HTTPError
 
-from chalicelib import deadline
-from chalicelib.settings import FcmSettings
+from chalicelib.core.runtime import deadline
+from chalicelib.core.runtime.settings import FcmSettings
 
 _SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 _SIDE_BY_SIDE = 8

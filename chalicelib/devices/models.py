@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import Field, StringConstraints
 
-from chalicelib.shapes import Instant, Model
+from chalicelib.core.models import Instant, Model
 
 #: Chosen by the app: the ids that platforms and libraries make fit. A path of dots would be no path.
 DeviceId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_:-][A-Za-z0-9._:-]{0,127}$")]

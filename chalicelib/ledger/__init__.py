@@ -8,8 +8,9 @@ api.py     HTTP routes
 Other slices ask `posting`; nothing else here is theirs.
 """
 
-from chalicelib import clock, wiring
-from chalicelib.dynamo import Write
+from chalicelib import wiring
+from chalicelib.core.runtime import clock
+from chalicelib.core.stores.dynamodb import Write
 from chalicelib.ledger.models import Movement, entry
 
 __all__ = ["Movement", "posting"]

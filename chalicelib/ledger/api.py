@@ -1,11 +1,11 @@
 """The ledger, for administrators."""
 
 from chalicelib import wiring
-from chalicelib.errors import Invalid
-from chalicelib.http import ADMIN_ONLY, Call, Routes
+from chalicelib.core.errors import Invalid
+from chalicelib.core.models import Page, PageQuery
+from chalicelib.core.web.routes import ADMIN_ONLY, Call, Routes
 from chalicelib.ledger.models import Entry, Verified, VerifyQuery
 from chalicelib.ledger.verify import verify
-from chalicelib.shapes import Page, PageQuery
 
 routes = Routes(__name__)
 

@@ -9,8 +9,8 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 
-from chalicelib.records.models import packed
-from chalicelib.shapes import Model, Query
+from chalicelib.core.models import Model, Query
+from chalicelib.core.records.models import packed
 
 Kind = Literal["disbursement"]
 

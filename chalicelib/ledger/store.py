@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 
 from pydantic import ValidationError
 
-from chalicelib import logs
-from chalicelib.attributes import Item
-from chalicelib.dynamo import Table, Write
+from chalicelib.core.runtime import logs
+from chalicelib.core.stores.attributes import Item
+from chalicelib.core.stores.dynamodb import Table, Write
 from chalicelib.ledger.models import EMPTY, Entry, Head
 
 _HEAD = "head"

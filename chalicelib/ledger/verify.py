@@ -2,9 +2,9 @@
 
 import json
 
+from chalicelib.core.web.paging import Cursors
 from chalicelib.ledger.models import EMPTY, Head, Verified
 from chalicelib.ledger.store import LedgerStore
-from chalicelib.paging import Cursors
 
 #: Entries that one call looks at: some ten reads.
 _AT_ONCE = 1_000

@@ -3,15 +3,15 @@
 models.py   what a session is, and what stands for one
 errors.py   what can go wrong, in words a caller understands
 store.py    where sessions and tickets live: MongoDB collections, tokens as hashes only
-guesses.py  how often a password may be guessed
+login_limit.py how often a password may be guessed
 api.py      HTTP routes
 
 The gateway asks `identify` and `redeem`; other slices ask `end`.
 """
 
 from chalicelib import users, wiring
-from chalicelib.errors import Unauthenticated
-from chalicelib.http import Caller
+from chalicelib.core.errors import Unauthenticated
+from chalicelib.core.web.routes import Caller
 from chalicelib.sessions.models import Session
 
 

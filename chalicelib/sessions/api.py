@@ -2,12 +2,13 @@
 
 from functools import partial
 
-from chalicelib import tokens, users, wiring
-from chalicelib.http import ADMIN_ONLY, PUBLIC, Answer, Call, Routes
-from chalicelib.sessions import guesses
+from chalicelib import users, wiring
+from chalicelib.core.models import Id, Page, Username
+from chalicelib.core.web import credentials
+from chalicelib.core.web.routes import ADMIN_ONLY, PUBLIC, Answer, Call, Routes
+from chalicelib.sessions import login_limit
 from chalicelib.sessions.errors import SessionNotFound, TooManyGuesses, WrongCredentials
 from chalicelib.sessions.models import Login, NewTicket, Opened, Session, SessionQuery, Ticket
-from chalicelib.shapes import Id, Page, Username
 
 routes = Routes(__name__)
 
@@ -22,7 +23,7 @@ routes = Routes(__name__)
 )
 def open_session(call: Call[Login, None]) -> Answer:
     """Sign in. A wrong name and a wrong password get the same answer in the same time."""
-    user = guesses.verified(call.body.username, call.body.password.get_secret_value())
+    user = login_limit.verified(call.body.username, call.body.password.get_secret_value())
     session, token = wiring.sessions().open(user.username, user.roles, user.epoch)
     # A password changed since we checked it has ended the sessions it found, and this one came too late for that.
     now = users.current(user.username)
@@ -36,7 +37,7 @@ def open_session(call: Call[Login, None]) -> Answer:
         roles=session.roles,
         expires_at=session.expires_at,
     )
-    return Answer(201, opened, headers={"Set-Cookie": tokens.baked(token)} if call.body.cookie else None)
+    return Answer(201, opened, headers={"Set-Cookie": credentials.baked(token)} if call.body.cookie else None)
 
 
 @routes.add("GET", "/api/sessions/current", answers={200: Session}, raises=(SessionNotFound,))
@@ -51,7 +52,7 @@ def show_current(call: Call[None, None]) -> Session:
 def end_current(call: Call[None, None]) -> Answer:
     """Sign out: the token is dead at once, on every instance; a browser forgets its cookie."""
     wiring.sessions().end(_own(call))
-    return Answer(204, None, headers={"Set-Cookie": tokens.crumbled()})
+    return Answer(204, None, headers={"Set-Cookie": credentials.crumbled()})
 
 
 @routes.add(

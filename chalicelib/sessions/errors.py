@@ -1,6 +1,6 @@
 """What can go wrong with sessions."""
 
-from chalicelib.errors import NotFound, TooMany, Unauthenticated
+from chalicelib.core.errors import NotFound, TooMany, Unauthenticated
 
 
 class WrongCredentials(Unauthenticated):

@@ -5,8 +5,8 @@ from typing import Annotated, NamedTuple
 
 from pydantic import ConfigDict, Field, SecretStr, StringConstraints
 
-from chalicelib.http import Role
-from chalicelib.shapes import Instant, Model, PageQuery, Username
+from chalicelib.core.models import Instant, Model, PageQuery, Username
+from chalicelib.core.web.routes import Role
 
 
 class Login(Model):

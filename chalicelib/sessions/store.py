@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 from pymongo import ASCENDING, IndexModel
 from pymongo.collection import Collection, ReturnDocument
 
-from chalicelib import ids
-from chalicelib.http import Role
-from chalicelib.outages import reaching_mongodb
+from chalicelib.core.runtime import ids
+from chalicelib.core.runtime.settings import SessionSettings
+from chalicelib.core.stores.driver_errors import reaching_mongodb
+from chalicelib.core.web.routes import Role
 from chalicelib.sessions.models import Issued, NewTicket, Session
-from chalicelib.settings import SessionSettings
 
 INDEXES = [
     IndexModel([("purgeAt", ASCENDING)], expireAfterSeconds=0),

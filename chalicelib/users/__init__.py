@@ -5,7 +5,7 @@ errors.py     what can go wrong, in words a caller understands
 passwords.py  a memory-hard hash, and a check that takes the same time for anyone
 keys.py       what an API key looks like
 store.py      where users and their keys live: one DynamoDB table
-dismiss.py    a changed user's sessions end, also when the process that changed it died
+revocation.py a changed user's sessions end, also when the process that changed it died
 api.py        HTTP routes
 
 Other slices ask `check`, `current`, `unknown`, `is_key` and `holder`; nothing else here is theirs.

@@ -3,13 +3,13 @@
 from datetime import UTC, datetime
 
 from chalicelib import wiring
-from chalicelib.errors import FieldError, Invalid
-from chalicelib.http import ADMIN_ONLY, Call, Routes
-from chalicelib.shapes import Id, Page, PageQuery, Username
+from chalicelib.core.errors import FieldError, Invalid
+from chalicelib.core.models import Id, Page, PageQuery, Username
+from chalicelib.core.web.routes import ADMIN_ONLY, Call, Routes
 from chalicelib.users import keys, passwords
-from chalicelib.users.dismiss import dismiss
 from chalicelib.users.errors import KeyNotFound, NotService, TooManyKeys, UsernameTaken, UserNotFound
 from chalicelib.users.models import Key, MadeKey, NewKey, NewUser, ShownKey, ShownUser, UserChange
+from chalicelib.users.revocation import dismiss
 
 routes = Routes(__name__)
 _NAME = {"username": Username}

@@ -1,6 +1,6 @@
 """What can go wrong with users."""
 
-from chalicelib.errors import Conflict, NotFound
+from chalicelib.core.errors import Conflict, NotFound
 
 
 class UserNotFound(NotFound):

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from chalicelib import ids
-from chalicelib.attributes import Item
-from chalicelib.dynamo import ConditionFailed, Table
-from chalicelib.http import Role
+from chalicelib.core.runtime import ids
+from chalicelib.core.stores.attributes import Item
+from chalicelib.core.stores.dynamodb import ConditionFailed, Table
+from chalicelib.core.web.routes import Role
 from chalicelib.users import keys
 from chalicelib.users.errors import KeyMade, KeyNotFound, NotService, TooManyKeys, UsernameTaken, UserNotFound
 from chalicelib.users.models import Credentials, Key, User

@@ -17,7 +17,7 @@ import psutil
 import pytest
 import requests
 
-from chalicelib.dynamo import Table
+from chalicelib.core.stores.dynamodb import Table
 from chalicelib.ledger.store import LedgerStore
 from infra.local.stack import Stack
 from tests.client import Client, eventually, together, told

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from chalicelib import queues
-from chalicelib.queues import Mail
-from chalicelib.records.models import Change, key
-from infra.letters import Box
+from chalicelib.core.queueing import queues
+from chalicelib.core.queueing.dead_letters import Box
+from chalicelib.core.queueing.queues import Mail
+from chalicelib.core.records.models import Change, key
 from infra.local.stack import Stack
 from tests.client import Client, eventually, told
 from tests.followed import DOC, KIND, RECORDED, Followed, paused, project, said

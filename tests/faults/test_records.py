@@ -12,7 +12,7 @@ from time import monotonic, sleep
 import pytest
 import requests
 
-from chalicelib import ids
+from chalicelib.core.runtime import ids
 from infra.local.mongod import Mongod
 from infra.local.stack import Stack
 from tests.client import Client, eventually, told

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib import ids
+from chalicelib.core.runtime import ids
 from infra.local.stack import Stack
 from tests.client import eventually
 from tests.faults.conftest import Figure

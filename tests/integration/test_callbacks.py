@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib import signatures
+from chalicelib.core.egress import signatures
 from infra.local.stack import Stack
 from tests.client import Client, eventually, refused, told
 from tests.integration.asking import one

@@ -13,13 +13,13 @@ import botocore.session
 import pytest
 from botocore.config import Config
 
-from chalicelib.coordination.claims import Claim, Claims
-from chalicelib.coordination.errors import AlreadyDone, LockHeld, LockLost, StillRunning
-from chalicelib.coordination.locks import Lease, Locks
-from chalicelib.coordination.rates import Limit, Rates
-from chalicelib.dynamo import Table
-from chalicelib.errors import ServiceError
-from chalicelib.settings import CoordinationSettings
+from chalicelib.core.coordination.claims import Claim, Claims
+from chalicelib.core.coordination.errors import AlreadyDone, LockHeld, LockLost, StillRunning
+from chalicelib.core.coordination.locks import Lease, Locks
+from chalicelib.core.coordination.rates import Limit, Rates
+from chalicelib.core.errors import ServiceError
+from chalicelib.core.runtime.settings import CoordinationSettings
+from chalicelib.core.stores.dynamodb import Table
 from infra.local.stack import Stack
 from tests.client import together
 from tests.holder import Holder

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib import ids, queues
-from chalicelib.queues import Mail
-from chalicelib.records.project import Repair
+from chalicelib.core.queueing import queues
+from chalicelib.core.queueing.queues import Mail
+from chalicelib.core.records.project import Repair
+from chalicelib.core.runtime import ids
 from infra.local.stack import Stack
 from tests.client import Client, eventually, told
 from tests.followed import DOC, KIND, Followed

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib import queues
+from chalicelib.core.queueing import queues
+from chalicelib.core.queueing.dead_letters import MOVE_SECONDS, PEEK_SECONDS
 from infra import queues as command
-from infra.letters import MOVE_SECONDS, PEEK_SECONDS
 from infra.local.processes import Identity
 from infra.local.stack import Stack
 from infra.local.state import Folder, Run

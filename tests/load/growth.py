@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 import psutil
 
 from chalicelib.applications.search import KIND
-from chalicelib.records.models import key
+from chalicelib.core.records.models import key
 from infra.local.stack import Stack
 from tests.client import Client, eventually, told
 from tests.load import seed

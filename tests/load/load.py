@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 from pymongo import MongoClient
 
 from chalicelib.applications.search import KIND
-from chalicelib.http import Role
-from chalicelib.records.items import record_of
-from chalicelib.records.models import key
+from chalicelib.core.records.codec import record_of
+from chalicelib.core.records.models import key
+from chalicelib.core.runtime.settings import SessionSettings
+from chalicelib.core.web.routes import Role
 from chalicelib.sessions.store import SessionStore
-from chalicelib.settings import SessionSettings
 from infra.local.mongod import DATABASE
 from infra.local.stack import Stack
 from tests.load import cores

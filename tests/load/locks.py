@@ -19,8 +19,8 @@ from botocore.config import Config
 from python_dynamodb_lock.python_dynamodb_lock import DynamoDBLockClient
 
 from chalicelib import wiring
-from chalicelib.coordination.locks import Locks
-from chalicelib.settings import AwsSettings, option
+from chalicelib.core.coordination.locks import Locks
+from chalicelib.core.runtime.settings import AwsSettings, option
 from infra.local.stack import Stack
 from tests.holder import Holder
 from tests.load.figures import CONSOLE, percentile, show

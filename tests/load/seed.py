@@ -14,12 +14,12 @@ from pymongo import MongoClient
 
 from chalicelib.applications.models import Status
 from chalicelib.applications.search import KIND
-from chalicelib.attributes import Item
-from chalicelib.dynamo import Table
-from chalicelib.records.items import fields_of, record_of
-from chalicelib.records.models import Record, key
-from chalicelib.records.view import View
-from chalicelib.settings import RecordSettings
+from chalicelib.core.records.codec import fields_of, record_of
+from chalicelib.core.records.models import Record, key
+from chalicelib.core.records.view import View
+from chalicelib.core.runtime.settings import RecordSettings
+from chalicelib.core.stores.attributes import Item
+from chalicelib.core.stores.dynamodb import Table
 from infra.indexes import ensure
 from infra.local.mongod import DATABASE
 from infra.local.stack import Stack

@@ -14,10 +14,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from chalicelib.coordination.counts import Counts
-from chalicelib.dynamo import Table
-from chalicelib.queues import Mail, Queue
-from infra.letters import Box
+from chalicelib.core.coordination.counts import Counts
+from chalicelib.core.queueing.dead_letters import Box
+from chalicelib.core.queueing.queues import Mail, Queue
+from chalicelib.core.stores.dynamodb import Table
 from infra.local.stack import Stack
 from infra.template import RUNTIME
 

@@ -9,10 +9,10 @@ from typing import Any, Literal
 from chalice.app import SQSEvent
 
 from chalicelib import wiring
-from chalicelib.coordination.batches import Poison, run_batch
-from chalicelib.coordination.claims import Claim, Claims
-from chalicelib.dynamo import ConditionFailed
-from chalicelib.queues import Mail, Message, Queue
+from chalicelib.core.coordination.claims import Claim, Claims
+from chalicelib.core.queueing.consumer import Poison, run_batch
+from chalicelib.core.queueing.queues import Mail, Message, Queue
+from chalicelib.core.stores.dynamodb import ConditionFailed
 
 QUEUE = Queue(**json.loads(os.environ["SCRATCH"]))
 

@@ -1,7 +1,7 @@
 """People and services who are signed in."""
 
 from chalicelib import wiring
-from chalicelib.http import Role
+from chalicelib.core.web.routes import Role
 
 #: Nobody signs in with it: these users are given their sessions.
 UNUSABLE = "no hash of any password"

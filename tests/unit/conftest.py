@@ -17,10 +17,12 @@ from moto.core.botocore_stubber import BotocoreStubber
 from pymongo import MongoClient
 from pymongo.database import Database
 
-from chalicelib import logs, queues, settings, wiring
+from chalicelib import wiring
 from chalicelib.approvals.store import ApprovalStore
-from chalicelib.once import once
-from chalicelib.queues import Mail
+from chalicelib.core.queueing import queues
+from chalicelib.core.queueing.queues import Mail
+from chalicelib.core.runtime import logs, settings
+from chalicelib.core.runtime.once import once
 from chalicelib.sessions.store import SessionStore
 from chalicelib.users.store import UserStore
 from infra import indexes

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from app import app
-from chalicelib.gateway import App
+from chalicelib.core.web.application import App
 
 EVENTS = Path(__file__).resolve().parents[1] / "events"
 

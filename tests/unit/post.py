@@ -7,9 +7,9 @@ from typing import Any
 
 from chalice.app import SQSEvent
 
-from chalicelib.coordination.batches import run_batch
-from chalicelib.coordination.claims import Claim
-from chalicelib.queues import Mail, Message, Queue
+from chalicelib.core.coordination.claims import Claim
+from chalicelib.core.queueing.consumer import run_batch
+from chalicelib.core.queueing.queues import Mail, Message, Queue
 from tests.unit.doors import Context, event
 
 CHORES = Queue("chores", visibility_seconds=60, attempts=3, batch_size=10, concurrency=2, timeout_seconds=50)

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from time import monotonic, sleep
 from typing import TypeVar
 
-from chalicelib.errors import ServiceError
+from chalicelib.core.errors import ServiceError
 
 Result = TypeVar("Result")
 

@@ -8,7 +8,7 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from chalicelib import wiring
-from chalicelib.attributes import plain, typed
+from chalicelib.core.stores.attributes import plain, typed
 
 # Numbers have 38 digits.
 SCALARS = st.booleans() | st.integers(-(10**37), 10**37) | st.text()

@@ -6,7 +6,7 @@ from http import HTTPStatus
 import pytest
 
 import chalicelib
-from chalicelib.errors import FieldError, Invalid, NotAllowed, ServiceError, Unauthenticated, Unavailable, problem
+from chalicelib.core.errors import FieldError, Invalid, NotAllowed, ServiceError, Unauthenticated, Unavailable, problem
 
 
 def tree(error: type[ServiceError] = ServiceError) -> Iterator[type[ServiceError]]:

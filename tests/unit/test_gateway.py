@@ -11,11 +11,12 @@ import pytest
 from pymongo.database import Database
 
 from app import app
-from chalicelib import ids, settings, wiring
-from chalicelib.gateway import App
-from chalicelib.http import NOBODY, PUBLIC, Call, Role, Routes
+from chalicelib import wiring
+from chalicelib.core.models import Model
+from chalicelib.core.runtime import ids, settings
+from chalicelib.core.web.application import App
+from chalicelib.core.web.routes import NOBODY, PUBLIC, Call, Role, Routes
 from chalicelib.sessions.store import SessionStore
-from chalicelib.shapes import Model
 from chalicelib.users.store import UserStore
 from tests.unit.conftest import Printed
 from tests.unit.doors import Answer, Context, ask, event, knock

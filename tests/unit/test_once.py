@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from chalicelib.errors import Unavailable
-from chalicelib.once import once
+from chalicelib.core.errors import Unavailable
+from chalicelib.core.runtime.once import once
 from tests.unit.racing import race
 
 

@@ -6,7 +6,7 @@ import pytest
 import schemathesis
 
 from app import app
-from chalicelib.http import PUBLIC, Endpoint
+from chalicelib.core.web.routes import PUBLIC, Endpoint
 from tests.unit.doors import ask
 
 

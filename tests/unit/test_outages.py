@@ -13,8 +13,8 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from chalicelib import wiring
-from chalicelib.errors import Unavailable
-from chalicelib.outages import reaching_aws, reaching_mongodb
+from chalicelib.core.errors import Unavailable
+from chalicelib.core.stores.driver_errors import reaching_aws, reaching_mongodb
 from infra.local import ports
 from infra.local.mongod import Mongod
 

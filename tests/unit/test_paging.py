@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.errors import Invalid
-from chalicelib.paging import Cursors
-from chalicelib.shapes import PageQuery
+from chalicelib.core.errors import Invalid
+from chalicelib.core.models import PageQuery
+from chalicelib.core.web.paging import Cursors
 
 CURSORS = Cursors(lambda: "a key")
 ITEMS = [f"{number:03}" for number in range(7)]

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from chalicelib import logs, wiring
-from chalicelib.errors import Unavailable
-from chalicelib.queues import QUEUES, RETENTION_SECONDS, Depth, Queue, named
+from chalicelib import wiring
+from chalicelib.core.errors import Unavailable
+from chalicelib.core.queueing.queues import QUEUES, RETENTION_SECONDS, Depth, Queue, named
+from chalicelib.core.runtime import logs
 from infra import template
 from tests.unit.post import CHORES, PREFIX, Chore, Clock, Post
 

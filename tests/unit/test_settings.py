@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from chalicelib import settings
+from chalicelib.core.runtime import settings
 from infra import docs
 
 Options = Callable[..., None]

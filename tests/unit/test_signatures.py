@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
-from chalicelib.signatures import InvalidSignature, headers, new_secret, sign, verify
+from chalicelib.core.egress.signatures import InvalidSignature, headers, new_secret, sign, verify
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

@@ -12,11 +12,11 @@ import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 from botocore.stub import ANY, Stubber
 
-from chalicelib.coordination.errors import LockLost
-from chalicelib.coordination.locks import Lease, Locks
-from chalicelib.dynamo import ConditionFailed, Reason, Table, TransactionRefused
-from chalicelib.errors import Unavailable
-from chalicelib.settings import CoordinationSettings
+from chalicelib.core.coordination.errors import LockLost
+from chalicelib.core.coordination.locks import Lease, Locks
+from chalicelib.core.errors import Unavailable
+from chalicelib.core.runtime.settings import CoordinationSettings
+from chalicelib.core.stores.dynamodb import ConditionFailed, Reason, Table, TransactionRefused
 from tests.unit.conftest import STAGE
 
 NAME = f"holdfast-{STAGE}-coordination"
@@ -123,7 +123,7 @@ def test_pauses_are_full_jitter_under_a_growing_ceiling(
         bounds.append((low, high))
         return high
 
-    monkeypatch.setattr("chalicelib.dynamo.random.uniform", uniform)
+    monkeypatch.setattr("chalicelib.core.stores.dynamodb.random.uniform", uniform)
     for _ in range(ATTEMPTS):
         stubber.add_client_error("get_item", "ThrottlingException")
     with pytest.raises(Unavailable):

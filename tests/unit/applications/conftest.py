@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from chalicelib.http import Role
+from chalicelib.core.web.routes import Role
 from chalicelib.users.store import UserStore
 from tests.unit.callers import signed_in
 

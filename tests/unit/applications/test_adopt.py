@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.applications.adopt import adopted
+from chalicelib.applications.importing import adopted
 from chalicelib.applications.models import Status
-from chalicelib.errors import Invalid
+from chalicelib.core.errors import Invalid
 
 DOC: dict[str, Any] = {
     "applicantName": "Ann",

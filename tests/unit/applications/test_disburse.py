@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib import ledger, wiring
 from chalicelib.applications import disburse as module
-from chalicelib.coordination.locks import Locks
+from chalicelib.core.coordination.locks import Locks
 from tests.unit.applications.build import approved, at, change, make, moved
 from tests.unit.doors import Answer, Context, ask
 from tests.unit.racing import race

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.applications.models import MOVES, BatchUpdate, Status, before, removable, sources
-from chalicelib.records.models import Doc, State
+from chalicelib.core.records.models import Doc, State
 
 ANY = st.sampled_from(list(Status))
 TERMS = {"amountMinor": 100, "currency": "EUR", "termMonths": 12}

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.applications.search import KIND, ApplicationQuery, folded
-from chalicelib.records.models import Record
+from chalicelib.core.records.models import Record
 
 
 def record(**doc: str) -> Record:

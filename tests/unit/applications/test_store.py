@@ -11,8 +11,8 @@ from chalicelib import wiring
 from chalicelib.applications import store as module
 from chalicelib.applications.search import KIND, ORDERS, ApplicationQuery, Sort
 from chalicelib.applications.store import ApplicationStore
-from chalicelib.records.models import Record
-from chalicelib.records.totals import Totals
+from chalicelib.core.records.count_cache import Totals
+from chalicelib.core.records.models import Record
 from infra.local.mongod import Mongod
 from tests.unit.applications.build import PATH, fields, make
 from tests.unit.doors import ask

@@ -5,9 +5,9 @@ from typing import Any
 
 from pymongo.collection import Collection
 
-from chalicelib import ids
 from chalicelib.approvals.models import Approval, NewApproval
 from chalicelib.approvals.store import ApprovalStore
+from chalicelib.core.runtime import ids
 
 CALLER = "svc-loans"
 PERSON = "ann"

@@ -10,8 +10,8 @@ from pymongo.database import Database
 
 from chalicelib import wiring
 from chalicelib.approvals.wait import Polling
-from chalicelib.http import Role
-from chalicelib.settings import ApprovalSettings
+from chalicelib.core.runtime.settings import ApprovalSettings
+from chalicelib.core.web.routes import Role
 from chalicelib.users.store import UserStore
 from tests.unit.approvals.build import ago
 from tests.unit.doors import Answer, Context, ask

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from chalicelib.approvals.models import LONGEST_HELD_MS, LONGEST_MS, Escalation, NewApproval, Seen, Status
-from chalicelib.checks import validated
-from chalicelib.errors import Invalid, Malformed
-from chalicelib.shapes import Id, Username
+from chalicelib.core.errors import Invalid, Malformed
+from chalicelib.core.models import Id, Username
+from chalicelib.core.web.requests import validated
 from tests.unit.approvals.build import an_approval
 
 #: What JSON can say, and Python keeps as it is.

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from chalicelib import ids
 from chalicelib.approvals.models import Status
 from chalicelib.approvals.store import ApprovalStore
-from chalicelib.settings import ApprovalSettings
+from chalicelib.core.runtime import ids
+from chalicelib.core.runtime.settings import ApprovalSettings
 from infra.local.mongod import Mongod
 from tests.unit.approvals.build import ago, answer, answer_oldest, cancel
 from tests.unit.listening import Plan, explained, listening

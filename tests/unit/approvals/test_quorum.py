@@ -7,11 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chalicelib import ids
 from chalicelib.approvals.errors import ActionNotOffered, AlreadyAnswered, AlreadySettled, NothingPending
 from chalicelib.approvals.models import Approval, Status
 from chalicelib.approvals.store import ApprovalStore
-from chalicelib.errors import Forbidden
+from chalicelib.core.errors import Forbidden
+from chalicelib.core.runtime import ids
 from tests.unit.approvals.build import PERSON, answer, answer_oldest, put
 from tests.unit.racing import race
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from chalicelib import ids
 from chalicelib.approvals.errors import AlreadySettled
 from chalicelib.approvals.models import Approval, Seen, Status
 from chalicelib.approvals.store import ApprovalStore
-from chalicelib.errors import ServiceError
+from chalicelib.core.errors import ServiceError
+from chalicelib.core.runtime import ids
 from tests.unit.approvals.build import CALLER, PERSON, an_approval, answer, answer_oldest, cancel, put, put_overdue
 from tests.unit.racing import race, until
 

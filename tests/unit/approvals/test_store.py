@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from chalicelib import ids, wiring
+from chalicelib import wiring
 from chalicelib.approvals.errors import ActionNotOffered, AlreadySettled, ApprovalNotFound, NothingPending
 from chalicelib.approvals.models import NewApproval, Status
 from chalicelib.approvals.store import ApprovalStore
-from chalicelib.errors import Forbidden
+from chalicelib.core.errors import Forbidden
+from chalicelib.core.runtime import ids
 from tests.unit.approvals.build import CALLER, PERSON, ago, an_approval, answer, answer_oldest, cancel, put, put_overdue
 from tests.unit.racing import until
 

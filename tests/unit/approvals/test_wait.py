@@ -12,8 +12,8 @@ from pymongo.database import Database
 from chalicelib.approvals.models import Status
 from chalicelib.approvals.store import ApprovalStore
 from chalicelib.approvals.wait import Polling
-from chalicelib.errors import Unavailable
-from chalicelib.settings import ApprovalSettings
+from chalicelib.core.errors import Unavailable
+from chalicelib.core.runtime.settings import ApprovalSettings
 from infra.local.mongod import Mongod
 from tests.unit.approvals.build import PERSON, ago, answer, cancel, put
 from tests.unit.listening import listening

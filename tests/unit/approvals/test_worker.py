@@ -9,9 +9,11 @@ from botocore.config import Config
 from chalice.app import SQSEvent
 from pymongo.database import Database
 
-from chalicelib import logs, queues, wiring
-from chalicelib.approvals import follow, worker
+from chalicelib import wiring
+from chalicelib.approvals import outbox, worker
 from chalicelib.approvals.store import ApprovalStore
+from chalicelib.core.queueing import queues
+from chalicelib.core.runtime import logs
 from tests.unit.approvals.build import PERSON, answer, put
 from tests.unit.devices.build import put as register
 from tests.unit.devices.google import Google, refusal
@@ -27,8 +29,8 @@ def test_everyone_who_is_asked_is_told_once_on_every_device(approvals: ApprovalS
     register(wiring.devices(), "phone", "tablet")
     register(wiring.devices(), "laptop", username="ben")
     request_id = put(approvals, approvers=["ben"], title="Pay 5 EUR?")
-    follow.follow(approvals.get(request_id))
-    follow.follow(approvals.get(request_id))
+    outbox.follow(approvals.get(request_id))
+    outbox.follow(approvals.get(request_id))
     # When
     _work(_received())
     # Then
@@ -43,7 +45,7 @@ def test_everyone_who_is_asked_is_told_once_on_every_device(approvals: ApprovalS
 def test_nobody_is_told_of_what_is_settled(approvals: ApprovalStore, google: Google) -> None:
     register(wiring.devices(), "phone")
     request_id = put(approvals)
-    follow.follow(approvals.get(request_id))
+    outbox.follow(approvals.get(request_id))
     answer(approvals, request_id, "approve", PERSON)
     assert _work(_received()) == []
     assert google.messages == []
@@ -53,7 +55,7 @@ def test_a_device_that_could_not_be_told_is_told_later(approvals: ApprovalStore,
     # Given
     google.says["phone"] = [refusal(503, "UNAVAILABLE", "UNAVAILABLE"), refusal(200, "")]
     register(wiring.devices(), "phone", "tablet")
-    follow.follow(approvals.get(put(approvals)))
+    outbox.follow(approvals.get(put(approvals)))
     batch = _received()
     # When
     failed = _work(batch)
@@ -73,7 +75,7 @@ def test_whoever_it_is_escalated_to_may_answer_and_is_told(approvals: ApprovalSt
 
 def test_an_escalation_is_handed_over_with_its_delay(approvals: ApprovalStore) -> None:
     request_id = put(approvals, 7_200_000, timeoutMs=7_200_000, escalate_to=[{"username": "eve", "afterMs": 600_000}])
-    follow.follow(approvals.get(request_id))
+    outbox.follow(approvals.get(request_id))
     attributes = wiring.aws("sqs").get_queue_attributes(
         QueueUrl=_url(), AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"]
     )["Attributes"]
@@ -85,14 +87,14 @@ def test_what_is_further_away_than_the_queue_can_delay_is_left_to_the_sweep(
 ) -> None:
     # Given
     request_id = put(approvals, 7_200_000, timeoutMs=7_200_000, escalate_to=[{"username": "eve", "afterMs": 3_600_000}])
-    follow.follow(approvals.get(request_id))
+    outbox.follow(approvals.get(request_id))
     _work(_received())
     assert [mark.effect for mark in approvals.get(request_id).marks] == ["escalate-0"]
-    assert follow.sweep() == 0
+    assert outbox.sweep() == 0
     # When
     mongodb.approvals.update_one({"_id": request_id}, {"$set": {"outbox.0.due": _past()}})
     # Then
-    assert follow.sweep() == 1
+    assert outbox.sweep() == 1
     _work(_received())
     assert "eve" in approvals.get(request_id).approval.approvers
 
@@ -102,15 +104,15 @@ def test_what_a_process_that_died_left_behind_is_swept_once(approvals: ApprovalS
     request_id = put(approvals)
     mongodb.approvals.update_one({"_id": request_id}, {"$set": {"outbox.0.due": _past()}})
     # When
-    assert follow.sweep() == 1
+    assert outbox.sweep() == 1
     # Then
-    assert follow.sweep() == 0
+    assert outbox.sweep() == 0
     assert len(_received()) == 1
 
 
 def test_a_young_mark_is_left_to_whoever_made_it(approvals: ApprovalStore) -> None:
     put(approvals)
-    assert follow.sweep() == 0
+    assert outbox.sweep() == 0
 
 
 def test_a_queue_that_is_down_does_not_fail_the_change(
@@ -120,7 +122,7 @@ def test_a_queue_that_is_down_does_not_fail_the_change(
     # Nothing listens there.
     monkeypatch.setattr(wiring.mail(), "_client", _unreachable())
     with logs.invocation("test") as line:
-        follow.follow(approvals.get(request_id))
+        outbox.follow(approvals.get(request_id))
     assert line.counts == {"effectsLeftToSweep": 1}
     assert [mark.effect for mark in approvals.get(request_id).marks] == ["notify"]
 
@@ -142,7 +144,7 @@ def _received() -> list[dict[str, Any]]:
 
 
 def _record(request_id: str, effect: str) -> dict[str, Any]:
-    return _like(follow.Task(request_id=request_id, effect=effect).model_dump_json(), "m-1")
+    return _like(outbox.Task(request_id=request_id, effect=effect).model_dump_json(), "m-1")
 
 
 def _like(body: str, message_id: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from chalicelib import ids
+from chalicelib.core.runtime import ids
 from tests.unit.conftest import Printed
 from tests.unit.doors import ask
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.dynamo import Table
+from chalicelib.core.stores.dynamodb import Table
 from tests.unit.conftest import STAGE
 from tests.unit.coordination.world import World
 

@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chalicelib import wiring
-from chalicelib.coordination.batches import Poison, run_batch
-from chalicelib.coordination.claims import Claim, Claims
-from chalicelib.errors import Unavailable
-from chalicelib.queues import Mail, Queue
-from chalicelib.settings import CoordinationSettings
+from chalicelib.core.coordination.claims import Claim, Claims
+from chalicelib.core.errors import Unavailable
+from chalicelib.core.queueing.consumer import Poison, run_batch
+from chalicelib.core.queueing.queues import Mail, Queue
+from chalicelib.core.runtime.settings import CoordinationSettings
 from tests.unit.post import PREFIX, Chore, Clock, Killed, asked, record
 
 #: Where a worker may die, or fail.

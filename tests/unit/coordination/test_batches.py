@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from chalicelib import wiring
-from chalicelib.coordination.batches import Later, Poison
-from chalicelib.coordination.claims import Claim, Claims
-from chalicelib.coordination.errors import StillRunning
-from chalicelib.errors import Unavailable
-from chalicelib.settings import CoordinationSettings
+from chalicelib.core.coordination.claims import Claim, Claims
+from chalicelib.core.coordination.errors import StillRunning
+from chalicelib.core.errors import Unavailable
+from chalicelib.core.queueing.consumer import Later, Poison
+from chalicelib.core.runtime.settings import CoordinationSettings
 from tests.unit.conftest import Printed
 from tests.unit.post import CHORES, Chore, Clock, Killed, Post
 
@@ -244,7 +244,7 @@ def test_what_sqs_would_not_take_as_a_pause_is_cut(post: Post, asked: float, giv
 
 
 def test_each_failure_makes_the_next_pause_longer_at_most(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chalicelib.coordination.batches.random.uniform", lambda _, longest: longest)
+    monkeypatch.setattr("chalicelib.core.queueing.consumer.random.uniform", lambda _, longest: longest)
     post.add("a")
     for _ in range(2):
         batch = post.batch()

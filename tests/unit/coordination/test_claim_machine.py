@@ -10,12 +10,12 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, multiple, precondition, rule
 
-from chalicelib.attributes import Item
-from chalicelib.coordination.claims import Claim, Claims
-from chalicelib.coordination.errors import AlreadyDone, ClaimLost, OtherRequest, StillRunning
-from chalicelib.dynamo import Table
-from chalicelib.errors import ServiceError, Unavailable
-from chalicelib.settings import CoordinationSettings
+from chalicelib.core.coordination.claims import Claim, Claims
+from chalicelib.core.coordination.errors import AlreadyDone, ClaimLost, OtherRequest, StillRunning
+from chalicelib.core.errors import ServiceError, Unavailable
+from chalicelib.core.runtime.settings import CoordinationSettings
+from chalicelib.core.stores.attributes import Item
+from chalicelib.core.stores.dynamodb import Table
 from tests.unit.coordination.conftest import NAME
 from tests.unit.coordination.world import EPOCH_MS, Fate, Process, World, explore
 

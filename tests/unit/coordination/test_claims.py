@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from chalicelib import deadline
-from chalicelib.coordination.claims import Claim, Claims
-from chalicelib.coordination.errors import AlreadyDone, ClaimLost, GuardedRefused, OtherRequest, StillRunning
-from chalicelib.dynamo import Table
-from chalicelib.errors import Unavailable
-from chalicelib.settings import CoordinationSettings
+from chalicelib.core.coordination.claims import Claim, Claims
+from chalicelib.core.coordination.errors import AlreadyDone, ClaimLost, GuardedRefused, OtherRequest, StillRunning
+from chalicelib.core.errors import Unavailable
+from chalicelib.core.runtime import deadline
+from chalicelib.core.runtime.settings import CoordinationSettings
+from chalicelib.core.stores.dynamodb import Table
 from tests.unit.coordination.conftest import NAME
 from tests.unit.coordination.world import EPOCH_MS, Fate, Invocation, Process, World
 from tests.unit.racing import race

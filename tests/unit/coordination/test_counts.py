@@ -8,10 +8,10 @@ import pytest
 from botocore.stub import Stubber
 
 from chalicelib import wiring
-from chalicelib.attributes import typed
-from chalicelib.coordination.counts import Counts
-from chalicelib.dynamo import Table, TransactionRefused, Write
-from chalicelib.errors import Unavailable
+from chalicelib.core.coordination.counts import Counts
+from chalicelib.core.errors import Unavailable
+from chalicelib.core.stores.attributes import typed
+from chalicelib.core.stores.dynamodb import Table, TransactionRefused, Write
 from tests.unit.coordination.conftest import NAME
 from tests.unit.racing import race
 

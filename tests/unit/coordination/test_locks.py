@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from chalicelib import deadline, logs
-from chalicelib.coordination.errors import GuardedRefused, LockHeld, LockLost
-from chalicelib.coordination.locks import Lease, Locks
-from chalicelib.dynamo import Table, Write
-from chalicelib.errors import Unavailable
-from chalicelib.settings import CoordinationSettings
+from chalicelib.core.coordination.errors import GuardedRefused, LockHeld, LockLost
+from chalicelib.core.coordination.locks import Lease, Locks
+from chalicelib.core.errors import Unavailable
+from chalicelib.core.runtime import deadline, logs
+from chalicelib.core.runtime.settings import CoordinationSettings
+from chalicelib.core.stores.dynamodb import Table, Write
 from tests.unit.coordination.conftest import NAME
 from tests.unit.coordination.world import Fate, Invocation, Process, World
 from tests.unit.racing import race

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from chalicelib.coordination.rates import Limit, Rates, Taken
-from chalicelib.dynamo import Table
-from chalicelib.errors import Unavailable
+from chalicelib.core.coordination.rates import Limit, Rates, Taken
+from chalicelib.core.errors import Unavailable
+from chalicelib.core.stores.dynamodb import Table
 from tests.unit.coordination.conftest import NAME
 from tests.unit.coordination.world import EPOCH_MS, Fate, Process, World, explore
 from tests.unit.racing import race

@@ -10,12 +10,12 @@ import pytest
 from pymongo.database import Database
 
 from chalicelib import wiring
-from chalicelib.attributes import plain
-from chalicelib.coordination.claims import Claim, Claims
-from chalicelib.coordination.errors import ClaimLost
-from chalicelib.errors import Unavailable
-from chalicelib.http import Role
-from chalicelib.queues import Mail
+from chalicelib.core.coordination.claims import Claim, Claims
+from chalicelib.core.coordination.errors import ClaimLost
+from chalicelib.core.errors import Unavailable
+from chalicelib.core.queueing.queues import Mail
+from chalicelib.core.stores.attributes import plain
+from chalicelib.core.web.routes import Role
 from tests.unit.callers import signed_in
 from tests.unit.conftest import STAGE
 from tests.unit.doors import Answer, ask

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
-from chalicelib.attributes import Item, plain, typed
+from chalicelib.core.stores.attributes import Item, plain, typed
 
 #: When the world begins, in milliseconds since 1970.
 EPOCH_MS = 1_700_000_000_000

@@ -3,10 +3,10 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
+from chalicelib.core.web.routes import Role
 from chalicelib.devices.store import DeviceStore
-from chalicelib.http import Role
 from chalicelib.sessions.store import SessionStore
-from chalicelib.users import dismiss
+from chalicelib.users import revocation
 from chalicelib.users.store import UserStore
 from tests.unit.devices.build import REQUEST_ID, put
 from tests.unit.doors import ask
@@ -107,9 +107,9 @@ def test_whoever_takes_a_deleted_users_name_does_not_take_the_phone(users: UserS
     put(devices, "a")
     put(devices, "b", username="bob")
     # When
-    dismiss.dismiss(users.change("ann", password_hash="new", roles=None))
+    revocation.dismiss(users.change("ann", password_hash="new", roles=None))
     assert len(devices.targets("ann", REQUEST_ID)) == 1
-    dismiss.dismiss(users.remove("ann"), gone=True)
+    revocation.dismiss(users.remove("ann"), gone=True)
     # Then
     users.add("ann", "another", [Role.USER])
     assert devices.targets("ann", REQUEST_ID) == []

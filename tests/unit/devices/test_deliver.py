@@ -12,7 +12,8 @@ import boto3
 import pytest
 
 from chalicelib import devices as public
-from chalicelib import logs, wiring
+from chalicelib import wiring
+from chalicelib.core.runtime import logs
 from chalicelib.devices.models import Delivered, Notification
 from chalicelib.devices.store import DeviceStore
 from tests.unit.conftest import Printed

@@ -9,10 +9,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib import deadline
+from chalicelib.core.runtime import deadline
+from chalicelib.core.runtime.settings import FcmSettings
 from chalicelib.devices.fcm import Fcm, Reply, Verdict, pause_seconds, read
 from chalicelib.devices.message import build
-from chalicelib.settings import FcmSettings
 from tests.unit.devices.build import a_notification
 from tests.unit.devices.google import (
     BAD_GATEWAY,

@@ -7,12 +7,12 @@ import pytest
 from pymongo.database import Database
 
 from chalicelib import wiring
+from chalicelib.core.errors import ServiceError, Unavailable
+from chalicelib.core.runtime.settings import DeviceSettings
 from chalicelib.devices import store
 from chalicelib.devices.errors import TokenContested
 from chalicelib.devices.models import Device, Platform, Target
 from chalicelib.devices.store import DeviceStore
-from chalicelib.errors import ServiceError, Unavailable
-from chalicelib.settings import DeviceSettings
 from infra.local.mongod import Mongod
 from tests.unit.devices.build import PERSON, REQUEST_ID, a_device, put
 from tests.unit.listening import explained, listening

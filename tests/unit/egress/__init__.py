@@ -1,1 +1,1 @@
-"""Tests of `chalicelib.egress`."""
+"""Tests of `chalicelib.core.egress`."""

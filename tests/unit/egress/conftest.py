@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from chalicelib.egress import wire
+from chalicelib.core.egress import sockets
 from tests.unit.egress.peers import Serve, certified, serving
 
 
@@ -35,9 +35,9 @@ def authority(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[trust
     made = trustme.CA()
     made.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    wire.tls.cache_clear()
+    sockets.tls.cache_clear()
     yield made
-    wire.tls.cache_clear()
+    sockets.tls.cache_clear()
 
 
 @pytest.fixture(params=["http", "https"])

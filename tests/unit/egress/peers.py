@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import trustme
 
-from chalicelib import egress
+from chalicelib.core import egress
 
 #: Answers one request: it gets the connection, and what came before the answer was due.
 Behaviour = Callable[[socket.socket, bytes], None]

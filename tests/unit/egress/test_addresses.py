@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.egress import vet
+from chalicelib.core.egress import vet
 
 #: Every network with a purpose of its own, as IANA's registries of special-purpose addresses list them, with multicast,
 #: the reserved rest, and the site-local and 6bone ranges that were given up.

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chalicelib import egress
-from chalicelib.errors import Invalid
+from chalicelib.core import egress
+from chalicelib.core.errors import Invalid
 from tests.unit.egress.peers import OK, Names, Peer, answer, post, say
 
 

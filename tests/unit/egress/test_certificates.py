@@ -3,7 +3,7 @@
 import pytest
 import trustme
 
-from chalicelib import egress
+from chalicelib.core import egress
 from tests.unit.egress.peers import OK, Names, Peer, certified, post, say
 
 

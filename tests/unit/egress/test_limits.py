@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 import trustme
 
-from chalicelib import deadline, egress
+from chalicelib.core import egress
+from chalicelib.core.runtime import deadline
 from tests.unit.egress.peers import OK, Behaviour, Peer, Serve, answer, post, say, within
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib import egress
-from chalicelib.errors import Unavailable
+from chalicelib.core import egress
+from chalicelib.core.errors import Unavailable
 from tests.unit.egress.corpus import PUBLIC
 from tests.unit.egress.peers import OK, Names, Peer, post, within
 

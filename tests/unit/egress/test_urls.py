@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib import egress
-from chalicelib.errors import FieldError, problem
+from chalicelib.core import egress
+from chalicelib.core.errors import FieldError, problem
 from tests.unit.egress.corpus import LOOPBACK, NAMES, PRIVATE, PUBLIC, SPELLINGS
 from tests.unit.egress.peers import Names
 

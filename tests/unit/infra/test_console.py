@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 from rich.console import Console
 
-from chalicelib.errors import Unavailable
+from chalicelib.core.errors import Unavailable
 from infra import console
 from infra.console import Gauge, Target
 from infra.local.processes import Identity

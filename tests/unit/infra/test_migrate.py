@@ -15,10 +15,10 @@ from bson.raw_bson import RawBSONDocument
 from pymongo.database import Database
 
 from chalicelib import wiring
-from chalicelib.errors import Unavailable
-from chalicelib.records.errors import RecordNotFound
-from chalicelib.records.models import Change, Record
-from chalicelib.records.store import Records
+from chalicelib.core.errors import Unavailable
+from chalicelib.core.records.errors import RecordNotFound
+from chalicelib.core.records.models import Change, Record
+from chalicelib.core.records.store import Records
 from infra import console, migrate, source
 from infra.console import Target
 from tests.unit.conftest import STAGE

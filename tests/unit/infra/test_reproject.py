@@ -7,12 +7,12 @@ import pytest
 from pymongo.database import Database
 
 from chalicelib import wiring
-from chalicelib.errors import Unavailable
-from chalicelib.queues import Mail
-from chalicelib.records import reconcile
-from chalicelib.records.models import Change
-from chalicelib.records.reconcile import Found, Place
-from chalicelib.records.store import Records
+from chalicelib.core.errors import Unavailable
+from chalicelib.core.queueing.queues import Mail
+from chalicelib.core.records import reconcile
+from chalicelib.core.records.models import Change
+from chalicelib.core.records.reconcile import Found, Place
+from chalicelib.core.records.store import Records
 from infra import console, reproject
 from infra.console import Target
 from tests.unit.conftest import STAGE

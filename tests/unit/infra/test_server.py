@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app import app
-from chalicelib import settings
-from chalicelib.gateway import App
-from chalicelib.http import NOBODY, PUBLIC, Call, Routes
+from chalicelib.core.runtime import settings
+from chalicelib.core.web.application import App
+from chalicelib.core.web.routes import NOBODY, PUBLIC, Call, Routes
 from infra import server as module
 from infra.paths import Paths
 from infra.server import Places, Server

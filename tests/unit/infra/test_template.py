@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from app import app
-from chalicelib import queues
+from chalicelib.core.queueing import queues
 from infra import package, template
 from infra.package import Package
 

@@ -9,8 +9,8 @@ import pytest
 from pymongo.database import Database
 
 from chalicelib import ledger, wiring
-from chalicelib.dynamo import TransactionRefused
-from chalicelib.http import Role
+from chalicelib.core.stores.dynamodb import TransactionRefused
+from chalicelib.core.web.routes import Role
 from chalicelib.ledger import verify as walk
 from chalicelib.ledger.models import GENESIS
 from chalicelib.users.store import UserStore

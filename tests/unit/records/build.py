@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from chalicelib import queues, wiring
-from chalicelib.attributes import Item, typed
-from chalicelib.queues import Queue
-from chalicelib.records.items import fields_of
-from chalicelib.records.models import Change, Doc, Kind, Record, key
-from chalicelib.records.store import Records
+from chalicelib import wiring
+from chalicelib.core.queueing import queues
+from chalicelib.core.queueing.queues import Queue
+from chalicelib.core.records.codec import fields_of
+from chalicelib.core.records.models import Change, Doc, Kind, Record, key
+from chalicelib.core.records.store import Records
+from chalicelib.core.stores.attributes import Item, typed
 
 LONG_AGO = "2020-01-02T03:04:05.678Z"
 #: As many characters as no record may have.

@@ -6,14 +6,15 @@ import pytest
 from pymongo.collection import Collection
 from pymongo.database import Database
 
-from chalicelib import settings, wiring
-from chalicelib.queues import Mail
-from chalicelib.records.events import Event, Subscription
-from chalicelib.records.history import History
-from chalicelib.records.models import Record
-from chalicelib.records.project import Projector
-from chalicelib.records.store import Records
-from chalicelib.records.view import View, collection_of
+from chalicelib import wiring
+from chalicelib.core.queueing.queues import Mail
+from chalicelib.core.records.events import Event, Subscription
+from chalicelib.core.records.history import History
+from chalicelib.core.records.models import Record
+from chalicelib.core.records.project import Projector
+from chalicelib.core.records.store import Records
+from chalicelib.core.records.view import View, collection_of
+from chalicelib.core.runtime import settings
 from tests.unit.conftest import STAGE
 from tests.unit.records.build import FOLLOWERS, NOTE, letters
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 from chalicelib import wiring
-from chalicelib.errors import Unavailable
-from chalicelib.queues import Mail
-from chalicelib.records.events import Event, Subscription, tell
-from chalicelib.records.models import Record
+from chalicelib.core.errors import Unavailable
+from chalicelib.core.queueing.queues import Mail
+from chalicelib.core.records.events import Event, Subscription, tell
+from chalicelib.core.records.models import Record
 from tests.unit.conftest import STAGE
 from tests.unit.records.build import FOLLOWERS, NOTE, a_record, a_tombstone, letters
 from tests.unit.records.conftest import told

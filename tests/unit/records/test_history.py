@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
-from chalicelib.records.history import Changed, History
-from chalicelib.records.models import FieldChange, Version
+from chalicelib.core.records.history import Changed, History
+from chalicelib.core.records.models import FieldChange, Version
 from tests.unit.records.build import LONG_AGO, NOTE, a_record, a_tombstone
 from tests.unit.records.conftest import KEPT
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.attributes import plain, typed
-from chalicelib.records.errors import RecordTooLarge
-from chalicelib.records.items import Update, fields_of, record_of
-from chalicelib.records.models import Doc
+from chalicelib.core.records.codec import Update, fields_of, record_of
+from chalicelib.core.records.errors import RecordTooLarge
+from chalicelib.core.records.models import Doc
+from chalicelib.core.stores.attributes import plain, typed
 from tests.unit.records.build import TOO_MANY, a_record, a_tombstone, item_of
 from tests.unit.records.test_models import JSON
 

@@ -9,13 +9,13 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
-from chalicelib.attributes import Item
-from chalicelib.dynamo import Table
-from chalicelib.errors import Unavailable
-from chalicelib.records.errors import NotInThisState, RecordExists, RecordNotFound, VersionConflict
-from chalicelib.records.items import record_of
-from chalicelib.records.models import Change, Doc, Record, key
-from chalicelib.records.store import Records
+from chalicelib.core.errors import Unavailable
+from chalicelib.core.records.codec import record_of
+from chalicelib.core.records.errors import NotInThisState, RecordExists, RecordNotFound, VersionConflict
+from chalicelib.core.records.models import Change, Doc, Record, key
+from chalicelib.core.records.store import Records
+from chalicelib.core.stores.attributes import Item
+from chalicelib.core.stores.dynamodb import Table
 from tests.unit.conftest import STAGE
 from tests.unit.coordination.world import Fate, World, explore
 from tests.unit.records.build import NOTE

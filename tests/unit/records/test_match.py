@@ -2,9 +2,9 @@
 
 import pytest
 
-from chalicelib.errors import Invalid
-from chalicelib.records.errors import VersionRequired
-from chalicelib.records.match import etag, version
+from chalicelib.core.errors import Invalid
+from chalicelib.core.records.errors import VersionRequired
+from chalicelib.core.records.etags import etag, version
 from tests.unit.records.build import a_record
 
 

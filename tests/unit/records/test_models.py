@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.records.models import FieldChange, differences, event_id, key, latest, packed
+from chalicelib.core.records.models import FieldChange, differences, event_id, key, latest, packed
 from tests.unit.records.build import a_record, a_tombstone
 
 JSON = st.recursive(

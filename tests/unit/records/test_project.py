@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 from pymongo.collection import Collection
 
 from chalicelib import wiring
-from chalicelib.attributes import typed
-from chalicelib.errors import Unavailable
-from chalicelib.queues import REPAIR, Mail
-from chalicelib.records import events
-from chalicelib.records.events import Subscription
-from chalicelib.records.history import History
-from chalicelib.records.models import Record
-from chalicelib.records.project import Projector, Repair
-from chalicelib.records.store import Records
-from chalicelib.records.view import View
+from chalicelib.core.errors import Unavailable
+from chalicelib.core.queueing.queues import REPAIR, Mail
+from chalicelib.core.records import events
+from chalicelib.core.records.events import Subscription
+from chalicelib.core.records.history import History
+from chalicelib.core.records.models import Record
+from chalicelib.core.records.project import Projector, Repair
+from chalicelib.core.records.store import Records
+from chalicelib.core.records.view import View
+from chalicelib.core.stores.attributes import typed
 from tests.unit.records.build import (
     FOLLOWERS,
     NOTE,

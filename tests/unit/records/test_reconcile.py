@@ -7,15 +7,16 @@ from typing import Any
 import pytest
 from pymongo.collection import Collection
 
-from chalicelib import deadline, logs, wiring
-from chalicelib.errors import Unavailable
-from chalicelib.records import reconcile
-from chalicelib.records.history import History
-from chalicelib.records.models import Record
-from chalicelib.records.project import Projector
-from chalicelib.records.reconcile import START, Found, Place
-from chalicelib.records.store import Records
-from chalicelib.records.view import UnknownKind, View
+from chalicelib import wiring
+from chalicelib.core.errors import Unavailable
+from chalicelib.core.records import reconcile
+from chalicelib.core.records.history import History
+from chalicelib.core.records.models import Record
+from chalicelib.core.records.project import Projector
+from chalicelib.core.records.reconcile import START, Found, Place
+from chalicelib.core.records.store import Records
+from chalicelib.core.records.view import UnknownKind, View
+from chalicelib.core.runtime import deadline, logs
 from tests.unit.doors import Context
 from tests.unit.records.build import NOTE, a_record, a_tombstone, item_of, made, put, streamed
 from tests.unit.records.conftest import KEPT, told

@@ -6,19 +6,14 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from chalicelib import logs, wiring
-from chalicelib.coordination.errors import GuardedRefused, LockLost
-from chalicelib.dynamo import Table
-from chalicelib.errors import ServiceError
-from chalicelib.records.errors import (
-    NotInThisState,
-    RecordExists,
-    RecordNotFound,
-    RecordTooLarge,
-    VersionConflict,
-)
-from chalicelib.records.models import Change, Doc, Record, State, key
-from chalicelib.records.store import Records
+from chalicelib import wiring
+from chalicelib.core.coordination.errors import GuardedRefused, LockLost
+from chalicelib.core.errors import ServiceError
+from chalicelib.core.records.errors import NotInThisState, RecordExists, RecordNotFound, RecordTooLarge, VersionConflict
+from chalicelib.core.records.models import Change, Doc, Record, State, key
+from chalicelib.core.records.store import Records
+from chalicelib.core.runtime import logs
+from chalicelib.core.stores.dynamodb import Table
 from tests.unit.racing import race
 from tests.unit.records.build import NOTE, TOO_MANY, changed, made, removed
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from chalicelib.records import totals as module
-from chalicelib.records.totals import Totals
+from chalicelib.core.records import count_cache as module
+from chalicelib.core.records.count_cache import Totals
 
 
 class Clock:

@@ -16,10 +16,11 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
-from chalicelib import logs, settings, wiring
-from chalicelib.errors import Unavailable
-from chalicelib.records.models import Kind, Record
-from chalicelib.records.view import INDEXES, UnknownKind, View, collection_of
+from chalicelib import wiring
+from chalicelib.core.errors import Unavailable
+from chalicelib.core.records.models import Kind, Record
+from chalicelib.core.records.view import INDEXES, UnknownKind, View, collection_of
+from chalicelib.core.runtime import logs, settings
 from infra.local.mongod import Mongod
 from tests.unit.listening import listening
 from tests.unit.racing import race

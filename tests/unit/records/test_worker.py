@@ -7,14 +7,16 @@ import pytest
 from chalice.app import CloudWatchEvent, DynamoDBEvent, SQSEvent
 from pymongo.collection import Collection
 
-from chalicelib import ids, queues, wiring
-from chalicelib.errors import Unavailable
-from chalicelib.queues import REPAIR, Mail
-from chalicelib.records import reconcile, worker
-from chalicelib.records.history import History
-from chalicelib.records.project import Projector, Repair
-from chalicelib.records.reconcile import Found
-from chalicelib.records.view import View
+from chalicelib import wiring
+from chalicelib.core.errors import Unavailable
+from chalicelib.core.queueing import queues
+from chalicelib.core.queueing.queues import REPAIR, Mail
+from chalicelib.core.records import reconcile, worker
+from chalicelib.core.records.history import History
+from chalicelib.core.records.project import Projector, Repair
+from chalicelib.core.records.reconcile import Found
+from chalicelib.core.records.view import View
+from chalicelib.core.runtime import ids
 from tests.unit.doors import Context, event
 from tests.unit.records.build import NOTE, a_record, item_of, put, streamed
 from tests.unit.records.conftest import told

@@ -6,11 +6,11 @@ from pymongo.database import Database
 
 from chalicelib import users as users_slice
 from chalicelib import wiring
-from chalicelib.http import Role
+from chalicelib.core.web.routes import Role
 from chalicelib.sessions.store import SessionStore
 from chalicelib.users import passwords
-from chalicelib.users.dismiss import dismiss
 from chalicelib.users.models import User
+from chalicelib.users.revocation import dismiss
 from chalicelib.users.store import UserStore
 from tests.unit.doors import ask
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from chalicelib.http import Role
+from chalicelib.core.web.routes import Role
 from chalicelib.users import passwords
 from chalicelib.users.store import UserStore
 from tests.unit.doors import Answer, ask, event

@@ -8,8 +8,8 @@ from pymongo.database import Database
 
 from chalicelib import users as users_slice
 from chalicelib import wiring
-from chalicelib.coordination.rates import Rates
-from chalicelib.http import Role
+from chalicelib.core.coordination.rates import Rates
+from chalicelib.core.web.routes import Role
 from chalicelib.users import passwords
 from chalicelib.users.store import UserStore
 from tests.unit.doors import Answer, ask

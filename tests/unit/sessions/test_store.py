@@ -9,10 +9,11 @@ from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
-from chalicelib import ids, wiring
-from chalicelib.http import Role
+from chalicelib import wiring
+from chalicelib.core.runtime import ids
+from chalicelib.core.runtime.settings import SessionSettings
+from chalicelib.core.web.routes import Role
 from chalicelib.sessions.store import Opening, SessionStore
-from chalicelib.settings import SessionSettings
 from infra.local.mongod import Mongod
 from tests.unit.listening import Heard, explained, listening
 from tests.unit.racing import race, until

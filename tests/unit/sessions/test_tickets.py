@@ -8,9 +8,9 @@ import pytest
 from pymongo.database import Database
 
 from chalicelib import sessions as slice_
-from chalicelib.gateway import App
-from chalicelib.http import Call, Role, Routes
-from chalicelib.shapes import Query
+from chalicelib.core.models import Query
+from chalicelib.core.web.application import App
+from chalicelib.core.web.routes import Call, Role, Routes
 from chalicelib.users.store import UserStore
 from infra import indexes
 from tests.unit.callers import signed_in

@@ -3,10 +3,10 @@ from typing import Any
 import pytest
 
 from chalicelib import sweeps, wiring
-from chalicelib.errors import Unavailable
-from chalicelib.http import Role
+from chalicelib.core.errors import Unavailable
+from chalicelib.core.web.routes import Role
 from chalicelib.sessions.store import SessionStore
-from chalicelib.users import dismiss
+from chalicelib.users import revocation
 from chalicelib.users.models import User
 from chalicelib.users.store import UserStore
 
@@ -28,7 +28,7 @@ def test_a_changed_users_sessions_end_and_those_opened_since_do_not(
     changed = users.change("ann", password_hash="new", roles=None)
     new = opened(sessions, changed)
     # When
-    dismiss.dismiss(changed)
+    revocation.dismiss(changed)
     # Then
     assert sessions.find(old) is None
     assert sessions.find(new) is not None
@@ -43,7 +43,7 @@ def test_what_a_process_left_when_it_died_after_the_change_is_finished_by_the_sw
     old = opened(sessions, ann)
     users.change("ann", password_hash="new", roles=None)
     # When
-    swept = [dismiss.sweep(), dismiss.sweep()]
+    swept = [revocation.sweep(), revocation.sweep()]
     # Then
     assert swept == [1, 0]
     assert sessions.find(old) is None
@@ -57,7 +57,7 @@ def test_what_a_process_left_when_it_died_after_a_removal_is_finished_by_the_swe
     old = opened(sessions, ann)
     users.remove("ann")
     # When
-    assert dismiss.sweep() == 1
+    assert revocation.sweep() == 1
     # Then
     assert sessions.find(old) is None
     again = users.add("ann", "a hash", [Role.USER])
@@ -78,12 +78,12 @@ def test_the_mark_stays_until_the_sessions_have_ended(
     with monkeypatch.context() as patch:
         patch.setattr(SessionStore, "end_all", down)
         with pytest.raises(Unavailable):
-            dismiss.dismiss(changed)
+            revocation.dismiss(changed)
         with pytest.raises(Unavailable):
-            dismiss.sweep()
+            revocation.sweep()
     # Then it is tried again
     assert sessions.find(old) is not None
-    assert dismiss.sweep() == 1
+    assert revocation.sweep() == 1
     assert sessions.find(old) is None
 
 
@@ -95,10 +95,10 @@ def test_an_older_dismissal_leaves_a_newer_change_to_be_finished(
     between = opened(sessions, older)
     users.change("ann", password_hash="newer", roles=None)
     # When
-    dismiss.dismiss(older)
+    revocation.dismiss(older)
     # Then
     assert sessions.find(between) is not None
-    assert dismiss.sweep() == 1
+    assert revocation.sweep() == 1
     assert sessions.find(between) is None
 
 

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from chalicelib import ids, wiring
-from chalicelib.http import Role
+from chalicelib import wiring
+from chalicelib.core.runtime import ids
+from chalicelib.core.web.routes import Role
 from chalicelib.users import keys
 from chalicelib.users.errors import TooManyKeys
 from chalicelib.users.models import Key

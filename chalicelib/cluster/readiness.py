@@ -1,0 +1,38 @@
+"""One cheap question per store."""
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+from chalicelib import wiring
+from chalicelib.cluster.models import Reach
+from chalicelib.core.errors import Unavailable
+from chalicelib.core.stores.driver_errors import reaching_mongodb
+
+
+def reach() -> dict[str, Reach]:
+    """Ask each store once. Never raises; a store that is down takes as long as its driver's deadline."""
+    return {name: _timed(ask) for name, ask in _STORES.items()}
+
+
+def _ask_mongodb() -> None:
+    with reaching_mongodb():
+        wiring.mongodb().command("ping")
+
+
+def _ask_dynamodb() -> None:
+    # A key that is never there: the cheapest read that needs the table and the right to read it.
+    wiring.table("users").get("probe")
+
+
+_STORES: dict[str, Callable[[], Any]] = {"mongodb": _ask_mongodb, "dynamodb": _ask_dynamodb}
+
+
+def _timed(ask: Callable[[], Any]) -> Reach:
+    started = perf_counter()
+    try:
+        ask()
+        ok = True
+    except Unavailable:
+        ok = False
+    return Reach(ok=ok, latency_ms=round((perf_counter() - started) * 1000, 1))

@@ -1,0 +1,233 @@
+"""Locks: at most one holder of a fencing token, and tokens that only grow, for ever.
+
+An item is never deleted and has no TTL: releasing clears the owner and keeps the fence. Acquiring is one conditional
+update. What makes a lock safe is not the clock but `guarded`, whose transaction demands the holder's own token (M.
+Kleppmann, "How to do distributed locking", 2016; C. Gray and D. Cheriton, "Leases", SOSP 1989). Clocks decide only
+when others may take over, and a holder counts its own time from before it asked, so that it knows first.
+"""
+
+import random
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from time import monotonic, sleep, time
+from typing import NamedTuple
+
+from chalicelib.core.coordination.errors import GuardedRefused, LockHeld, LockLost
+from chalicelib.core.errors import Unavailable
+from chalicelib.core.runtime import deadline, ids, logs
+from chalicelib.core.runtime.settings import CoordinationSettings
+from chalicelib.core.stores.attributes import Item
+from chalicelib.core.stores.dynamodb import ConditionFailed, Table, TransactionRefused, Write
+
+_HELD = "lock"
+_OURS = "#owner = :owner AND fence = :fence"
+_NAMES = {"#owner": "owner"}
+_SHORTEST_POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.02, 0.25
+
+
+class Lease(NamedTuple):
+    """A lock that is ours until *until* on this process's monotonic clock, in seconds, and perhaps longer."""
+
+    name: str
+    owner: str
+    fence: int
+    until: float
+
+
+class Holder(NamedTuple):
+    """Who holds a lock, as anyone may see it."""
+
+    name: str
+    owner: str
+    fence: int
+    acquired_at_ms: int
+    expires_at_ms: int
+
+
+class Locks:
+    """Locks by name."""
+
+    def __init__(
+        self,
+        table: Table,
+        settings: CoordinationSettings,
+        *,
+        now: Callable[[], float] = time,
+        ticks: Callable[[], float] = monotonic,
+        pause: Callable[[float], None] = sleep,
+    ) -> None:
+        """Make locks in *table*; *now* and *ticks* are the wall clock and the monotonic one, in seconds."""
+        self._table, self._skew_ms = table, settings.skew_allowance_ms
+        self._now, self._ticks, self._pause = now, ticks, pause
+
+    def try_acquire(self, name: str, ttl_ms: int) -> Lease:
+        """Acquire the lock if it is free, or expired by more than the skew allowance. Atomic; one write.
+
+        The lease is cut to what this invocation has left: no function holds a lock that it cannot use.
+
+        Raises:
+            LockHeld: someone else holds it.
+        """
+        ttl_ms = deadline.cut(ttl_ms)
+        began, now_ms = self._ticks(), self._now_ms()
+        owner = f"{ids.INSTANCE_ID}/{ids.new_id()}"
+        try:
+            item = self._table.update(
+                _key(name),
+                "SET #owner = :owner, expiresAt = :expires, acquiredAt = :now, held = :held ADD fence :one",
+                when="attribute_not_exists(#owner) OR expiresAt < :dead",
+                values={
+                    ":owner": owner,
+                    ":expires": now_ms + ttl_ms,
+                    ":now": now_ms,
+                    ":dead": now_ms - self._skew_ms,
+                    ":held": _HELD,
+                    ":one": 1,
+                },
+                names=_NAMES,
+            )
+        except ConditionFailed as refused:
+            item = refused.item or {}
+            # The SDK asked twice because the first answer was lost: that write is the one we lost to.
+            if item.get("owner") != owner:
+                raise LockHeld(name, item["expiresAt"]) from None
+        return Lease(name, owner, item["fence"], began + ttl_ms / 1000)
+
+    def acquire(self, name: str, ttl_ms: int, wait_ms: int) -> Lease:
+        """Acquire the lock, waiting up to *wait_ms* for it; looks again at random moments, and right when it expires.
+
+        Raises:
+            LockHeld: it was still held at the end.
+        """
+        give_up, ceiling = self._ticks() + wait_ms / 1000, _SHORTEST_POLL_SECONDS
+        while True:
+            try:
+                return self.try_acquire(name, ttl_ms)
+            except LockHeld as held:
+                left = give_up - self._ticks()
+                if left <= 0:
+                    raise
+                free_in = (held.expires_at_ms + self._skew_ms + 1 - self._now_ms()) / 1000
+            # Full jitter, so that waiters do not come in step.
+            poll = random.uniform(_SHORTEST_POLL_SECONDS / 2, ceiling)  # noqa: S311
+            self._pause(max(0.001, min(poll, free_in, left)))
+            ceiling = min(ceiling * 2, _LONGEST_POLL_SECONDS)
+
+    def extend(self, lease: Lease, ttl_ms: int) -> Lease:
+        """Return *lease* with at least *ttl_ms* from now. Atomic; the fence stays, and no time is taken away.
+
+        Raises:
+            LockLost: it is no longer ours. A caller that gets another error still knows `Lease.until`, which passes
+                before anyone may take over.
+        """
+        ttl_ms = deadline.cut(ttl_ms)
+        began, expires_ms = self._ticks(), self._now_ms() + ttl_ms
+        # Time only grows: a request that the network held up may arrive after a later one.
+        later = f"{_OURS} AND expiresAt < :expires"
+        try:
+            self._change(lease, "SET expiresAt = :expires", when=later, expires=expires_ms)
+        except ConditionFailed as refused:
+            if not _holds(refused.item, lease):
+                raise LockLost from refused
+        return lease._replace(until=max(lease.until, began + ttl_ms / 1000))
+
+    def release(self, lease: Lease) -> None:
+        """Let others have the lock. Atomic, and safe to repeat; the fence is kept.
+
+        Raises:
+            LockLost: it was taken from us, and is left alone.
+        """
+        try:
+            self._change(lease, "SET released = :owner REMOVE #owner, expiresAt, acquiredAt, held")
+        except ConditionFailed as refused:
+            # The SDK asked twice because the first answer was lost: that write is the one we lost to.
+            if (refused.item or {}).get("released") != lease.owner:
+                raise LockLost from refused
+
+    @contextmanager
+    def lock(self, name: str, ttl_ms: int, *, wait_ms: int = 0) -> Iterator[Lease]:
+        """Hold the lock for what happens inside. What must not happen without it goes through `guarded`.
+
+        What happened inside is not undone by a release that fails: the lock then frees itself when it expires.
+
+        Raises:
+            LockHeld: it could not be had within *wait_ms*.
+        """
+        lease = self.acquire(name, ttl_ms, wait_ms)
+        try:
+            yield lease
+        finally:
+            try:
+                self.release(lease)
+            except LockLost:
+                logs.line().count("locksLost")
+            except Unavailable:
+                logs.line().count("locksLeft")
+
+    def guarded(self, lease: Lease, writes: Iterable[Write]) -> None:
+        """Apply *writes* in one transaction that demands *lease*'s own token. All or nothing.
+
+        This equality is the guarantee: a holder paused beyond its time writes nothing, whatever its clock says.
+
+        Raises:
+            LockLost: the lock is no longer ours; nothing was written.
+            GuardedRefused: a condition of *writes* did not hold; nothing was written.
+        """
+        check = self._table.check(
+            _key(lease.name), when=_OURS, values={":owner": lease.owner, ":fence": lease.fence}, names=_NAMES
+        )
+        try:
+            self._table.transact([check, *writes])
+        except TransactionRefused as refused:
+            lost = refused.reasons[0].code == "ConditionalCheckFailed"
+            raise (LockLost if lost else GuardedRefused) from refused
+
+    def held(self, limit: int = 100, *, after: str = "") -> list[Holder]:
+        """Return locks that someone holds, in the order of their names, beyond the name *after*.
+
+        Expired ones too, until they are taken over.
+        """
+        found = self._table.query("by-held", "held", _HELD, after=_key(after), limit=limit)
+        return [_holder(item) for item in found]
+
+    def break_(self, name: str) -> bool:
+        """Take the lock from whoever holds it; their guarded writes fail from now on. Returns whether it was held."""
+        return self._clear(name, "attribute_exists(#owner)", {})
+
+    def clean_up(self) -> int:
+        """Clear locks whose holders died. Returns how many. Nobody needs it: an expired lock can be taken over."""
+        dead_ms, cleared, after = self._now_ms() - self._skew_ms, 0, ""
+        while page := self.held(after=after):
+            dead = [holder.name for holder in page if holder.expires_at_ms < dead_ms]
+            cleared += sum(self._clear(name, "expiresAt < :dead", {":dead": dead_ms}) for name in dead)
+            after = page[-1].name
+        return cleared
+
+    def _clear(self, name: str, when: str, values: Item) -> bool:
+        try:
+            self._table.change(
+                _key(name), "REMOVE #owner, expiresAt, acquiredAt, held", when=when, values=values, names=_NAMES
+            )
+        except ConditionFailed:
+            return False
+        return True
+
+    def _change(self, lease: Lease, change: str, *, when: str = _OURS, **values: int) -> None:
+        ours = {":owner": lease.owner, ":fence": lease.fence}
+        given = {f":{name}": value for name, value in values.items()}
+        self._table.change(_key(lease.name), change, when=when, values={**ours, **given}, names=_NAMES)
+
+    def _now_ms(self) -> int:
+        return round(self._now() * 1000)
+
+
+def _key(name: str) -> str:
+    return f"lock#{name}"
+
+
+def _holds(item: Item | None, lease: Lease) -> bool:
+    return item is not None and (item.get("owner"), item["fence"]) == (lease.owner, lease.fence)
+
+
+def _holder(item: Item) -> Holder:
+    return Holder(item["pk"].partition("#")[2], item["owner"], item["fence"], item["acquiredAt"], item["expiresAt"])

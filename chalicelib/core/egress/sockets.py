@@ -1,0 +1,127 @@
+"""Sockets that no server keeps beyond the deadline.
+
+They are connected here, and http.client speaks over them. A client library's timeout starts again with every read, and
+a server that sends its headers one byte at a time has as many reads as it likes.
+"""
+
+import io
+import socket
+import ssl
+from collections.abc import Sequence
+from functools import cache
+from http.client import HTTPException
+from time import monotonic
+from typing import Any
+
+from chalicelib.core.egress.errors import EgressError, TimedOut, Unreachable
+from chalicelib.core.egress.urls import Target
+
+
+class Clock:
+    """What is left of a call's time."""
+
+    def __init__(self, total_ms: int) -> None:
+        self._began = monotonic()
+        self._ends = self._began + total_ms / 1000
+
+    def left_seconds(self, at_most_ms: int | None = None) -> float:
+        """Return the seconds that the next step may take.
+
+        Raises:
+            TimedOut: there are none.
+        """
+        left = self._ends - monotonic()
+        if left <= 0:
+            raise TimedOut
+        return left if at_most_ms is None else min(left, at_most_ms / 1000)
+
+    def spent_ms(self) -> int:
+        """Return the milliseconds since the call began."""
+        return round((monotonic() - self._began) * 1000)
+
+
+@cache
+def tls() -> ssl.SSLContext:
+    """Return the process's TLS settings; reading the certificate authorities takes 25 ms."""
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def connected(target: Target, addresses: Sequence[str], clock: Clock, at_most_ms: int) -> socket.socket:
+    """Return a connection to the first of *addresses* that takes one, with TLS where *target* asks for it.
+
+    Raises:
+        Unreachable, TimedOut: none did. Nothing of the request has been sent.
+    """
+    failure: OSError | None = None
+    for address in addresses:
+        try:
+            return _connect(target, address, clock, at_most_ms)
+        except OSError as error:
+            failure = error
+    raise told(failure) from failure
+
+
+def _connect(target: Target, address: str, clock: Clock, at_most_ms: int) -> socket.socket:
+    sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        # Head and body are two writes; Nagle's algorithm would hold the second back for 40 ms.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.settimeout(clock.left_seconds(at_most_ms))
+        sock.connect((address, target.port))
+        if target.scheme == "http":
+            return sock
+        sock.settimeout(clock.left_seconds(at_most_ms))
+        # The name goes into the greeting (SNI), and the certificate must be for it (RFC 9110, section 4.3.4).
+        return tls().wrap_socket(sock, server_hostname=target.host)
+    except BaseException:
+        sock.close()
+        raise
+
+
+def told(failure: OSError | HTTPException | None) -> EgressError:
+    """Return *failure* in words that say what to mend and nothing about where a name leads."""
+    if isinstance(failure, TimeoutError):
+        return TimedOut()
+    if isinstance(failure, ssl.SSLCertVerificationError):
+        return Unreachable(f"The server's certificate is not valid: {failure.verify_message}.")
+    if isinstance(failure, ssl.SSLError):
+        return Unreachable("The server does not speak TLS as we do.")
+    if isinstance(failure, HTTPException):
+        return Unreachable("The server does not speak HTTP.")
+    return Unreachable()
+
+
+class _Incoming(io.RawIOBase):
+    """Reads from a socket until the clock runs out, however slowly the bytes come."""
+
+    def __init__(self, sock: socket.socket, clock: Clock, silence_ms: int) -> None:
+        self._sock, self._clock, self._silence_ms = sock, clock, silence_ms
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._sock.settimeout(self._clock.left_seconds(self._silence_ms))
+        return self._sock.recv_into(buffer)
+
+
+class Wire:
+    """A connected socket as http.client uses one; no call on it outlasts the clock."""
+
+    def __init__(self, sock: socket.socket, clock: Clock, silence_ms: int) -> None:
+        self._sock, self.clock, self._silence_ms = sock, clock, silence_ms
+
+    def sendall(self, data: bytes) -> None:
+        """Send all of *data*. Since Python 3.5 a socket's timeout is for the whole of this, with TLS and without."""
+        self._sock.settimeout(self.clock.left_seconds())
+        self._sock.sendall(data)
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        """Return what the answer is read from."""
+        del mode
+        return io.BufferedReader(_Incoming(self._sock, self.clock, self._silence_ms))
+
+    def close(self) -> None:
+        """Leave the socket open: whoever connected it closes it, when the answer is read."""

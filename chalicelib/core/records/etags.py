@@ -1,0 +1,33 @@
+"""Which version a request means: in its body or query, or as the ETag that a read has given (RFC 9110, 13.1.1)."""
+
+import re
+
+from chalicelib.core.errors import FieldError, Invalid
+from chalicelib.core.records.errors import VersionRequired
+from chalicelib.core.records.models import Record
+
+_ETAG = re.compile(r'"([1-9][0-9]{0,15})"')
+
+
+def etag(record: Record) -> dict[str, str]:
+    """Return the header that names this state of *record*."""
+    return {"ETag": f'"{record.version}"'}
+
+
+def version(given: int | None, if_match: str | None) -> int:
+    """Return the version that the request means.
+
+    Raises:
+        VersionRequired: it names none.
+        Invalid: the header is not one strong ETag, or means another version than the request itself.
+    """
+    if if_match is None:
+        if given is None:
+            raise VersionRequired
+        return given
+    found = _ETAG.fullmatch(if_match.strip())
+    if found is None:
+        raise Invalid([FieldError("If-Match", 'must be the ETag that a read has given, such as "3"')])
+    if given not in {None, int(found[1])}:
+        raise Invalid([FieldError("If-Match", "names another version than the request does")])
+    return int(found[1])

@@ -1,0 +1,125 @@
+"""The projector: carries states of records to everything that follows the truth.
+
+For each batch: the view first, then the events, and history last; so that a version that is in its history has been
+told. Every step may be done twice, and in any order, so a batch that was cut off is simply done again. What
+cannot be carried for reasons of its own goes to the ``repair`` queue and keeps nobody waiting; only a store that is
+down holds the stream up, and then everything in its order waits with it.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from chalicelib.core.errors import Unavailable
+from chalicelib.core.queueing import queues
+from chalicelib.core.queueing.queues import Mail, Message
+from chalicelib.core.records import events
+from chalicelib.core.records.codec import record_of
+from chalicelib.core.records.events import Subscription
+from chalicelib.core.records.history import History
+from chalicelib.core.records.models import Record, event_id
+from chalicelib.core.records.view import View
+from chalicelib.core.runtime import logs
+from chalicelib.core.stores.attributes import plain
+
+
+class Repair(Message):
+    """A version that could not be carried. *cause* tells one attempt to have it mended from the next."""
+
+    kind: str
+    id: str
+    record_version: int
+    cause: str = "stream"
+
+    @property
+    def work_id(self) -> str:
+        """The version, and why it is asked for."""
+        return f"{event_id(self.kind, self.id, self.record_version)}/{self.cause}"
+
+
+class Projector(NamedTuple):
+    """Where states are carried to."""
+
+    view: View
+    history: History
+    subscriptions: Sequence[Subscription]
+    mail: Mail
+
+    def project(self, changes: Iterable[dict[str, Any]]) -> int:
+        """Carry the records of a stream's batch; return how many went to ``repair`` instead.
+
+        Removals are not looked at: this service deletes by tombstone, so only TTL or an operator takes items away.
+
+        Raises:
+            Unavailable: a store is down; the batch must come again.
+        """
+        records: list[Record] = []
+        poison: list[Repair] = []
+        for change in changes:
+            if change["eventName"] != "REMOVE":
+                _read(change["dynamodb"], records, poison)
+        poison += [_repair(failed.record) for failed in self.carry(records)]
+        self.mail.send_all(queues.REPAIR, poison)
+        return len(poison)
+
+    def carry(self, records: Sequence[Record]) -> "list[_Failed]":
+        """Carry *records*; return those that cannot be, each with why.
+
+        Raises:
+            Unavailable: a store is down; some may have been carried.
+        """
+        unshown = [_Failed(fault.record, fault.error) for fault in self.view.apply(self.view.lacks(records))]
+        untold = _by_version(self._each(records, lambda some: events.tell(some, self.subscriptions, self.mail)))
+        # What is in its history nobody tells again, so it must not be there before it was told.
+        told = [record for record in records if _version(record) not in untold]
+        failed = [*unshown, *untold.values(), *self._each(told, self.history.add)]
+        for fault in failed:
+            logs.failed("record_not_carried", fault.error)
+        return list(_by_version(failed).values())
+
+    def _each(self, records: Sequence[Record], step: Callable[[Sequence[Record]], None]) -> "list[_Failed]":
+        """Do *step* for all at once, or for one after the other where one of them spoils it."""
+        try:
+            step(records)
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 # one record's fault must not keep the others back
+            if len(records) == 1:
+                return [_Failed(records[0], error)]
+            return [fault for record in records for fault in self._each([record], step)]
+        return []
+
+
+class _Failed(NamedTuple):
+    """A record that could not be carried, and why."""
+
+    record: Record
+    error: Exception
+
+
+def _read(change: dict[str, Any], records: list[Record], poison: list[Repair]) -> None:
+    """Add what the stream says to *records*; to *poison*, where it cannot be read."""
+    image = change.get("NewImage", {})
+    try:
+        records.append(record_of(plain(image)))
+    except Exception as error:  # noqa: BLE001 # whatever is wrong with one item, the others go on
+        logs.failed("record_not_read", error)
+        kind, _, record_id = change["Keys"]["pk"]["S"].partition("#")
+        poison.append(Repair(kind=kind, id=record_id, record_version=_number(image.get("version", {}))))
+
+
+def _number(attribute: Mapping[str, Any]) -> int:
+    """Return the whole number that *attribute* is, 0 if it is none: what says why it cannot be read must not fail."""
+    text = attribute.get("N", "")
+    return int(text) if text.isdecimal() else 0
+
+
+def _version(record: Record) -> tuple[str, str, int]:
+    return record.kind, record.id, record.version
+
+
+def _by_version(failed: Iterable[_Failed]) -> dict[tuple[str, str, int], _Failed]:
+    return {_version(fault.record): fault for fault in failed}
+
+
+def _repair(record: Record) -> Repair:
+    return Repair(caused_by=record.operation, kind=record.kind, id=record.id, record_version=record.version)

@@ -1,0 +1,149 @@
+"""The walk that compares truth, history and view, and raises what is missing under the ids it always had.
+
+The stream carries everything; this is for what it could not: a projector that was broken for longer than the stream
+keeps its records, a database that was restored, a letter that nobody sent back. Each step looks at a hundred records.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from time import monotonic
+from typing import NamedTuple
+
+from chalicelib import wiring
+from chalicelib.core.records import lost_versions
+from chalicelib.core.records.codec import record_of
+from chalicelib.core.records.models import Record, key
+from chalicelib.core.runtime import deadline, logs, settings
+from chalicelib.core.stores.attributes import Item
+
+_AT_ONCE = 100
+#: With less left, the next invocation goes on.
+_ENOUGH_MS = 10_000
+_BOOKMARK = "walk#records"
+
+
+class Place(NamedTuple):
+    """How far a walk has come: through the truth first, with *kind* "", then through the view of each kind."""
+
+    kind: str
+    after: str
+
+
+class Found(NamedTuple):
+    """What one walk, or a part of it, has seen and done."""
+
+    compared: int = 0
+    mended: int = 0
+    finished: bool = False
+
+
+START = Place("", "")
+
+
+def step() -> Found:
+    """Go on from where the last one stopped, until the time is up or everything was seen once. Safe to repeat.
+
+    Raises:
+        Unavailable: a store is down; what was seen until then is kept.
+    """
+    until = monotonic() + settings.load().records.reconcile_seconds
+    place, total = _bookmark(), Found()
+    while monotonic() < until and deadline.cut(_ENOUGH_MS) == _ENOUGH_MS:
+        following, found = advance(place)
+        total = Found(total.compared + found.compared, total.mended + found.mended, following is None)
+        place = following or START
+        _keep(place)
+        if following is None:
+            break
+    return total
+
+
+def advance(place: Place) -> tuple[Place | None, Found]:
+    """Compare the next records; return where to go on, None at the end, and what was found.
+
+    Raises:
+        Unavailable: a store is down.
+    """
+    if not place.kind:
+        items, after = wiring.records().walk(place.after, _AT_ONCE)
+        found = _compare(list(_readable(items)))
+        return (Place("", after) if after else _first_view()), found
+    copies = wiring.view().walk(place.kind, place.after, _AT_ONCE)
+    following = Place(place.kind, copies[-1][0]) if len(copies) == _AT_ONCE else _next_view(place.kind)
+    return following, _forget_orphans(place.kind, copies)
+
+
+def mend(kind: str, record_id: str, version: int) -> None:
+    """Carry the record as it is now, and tell of *version* if nobody was told. Safe to repeat.
+
+    Raises:
+        Exception: why it cannot be carried.
+    """
+    record = wiring.records().seen(kind, record_id)
+    if record is None:
+        return
+    failed = wiring.projector().carry([record])
+    if failed:
+        raise failed[0].error
+    if 0 < version < record.version and not wiring.history().has([(record, version)]):
+        lost_versions.tell_lost(record, [version])
+
+
+def _compare(records: Sequence[Record]) -> Found:
+    """Carry what its view or its history does not have; what is in its history was told."""
+    history = wiring.history()
+    written = history.has([(record, record.version) for record in records])
+    whole = history.whole([record for record in records if record.version > 1])
+    shown = wiring.view().shown(records)
+    untold = [record for record in records if (key(record.kind, record.id), record.version) not in written]
+    unshown = [record for record in records if _behind(record, shown) and record not in untold]
+    failed = [fault.error for fault in wiring.projector().carry(untold)]
+    for fault in wiring.view().apply(unshown):
+        logs.failed("record_not_carried", fault.error)
+        failed.append(fault.error)
+    marks = [(record, whole.get(key(record.kind, record.id), 0)) for record in records]
+    lost = sum(lost_versions.fill(record, mark) for record, mark in marks if mark < record.version - 1)
+    return Found(len(records), len(untold) + len(unshown) - len(failed) + lost)
+
+
+def _behind(record: Record, shown: dict[tuple[str, str], int]) -> bool:
+    """Return whether the view has an older state. Of a deleted record, nothing at all is as good as a tombstone."""
+    version = shown.get((record.kind, record.id), record.version if record.deleted else 0)
+    return version < record.version
+
+
+def _forget_orphans(kind: str, copies: Sequence[tuple[str, int]]) -> Found:
+    """Take away copies without any truth. The truth comes first and stays for ever, so none of them is just early."""
+    known = {item["pk"] for item in wiring.records().known([key(kind, record_id) for record_id, _ in copies])}
+    orphans = [(record_id, version) for record_id, version in copies if key(kind, record_id) not in known]
+    for record_id, version in orphans:
+        wiring.view().forget(kind, record_id, version)
+    return Found(len(copies), len(orphans))
+
+
+def _readable(items: Iterable[Item]) -> Iterator[Record]:
+    for item in items:
+        try:
+            yield record_of(item)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            logs.failed("record_not_read", error)
+            logs.line().count("recordsUnreadable")
+
+
+def _first_view() -> Place | None:
+    return _next_view("")
+
+
+def _next_view(kind: str) -> Place | None:
+    following = sorted(name for name in wiring.kinds() if name > kind)
+    return Place(following[0], "") if following else None
+
+
+def _bookmark() -> Place:
+    item = wiring.table("coordination").get(_BOOKMARK)
+    return Place(item["kind"], item["after"]) if item else START
+
+
+def _keep(place: Place) -> None:
+    change = "SET kind = :kind, #after = :after"
+    values = {":kind": place.kind, ":after": place.after}
+    wiring.table("coordination").change(_BOOKMARK, change, when="", values=values, names={"#after": "after"})

@@ -1,0 +1,203 @@
+"""What lists read: a copy of every living record in MongoDB, one collection per kind.
+
+A copy is only ever replaced by a higher version, so it does not matter how often, in which order or by whom states are
+applied. A deleted record leaves a tombstone until no older state can be on its way any more.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+from typing import Any, NamedTuple
+
+import pymongo
+from bson import encode
+from pymongo import IndexModel, ReplaceOne
+from pymongo.collection import Collection
+from pymongo.database import Database
+from pymongo.errors import BulkWriteError
+from pymongo.read_concern import ReadConcern
+
+from chalicelib.core.errors import Unavailable
+from chalicelib.core.records.models import Kind, Record, latest
+from chalicelib.core.runtime import logs
+from chalicelib.core.runtime.settings import RecordSettings
+from chalicelib.core.stores.driver_errors import reaching_mongodb
+
+#: What MongoDB says where the filter missed a copy, as it is as new already, and its place is taken.
+_TAKEN = 11000
+#: After MongoDB was slow or gone, nothing is shown early for so long; the stream shows it all the same.
+_PAUSE_SECONDS = 5.0
+
+
+#: Of every kind's collection, beside those that its own lists need.
+INDEXES = [IndexModel([("purgeAt", pymongo.ASCENDING)], expireAfterSeconds=0)]
+
+
+class Failed(NamedTuple):
+    """A record that could not be shown, and why."""
+
+    record: Record
+    error: Exception
+
+
+class _Showing(NamedTuple):
+    """A record on its way into the view, and the copy that shows it."""
+
+    record: Record
+    copy: dict[str, Any]
+
+    def write(self, *, new: bool) -> "ReplaceOne[dict[str, Any]]":
+        """Return the write that replaces an older copy; with *new*, or makes the first."""
+        return ReplaceOne({"_id": self.record.id, "version": {"$lt": self.record.version}}, self.copy, upsert=new)
+
+
+class UnknownKind(Exception):
+    """No part of this build knows records of this kind."""
+
+
+class View:
+    """The copies, by kind."""
+
+    def __init__(
+        self,
+        database: Callable[[], Database[dict[str, Any]]],
+        kinds: Mapping[str, Kind],
+        settings: RecordSettings,
+        ticks: Callable[[], float] = monotonic,
+    ) -> None:
+        """Make the views of *kinds* in *database*, which is asked for when it is first needed."""
+        self._database, self._kinds, self._ticks = database, kinds, ticks
+        self._tombstones = timedelta(hours=settings.tombstone_hours)
+        self._early_seconds = settings.early_within_ms / 1000
+        self._resume = 0.0
+
+    def of(self, kind: str) -> Collection[dict[str, Any]]:
+        """Return the collection of one kind."""
+        return self._database()[collection_of(kind)]
+
+    def early(self, records: Sequence[Record]) -> None:
+        """Show *records* before the stream does, for callers who list what they have just written. Never raises."""
+        if not records or self._ticks() < self._resume:
+            return
+        try:
+            with pymongo.timeout(self._early_seconds):
+                failed = self.apply(records)
+        except Unavailable:
+            self._resume = self._ticks() + _PAUSE_SECONDS
+            logs.line().count("viewsLate")
+            return
+        except Exception as error:  # noqa: BLE001 # the write is committed, and must be answered as such
+            logs.failed("early_view_failed", error)
+            return
+        logs.line().count("viewsLate", len(failed))
+
+    def apply(self, records: Sequence[Record]) -> list[Failed]:
+        """Show each of *records* unless a version as high is shown. Returns those that can never be shown.
+
+        Raises:
+            Unavailable: MongoDB cannot be reached; some may be shown already.
+        """
+        writes: dict[str, list[_Showing]] = {}
+        failed = []
+        for record in latest(records):
+            try:
+                showing = _Showing(record, self._shown(record))
+            except Exception as error:  # noqa: BLE001 # one record's fault must not keep the others back
+                failed.append(Failed(record, error))
+            else:
+                # Only now: a kind of which nothing can be shown has no writes, and MongoDB takes no bulk of none.
+                writes.setdefault(record.kind, []).append(showing)
+        return failed + [fault for kind, group in writes.items() for fault in self._apply(kind, group)]
+
+    def lacks(self, records: Sequence[Record]) -> list[Record]:
+        """Return those of *records* that are not shown, nor a higher version: most were shown early.
+
+        Raises:
+            Unavailable: MongoDB cannot be reached.
+        """
+        shown = self.shown(records)
+        return [record for record in records if record.version > shown.get((record.kind, record.id), 0)]
+
+    def shown(self, records: Iterable[Record]) -> dict[tuple[str, str], int]:
+        """Return the version that is shown of each of *records*, by kind and id: one read for each kind.
+
+        Left out are those with neither copy nor tombstone, and of kinds that nobody knows.
+        """
+        ids: dict[str, list[str]] = {}
+        for record in records:
+            if record.kind in self._kinds:
+                ids.setdefault(record.kind, []).append(record.id)
+        return {
+            (kind, record_id): version
+            for kind, some in ids.items()
+            for record_id, version in self.versions(kind, some).items()
+        }
+
+    def versions(self, kind: str, ids: Sequence[str]) -> dict[str, int]:
+        """Return the version shown of each of *ids*; those with neither copy nor tombstone are left out.
+
+        What is told has been kept by a majority, so no crash takes it back.
+        """
+        lasting = self.of(kind).with_options(read_concern=ReadConcern("majority"))
+        with reaching_mongodb():
+            found = lasting.find({"_id": {"$in": list(ids)}}, {"version": 1})
+            return {document["_id"]: document["version"] for document in found}
+
+    def walk(self, kind: str, after: str, limit: int) -> list[tuple[str, int]]:
+        """Return id and version of the next living copies beyond the id *after*."""
+        with reaching_mongodb():
+            found = self.of(kind).find({"_id": {"$gt": after}, "live": True}, {"version": 1})
+            return [(document["_id"], document["version"]) for document in found.sort("_id").limit(limit)]
+
+    def forget(self, kind: str, record_id: str, version: int) -> None:
+        """Take away a copy of which there is no truth, if it still has that version."""
+        with reaching_mongodb():
+            self.of(kind).delete_one({"_id": record_id, "version": version})
+
+    def _shown(self, record: Record) -> dict[str, Any]:
+        """Return what shows *record*.
+
+        Raises:
+            UnknownKind: nobody lists such records.
+        """
+        if record.kind not in self._kinds:
+            raise UnknownKind(record.kind)
+        copy = self._tombstone(record) if record.deleted else self._copy(record)
+        # Encoded here once to see that it can be: in a bulk, one that cannot fails all.
+        encode(copy)
+        return copy
+
+    def _copy(self, record: Record) -> dict[str, Any]:
+        return {
+            "_id": record.id,
+            "version": record.version,
+            "live": True,
+            "createdAt": record.created_at,
+            "createdBy": record.created_by,
+            "updatedAt": record.updated_at,
+            "updatedBy": record.updated_by,
+            "doc": record.doc,
+            "keys": dict(self._kinds[record.kind].keys(record)),
+        }
+
+    def _tombstone(self, record: Record) -> dict[str, Any]:
+        return {"_id": record.id, "version": record.version, "purgeAt": datetime.now(UTC) + self._tombstones}
+
+    def _apply(self, kind: str, group: Sequence[_Showing], *, new: bool = True) -> list[Failed]:
+        try:
+            with reaching_mongodb():
+                self.of(kind).bulk_write([showing.write(new=new) for showing in group], ordered=False)
+        except BulkWriteError as error:
+            if error.details.get("writeConcernErrors"):
+                raise Unavailable("MongoDB could not keep what was written.") from error
+            faults = [(group[fault["index"]], fault["code"]) for fault in error.details["writeErrors"]]
+            failed = [Failed(showing.record, error) for showing, code in faults if code != _TAKEN]
+            # Where two at once made the first copy, the place may have been taken by the older: then it is replaced.
+            taken = [showing for showing, code in faults if code == _TAKEN]
+            return failed + (self._apply(kind, taken, new=False) if taken else [])
+        return []
+
+
+def collection_of(kind: str) -> str:
+    """Return the name of a kind's collection."""
+    return f"records.{kind}"

@@ -1,0 +1,105 @@
+"""One JSON line per invocation, which is also its metrics, and what that line counts.
+
+The line is a CloudWatch embedded metric document (EMF), so that a request costs one write and not two. Nothing is kept
+between invocations: keys live in a context variable that each `invocation` starts afresh.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from time import perf_counter
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
+
+from chalicelib.core.runtime import ids, settings
+from chalicelib.core.runtime.once import once
+
+_SERVICE = "holdfast"
+
+
+class Line:
+    """What one invocation will say of itself; handlers add to it as they learn it."""
+
+    def __init__(self, kind: str) -> None:
+        self.fields: dict[str, Any] = {"kind": kind, "instanceId": ids.INSTANCE_ID}
+        self.counts: dict[str, int] = {}
+        self.round_trips = 0
+
+    def add(self, **fields: Any) -> None:
+        """Put *fields* on the line; None is left out."""
+        self.fields.update({name: value for name, value in fields.items() if value is not None})
+
+    def count(self, name: str, value: int = 1) -> None:
+        """Add *value* to the metric *name* of this invocation."""
+        self.counts[name] = self.counts.get(name, 0) + value
+
+
+_line: ContextVar[Line | None] = ContextVar("line", default=None)
+
+
+@once
+def logger() -> Logger:
+    """Return the process's logger; for the rare line that is not an invocation's own."""
+    return Logger(service=_SERVICE, level=settings.load().observability.log_level, serialize_stacktrace=False)
+
+
+def line() -> Line:
+    """Return the current invocation's line; outside an invocation, one that nobody prints."""
+    return _line.get() or Line("none")
+
+
+@contextmanager
+def invocation(kind: str) -> Iterator[Line]:
+    """Time what happens inside and print the invocation's one line, also when it raises."""
+    current, started = Line(kind), perf_counter()
+    token = _line.set(current)
+    try:
+        yield current
+    finally:
+        _line.reset(token)
+        _print(current, (perf_counter() - started) * 1000)
+
+
+def failed(action: str, error: BaseException) -> None:
+    """Log a fault of this code with its traceback, under the current request's id."""
+    logger().error(
+        str(error) or type(error).__name__,
+        exc_info=error,
+        extra={"action": action, "requestId": line().fields.get("requestId")},
+    )
+
+
+def count_round_trip(**_: Any) -> None:
+    """Count one call to a store; registered with botocore, which passes what we do not need."""
+    if current := _line.get():
+        current.round_trips += 1
+
+
+class RoundTrips(CommandListener):
+    """Counts MongoDB commands. They run on the caller's thread, so the context is the invocation's."""
+
+    def started(self, event: CommandStartedEvent) -> None:
+        """Count the command."""
+        del event
+        count_round_trip()
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        """Nothing to add."""
+
+    def failed(self, event: CommandFailedEvent) -> None:
+        """Nothing to add."""
+
+
+def _print(current: Line, duration_ms: float) -> None:
+    metrics = EphemeralMetrics(namespace=settings.load().observability.namespace, service=_SERVICE)
+    metrics.add_metric(name="durationMs", unit=MetricUnit.Milliseconds, value=round(duration_ms, 1))
+    metrics.add_metric(name="storeRoundTrips", unit=MetricUnit.Count, value=current.round_trips)
+    for name, value in current.counts.items():
+        metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+    document = metrics.serialize_metric_set()
+    # EMF holds every value as a list; one number reads better and is as valid.
+    values = {name: value[0] if isinstance(value, list) else value for name, value in document.items()}
+    logger().info(current.fields["kind"], extra={**current.fields, **values})

@@ -1,0 +1,159 @@
+"""The application object: one request in, one answer out, one line in the log."""
+
+import re
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from typing import Any
+
+from chalice.app import Chalice, Response
+
+from chalicelib.core import errors
+from chalicelib.core.runtime import deadline, ids, logs, settings
+from chalicelib.core.web.routes import Caller, Endpoint, Keyed, Operation, Perform, Replay, Routes, refusal
+
+_OWN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, Last-Event-ID, X-Request-Id"
+_EXPOSED_HEADERS = "ETag, Idempotency-Replayed, Retry-After, X-Instance-Id, X-Request-Id"
+
+_request: ContextVar[Any] = ContextVar("request", default=None)
+_context: ContextVar[Any] = ContextVar("context", default=None)
+
+
+class _PerInvocation:
+    """An attribute that each thread and task has for itself."""
+
+    def __init__(self, variable: ContextVar[Any]) -> None:
+        self._variable = variable
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        return self._variable.get()
+
+    def __set__(self, instance: object, value: Any) -> None:
+        self._variable.set(value)
+
+
+def _no_tickets(_ticket: str, _path: str) -> Caller:
+    raise errors.Unauthenticated
+
+
+def _afresh(_call: Keyed, perform: Perform) -> Response:
+    return perform(Operation(ids.new_id()))
+
+
+class App(Chalice):
+    """Chalice's application, made safe for threads, with this API's answers for what chalice would answer itself.
+
+    Chalice keeps the current request on the application object, so two threads read each other's. Here it is a context
+    variable, and a long-lived server may share one application among its threads.
+    """
+
+    current_request = _PerInvocation(_request)
+    lambda_context = _PerInvocation(_context)
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        identify: Callable[[str], Caller],
+        redeem: Callable[[str, str], Caller] = _no_tickets,
+        replay: Replay = _afresh,
+    ) -> None:
+        """Make an application.
+
+        *identify* names the caller of a token, *redeem* that of a ticket shown at a path; *replay* answers a call that
+        came with an Idempotency-Key. Without these there are no tickets, and a call made again is another call.
+        """
+        # The logger of that name is ours, with one handler.
+        super().__init__(name, configure_logs=False)
+        self.identify, self.redeem, self.replay = identify, redeem, replay
+        self.endpoints: list[Endpoint] = []
+
+    def mount(self, *slices: Routes) -> None:
+        """Register the routes of *slices*."""
+        for routes in slices:
+            self.register_blueprint(routes)
+            self.endpoints += routes.endpoints
+
+    def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
+        """Answer one API Gateway event. Never raises."""
+        with deadline.of(context):
+            return self._told(event, lambda headers: self._answer(event, context, headers))
+
+    def refuse(self, event: dict[str, Any], error: errors.ServiceError) -> dict[str, Any]:
+        """Answer *event* with *error*, and ask no route: for a door that cannot let it in."""
+        return self._told(event, lambda _: dict(refusal(error).to_dict()))
+
+    def _told(self, event: dict[str, Any], answer: Callable[[Mapping[str, str]], dict[str, Any]]) -> dict[str, Any]:
+        """Return what *answer* makes of the event's headers, with what every answer and every line of the log has."""
+        asked = event["requestContext"]
+        headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+        request_id = _request_id(headers, asked)
+        with logs.invocation("request") as line:
+            line.add(requestId=request_id, method=asked["httpMethod"], route=asked["resourcePath"])
+            response = answer(headers)
+            line.add(status=response["statusCode"])
+        response["headers"] |= {"X-Request-Id": request_id, "X-Instance-Id": ids.INSTANCE_ID, **_cors(headers)}
+        return response
+
+    def _answer(self, event: dict[str, Any], context: Any, headers: Mapping[str, str]) -> dict[str, Any]:
+        asked = event["requestContext"]
+        methods = self.routes.get(asked["resourcePath"], {})
+        if asked["httpMethod"] == "OPTIONS" and methods and "access-control-request-method" in headers:
+            return _preflight(list(methods))
+        try:
+            _check(event, methods)
+        except errors.ServiceError as error:
+            return dict(refusal(error).to_dict())
+        return dict(super().__call__(event, context))
+
+
+def _check(event: dict[str, Any], methods: Mapping[str, Any]) -> None:
+    if not methods:
+        raise errors.NotFound
+    if event["requestContext"]["httpMethod"] not in methods:
+        raise errors.NotAllowed(sorted(methods))
+    if _body_bytes(event) > settings.load().http.max_body_bytes:
+        raise errors.TooLarge
+
+
+def _body_bytes(event: dict[str, Any]) -> int:
+    body = event.get("body") or ""
+    # In base64 it is a third longer; that is reckoned rather than decoded, and lets two bytes more in.
+    if isinstance(body, bytes):
+        # As `chalice local` hands it over.
+        return len(body)
+    return len(body) // 4 * 3 - 2 if event["isBase64Encoded"] else len(body.encode(errors="replace"))
+
+
+def _request_id(headers: Mapping[str, str], asked: Mapping[str, Any]) -> str:
+    own = headers.get("x-request-id", "")
+    # `chalice local` gives a request no id.
+    return own if _OWN_ID.fullmatch(own) else str(asked.get("requestId") or ids.new_id())
+
+
+def _preflight(methods: list[str]) -> dict[str, Any]:
+    return {
+        "statusCode": 204,
+        "body": "",
+        "headers": {
+            "Access-Control-Allow-Methods": ", ".join(sorted(methods)),
+            "Access-Control-Allow-Headers": _ALLOWED_HEADERS,
+            "Access-Control-Max-Age": str(settings.load().http.preflight_max_age_seconds),
+        },
+    }
+
+
+def _cors(headers: Mapping[str, str]) -> dict[str, str]:
+    origin, allowed = headers.get("origin"), settings.load().http.allowed_origins
+    if not allowed:
+        return {}
+    # Answers differ by origin, and a cache must know it also when this origin is refused.
+    if origin is None or not allowed & {origin, "*"}:
+        return {"Vary": "Origin"}
+    # Cookies are for origins that are named: of "*" anyone could read what only a person may.
+    by_cookie = {"Access-Control-Allow-Credentials": "true"} if origin in allowed else {}
+    return by_cookie | {
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Expose-Headers": _EXPOSED_HEADERS,
+        "Vary": "Origin",
+    }

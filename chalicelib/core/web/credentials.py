@@ -1,0 +1,77 @@
+"""Where a request carries its token: in the Authorization header, or in a cookie of a browser."""
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from chalicelib.core import errors
+from chalicelib.core.runtime import settings
+
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_NAME = "holdfast"
+
+
+def sent(method: str, headers: Mapping[str, str]) -> str | None:
+    """Return the token of a request, or None. A header goes before a cookie.
+
+    Raises:
+        Forbidden: only a cookie speaks for an unsafe call, and no page of ours does.
+        Unauthenticated: the header is there and holds no bearer token.
+    """
+    if (authorization := headers.get("authorization")) is not None:
+        return _bearer(authorization)
+    token = _cookie(headers.get("cookie", ""))
+    if token is not None and method not in _SAFE and not _ours(headers):
+        raise errors.Forbidden("A call by cookie must come from a page of this API's own, or of an allowed origin.")
+    return token
+
+
+def baked(token: str) -> str:
+    """Return the Set-Cookie that keeps *token* for as long as the browser runs; the session's own limits still hold."""
+    return f"{_cookie_name()}={token}; {_attributes()}"
+
+
+def crumbled() -> str:
+    """Return the Set-Cookie that makes a browser forget it."""
+    return f"{_cookie_name()}=; Max-Age=0; {_attributes()}"
+
+
+def _bearer(authorization: str) -> str:
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise errors.Unauthenticated
+    return token.strip()
+
+
+def _cookie(header: str) -> str | None:
+    for pair in header.split(";"):
+        name, _, value = pair.strip().partition("=")
+        if name == _cookie_name():
+            return value or None
+    return None
+
+
+def _ours(headers: Mapping[str, str]) -> bool:
+    """Whether the page that makes this call is of the API's own origin, or of one that is allowed by name.
+
+    The gateway's stage is part of the path and not of an origin. "*" lets anyone read, and nobody act for another.
+    """
+    origin = headers.get("origin", "").lower()
+    if origin in settings.load().http.allowed_origins - {"*"}:
+        return True
+    page = urlsplit(origin)
+    https_only = settings.load().sessions.cookie_secure
+    return (
+        bool(page.netloc)
+        and page.netloc == headers.get("host", "").lower()
+        and (page.scheme == "https" or not https_only)
+    )
+
+
+def _cookie_name() -> str:
+    # The prefix keeps other hosts of the same domain from planting one; browsers take it from https alone.
+    return f"__Host-{_NAME}" if settings.load().sessions.cookie_secure else _NAME
+
+
+def _attributes() -> str:
+    secure = "; Secure" if settings.load().sessions.cookie_secure else ""
+    return f"Path=/; HttpOnly; SameSite=Strict{secure}"

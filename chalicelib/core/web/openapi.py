@@ -1,0 +1,179 @@
+"""The API's own description in OpenAPI 3.1, made from the models that check its requests."""
+
+import inspect
+import json
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.alias_generators import to_camel
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+
+from chalicelib.core import errors
+from chalicelib.core.web.requests import IDEMPOTENCY_KEY, JSON, TICKET
+from chalicelib.core.web.routes import PROBLEM, PUBLIC, Endpoint, Role
+
+_REFS = "#/components/schemas/{model}"
+_PROBLEM = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "requestId"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "requestId": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["path", "message"],
+                "properties": {"path": {"type": "string"}, "message": {"type": "string"}},
+            },
+        },
+    },
+}
+
+
+_KEY_PARAMETER = {
+    "name": IDEMPOTENCY_KEY,
+    "in": "header",
+    "required": False,
+    "description": "Names this call for 24 hours: made again with the same key and body, it is answered as it was "
+    "(`Idempotency-Replayed: true`) and does nothing a second time.",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+}
+
+
+_MATCH_PARAMETER = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag of the version that is meant, where `version` is not sent.",
+    "schema": {"type": "string", "pattern": '^"[1-9][0-9]{0,15}"$'},
+}
+
+
+def describe(endpoints: Iterable[Endpoint], version: str) -> str:
+    """Return the document, as JSON."""
+    endpoints = list(endpoints)
+    schemas, definitions = _schemas(endpoints)
+    paths: dict[str, dict[str, Any]] = {}
+    for endpoint in endpoints:
+        paths.setdefault(_path(endpoint), {})[endpoint.method.lower()] = _operation(endpoint, schemas)
+    return json.dumps(
+        {
+            "openapi": "3.1.0",
+            "info": {"title": "Holdfast", "version": version, "license": {"name": "MIT", "identifier": "MIT"}},
+            "paths": paths,
+            "components": {
+                "schemas": {**definitions, "Problem": _PROBLEM},
+                "securitySchemes": {"session": {"type": "http", "scheme": "bearer"}},
+            },
+        }
+    )
+
+
+def _schemas(endpoints: list[Endpoint]) -> tuple[dict[Any, Any], dict[str, Any]]:
+    """Return a reference for each model and use, and the definitions they point to."""
+    wanted = {(model, "validation") for endpoint in endpoints for model in (endpoint.body,) if model}
+    wanted |= {
+        (model, "serialization")
+        for endpoint in endpoints
+        for model in endpoint.answers.values()
+        if isinstance(model, type) and issubclass(model, BaseModel)
+    }
+    ordered: list[Any] = sorted(wanted, key=lambda use: (use[0].__name__, use[1]))
+    references, document = models_json_schema(
+        ordered, by_alias=True, ref_template=_REFS, schema_generator=GenerateJsonSchema
+    )
+    return dict(references), document.get("$defs", {})
+
+
+def _operation(endpoint: Endpoint, schemas: dict[Any, Any]) -> dict[str, Any]:
+    summary, _, more = endpoint.summary.partition("\n")
+    operation: dict[str, Any] = {
+        "operationId": endpoint.handler.__name__,
+        "summary": summary,
+        "description": inspect.cleandoc(f"{more}\n\nRoles: {_roles(endpoint)}."),
+        "parameters": _parameters(endpoint),
+        "responses": _responses(endpoint, schemas),
+        "security": [] if endpoint.roles == PUBLIC else [{"session": []}],
+    }
+    if endpoint.body:
+        schema = schemas[endpoint.body, "validation"]
+        operation["requestBody"] = {"required": not endpoint.body_optional, "content": {JSON: {"schema": schema}}}
+    return operation
+
+
+def _roles(endpoint: Endpoint) -> str:
+    if endpoint.roles == PUBLIC:
+        return "none needed"
+    return "any" if endpoint.roles == frozenset(Role) else ", ".join(sorted(endpoint.roles | {Role.ADMIN}))
+
+
+def _path(endpoint: Endpoint) -> str:
+    # In code a parameter is named as Python does it, outside as all else is.
+    return endpoint.path.format_map({name: f"{{{to_camel(name)}}}" for name in endpoint.params})
+
+
+def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
+    found = [
+        {"name": to_camel(name), "in": "path", "required": True, "schema": kind.json_schema()}
+        for name, kind in endpoint.params.items()
+    ]
+    if endpoint.replayable:
+        found.append(_KEY_PARAMETER)
+    if endpoint.versioned:
+        found.append(_MATCH_PARAMETER)
+    if endpoint.tickets:
+        found.append({"name": TICKET, "in": "query", "required": False, "schema": {"type": "string"}})
+    if endpoint.query:
+        # Query models are flat: no definitions but enumerations, which are written out in place.
+        schema = endpoint.query.model_json_schema(by_alias=True)
+        found += [
+            {"name": name, "in": "query", "required": False, "schema": _inlined(field, schema.get("$defs", {}))}
+            for name, field in schema["properties"].items()
+        ]
+    return found
+
+
+def _inlined(field: Any, definitions: dict[str, Any]) -> Any:
+    if isinstance(field, dict):
+        if "$ref" in field:
+            return definitions[field["$ref"].rpartition("/")[2]]
+        return {name: _inlined(value, definitions) for name, value in field.items()}
+    return [_inlined(item, definitions) for item in field] if isinstance(field, list) else field
+
+
+def _responses(endpoint: Endpoint, schemas: dict[Any, Any]) -> dict[str, Any]:
+    responses = {str(status): _answer(status, model, schemas) for status, model in endpoint.answers.items()}
+    for error in _errors(endpoint):
+        code = str(int(error.status))
+        content = {PROBLEM: {"schema": {"$ref": _REFS.format(model="Problem")}}}
+        found = responses.setdefault(code, {"description": error.status.phrase, "content": {}})
+        found.setdefault("content", {}).update(content)
+    return responses
+
+
+def _answer(status: int, model: Any, schemas: dict[Any, Any]) -> dict[str, Any]:
+    described: dict[str, Any] = {"description": HTTPStatus(status).phrase}
+    if model is not None:
+        described["content"] = {JSON: {"schema": schemas.get((model, "serialization"), {"type": "object"})}}
+    return described
+
+
+def _errors(endpoint: Endpoint) -> list[type[errors.ServiceError]]:
+    found: list[type[errors.ServiceError]] = [*endpoint.raises, errors.NotAllowed, errors.TooLarge, errors.Unavailable]
+    if endpoint.roles != PUBLIC:
+        found += [errors.Unauthenticated, errors.Forbidden]
+    if endpoint.replayable:
+        found += [errors.Conflict, errors.Invalid]
+    if endpoint.body:
+        found += [errors.Malformed, errors.NotJson, errors.Invalid]
+    if endpoint.query:
+        found.append(errors.Invalid)
+    if endpoint.params:
+        found.append(errors.NotFound)
+    return found
