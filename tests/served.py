@@ -10,10 +10,10 @@ import psutil
 import requests
 
 from infra.environment import ROOT
-from infra.local import ports
-from infra.local.processes import Identity
+from infra.host import ports
+from infra.host.processes import Identity
+from infra.local.cli.data_folder import Folder, Run
 from infra.local.stack import Stack
-from infra.local.state import Folder, Run
 from tests.client import eventually
 
 #: Fewer files than it may have callers: it is to ask for more by itself.

@@ -15,7 +15,7 @@ import pytest
 from pymongo import MongoClient
 from pymongo.database import Database
 
-from infra.local.mongod import DATABASE
+from infra.local.processes.mongod import DATABASE
 from infra.local.stack import Stack
 from tests.client import Client, Person, told
 

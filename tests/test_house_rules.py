@@ -224,13 +224,19 @@ def test_the_librarys_map_lists_exactly_what_is_in_it() -> None:
     assert _listed(LIBRARY / "__init__.py") == files | {f"{package}/" for package in PACKAGES}
 
 
-def test_the_infrastructures_map_lists_exactly_what_is_in_it() -> None:
-    files = {path.name for path in (ROOT / "infra").glob("*.py")} - {"__init__.py"}
-    assert _listed(ROOT / "infra/__init__.py") == files | {"local/"}
+INFRA_FOLDERS = sorted({str(path.parent.relative_to(ROOT)) for path in (ROOT / "infra").rglob("*.py")})
+
+
+@pytest.mark.parametrize("package", INFRA_FOLDERS)
+def test_a_map_of_the_infrastructure_lists_exactly_what_is_there(package: str) -> None:
+    folder = ROOT / package
+    files = {path.name for path in folder.glob("*.py")} - {"__init__.py"}
+    folders = {f"{path.parent.name}/" for path in folder.glob("*/__init__.py")}
+    assert _listed(folder / "__init__.py") == (files | folders) - {"__main__.py"}
 
 
 def _listed(path: Path) -> set[str]:
     """Return the names that open the lines of a map."""
     lines = (ast.get_docstring(tree(path)) or "").splitlines()
     words = [line.split()[0] for line in lines if line.strip() and not line.startswith(" ")]
-    return {word for word in words if word.endswith((".py", "/"))}
+    return {word for word in words if word.endswith((".py", "/"))} - {"__main__.py"}

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from infra.environment import ROOT
-from infra.local import commands
-from infra.local.state import AlreadyRunning, Folder
+from infra.local.cli import commands
+from infra.local.cli.data_folder import AlreadyRunning, Folder
 
 DESCRIPTION = """\
 Starts Holdfast whole: a MongoDB, an AWS endpoint, the deployed application, and http://localhost:8000/ in front
@@ -71,21 +71,21 @@ def main(arguments: list[str]) -> int:
 def up(folder: Folder, asked: argparse.Namespace) -> int:
     """Start, here or in the background."""
     # Only here, as these take half a second that the other commands need not wait.
-    from infra.local import background, screen  # noqa: PLC0415
+    from infra.local.cli import detach, terminal  # noqa: PLC0415
 
-    terminal = screen.Screen(raw_logs=asked.json)
+    screen = terminal.Screen(raw_logs=asked.json)
     if asked.detach:
         passed = [word for word in sys.argv[1:] if word != "--detach"]
-        return background.start(passed, folder.path / "up.log", terminal)
-    shown = terminal if asked.report is None else screen.Reporter(asked.report)
+        return detach.start(passed, folder.path / "up.log", screen)
+    shown = screen if asked.report is None else terminal.Reporter(asked.report)
     try:
         with folder.held():
-            from infra.local.supervisor import Supervisor  # noqa: PLC0415
+            from infra.local.cli.supervisor import Supervisor  # noqa: PLC0415
 
             if asked.fresh:
                 folder.wipe()
             folder.reclaim()
-            return Supervisor(folder, port=asked.port, reload=asked.reload, shown=shown, screen=terminal).run()
+            return Supervisor(folder, port=asked.port, reload=asked.reload, shown=shown, screen=screen).run()
     except AlreadyRunning:
         run = folder.read()
         where = run.url if run and run.url else "and is just starting"

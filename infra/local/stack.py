@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import psutil
 
 from infra.local.clients import Clients, ForeignClients, OwnClients, foreign_wanted
-from infra.local.deployer import Deployer
-from infra.local.emulator import Emulator
-from infra.local.front import Front
-from infra.local.mongod import Mongod
+from infra.local.deployer.deployer import Deployer
+from infra.local.processes.emulator import Emulator
+from infra.local.processes.mongod import Mongod
+from infra.local.proxy.server import Front
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from infra.local.child import Child
+    from infra.local.processes.child import Child
 
 Part = TypeVar("Part")
 

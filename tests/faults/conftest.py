@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from infra.local.mongod import Mongod
+from infra.local.processes.mongod import Mongod
 from infra.local.stack import Stack
 from tests.client import Client, eventually
 from tests.followed import followed

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from infra.local.mongod import Mongod
+from infra.local.processes.mongod import Mongod
 from infra.local.stack import Stack
 from tests.client import Client, refused, together, told
 from tests.stack import NewPerson

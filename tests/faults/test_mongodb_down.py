@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import requests
 
-from infra.local.mongod import Mongod
+from infra.local.processes.mongod import Mongod
 from infra.local.stack import Stack
 from tests.client import Client, Person, eventually, refused, together, told
 from tests.faults.conftest import Figure

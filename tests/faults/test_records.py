@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from chalicelib.core.runtime import ids
-from infra.local.mongod import Mongod
+from infra.local.processes.mongod import Mongod
 from infra.local.stack import Stack
 from tests.client import Client, eventually, told
 from tests.faults.conftest import Figure

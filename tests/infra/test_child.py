@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from infra.environment import ROOT
-from infra.local.child import Child, ChildFailed
+from infra.local.processes.child import Child, ChildFailed
 from tests.infra.waiting import gone, until
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
@@ -51,7 +51,7 @@ def test_it_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     script = f"""
 import os, sys, threading, time
 from pathlib import Path
-from infra.local.child import Child
+from infra.local.processes.child import Child
 child = Child("the child", Path({str(tmp_path / "child.log")!r}))
 thread = threading.Thread(target=child.spawn, args=[{SLEEP!r}, os.environ])
 thread.start(); thread.join()

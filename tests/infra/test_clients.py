@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.local import ports
+from infra.host import ports
 from infra.local.clients import ForeignClients, Unreachable, foreign_wanted
 
 

@@ -15,7 +15,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra.local.clients import OwnClients
-from infra.local.emulator import Emulator
+from infra.local.processes.emulator import Emulator
 from tests.infra.waiting import gone, until
 
 CODE = """

@@ -12,8 +12,8 @@ from functools import partial
 import pytest
 import requests
 
-from infra.local import ports
-from infra.local.front import Front
+from infra.host import ports
+from infra.local.proxy.server import Front
 from tests.infra.upstream import Answer, Asked, Upstream
 from tests.infra.waiting import until
 

@@ -13,9 +13,9 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from moto import mock_aws
 
-from infra.local import logs as module
-from infra.local.logs import Event, Follower
-from infra.local.screen import line
+from infra.local.cli import log_follower as module
+from infra.local.cli.log_follower import Event, Follower
+from infra.local.cli.terminal import line
 from tests.infra.waiting import until
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678_000).astimezone()

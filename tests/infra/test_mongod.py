@@ -11,9 +11,9 @@ import psutil
 import pytest
 from pymongo import MongoClient
 
-from infra.local import ports
-from infra.local.child import ChildFailed
-from infra.local.mongod import Mongod, binary
+from infra.host import ports
+from infra.local.processes.child import ChildFailed
+from infra.local.processes.mongod import Mongod, binary
 from tests.infra.waiting import gone, until
 
 

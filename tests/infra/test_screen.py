@@ -3,7 +3,7 @@
 import json
 import os
 
-from infra.local.screen import Reporter
+from infra.local.cli.terminal import Reporter
 
 
 def test_whoever_started_it_in_the_background_is_told_until_it_is_up() -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from infra.environment import ROOT
-from infra.local.processes import Identity
-from infra.local.state import AlreadyRunning, Folder, Run
+from infra.host.processes import Identity
+from infra.local.cli.data_folder import AlreadyRunning, Folder, Run
 from tests.infra.waiting import gone, until
 
-HOLDER = "from infra.local.state import Folder; from pathlib import Path; import sys, time\n"
+HOLDER = "from infra.local.cli.data_folder import Folder; from pathlib import Path; import sys, time\n"
 HOLDER += "with Folder(Path(sys.argv[1])).held(): print('held', flush=True); time.sleep(600)"
 
 

@@ -14,8 +14,8 @@ import pytest
 import requests
 
 from infra.environment import ROOT
-from infra.local import ports
-from infra.local.mongod import Mongod
+from infra.host import ports
+from infra.local.processes.mongod import Mongod
 from tests.infra.up import Up, run, shell
 from tests.infra.waiting import gone, processes_on, until
 

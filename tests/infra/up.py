@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import requests
 
 from infra.environment import ROOT
-from infra.local import ports
+from infra.host import ports
 from tests.infra.waiting import until
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""`scripts/migrate` and `scripts/reproject` as processes of their own, against the deployed stack."""
+"""`scripts/migrate` and `scripts/reconcile` as processes of their own, against the deployed stack."""
 
 import json
 import os
@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from infra.local.processes import Identity
+from infra.host.processes import Identity
+from infra.local.cli.data_folder import Folder, Run
 from infra.local.stack import Stack
-from infra.local.state import Folder, Run
 from tests.client import eventually, told
 from tests.followed import Followed
 from tests.stack import NewPerson
@@ -119,7 +119,7 @@ def test_the_comparison_can_be_run_now(running: Path, followed: Followed) -> Non
     soon(lambda: followed.history.page("application", record_id, 1))
     followed.copies.delete_one({"_id": record_id})
     # When
-    code, out = run("reproject", running)
+    code, out = run("reconcile", running)
     # Then
     assert followed.copies.find_one({"_id": record_id})
     assert "lists of application" in out

@@ -11,10 +11,10 @@ import pytest
 
 from chalicelib.core.queueing import queues
 from chalicelib.core.queueing.dead_letters import MOVE_SECONDS, PEEK_SECONDS
-from infra import queues as command
-from infra.local.processes import Identity
+from infra.host.processes import Identity
+from infra.local.cli.data_folder import Folder, Run
 from infra.local.stack import Stack
-from infra.local.state import Folder, Run
+from infra.operations import queues as command
 from tests.client import Client, eventually, refused, told
 from tests.scratch import Scratch, deployed
 from tests.stack import STAGE, NewPerson

@@ -4,8 +4,8 @@ import json
 import re
 import subprocess
 
+from infra.deployment.template import ROOT
 from infra.local.stack import Stack
-from infra.template import ROOT
 
 
 def test_the_readmes_call_answers_as_printed(stack: Stack) -> None:

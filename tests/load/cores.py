@@ -65,5 +65,5 @@ def _part(process: psutil.Process) -> str:
     if function := process.environ().get("AWS_LAMBDA_FUNCTION_NAME"):
         return function.rpartition("-")[2]
     words = " ".join(process.cmdline())
-    known = {"launcher.py": "AWS", "mongod": "mongod", "spawn_main": "serve", "infra.serve": "serve"}
+    known = {"emulator_main.py": "AWS", "mongod": "mongod", "spawn_main": "serve", "infra.server": "serve"}
     return next((part for word, part in known.items() if word in words), "others")

@@ -23,7 +23,7 @@ from chalicelib.core.records.models import key
 from chalicelib.core.runtime.settings import SessionSettings
 from chalicelib.core.web.routes import Role
 from chalicelib.sessions.store import SessionStore
-from infra.local.mongod import DATABASE
+from infra.local.processes.mongod import DATABASE
 from infra.local.stack import Stack
 from tests.load import cores
 from tests.load.cores import Spent

@@ -20,8 +20,8 @@ from chalicelib.core.records.view import View
 from chalicelib.core.runtime.settings import RecordSettings
 from chalicelib.core.stores.attributes import Item
 from chalicelib.core.stores.dynamodb import Table
-from infra.indexes import ensure
-from infra.local.mongod import DATABASE
+from infra.deployment.indexes import ensure
+from infra.local.processes.mongod import DATABASE
 from infra.local.stack import Stack
 from tests.load.figures import CONSOLE
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import requests
 
-from infra.template import ROOT
+from infra.deployment.template import ROOT
 from tests.load.figures import CONSOLE, show
 
 #: What the stack is held to, on two cores.

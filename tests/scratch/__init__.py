@@ -18,8 +18,8 @@ from chalicelib.core.coordination.counts import Counts
 from chalicelib.core.queueing.dead_letters import Box
 from chalicelib.core.queueing.queues import Mail, Queue
 from chalicelib.core.stores.dynamodb import Table
+from infra.deployment.template import RUNTIME
 from infra.local.stack import Stack
-from infra.template import RUNTIME
 
 #: What a function of ours may do with its queue and its claims, and no more.
 _QUEUE_ACTIONS = (

@@ -25,10 +25,10 @@ from chalicelib.core.runtime import logs, settings
 from chalicelib.core.runtime.once import once
 from chalicelib.sessions.store import SessionStore
 from chalicelib.users.store import UserStore
-from infra import indexes
-from infra.local.mongod import Mongod
+from infra.deployment import indexes
+from infra.local.processes.mongod import Mongod
 
-RESOURCES = Path(__file__).resolve().parents[2] / "infra/resources.yaml"
+RESOURCES = Path(__file__).resolve().parents[2] / "infra/deployment/resources.yaml"
 STAGE = "unit"
 
 # A shared machine is slow at times, and a slow example is not a wrong one.
@@ -128,7 +128,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def dynamodb(aws: None) -> Any:
-    """DynamoDB with the tables of `infra/resources.yaml`."""
+    """DynamoDB with the tables of `infra/deployment/resources.yaml`."""
     client = wiring.aws("dynamodb")
     for resource in resources()["Resources"].values():
         if resource["Type"] == "AWS::DynamoDB::Table":

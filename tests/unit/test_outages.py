@@ -15,8 +15,8 @@ from pymongo.errors import OperationFailure
 from chalicelib import wiring
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.stores.driver_errors import reaching_aws, reaching_mongodb
-from infra.local import ports
-from infra.local.mongod import Mongod
+from infra.host import ports
+from infra.local.processes.mongod import Mongod
 
 QUICK = Config(connect_timeout=0.3, read_timeout=0.3, retries={"total_max_attempts": 1})
 

@@ -9,7 +9,7 @@ from chalicelib import wiring
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.queueing.queues import QUEUES, RETENTION_SECONDS, Depth, Queue, named
 from chalicelib.core.runtime import logs
-from infra import template
+from infra.deployment import template
 from tests.unit.post import CHORES, PREFIX, Chore, Clock, Post
 
 FINE: dict[str, Any] = {

@@ -13,7 +13,7 @@ from chalicelib.applications.search import KIND, ORDERS, ApplicationQuery, Sort
 from chalicelib.applications.store import ApplicationStore
 from chalicelib.core.records.count_cache import Totals
 from chalicelib.core.records.models import Record
-from infra.local.mongod import Mongod
+from infra.local.processes.mongod import Mongod
 from tests.unit.applications.build import PATH, fields, make
 from tests.unit.doors import ask
 from tests.unit.listening import explained, listening

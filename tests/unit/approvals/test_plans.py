@@ -11,7 +11,7 @@ from chalicelib.approvals.models import Status
 from chalicelib.approvals.store import ApprovalStore
 from chalicelib.core.runtime import ids
 from chalicelib.core.runtime.settings import ApprovalSettings
-from infra.local.mongod import Mongod
+from infra.local.processes.mongod import Mongod
 from tests.unit.approvals.build import ago, answer, answer_oldest, cancel
 from tests.unit.listening import Plan, explained, listening
 

@@ -14,7 +14,7 @@ from chalicelib.approvals.store import ApprovalStore
 from chalicelib.approvals.wait import Polling
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.runtime.settings import ApprovalSettings
-from infra.local.mongod import Mongod
+from infra.local.processes.mongod import Mongod
 from tests.unit.approvals.build import PERSON, ago, answer, cancel, put
 from tests.unit.listening import listening
 

@@ -13,7 +13,7 @@ from chalicelib.devices import store
 from chalicelib.devices.errors import TokenContested
 from chalicelib.devices.models import Device, Platform, Target
 from chalicelib.devices.store import DeviceStore
-from infra.local.mongod import Mongod
+from infra.local.processes.mongod import Mongod
 from tests.unit.devices.build import PERSON, REQUEST_ID, a_device, put
 from tests.unit.listening import explained, listening
 from tests.unit.racing import race, until

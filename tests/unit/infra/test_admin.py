@@ -3,7 +3,7 @@ from typing import Any
 from chalicelib.core.web.routes import Role
 from chalicelib.users import passwords
 from chalicelib.users.store import UserStore
-from infra.admin import ensure_admin
+from infra.deployment.first_admin import ensure_admin
 from tests.unit.conftest import STAGE
 from tests.unit.racing import race
 

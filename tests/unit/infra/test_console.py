@@ -14,10 +14,10 @@ from botocore.exceptions import ClientError
 from rich.console import Console
 
 from chalicelib.core.errors import Unavailable
-from infra import console
-from infra.console import Gauge, Target
-from infra.local.processes import Identity
-from infra.local.state import Folder, Run
+from infra.host.processes import Identity
+from infra.local.cli.data_folder import Folder, Run
+from infra.operations import console
+from infra.operations.console import Gauge, Target
 
 HERE = {
     "HOLDFAST_STAGE": "local",

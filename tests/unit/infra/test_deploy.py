@@ -8,10 +8,10 @@ import pytest
 from moto.cloudformation.models import cloudformation_backends
 from pymongo import MongoClient
 
-from infra import deploy, indexes, template
-from infra.deploy import DeployFailed
-from infra.local.mongod import Mongod
-from infra.package import Package
+from infra.deployment import indexes, stacks, template
+from infra.deployment.package import Package
+from infra.deployment.stacks import DeployFailed
+from infra.local.processes.mongod import Mongod
 from tests.unit.conftest import STAGE, resources
 
 Client = Callable[[str], Any]
@@ -34,19 +34,19 @@ def a_package(tmp_path: Path, **changes: Any) -> Package:
 
 def test_deploying_makes_data_code_and_app_and_may_be_repeated(client: Client, tmp_path: Path) -> None:
     # When
-    first, again = (deploy.deploy(a_package(tmp_path), STAGE, client=client, variables={}, aws=True) for _ in range(2))
+    first, again = (stacks.deploy(a_package(tmp_path), STAGE, client=client, variables={}, aws=True) for _ in range(2))
     # Then
     assert first == again
     assert first.api_url == "https://abc.example/api"
     stored = client("s3").list_objects_v2(Bucket=first.outputs["PackagesBucket"])["Contents"]
     assert sorted(item["Key"].rpartition(".")[2] for item in stored) == ["json", "zip"]
-    stacks = {stack["StackName"] for stack in client("cloudformation").describe_stacks()["Stacks"]}
-    assert stacks == {f"holdfast-{STAGE}-data", f"holdfast-{STAGE}-app"}
+    names = {stack["StackName"] for stack in client("cloudformation").describe_stacks()["Stacks"]}
+    assert names == {f"holdfast-{STAGE}-data", f"holdfast-{STAGE}-app"}
 
 
 def test_the_deployed_tables_are_those_the_tests_use(client: Client, tmp_path: Path) -> None:
     # When
-    deploy.deploy(a_package(tmp_path), STAGE, client=client, variables={}, aws=True)
+    stacks.deploy(a_package(tmp_path), STAGE, client=client, variables={}, aws=True)
     # Then
     for resource in resources()["Resources"].values():
         if resource["Type"] == "AWS::DynamoDB::Table":
@@ -64,12 +64,12 @@ def _indexes(table: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_change_is_an_update_and_data_is_kept(client: Client, tmp_path: Path) -> None:
     # Given
-    deploy.deploy(a_package(tmp_path), STAGE, client=client, variables={}, aws=True)
+    stacks.deploy(a_package(tmp_path), STAGE, client=client, variables={}, aws=True)
     table = f"holdfast-{STAGE}-users"
     client("dynamodb").put_item(TableName=table, Item={"pk": {"S": "user#ann"}})
     # When
     changed = a_package(tmp_path, Outputs={"EndpointURL": {"Value": "https://new.example/api/"}})
-    deployed = deploy.deploy(changed, STAGE, client=client, variables={}, aws=True)
+    deployed = stacks.deploy(changed, STAGE, client=client, variables={}, aws=True)
     # Then
     assert deployed.api_url == "https://new.example/api"
     assert client("dynamodb").get_item(TableName=table, Key={"pk": {"S": "user#ann"}})["Item"]
@@ -86,7 +86,7 @@ def test_the_app_stack_is_told_of_the_data_what_it_asks_for(client: Client, tmp_
 
     client("cloudformation").meta.events.register("before-parameter-build.cloudformation.CreateStack", note)
     # When
-    deployed = deploy.deploy(a_package(tmp_path, **asks, **says), STAGE, client=client, variables={}, aws=True)
+    deployed = stacks.deploy(a_package(tmp_path, **asks, **says), STAGE, client=client, variables={}, aws=True)
     # Then
     (stream,) = client("dynamodbstreams").list_streams(TableName=f"holdfast-{STAGE}-records")["Streams"]
     assert deployed.outputs["Told"] == deployed.outputs["RecordsStream"] == stream["StreamArn"]
@@ -102,7 +102,7 @@ def test_functions_get_their_code_and_their_environment(tmp_path: Path) -> None:
     }
     package = a_package(tmp_path, Resources={"One": function, **APP["Resources"]})
     # When
-    pointed = deploy._pointed(package, "bucket", "key.zip", {"B": "2"})
+    pointed = stacks._pointed(package, "bucket", "key.zip", {"B": "2"})
     # Then
     properties = pointed["Resources"]["One"]["Properties"]
     assert properties["CodeUri"] == {"Bucket": "bucket", "Key": "key.zip"}
@@ -113,26 +113,26 @@ def test_functions_get_their_code_and_their_environment(tmp_path: Path) -> None:
 def test_a_template_that_cloudformation_refuses_is_told_with_its_stack(client: Client, tmp_path: Path) -> None:
     broken = a_package(tmp_path, Parameters={"Stage": {"Type": "String"}, "NobodySetsThis": {"Type": "String"}})
     with pytest.raises(DeployFailed, match=rf"(?s)holdfast-{STAGE}-app.*NobodySetsThis"):
-        deploy.deploy(broken, STAGE, client=client, variables={}, aws=True)
+        stacks.deploy(broken, STAGE, client=client, variables={}, aws=True)
 
 
 def test_a_stack_whose_creation_failed_is_made_anew(client: Client, tmp_path: Path) -> None:
     # Given
-    deploy.deploy(a_package(tmp_path), STAGE, client=client, variables={}, aws=True)
+    stacks.deploy(a_package(tmp_path), STAGE, client=client, variables={}, aws=True)
     stack = _stack(f"holdfast-{STAGE}-app")
     stack.status = "ROLLBACK_COMPLETE"
     # When
-    deployed = deploy.deploy(a_package(tmp_path), STAGE, client=client, variables={}, aws=True)
+    deployed = stacks.deploy(a_package(tmp_path), STAGE, client=client, variables={}, aws=True)
     # Then
     assert deployed.api_url == "https://abc.example/api"
     assert _stack(f"holdfast-{STAGE}-app").stack_id != stack.stack_id
 
 
 def test_a_stack_that_settles_in_a_failure_is_told(client: Client, tmp_path: Path) -> None:
-    deploy.deploy(a_package(tmp_path), STAGE, client=client, variables={}, aws=True)
+    stacks.deploy(a_package(tmp_path), STAGE, client=client, variables={}, aws=True)
     _stack(f"holdfast-{STAGE}-app").status = "UPDATE_ROLLBACK_COMPLETE"
     with pytest.raises(DeployFailed, match="UPDATE_ROLLBACK_COMPLETE"):
-        deploy._settled(client("cloudformation"), f"holdfast-{STAGE}-app")
+        stacks._settled(client("cloudformation"), f"holdfast-{STAGE}-app")
 
 
 def _stack(name: str) -> Any:
@@ -149,7 +149,7 @@ def test_indexes_are_made_with_the_deployment(client: Client, tmp_path: Path, mo
         mongo.get_default_database().approvals.drop_indexes()
         # When
         for _ in range(2):
-            deploy.deploy(a_package(tmp_path), STAGE, client=client, variables={"MONGODB_URI": uri}, aws=True)
+            stacks.deploy(a_package(tmp_path), STAGE, client=client, variables={"MONGODB_URI": uri}, aws=True)
         # Then
         for collection, wanted in indexes.every().items():
             made = set(mongo.get_default_database()[collection].index_information())

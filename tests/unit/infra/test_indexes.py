@@ -6,8 +6,8 @@ import pytest
 from pymongo import IndexModel, MongoClient
 from pymongo.database import Database
 
-from infra import indexes
-from infra.local.mongod import Mongod
+from infra.deployment import indexes
+from infra.local.processes.mongod import Mongod
 
 Mongo = Database[dict[str, Any]]
 SUBJECT = "indexes-under-test"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chalicelib import wiring
-from infra import mends, template
+from infra.deployment import emulator_fixes, template
 from tests.unit.conftest import STAGE
 
 Client = Callable[[str], Any]
@@ -44,7 +44,7 @@ def test_reserved_concurrency_is_what_the_template_asks_for(functions: Any) -> N
     }
     # When
     for _ in range(2):
-        mends.reserve_concurrency(functions, resources, STAGE)
+        emulator_fixes.reserve_concurrency(functions, resources, STAGE)
     # Then
     found = functions.get_function_concurrency(FunctionName=f"holdfast-{STAGE}-wait")
     assert found["ReservedConcurrentExecutions"] == 7
@@ -53,7 +53,7 @@ def test_reserved_concurrency_is_what_the_template_asks_for(functions: Any) -> N
 def test_items_expire_where_the_template_says_so_and_asking_again_is_no_fault(dynamodb: Any) -> None:
     # When
     for _ in range(2):
-        mends.expire_items(dynamodb, template.resources()["Resources"], STAGE)
+        emulator_fixes.expire_items(dynamodb, template.resources()["Resources"], STAGE)
     # Then
     found = {
         name: dynamodb.describe_time_to_live(TableName=wiring.table(name).name)["TimeToLiveDescription"]
@@ -75,7 +75,7 @@ def test_the_gateways_own_answers_are_set_and_deployed(client: Client) -> None:
         "DefinitionBody": {"x-amazon-apigateway-gateway-responses": template._gateway_responses()},
     }
     # When
-    mends.answer_as_problems(gateway, api, properties)
+    emulator_fixes.answer_as_problems(gateway, api, properties)
     # Then
     found = gateway.get_gateway_response(restApiId=api, responseType="MISSING_AUTHENTICATION_TOKEN")
     assert found["statusCode"] == "404"
@@ -86,4 +86,4 @@ def test_the_gateways_own_answers_are_set_and_deployed(client: Client) -> None:
 def test_an_emulators_api_is_under_the_emulators_own_address(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566/")
     outputs = {"RestAPIId": "abc", "EndpointURL": "https://abc.execute-api.us-east-1.amazonaws.com/api/"}
-    assert mends.api_url(client, outputs) == "http://127.0.0.1:4566/_aws/execute-api/abc/api"
+    assert emulator_fixes.api_url(client, outputs) == "http://127.0.0.1:4566/_aws/execute-api/abc/api"

@@ -19,8 +19,10 @@ from chalicelib.core.errors import Unavailable
 from chalicelib.core.records.errors import RecordNotFound
 from chalicelib.core.records.models import Change, Record
 from chalicelib.core.records.store import Records
-from infra import console, migrate, source
-from infra.console import Target
+from infra.operations import console
+from infra.operations.console import Target
+from infra.operations.migration import __main__ as migrate
+from infra.operations.migration import source
 from tests.unit.conftest import STAGE
 
 Mongo = Database[dict[str, Any]]

@@ -13,8 +13,9 @@ from chalicelib.core.records import reconcile
 from chalicelib.core.records.models import Change
 from chalicelib.core.records.reconcile import Found, Place
 from chalicelib.core.records.store import Records
-from infra import console, reproject
-from infra.console import Target
+from infra.operations import console
+from infra.operations import reconcile as command
+from infra.operations.console import Target
 from tests.unit.conftest import STAGE
 
 Mongo = Database[dict[str, Any]]
@@ -39,7 +40,7 @@ def truth(mongodb: Mongo, dynamodb: Any, mail: Mail, monkeypatch: pytest.MonkeyP
 
 def run() -> int:
     client: Any = wiring.aws
-    return reproject.run(Target(STAGE, "here", client, {}))
+    return command.run(Target(STAGE, "here", client, {}))
 
 
 def made(truth: Records, count: int) -> list[str]:
@@ -151,9 +152,9 @@ def test_the_exit_code_says_how_it_ended(
 
     monkeypatch.setattr(console, "target_of", lambda *_: Target(STAGE, "here", lambda _: None, {}))
     monkeypatch.setattr(console, "act_as", lambda *_, **__: None)
-    monkeypatch.setattr(reproject, "run", interrupted)
+    monkeypatch.setattr(command, "run", interrupted)
     if code:
-        assert reproject.main([]) == code
+        assert command.main([]) == code
     else:
-        with pytest.raises(SystemExit, match="reproject: MongoDB is down"):
-            reproject.main([])
+        with pytest.raises(SystemExit, match="reconcile: MongoDB is down"):
+            command.main([])

@@ -17,9 +17,9 @@ from app import app
 from chalicelib.core.runtime import settings
 from chalicelib.core.web.application import App
 from chalicelib.core.web.routes import NOBODY, PUBLIC, Call, Routes
-from infra import server as module
-from infra.paths import Paths
-from infra.server import Places, Server
+from infra.server import wsgi as module
+from infra.server.route_table import Paths
+from infra.server.wsgi import Places, Server
 from tests.unit.conftest import Printed
 from tests.unit.doors import event
 

@@ -12,8 +12,8 @@ import pytest
 
 from app import app
 from chalicelib.core.queueing import queues
-from infra import package, template
-from infra.package import Package
+from infra.deployment import package, template
+from infra.deployment.package import Package
 
 METHODS = {"get", "put", "post", "delete", "patch", "head", "options"}
 INTEGRATION = "x-amazon-apigateway-integration"

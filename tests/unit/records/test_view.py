@@ -21,7 +21,7 @@ from chalicelib.core.errors import Unavailable
 from chalicelib.core.records.models import Kind, Record
 from chalicelib.core.records.view import INDEXES, UnknownKind, View, collection_of
 from chalicelib.core.runtime import logs, settings
-from infra.local.mongod import Mongod
+from infra.local.processes.mongod import Mongod
 from tests.unit.listening import listening
 from tests.unit.racing import race
 from tests.unit.records.build import NOTE, a_record, a_tombstone

@@ -14,7 +14,7 @@ from chalicelib.core.runtime import ids
 from chalicelib.core.runtime.settings import SessionSettings
 from chalicelib.core.web.routes import Role
 from chalicelib.sessions.store import Opening, SessionStore
-from infra.local.mongod import Mongod
+from infra.local.processes.mongod import Mongod
 from tests.unit.listening import Heard, explained, listening
 from tests.unit.racing import race, until
 

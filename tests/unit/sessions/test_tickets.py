@@ -12,7 +12,7 @@ from chalicelib.core.models import Query
 from chalicelib.core.web.application import App
 from chalicelib.core.web.routes import Call, Role, Routes
 from chalicelib.users.store import UserStore
-from infra import indexes
+from infra.deployment import indexes
 from tests.unit.callers import signed_in
 from tests.unit.doors import Answer, ask
 from tests.unit.racing import race

@@ -1,0 +1,163 @@
+"""What is deployed, as a build step: `chalice package`, with the templates that go with it (template.py).
+
+Nothing here touches the network unless wheels are asked for.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+from chalicelib import wiring
+from infra.deployment import template
+from infra.deployment.template import ROOT, RUNTIME
+
+#: Amazon Linux 2023 has glibc 2.34; older tags are what most wheels carry.
+PLATFORMS = ("manylinux_2_34_x86_64", "manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
+#: Lambda's own limit on a function and its layers, unpacked.
+MAX_UNPACKED_BYTES = 250 * 1024 * 1024
+
+
+class Package(NamedTuple):
+    """What was built. *waiting* lists method and path of every route that may hold a request."""
+
+    code: Path
+    data: dict[str, Any]
+    app: dict[str, Any]
+    waiting: list[tuple[str, str]]
+
+
+class PackageFailed(Exception):
+    """The application cannot be packaged; says what chalice or pip said."""
+
+
+def build(stage: str, *, vendor: bool, folder: Path) -> Package:
+    """Build *stage* into *folder*, in a process of its own, as the application must be imported afresh.
+
+    With *vendor* the package holds its requirements, as wheels for Lambda; without, functions find them in place.
+
+    Raises:
+        PackageFailed: the application does not import, or a requirement has no wheel.
+    """
+    command = [sys.executable, "-m", "infra.deployment.package", "--stage", stage, "--folder", str(folder)]
+    done = subprocess.run(
+        command + ["--vendor"] * vendor, cwd=ROOT, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+    if done.returncode:
+        raise PackageFailed(done.stderr.strip() or done.stdout.strip())
+    return load(folder)
+
+
+def load(folder: Path) -> Package:
+    """Return what was built into *folder*."""
+    app = json.loads((folder / "app.json").read_text())
+    waiting = [(method, path) for method, path in json.loads((folder / "waiting.json").read_text())]
+    return Package(folder / "deployment.zip", template.resources(), app, waiting)
+
+
+def main() -> None:
+    """Build a package, as a command."""
+    parser = argparse.ArgumentParser(prog="scripts/package", description="Build the Lambda package and its template.")
+    parser.add_argument("--stage", default="dev", help="stage of .chalice/config.json (default: %(default)s)")
+    parser.add_argument(
+        "--folder", type=lambda text: Path(text).resolve(), default=ROOT / "build/package", help="where to put it"
+    )
+    parser.add_argument("--vendor", action=argparse.BooleanOptionalAction, default=False, help="pack the requirements")
+    asked = parser.parse_args()
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    source = _gather(asked.folder / "source", vendor=asked.vendor)
+    made = _package(source, asked.stage, asked.folder)
+    size = _unpacked(asked.folder / "deployment.zip")
+    if size > MAX_UNPACKED_BYTES:
+        raise SystemExit(f"{size / 2**20:.0f} MB unpacked, and Lambda takes {MAX_UNPACKED_BYTES / 2**20:.0f}")
+    endpoints = _endpoints()
+    waiting = [(endpoint.method, endpoint.path) for endpoint in endpoints if endpoint.waits]
+    (asked.folder / "waiting.json").write_text(json.dumps(waiting))
+    (asked.folder / "app.json").write_text(json.dumps(template.mended(made, waiting), indent=1))
+    print(f"{asked.folder}: {size / 2**20:.1f} MB unpacked, {len(endpoints)} routes, {len(waiting)} of them wait")
+
+
+def _gather(source: Path, *, vendor: bool) -> Path:
+    """Copy what is packaged into *source*. An empty requirements.txt keeps chalice from fetching by itself."""
+    shutil.rmtree(source, ignore_errors=True)
+    source.mkdir(parents=True)
+    without = shutil.ignore_patterns("__pycache__", "deployed", "deployments")
+    shutil.copy(ROOT / "app.py", source)
+    shutil.copytree(ROOT / "chalicelib", source / "chalicelib", ignore=without)
+    shutil.copytree(ROOT / ".chalice", source / ".chalice", ignore=without)
+    (source / "requirements.txt").touch()
+    if vendor:
+        shutil.copytree(_wheels(), source / "vendor", ignore=without)
+    return source
+
+
+def _wheels() -> Path:
+    """Return a folder with the requirements as Lambda will import them; fetched once per content of the file."""
+    requirements = ROOT / "requirements.txt"
+    key = hashlib.sha256(f"{requirements.read_text()}{RUNTIME}{PLATFORMS}{wiring.Service}".encode()).hexdigest()[:16]
+    folder = ROOT / "build" / f"wheels-{key}"
+    if folder.exists():
+        return folder
+    fetching = folder.with_suffix(".part")
+    shutil.rmtree(fetching, ignore_errors=True)
+    platforms = [word for platform in PLATFORMS for word in ("--platform", platform)]
+    version = RUNTIME.removeprefix("python")
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(fetching), "--no-compile", *platforms]
+    command += ["--python-version", version, "--implementation", "cp", "--only-binary=:all:", "-r", str(requirements)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"pip could not fetch the requirements for {RUNTIME}:\n{done.stderr}")
+    shutil.rmtree(fetching / "bin", ignore_errors=True)
+    _prune(fetching / "botocore/data")
+    fetching.rename(folder)
+    return folder
+
+
+def _prune(descriptions: Path) -> None:
+    """Leave out what botocore knows of services that no function talks to: most of the package, and of a cold start."""
+    kept = set(get_args(wiring.Service))
+    for service in descriptions.iterdir():
+        if service.is_dir() and service.name not in kept:
+            shutil.rmtree(service)
+
+
+def _package(source: Path, stage: str, folder: Path) -> dict[str, Any]:
+    # Chalice wants a region even where nothing of it ends up in the template.
+    os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
+    from chalice.cli import cli  # noqa: PLC0415 # half a second that --help can do without
+
+    with _inside(source), contextlib.redirect_stdout(io.StringIO()):
+        cli(["package", "--stage", stage, "--template-format", "json", str(folder)], obj={}, standalone_mode=False)
+    made: dict[str, Any] = json.loads((folder / "sam.json").read_text())
+    return made
+
+
+@contextlib.contextmanager
+def _inside(folder: Path) -> Iterator[None]:
+    with contextlib.chdir(folder):
+        sys.path.insert(0, str(folder))
+        yield
+
+
+def _endpoints() -> list[Any]:
+    """Return the routes of the application that chalice has just imported."""
+    found: list[Any] = sys.modules["app"].app.endpoints
+    return found
+
+
+def _unpacked(code: Path) -> int:
+    with zipfile.ZipFile(code) as package:
+        return sum(entry.file_size for entry in package.infolist())
+
+
+if __name__ == "__main__":
+    main()

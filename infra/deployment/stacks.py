@@ -1,0 +1,179 @@
+"""Deployment through CloudFormation: to AWS, or to any endpoint that speaks like it. There is no other way in."""
+
+import argparse
+import copy
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable
+from time import monotonic, sleep
+from typing import Any, NamedTuple
+
+import botocore.session
+from botocore.exceptions import ClientError
+
+from infra.deployment import emulator_fixes, first_admin, indexes
+from infra.deployment.package import Package, PackageFailed, build
+from infra.deployment.template import ROOT
+
+_DEADLINE_SECONDS = 900
+_CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
+
+Client = Callable[[str], Any]
+
+
+class Deployed(NamedTuple):
+    """Where the API is, and what the stacks say of themselves."""
+
+    api_url: str
+    outputs: dict[str, str]
+
+
+class DeployFailed(Exception):
+    """CloudFormation gave up; says which resource, and why."""
+
+
+def deploy(package: Package, stage: str, *, client: Client, variables: dict[str, str], aws: bool) -> Deployed:
+    """Deploy *package* as *stage*: the data stack, the code, the app stack. Safe to repeat; data is kept.
+
+    *variables* join every function's environment; with ``MONGODB_URI`` among them, its indexes are made too. With
+    *aws* false, what emulators leave out is mended afterwards.
+
+    Raises:
+        DeployFailed: a stack could not be made; what stood before still stands.
+    """
+    cloudformation = client("cloudformation")
+    given = {"Stage": stage}
+    data = _apply(cloudformation, f"holdfast-{stage}-data", given, TemplateBody=json.dumps(package.data))
+    s3, bucket = client("s3"), data["PackagesBucket"]
+    code = _upload(s3, bucket, package.code.read_bytes(), "zip")
+    template = _pointed(package, bucket, code, variables)
+    # By way of S3, as a template over 51,200 bytes cannot come with the call.
+    key = _upload(s3, bucket, json.dumps(template).encode(), "json")
+    url = f"{s3.meta.endpoint_url}/{bucket}/{key}"
+    # Of what the data stack says, the app stack is told what it asks for: CloudFormation refuses anything more.
+    given |= {name: value for name, value in data.items() if name in template["Parameters"]}
+    app = _apply(cloudformation, f"holdfast-{stage}-app", given, TemplateURL=url)
+    if "MONGODB_URI" in variables:
+        indexes.ensure(variables["MONGODB_URI"])
+    if not aws:
+        emulator_fixes.apply(client, app, package.data, template, stage)
+    api_url = app["EndpointURL"].rstrip("/") if aws else emulator_fixes.api_url(client, app)
+    return Deployed(api_url, data | app)
+
+
+def _upload(s3: Any, bucket: str, content: bytes, suffix: str) -> str:
+    """Store *content* under its own hash: what has not changed is no update."""
+    key = f"{hashlib.sha256(content).hexdigest()}.{suffix}"
+    s3.put_object(Bucket=bucket, Key=key, Body=content)
+    return key
+
+
+def _pointed(package: Package, bucket: str, key: str, variables: dict[str, str]) -> dict[str, Any]:
+    """Return the app template with its code and its environment in place."""
+    template = copy.deepcopy(package.app)
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            resource["Properties"]["CodeUri"] = {"Bucket": bucket, "Key": key}
+            resource["Properties"]["Environment"]["Variables"] |= variables
+    return template
+
+
+def _apply(cloudformation: Any, name: str, given: dict[str, str], **template: str) -> dict[str, str]:
+    """Create or update the stack *name* with the parameters *given*; return its outputs."""
+    call = cloudformation.update_stack if _usable(cloudformation, name) else cloudformation.create_stack
+    try:
+        call(
+            StackName=name,
+            **template,
+            Capabilities=_CAPABILITIES,
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()],
+        )
+    except ClientError as error:
+        if "No updates are to be performed" not in str(error):
+            raise DeployFailed(f"{name}: {error.response['Error']['Message']}") from error
+    return _settled(cloudformation, name)
+
+
+def _usable(cloudformation: Any, name: str) -> bool:
+    """Return whether the stack exists; one whose creation failed can only be deleted, so it is."""
+    stack = _describe(cloudformation, name)
+    if stack is None:
+        return False
+    if stack["StackStatus"] not in {"ROLLBACK_COMPLETE", "CREATE_FAILED", "ROLLBACK_FAILED"}:
+        return True
+    cloudformation.delete_stack(StackName=name)
+    _until(lambda: _describe(cloudformation, name) is None, f"{name} was not deleted")
+    return False
+
+
+def _settled(cloudformation: Any, name: str) -> dict[str, str]:
+    """Wait for the stack to settle; return its outputs."""
+
+    def done() -> dict[str, Any] | None:
+        stack = _describe(cloudformation, name)
+        return None if stack is None or stack["StackStatus"].endswith("_IN_PROGRESS") else stack
+
+    stack = _until(done, f"{name} did not settle")
+    if stack["StackStatus"] not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
+        raise DeployFailed(f"{name} is {stack['StackStatus']}:\n{_reasons(cloudformation, name)}")
+    return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+
+def _describe(cloudformation: Any, name: str) -> dict[str, Any] | None:
+    try:
+        stack: dict[str, Any] = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+    except ClientError as error:
+        if "does not exist" in str(error):
+            return None
+        raise
+    return None if stack["StackStatus"] == "DELETE_COMPLETE" else stack
+
+
+def _until(found: Callable[[], Any], complaint: str) -> Any:
+    """Ask *found* until it says something, soon at first and then less often."""
+    deadline, pause = monotonic() + _DEADLINE_SECONDS, 0.02
+    while not (answer := found()):
+        if monotonic() > deadline:
+            raise DeployFailed(f"{complaint} within {_DEADLINE_SECONDS} s")
+        sleep(pause)
+        pause = min(pause * 1.5, 3)
+    return answer
+
+
+def _reasons(cloudformation: Any, name: str) -> str:
+    events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
+    failed = [event for event in events if event["ResourceStatus"].endswith("_FAILED")]
+    return "\n".join(f"  {event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}" for event in failed)
+
+
+def main() -> None:
+    """Deploy, as a command."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/deploy",
+        description="Deploy to the AWS account of the environment's credentials, or to AWS_ENDPOINT_URL.",
+        epilog="With MONGODB_URI set, its indexes are made too. HOLDFAST_ADMIN_PASSWORD names the first password.",
+    )
+    parser.add_argument("--stage", required=True, help="a stage of .chalice/config.json, such as dev or prod")
+    stage = parser.parse_args().stage
+    session, aws = botocore.session.get_session(), "AWS_ENDPOINT_URL" not in os.environ
+    try:
+        print("packaging, with wheels for Lambda ...", flush=True)
+        package = build(stage, vendor=True, folder=ROOT / "build" / stage)
+        print("deploying ...", flush=True)
+        # On AWS the connection string stays in the secret; an emulator's function finds it in its environment.
+        variables = {} if aws else {name: os.environ[name] for name in ("MONGODB_URI",) if name in os.environ}
+        done = deploy(package, stage, client=session.create_client, variables=variables, aws=aws)
+    except (DeployFailed, PackageFailed) as error:
+        sys.exit(str(error))
+    if aws and "MONGODB_URI" in os.environ:
+        indexes.ensure(os.environ["MONGODB_URI"])
+    password = first_admin.ensure_admin(session.create_client("dynamodb"), stage, os.environ)
+    print(f"API       {done.api_url}")
+    if password:
+        print(f"user      {first_admin.NAME}\npassword  {password}   (not shown again)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,216 @@
+"""The two templates: what must outlive a deployment, and what a deployment replaces.
+
+**data** is `resources.yaml`, and for every declared queue itself, its dead-letter queue and its alarm. **app** is what
+chalice makes of `app.py`, mended here:
+
+* every function gets its name, its stage and the runtime; one that works on a queue, what its queue declares; one that
+  follows a table's stream, the stream, which the data stack names and `deploy.py` hands over;
+* routes that may hold a request run in a function of their own (`waits=True`), so that waiters never starve the rest;
+* every path answers every method, and the gateway's own errors are problems (RFC 9457), so that an unknown path is 404
+  and a wrong method 405.
+"""
+
+import copy
+import json
+import tomllib
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from chalicelib.core.queueing import queues
+
+ROOT = Path(__file__).resolve().parents[2]
+RUNTIME = "python3.12"
+
+#: Callers held at the same time; beyond it the gateway answers for the function.
+WAITERS = 60
+
+_METHODS = ("get", "put", "post", "delete", "patch", "head", "options")
+_INTEGRATION = "x-amazon-apigateway-integration"
+_GATEWAY_RESPONSES = "x-amazon-apigateway-gateway-responses"
+
+#: What the gateway says without asking a function, and how we say it.
+_GATEWAY_ERRORS = {
+    "MISSING_AUTHENTICATION_TOKEN": HTTPStatus.NOT_FOUND,
+    "RESOURCE_NOT_FOUND": HTTPStatus.NOT_FOUND,
+    "ACCESS_DENIED": HTTPStatus.FORBIDDEN,
+    "INVALID_SIGNATURE": HTTPStatus.FORBIDDEN,
+    "EXPIRED_TOKEN": HTTPStatus.FORBIDDEN,
+    "WAF_FILTERED": HTTPStatus.FORBIDDEN,
+    "UNAUTHORIZED": HTTPStatus.UNAUTHORIZED,
+    "BAD_REQUEST_BODY": HTTPStatus.BAD_REQUEST,
+    "BAD_REQUEST_PARAMETERS": HTTPStatus.BAD_REQUEST,
+    "REQUEST_TOO_LARGE": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "UNSUPPORTED_MEDIA_TYPE": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    "THROTTLED": HTTPStatus.TOO_MANY_REQUESTS,
+    "QUOTA_EXCEEDED": HTTPStatus.TOO_MANY_REQUESTS,
+    "API_CONFIGURATION_ERROR": HTTPStatus.BAD_GATEWAY,
+    "INTEGRATION_FAILURE": HTTPStatus.BAD_GATEWAY,
+    "INTEGRATION_TIMEOUT": HTTPStatus.GATEWAY_TIMEOUT,
+    "DEFAULT_5XX": HTTPStatus.BAD_GATEWAY,
+}
+_WITH_RETRY = {HTTPStatus.TOO_MANY_REQUESTS}
+
+
+def resources() -> dict[str, Any]:
+    """Return the data template: `resources.yaml`, and for each queue itself, its dead-letter queue and its alarm."""
+    template: dict[str, Any] = yaml.safe_load((ROOT / "infra/deployment/resources.yaml").read_text())
+    for queue in queues.QUEUES:
+        template["Resources"] |= _queue(queue)
+    return template
+
+
+def mended(template: dict[str, Any], waiting: list[tuple[str, str]]) -> dict[str, Any]:
+    """Return chalice's *template* with the mends that the module names. Pure."""
+    made = copy.deepcopy(template)
+    made["Parameters"] = {"Stage": {"Type": "String"}, "RecordsStream": {"Type": "String"}}
+    resources = made["Resources"]
+    _add_wait_handler(resources)
+    for name, resource in resources.items():
+        if resource["Type"] == "AWS::Serverless::Function":
+            short = {"APIHandler": "api", "WaitHandler": "wait"}.get(name, name.lower())
+            _mend_function(resource["Properties"], short)
+            for event in resource["Properties"].get("Events", {}).values():
+                if event["Type"] == "SQS":
+                    _mend_queue_event(resource["Properties"], event["Properties"])
+                if event["Type"] == "DynamoDB":
+                    _mend_stream_event(event["Properties"])
+    definition = resources["RestAPI"]["Properties"]["DefinitionBody"]
+    _repoint(definition["paths"], waiting)
+    for path in definition["paths"].values():
+        _answer_every_method(path)
+    definition[_GATEWAY_RESPONSES] = _gateway_responses()
+    # No answer of ours is binary, and with these types a JSON request may arrive as base64.
+    definition.pop("x-amazon-apigateway-binary-media-types", None)
+    return made
+
+
+def _queue(queue: queues.Queue) -> dict[str, Any]:
+    """Return the resources of one declaration; its own redrive comes one receive later than the worker's burial."""
+    # A logical id has letters and digits only.
+    name = queue.name.title().replace("-", "")
+    fixed = {"MessageRetentionPeriod": queues.RETENTION_SECONDS, "SqsManagedSseEnabled": True}
+    dead = {"QueueName": _sub(f"holdfast-${{Stage}}-{queue.dead_letters}"), **fixed}
+    alive = {
+        "QueueName": _sub(f"holdfast-${{Stage}}-{queue.name}"),
+        "VisibilityTimeout": queue.visibility_seconds,
+        "RedrivePolicy": {
+            "deadLetterTargetArn": {"Fn::GetAtt": [f"{name}DeadLetters", "Arn"]},
+            "maxReceiveCount": queue.attempts + 1,
+        },
+        **fixed,
+    }
+    alarm = {
+        "AlarmName": _sub(f"holdfast-${{Stage}}-{queue.dead_letters}"),
+        "AlarmDescription": f"Letters in {queue.dead_letters}: read them with scripts/queues peek",
+        "Namespace": "AWS/SQS",
+        "MetricName": "ApproximateNumberOfMessagesVisible",
+        "Dimensions": [{"Name": "QueueName", "Value": {"Fn::GetAtt": [f"{name}DeadLetters", "QueueName"]}}],
+        "Statistic": "Maximum",
+        "Period": 60,
+        "EvaluationPeriods": 1,
+        "Threshold": 0,
+        "ComparisonOperator": "GreaterThanThreshold",
+        "TreatMissingData": "notBreaching",
+    }
+    kept = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
+    return {
+        f"{name}DeadLetters": {"Type": "AWS::SQS::Queue", **kept, "Properties": dead},
+        f"{name}Queue": {"Type": "AWS::SQS::Queue", **kept, "Properties": alive},
+        f"{name}DeadLettersAlarm": {"Type": "AWS::CloudWatch::Alarm", "Properties": alarm},
+    }
+
+
+def _sub(text: str) -> dict[str, str]:
+    return {"Fn::Sub": text}
+
+
+def _mend_queue_event(function: dict[str, Any], event: dict[str, Any]) -> None:
+    """Point the mapping at this stage's queue, as the declaration says; chalice cannot ask for partial failures."""
+    name = event["Queue"]["Fn::Sub"].rpartition(":")[2]
+    queue = queues.named(name)
+    function["Timeout"] = queue.timeout_seconds
+    event |= {
+        "Queue": _sub(f"arn:${{AWS::Partition}}:sqs:${{AWS::Region}}:${{AWS::AccountId}}:holdfast-${{Stage}}-{name}"),
+        "BatchSize": queue.batch_size,
+        "FunctionResponseTypes": ["ReportBatchItemFailures"],
+        "ScalingConfig": {"MaximumConcurrency": queue.concurrency},
+    }
+
+
+def _mend_stream_event(event: dict[str, Any]) -> None:
+    """Point the mapping at the stream of the table that `app.py` names; its ARN is known once the table is made."""
+    event |= {
+        "Stream": {"Ref": f"{event['Stream'].title()}Stream"},
+        # A batch fails only where a store is down. It must wait then, as it is, and so must all that came after it.
+        "BisectBatchOnFunctionError": False,
+        "MaximumRetryAttempts": -1,
+    }
+
+
+def _add_wait_handler(resources: dict[str, Any]) -> None:
+    """Add a second function of the same code for routes that hold a request: its own role, its own concurrency."""
+    wait = copy.deepcopy(resources["APIHandler"])
+    wait["Properties"] |= {
+        "Role": {"Fn::GetAtt": ["WaitHandlerRole", "Arn"]},
+        "ReservedConcurrentExecutions": WAITERS,
+    }
+    role = copy.deepcopy(resources["ApiHandlerRole"])
+    policy = json.loads((ROOT / ".chalice/policies/wait.json").read_text())
+    role["Properties"]["Policies"] = [{"PolicyName": "WaitHandlerRolePolicy", "PolicyDocument": policy}]
+    permission = copy.deepcopy(resources["APIHandlerInvokePermission"])
+    permission["Properties"]["FunctionName"] = {"Ref": "WaitHandler"}
+    resources |= {"WaitHandler": wait, "WaitHandlerRole": role, "WaitHandlerInvokePermission": permission}
+
+
+def _mend_function(properties: dict[str, Any], short: str) -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    variables = {
+        "HOLDFAST_STAGE": {"Ref": "Stage"},
+        "HOLDFAST_SECRET_ID": {"Fn::Sub": "holdfast-${Stage}"},
+        "HOLDFAST_VERSION": version,
+        "QUEUES_URL_PREFIX": _sub("https://sqs.${AWS::Region}.${AWS::URLSuffix}/${AWS::AccountId}/holdfast-${Stage}-"),
+    }
+    properties["FunctionName"] = {"Fn::Sub": f"holdfast-${{Stage}}-{short}"}
+    properties["Runtime"] = RUNTIME
+    given = properties.setdefault("Environment", {}).setdefault("Variables", {})
+    properties["Environment"]["Variables"] = {**variables, **given}
+
+
+def _repoint(paths: dict[str, Any], waiting: list[tuple[str, str]]) -> None:
+    for method, path in waiting:
+        uri = paths[path][method.lower()][_INTEGRATION]["uri"]
+        uri["Fn::Sub"] = uri["Fn::Sub"].replace("${APIHandler.Arn}", "${WaitHandler.Arn}")
+
+
+def _answer_every_method(path: dict[str, Any]) -> None:
+    """Send methods that no route has to the function too: it answers 405, and preflights."""
+    fallback = copy.deepcopy(next(iter(path.values())))
+    uri = fallback[_INTEGRATION]["uri"]
+    uri["Fn::Sub"] = uri["Fn::Sub"].replace("${WaitHandler.Arn}", "${APIHandler.Arn}")
+    for method in _METHODS:
+        path.setdefault(method, fallback)
+
+
+def _gateway_responses() -> dict[str, Any]:
+    return {kind: _gateway_response(status) for kind, status in _GATEWAY_ERRORS.items()}
+
+
+def _gateway_response(status: HTTPStatus) -> dict[str, Any]:
+    body = {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": int(status),
+        "detail": status.description or status.phrase,
+        "requestId": "$context.requestId",
+    }
+    headers = {"gatewayresponse.header.Content-Type": "'application/problem+json'"}
+    if status in _WITH_RETRY:
+        headers["gatewayresponse.header.Retry-After"] = "'1'"
+    return {
+        "statusCode": str(int(status)),
+        "responseParameters": headers,
+        "responseTemplates": {"application/json": json.dumps(body)},
+    }

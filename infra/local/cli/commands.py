@@ -1,0 +1,77 @@
+"""What ``scripts/up`` does about a stack that already runs: show it, stop it, say how to reach it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import psutil
+
+if TYPE_CHECKING:
+    from infra.local.cli.data_folder import Folder
+
+#: Longer than any of its processes is given to end in order.
+STOP_SECONDS = 150
+
+
+def status(folder: Folder) -> int:
+    """Print what runs and what it takes; 0 if something does."""
+    run = folder.read()
+    if run is None:
+        print(f"Nothing runs on {folder.path}.")
+        return 1
+    minutes = (time.time() - run.supervisor.created) / 60
+    print(f"{run.url or 'Starting'}  (process {run.supervisor.pid}, for {minutes:.0f} min)")
+    supervisor = psutil.Process(run.supervisor.pid)
+    for process in [supervisor, *supervisor.children(recursive=True)]:
+        with suppress(psutil.Error):
+            print(f"  {process.pid:>7}  {memory_mb(process):4.0f} MB  {role(process, supervisor)}")
+    return 0
+
+
+def stop(folder: Folder) -> int:
+    """End what runs and return when nothing of it is left."""
+    run = folder.read()
+    if run is None:
+        folder.reclaim()
+        print(f"Nothing runs on {folder.path}.")
+        return 0
+    with suppress(ProcessLookupError):
+        os.kill(run.supervisor.pid, signal.SIGTERM)
+    if not run.supervisor.gone(STOP_SECONDS):
+        os.kill(run.supervisor.pid, signal.SIGKILL)
+        run.supervisor.gone(STOP_SECONDS)
+    folder.reclaim()
+    print("Stopped. The data stays.")
+    return 0
+
+
+def environment(folder: Folder) -> int:
+    """Print shell commands that let a program reach the running stack."""
+    run = folder.read()
+    if run is None or not run.url:
+        # For `eval "$(scripts/up --env)"`: the words must not be taken for commands.
+        print(f"echo 'Nothing runs on {folder.path}.' >&2; false")
+        return 1
+    for name, value in run.environment.items():
+        print(f"export {name}={shlex.quote(value)}")
+    return 0
+
+
+def role(process: psutil.Process, supervisor: psutil.Process) -> str:
+    """Return what a process of ours is there for."""
+    if process == supervisor:
+        return "supervisor and front"
+    if function := process.environ().get("AWS_LAMBDA_FUNCTION_NAME"):
+        return f"function {function}"
+    return "AWS endpoint" if "emulator_main.py" in " ".join(process.cmdline()) else process.name()
+
+
+def memory_mb(process: psutil.Process) -> float:
+    """Return its share of the memory, where the system tells shares."""
+    taken = process.memory_full_info()
+    return float(getattr(taken, "pss", taken.uss)) / 2**20

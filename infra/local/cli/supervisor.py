@@ -1,0 +1,146 @@
+"""One run of ``scripts/up``: starts the stack, watches over it, and ends it for whatever reason comes first."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+import traceback
+from contextlib import suppress
+from functools import partial
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, NamedTuple
+
+from infra.host.ports import PortTaken, free
+from infra.host.processes import Identity
+from infra.local.cli.data_folder import Run
+from infra.local.cli.log_follower import Follower
+from infra.local.cli.reload import Reloader
+from infra.local.clients import Unreachable
+from infra.local.deployer.fork_server import TaskFailed
+from infra.local.processes.child import ChildFailed
+from infra.local.stack import Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from infra.local.cli.data_folder import Folder
+    from infra.local.cli.terminal import Screen, Shown
+    from infra.local.processes.child import Child
+
+TOLD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+#: They explain themselves; anything else is a fault of ours and comes with its traceback.
+EXPECTED = (ChildFailed, PortTaken, TaskFailed, Unreachable)
+
+
+class Told(NamedTuple):
+    """A signal asked us to end."""
+
+    number: int
+
+
+class Started(NamedTuple):
+    """Callers can connect."""
+
+
+class Failed(NamedTuple):
+    """It did not start."""
+
+    error: BaseException
+
+
+class Ended(NamedTuple):
+    """A child ended by itself."""
+
+    child: Child
+
+
+class Supervisor:
+    """Reacts to one event after the other, on the main thread; what takes time runs on others."""
+
+    def __init__(self, folder: Folder, *, port: int, reload: bool, shown: Shown, screen: Screen) -> None:
+        self._folder = folder
+        self._reload = reload
+        self._shown = shown
+        self._screen = screen
+        self._began = time.monotonic()
+        self._stack = Stack(folder.path, port, warm=reload, on_step=shown.step, on_fault=screen.note)
+        self._events: SimpleQueue[Told | Started | Failed | Ended] = SimpleQueue()
+        self._helpers: list[Follower | Reloader] = []
+
+    def run(self) -> int:
+        """Return the exit code, once everything of ours has ended."""
+        for number in TOLD:
+            # Under nohup a hang-up is not for us.
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, lambda told, _frame: self._events.put(Told(told)))
+        starting = self._aside("start", self._start)
+        try:
+            return self._react()
+        finally:
+            # From here on the end is near by itself: a second Ctrl-C has nothing to add.
+            for number in TOLD:
+                signal.signal(number, signal.SIG_IGN)
+            for helper in self._helpers:
+                helper.stop()
+            self._stack.stop()
+            starting.join(timeout=5)
+
+    def _react(self) -> int:
+        while True:
+            match self._events.get():
+                case Told(number):
+                    self._screen.note("\nStopping.")
+                    return 0 if self._helpers else 128 + number
+                case Failed(error):
+                    self._shown.failed(explained(error))
+                    return 1
+                case Ended(child):
+                    self._screen.failed(str(child.failed("ended unexpectedly")))
+                    return 1
+                case Started():
+                    self._go_on()
+
+    def _start(self) -> None:
+        try:
+            self._stack.start()
+        # It crosses to the main thread, which says it.
+        except BaseException as exc:  # noqa: BLE001
+            self._events.put(Failed(exc))
+        else:
+            self._events.put(Started())
+
+    def _go_on(self) -> None:
+        """Tell everybody that it runs, and watch."""
+        stack, url = self._stack, f"http://localhost:{self._stack.front.port}"
+        self._folder.write(Run(Identity.of(os.getpid()), url, stack.environment))
+        for child in stack.children:
+            self._aside(f"watch {child.name}", partial(self._watch, child))
+        prefix = f"/aws/lambda/holdfast-{stack.stage}-"
+        follower = Follower(
+            stack.client("logs"), prefix, self._screen.log, stack.front.stirred, drop=stack.owns_endpoint
+        )
+        self._helpers = [follower, *([Reloader(stack.redeploy, self._screen.note)] if self._reload else [])]
+        for helper in self._helpers:
+            helper.start()
+        self._shown.ready(url, stack.admin_password, time.monotonic() - self._began)
+
+    def _watch(self, child: Child) -> None:
+        with suppress(ChildFailed):
+            child.wait()
+        self._events.put(Ended(child))
+
+    def _aside(self, name: str, task: Callable[[], None]) -> threading.Thread:
+        thread = threading.Thread(target=task, name=name, daemon=True)
+        thread.start()
+        return thread
+
+
+def explained(error: BaseException) -> str:
+    """Return what the person at the terminal needs to know about *error*."""
+    if isinstance(error, PortTaken):
+        return f"{error} End it, or choose another port: scripts/up --port {free(error.port + 1)}"
+    if isinstance(error, EXPECTED):
+        return str(error)
+    return "".join(traceback.format_exception(error))

@@ -1,0 +1,118 @@
+"""The short, stable URL: a plain HTTP server in front of the deployed API.
+
+It forwards requests as they came and answers as they were given (forward.py). It bounds how many are served
+at once (admission.py), and it words what the emulator's gateway cannot say (problems.py). It decides nothing
+else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from infra.host import ports
+from infra.local.proxy import problems
+from infra.local.proxy.admission import Admission, Crowded, Routes
+from infra.local.proxy.forward import forward, session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+ADMITTED = 8
+QUEUE_SECONDS = 10.0
+BACKLOG = 1024
+#: More than any gateway takes for a request line or a header: it is for the API to refuse them.
+LONGEST_FIELD = 65536
+
+
+class Front:
+    """The server, in a thread of its own; where it forwards to may change while it runs.
+
+    *on_fault* is told what the emulator said where callers get a problem instead.
+
+    Takes its port when made and answers from ``start`` on, so that a taken port shows before anything else starts.
+    """
+
+    def __init__(
+        self,
+        port: int | None = None,
+        *,
+        admitted: int = ADMITTED,
+        queue_seconds: float = QUEUE_SECONDS,
+        on_fault: Callable[[str], None] = lambda _words: None,
+    ) -> None:
+        self._socket = ports.bound(port or 0)
+        # Only a listening socket holds its port against others; who connects early is answered in the end.
+        self._socket.listen(BACKLOG)
+        self.port = int(self._socket.getsockname()[1])
+        #: Set whenever a request was answered; whoever looks clears it.
+        self.stirred = threading.Event()
+        self._admitted = admitted
+        self._queue_seconds = queue_seconds
+        self._on_fault = on_fault
+        self._upstream = ""
+        self._waiting = Routes()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="front", daemon=True)
+        self._started: Future[None] = Future()
+
+    @property
+    def url(self) -> str:
+        """Where callers connect, without a slash at the end."""
+        return f"http://{ports.HOST}:{self.port}"
+
+    def point(self, upstream: str, waiting: Iterable[tuple[str, str]]) -> None:
+        """Forward to *upstream* from the next request on; requests to *waiting* routes are not counted."""
+        self._upstream, self._waiting = upstream.rstrip("/"), Routes(waiting)
+
+    def start(self) -> None:
+        """Return when callers can connect."""
+        self._thread.start()
+        self._started.result()
+
+    def stop(self) -> None:
+        """Let go of the port; requests in flight are cut off soon. Safe to repeat."""
+        loop, self._loop = self._loop, None
+        if loop:
+            loop.call_soon_threadsafe(self._told.set)
+            self._thread.join()
+        self._socket.close()
+
+    async def _serve(self) -> None:
+        self._told = asyncio.Event()
+        self._admission = Admission(self._admitted, self._queue_seconds)
+        async with session() as self._connections:
+            # A caller who hangs up stops waiting, and so does the API's side.
+            server = web.Server(
+                self._answer,
+                handler_cancellation=True,
+                max_line_size=LONGEST_FIELD,
+                max_field_size=LONGEST_FIELD,
+            )
+            runner = web.ServerRunner(server, shutdown_timeout=0.5)
+            await runner.setup()
+            await web.SockSite(runner, self._socket, backlog=BACKLOG).start()
+            self._loop = asyncio.get_running_loop()
+            self._started.set_result(None)
+            await self._told.wait()
+            await runner.cleanup()
+
+    async def _answer(self, request: web.BaseRequest) -> web.Response:
+        try:
+            if self._waiting.match(request.method, request.path):
+                return await self._forward(request)
+            async with self._admission.place():
+                return await self._forward(request)
+        except Crowded:
+            return problems.crowded()
+        finally:
+            self.stirred.set()
+
+    async def _forward(self, request: web.BaseRequest) -> web.Response:
+        if request.headers.get("Expect", "").lower() == "100-continue":
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return await forward(request, self._upstream, self._connections, self._on_fault)

@@ -1,0 +1,275 @@
+"""Documents of an existing collection, taken over into records.
+
+Each is one `Records.create` under an operation that is named after it, so whatever was interrupted is done again and
+nothing is made twice. The bookmark is moved once a page was decided on, and taken away at the end: the next run looks
+at every document anew.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from botocore.exceptions import ClientError
+
+from chalicelib import wiring
+from chalicelib.core.errors import Invalid, Unavailable
+from chalicelib.core.records.codec import fields_of, record_of
+from chalicelib.core.records.errors import RecordExists, RecordTooLarge
+from chalicelib.core.records.models import Doc, Record, key
+from chalicelib.core.records.store import Records
+from infra.operations.console import patiently
+from infra.operations.migration.source import Bookmark, Source, named, plain
+
+if TYPE_CHECKING:
+    from chalicelib.core.stores.attributes import Item
+
+#: Reads a foreign document of plain JSON values; *drop_unknown* leaves out what records of its kind do not have.
+Reader = Callable[..., tuple[str, Doc]]
+
+#: So many reasons are told apart: a document may have fields of any name, and any number.
+_REASONS_AT_MOST = 50
+_FAULTS_AT_MOST = 20
+_LONGEST_REASON = 200
+_OTHER = "other reasons"
+_TWICE = "another document of the collection has the same id"
+
+
+class Wanted(NamedTuple):
+    """What documents are to become, and how many at the same time."""
+
+    kind: str
+    read: Reader
+    by: str
+    drop_unknown: bool
+    at_once: int
+
+
+class State(StrEnum):
+    """What became of a document."""
+
+    MADE = "made"
+    THERE = "there"
+    SKIPPED = "skipped"
+
+
+class Outcome(NamedTuple):
+    """What became of the document with this ``_id``: made into a record now, or before, or skipped for *reasons*."""
+
+    id: Any
+    state: State
+    reasons: tuple[str, ...] = ()
+
+
+class Figures:
+    """How many documents became what; of those that were skipped, each counts for all its reasons."""
+
+    def __init__(self, states: Mapping[str, int] | None = None, reasons: Mapping[str, int] | None = None) -> None:
+        self.states, self.reasons = Counter(states), Counter(reasons)
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one more."""
+        self.states[outcome.state.value] += 1
+        for reason in outcome.reasons:
+            known = reason in self.reasons or len(self.reasons) < _REASONS_AT_MOST
+            self.reasons[reason if known else _OTHER] += 1
+
+    @property
+    def read(self) -> int:
+        """How many there were."""
+        return self.states.total()
+
+
+class _Read(NamedTuple):
+    """A document that may become a record."""
+
+    source_id: Any
+    operation: str
+    id: str
+    doc: Doc
+
+
+class Takeover:
+    """Takes over the documents of *source*; with *dry_run* only says what would become of each."""
+
+    def __init__(self, source: Source, wanted: Wanted, *, dry_run: bool) -> None:
+        self._source, self._wanted, self._dry_run = source, wanted, dry_run
+        self._prefix = f"migrate/{source.name}/"
+        self._bookmark = Bookmark(f"{self._prefix}{wanted.kind}")
+        self._made: list[Record] = []
+        # Shown by the page: one bulk is a fraction of the work of as many writes.
+        self._records = Records(wiring.table("records"), show=self._made.extend)
+        # What a dry run would have made, as hashes: 64 bits tell millions of ids apart.
+        self._seen: set[int] = set()
+        self._after: dict[str, Any] | None = None
+        self.figures = Figures()
+
+    def resume(self) -> int:
+        """Go on where an earlier run stopped that let pass what this one does; return how many documents that is."""
+        kept = patiently(self._bookmark.read)
+        if kept and kept["dropUnknown"] == self._wanted.drop_unknown:
+            self._after = kept["after"]
+            self.figures = Figures(kept["states"], kept["reasons"])
+        return self.figures.read
+
+    def pages(self) -> Generator[list[Outcome], None, None]:
+        """Decide on all documents, and yield page by page what became of them.
+
+        The bookmark passes a page when the next is asked for.
+
+        Raises:
+            Unavailable: a store was down for long. What is made stays made, and the bookmark where it is.
+        """
+        threads = ThreadPoolExecutor(self._wanted.at_once)
+        try:
+            while documents := patiently(lambda: self._source.page(self._after)):
+                outcomes = self._decided(documents, threads)
+                for outcome in outcomes:
+                    self.figures.add(outcome)
+                yield outcomes
+                self._after = {"_id": documents[-1]["_id"]}
+                if not self._dry_run:
+                    patiently(self._keep)
+            if not self._dry_run:
+                patiently(self._bookmark.forget)
+        finally:
+            threads.shutdown(cancel_futures=True)
+
+    def _keep(self) -> None:
+        self._bookmark.keep(
+            after=self._after,
+            states=self.figures.states,
+            reasons=self.figures.reasons,
+            dropUnknown=self._wanted.drop_unknown,
+        )
+
+    def _decided(self, documents: Sequence[dict[str, Any]], threads: ThreadPoolExecutor) -> list[Outcome]:
+        outcomes: dict[int, Outcome] = {}
+        readable: dict[int, _Read] = {}
+        for place, document in enumerate(documents):
+            read = self._read(document)
+            if isinstance(read, _Read):
+                readable[place] = read
+            else:
+                outcomes[place] = read
+        known = self._known([read.id for read in readable.values()])
+        new: dict[int, _Read] = {}
+        ids: set[str] = set()
+        for place, read in readable.items():
+            if read.id in known:
+                outcomes[place] = self._met(read, known[read.id])
+            elif read.id in ids or hash(read.id) in self._seen:
+                outcomes[place] = _skipped(read, _TWICE)
+            else:
+                new[place] = read
+                ids.add(read.id)
+        outcomes |= self._would_make(new) if self._dry_run else self._make(new, threads)
+        return [outcomes[place] for place in range(len(documents))]
+
+    def _read(self, document: dict[str, Any]) -> _Read | Outcome:
+        source_id = document["_id"]
+        try:
+            record_id, doc = self._wanted.read(plain(document), drop_unknown=self._wanted.drop_unknown)
+            fields_of(doc)
+        except Invalid as error:
+            return Outcome(source_id, State.SKIPPED, _reasons([f"{path}: {fault}" for path, fault in error.errors]))
+        except RecordTooLarge as error:
+            return Outcome(source_id, State.SKIPPED, (str(error),))
+        except Exception as error:  # noqa: BLE001 # one document's fault must not keep the others back
+            return Outcome(source_id, State.SKIPPED, (f"cannot be read: {type(error).__name__}",))
+        return _Read(source_id, self._prefix + named(source_id), record_id, doc)
+
+    def _known(self, ids: Sequence[str]) -> dict[str, Record | None]:
+        """Return the records that have these *ids*. It is for saying so: whether one is made, its write decides."""
+        keys = {key(self._wanted.kind, record_id): record_id for record_id in ids}
+        items = patiently(lambda: self._records.known(list(keys)))
+        return {keys[item["pk"]]: _record(item) for item in items}
+
+    def _met(self, read: _Read, record: Record | None) -> Outcome:
+        """Say of a document whose id has a record already whether that is its own."""
+        if record is None:
+            return _skipped(read, "the record with its id cannot be read")
+        if record.made != read.operation:
+            return _skipped(read, self._others(record))
+        if record.deleted:
+            return _skipped(read, "its record was deleted after it was taken over")
+        if record.version == 1 and record.doc != read.doc:
+            return _skipped(read, "it was changed in the collection after it was taken over")
+        return Outcome(read.source_id, State.THERE)
+
+    def _others(self, record: Record) -> str:
+        if record.made.startswith(self._prefix):
+            return _TWICE
+        return "a record with its id was deleted" if record.deleted else "there is another record with its id"
+
+    def _would_make(self, new: Mapping[int, _Read]) -> dict[int, Outcome]:
+        self._seen |= {hash(read.id) for read in new.values()}
+        return {place: Outcome(read.source_id, State.MADE) for place, read in new.items()}
+
+    def _make(self, new: Mapping[int, _Read], threads: ThreadPoolExecutor) -> dict[int, Outcome]:
+        outcomes: dict[int, Outcome] = {}
+
+        def attempt() -> None:
+            left = {place: read for place, read in new.items() if place not in outcomes}
+            _gather({place: threads.submit(self._create, read) for place, read in left.items()}, outcomes)
+
+        patiently(attempt)
+        wiring.view().early(self._made)
+        self._made.clear()
+        return outcomes
+
+    def _create(self, read: _Read) -> Outcome:
+        kind, by = self._wanted.kind, self._wanted.by
+        try:
+            self._records.create(kind, read.id, read.doc, by=by, operation=read.operation)
+        except RecordExists as error:
+            # Others were faster by the moment since it was looked for.
+            return self._met(read, error.current)
+        except RecordTooLarge as error:
+            return _skipped(read, str(error))
+        except ClientError as error:
+            # What DynamoDB does not take is this document's fault; a right that is missing is everybody's.
+            if error.response["Error"]["Code"] != "ValidationException":
+                raise
+            return _skipped(read, f"DynamoDB does not take it: {error.response['Error']['Message']}")
+        return Outcome(read.source_id, State.MADE)
+
+
+def _gather(futures: Mapping[int, Future[Outcome]], outcomes: dict[int, Outcome]) -> None:
+    """Add to *outcomes* what comes of *futures*.
+
+    Raises:
+        Unavailable: DynamoDB is down; what was not begun is not.
+    """
+    down: Unavailable | None = None
+    for place, future in futures.items():
+        try:
+            outcomes[place] = future.result()
+        except Unavailable as error:
+            down = error
+            for other in futures.values():
+                other.cancel()
+        except CancelledError:
+            continue
+    if down:
+        raise down
+
+
+def _record(item: Item) -> Record | None:
+    try:
+        return record_of(item)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _skipped(read: _Read, reason: str) -> Outcome:
+    return Outcome(read.source_id, State.SKIPPED, _reasons([reason]))
+
+
+def _reasons(faults: Sequence[str]) -> tuple[str, ...]:
+    short = [fault if len(fault) <= _LONGEST_REASON else f"{fault[:_LONGEST_REASON]}…" for fault in faults]
+    more = [f"and {len(short) - _FAULTS_AT_MOST} more faults"] if len(short) > _FAULTS_AT_MOST else []
+    return (*short[:_FAULTS_AT_MOST], *more)

@@ -1,0 +1,149 @@
+"""HTTP to API Gateway event and back: the application behind a long-lived server, as WSGI (PEP 3333).
+
+It stands where the gateway stands and decides nothing: a request becomes the event that the deployed gateway would send
+(AWS, "Input format of a Lambda function for proxy integration"), and the application answers both alike. As there, what
+did not arrive whole asks nobody, and what finds no place in time is told to come again. One thing differs: a server
+hands the path over decoded, so an escaped slash separates; no name in this API has one.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from contextlib import contextmanager
+from http import HTTPStatus
+from threading import BoundedSemaphore
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import parse_qsl, quote
+
+from chalicelib.core import errors
+from chalicelib.core.runtime import settings
+from infra.server.route_table import Paths
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
+    from chalicelib.core.web.application import App
+
+#: As long as a function may take for an answer.
+_INVOCATION_MS = 29_000
+#: Whoever has found no place by then is told to come again.
+_QUEUE_SECONDS = 10.0
+#: What stands in a path unescaped (RFC 3986, section 3.3): what a caller wrote so is handed on so.
+_PLAIN_IN_PATHS = "/:@!$&'()*+,;="
+
+
+class Context:
+    """What a function's context tells the application: how long it may still take."""
+
+    def __init__(self) -> None:
+        self._until = time.monotonic() + _INVOCATION_MS / 1000
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return the milliseconds that are left, 0 if none are."""
+        return max(0, int((self._until - time.monotonic()) * 1000))
+
+
+class Places(NamedTuple):
+    """How many requests a process takes at once: those *at work*, and those that may wait for an answer (*held*)."""
+
+    at_work: int
+    held: int
+
+
+class Server:
+    """A WSGI application that asks *app*, and lets in as many requests at once as there are *places*.
+
+    Safe for threads. A request to a route that waits is held or refused at once; any other waits for its turn.
+    """
+
+    def __init__(self, app: App, places: Places) -> None:
+        self._app, self._paths = app, Paths(app.routes)
+        self._waiting = {(endpoint.method, endpoint.path) for endpoint in app.endpoints if endpoint.waits}
+        self._held, self._at_work = BoundedSemaphore(places.held), BoundedSemaphore(places.at_work)
+        self._longest_body = settings.load().http.max_body_bytes
+        # A server puts headers among the process's own variables, some of which look like one.
+        self._own = frozenset(name for name in os.environ if name.startswith("HTTP_"))
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
+        """Answer one request."""
+        # One byte more than is allowed is enough for the application to refuse it.
+        read = self._longest_body + 1
+        body = environ["wsgi.input"].read(read)
+        whole = len(body) >= min(int(environ.get("CONTENT_LENGTH") or 0), read)
+        answer = self._answer(self._event(environ, body), whole=whole)
+        status = HTTPStatus(answer["statusCode"])
+        start_response(f"{status.value} {status.phrase}", [(name, str(value)) for name, value in _headers(answer)])
+        return [answer["body"].encode()]
+
+    def _answer(self, event: dict[str, Any], *, whole: bool) -> dict[str, Any]:
+        if not whole:
+            return self._app.refuse(event, errors.Malformed("The body broke off."))
+        asked = event["requestContext"]
+        with self._place(waiting=(asked["httpMethod"], asked["resourcePath"]) in self._waiting) as free:
+            if free:
+                return self._app(event, Context())
+        return self._app.refuse(event, errors.Unavailable("Too many requests are here.", retry_after_seconds=1))
+
+    @contextmanager
+    def _place(self, *, waiting: bool) -> Iterator[bool]:
+        """Hold a place for the length of the block, and tell whether there was one."""
+        places = self._held if waiting else self._at_work
+        if not places.acquire(timeout=0 if waiting else _QUEUE_SECONDS):
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            places.release()
+
+    def _event(self, environ: WSGIEnvironment, body: bytes) -> dict[str, Any]:
+        path = quote(environ["PATH_INFO"].encode("latin-1"), safe=_PLAIN_IN_PATHS)
+        found, headers = self._paths.find(path), dict(self._sent(environ))
+        query: dict[str, list[str]] = {}
+        for name, value in parse_qsl(environ["QUERY_STRING"], keep_blank_values=True):
+            query.setdefault(name, []).append(value)
+        return {
+            "resource": found.resource,
+            "path": path,
+            "httpMethod": environ["REQUEST_METHOD"],
+            "headers": headers,
+            "multiValueHeaders": {name: [value] for name, value in headers.items()},
+            "queryStringParameters": {name: values[-1] for name, values in query.items()} or None,
+            "multiValueQueryStringParameters": query or None,
+            "pathParameters": found.params,
+            "stageVariables": None,
+            "requestContext": {
+                "resourcePath": found.resource,
+                "httpMethod": environ["REQUEST_METHOD"],
+                "path": path,
+                "protocol": environ["SERVER_PROTOCOL"],
+                "requestId": str(uuid.uuid4()),
+                "identity": {"sourceIp": environ["REMOTE_ADDR"], "userAgent": environ.get("HTTP_USER_AGENT")},
+            },
+            "body": body.decode(errors="replace") or None,
+            "isBase64Encoded": False,
+        }
+
+    def _sent(self, environ: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield the headers that the caller sent."""
+        for name, value in environ.items():
+            if name.startswith("HTTP_") and name not in self._own:
+                yield name.removeprefix("HTTP_").replace("_", "-").title(), value
+            elif name in {"CONTENT_TYPE", "CONTENT_LENGTH"} and value:
+                yield name.replace("_", "-").title(), value
+
+
+def load(places: Places) -> Server:
+    """Return the server of this repository's application; a process of its own calls this."""
+    from app import app  # noqa: PLC0415 # in the process that serves, not in the one that starts it
+
+    return Server(app, places)
+
+
+def _headers(answer: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    yield from answer["headers"].items()
+    for name, values in answer.get("multiValueHeaders", {}).items():
+        yield from ((name, value) for value in values)
