@@ -9,9 +9,9 @@ import pytest
 
 from infra.local.processes.mongod import Mongod
 from infra.local.stack import Stack
-from tests.client import Client, eventually
-from tests.followed import followed
-from tests.stack import admin, database, person, stack, unswept
+from tests.support.client import Client, eventually
+from tests.support.records import followed
+from tests.support.stack import admin, database, person, stack, unswept
 
 __all__ = ["admin", "database", "followed", "person", "stack", "unswept"]
 

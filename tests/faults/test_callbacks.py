@@ -11,12 +11,12 @@ import pytest
 from pymongo.database import Database
 
 from infra.local.stack import Stack
-from tests.client import eventually, told
 from tests.faults.conftest import Figure
 from tests.faults.scale import times
-from tests.integration.asking import one
-from tests.receiver import receiving
-from tests.stack import STAGE, NewPerson
+from tests.support.approvals import one
+from tests.support.client import eventually, told
+from tests.support.receiver import receiving
+from tests.support.stack import STAGE, NewPerson
 
 pytestmark = pytest.mark.stack
 

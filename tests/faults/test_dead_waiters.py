@@ -7,11 +7,11 @@ from functools import partial
 import pytest
 
 from infra.local.stack import Stack
-from tests.client import Client, eventually, refused, told
 from tests.faults.conftest import Figure
 from tests.faults.scale import times
-from tests.integration.asking import one, pending, shown, waiting
-from tests.stack import STAGE, NewPerson
+from tests.support.approvals import one, pending, shown, waiting
+from tests.support.client import Client, eventually, refused, told
+from tests.support.stack import STAGE, NewPerson
 
 pytestmark = pytest.mark.stack
 

@@ -20,11 +20,11 @@ import requests
 from chalicelib.core.stores.dynamodb import Table
 from chalicelib.ledger.store import LedgerStore
 from infra.local.stack import Stack
-from tests.client import Client, eventually, together, told
 from tests.faults.conftest import Figure
 from tests.faults.scale import times
-from tests.followed import DOC, Followed
-from tests.stack import STAGE
+from tests.support.client import Client, eventually, together, told
+from tests.support.records import DOC, Followed
+from tests.support.stack import STAGE
 
 pytestmark = pytest.mark.stack
 

@@ -8,8 +8,8 @@ import pytest
 
 from infra.local.processes.mongod import Mongod
 from infra.local.stack import Stack
-from tests.client import Client, refused, together, told
-from tests.stack import NewPerson
+from tests.support.client import Client, refused, together, told
+from tests.support.stack import NewPerson
 
 pytestmark = pytest.mark.stack
 

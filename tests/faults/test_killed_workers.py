@@ -9,10 +9,10 @@ from time import monotonic, sleep
 import pytest
 
 from infra.local.stack import Stack
-from tests.client import eventually
 from tests.faults.conftest import Figure
 from tests.faults.scale import times
-from tests.scratch import Scratch, deployed
+from tests.support.client import eventually
+from tests.support.extra_worker import Scratch, deployed
 
 pytestmark = pytest.mark.stack
 

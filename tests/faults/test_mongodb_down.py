@@ -15,11 +15,11 @@ import requests
 
 from infra.local.processes.mongod import Mongod
 from infra.local.stack import Stack
-from tests.client import Client, Person, eventually, refused, together, told
 from tests.faults.conftest import Figure
 from tests.faults.scale import times
-from tests.integration.asking import APPROVALS, asked, one, pending, shown
-from tests.stack import STAGE, NewPerson
+from tests.support.approvals import APPROVALS, asked, one, pending, shown
+from tests.support.client import Client, Person, eventually, refused, together, told
+from tests.support.stack import STAGE, NewPerson
 
 pytestmark = pytest.mark.stack
 

@@ -11,8 +11,8 @@ from chalicelib.core.queueing.dead_letters import Box
 from chalicelib.core.queueing.queues import Mail
 from chalicelib.core.records.models import Change, key
 from infra.local.stack import Stack
-from tests.client import Client, eventually, told
-from tests.followed import DOC, KIND, RECORDED, Followed, paused, project, said
+from tests.support.client import Client, eventually, told
+from tests.support.records import DOC, KIND, RECORDED, Followed, paused, project, said
 
 pytestmark = pytest.mark.stack
 

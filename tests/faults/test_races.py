@@ -12,11 +12,11 @@ import requests
 from pymongo.database import Database
 
 from infra.local.stack import Stack
-from tests.client import Client, refused, together, told
 from tests.faults.conftest import Figure
 from tests.faults.scale import times
-from tests.integration.asking import APPROVALS, asked, one, pending, shown, waiting
-from tests.stack import NewPerson
+from tests.support.approvals import APPROVALS, asked, one, pending, shown, waiting
+from tests.support.client import Client, refused, together, told
+from tests.support.stack import NewPerson
 
 pytestmark = pytest.mark.stack
 

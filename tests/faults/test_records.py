@@ -15,12 +15,12 @@ import requests
 from chalicelib.core.runtime import ids
 from infra.local.processes.mongod import Mongod
 from infra.local.stack import Stack
-from tests.client import Client, eventually, told
 from tests.faults.conftest import Figure
-from tests.faults.killing import held, kill
 from tests.faults.scale import times
-from tests.followed import DOC, Followed, paused
-from tests.stack import NewPerson
+from tests.support.client import Client, eventually, told
+from tests.support.kill import held, kill
+from tests.support.records import DOC, Followed, paused
+from tests.support.stack import NewPerson
 
 pytestmark = pytest.mark.stack
 

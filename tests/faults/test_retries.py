@@ -14,11 +14,11 @@ import requests
 from pymongo.database import Database
 
 from infra.local.stack import Stack
-from tests.client import Client, eventually, refused, told
 from tests.faults.conftest import Figure
 from tests.faults.scale import times
-from tests.integration.asking import one, pending
-from tests.stack import PASSWORD, STAGE, NewPerson
+from tests.support.approvals import one, pending
+from tests.support.client import Client, eventually, refused, told
+from tests.support.stack import PASSWORD, STAGE, NewPerson
 
 pytestmark = pytest.mark.stack
 

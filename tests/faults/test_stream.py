@@ -11,11 +11,11 @@ import pytest
 
 from chalicelib.core.runtime import ids
 from infra.local.stack import Stack
-from tests.client import eventually
 from tests.faults.conftest import Figure
-from tests.faults.killing import held, kill
 from tests.faults.scale import times
-from tests.followed import RECORDED, Followed, paused, project, said
+from tests.support.client import eventually
+from tests.support.kill import held, kill
+from tests.support.records import RECORDED, Followed, paused, project, said
 
 pytestmark = pytest.mark.stack
 

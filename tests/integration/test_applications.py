@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from infra.local.stack import Stack
-from tests.client import Client, eventually, refused, together, told
-from tests.stack import NewPerson
+from tests.support.client import Client, eventually, refused, together, told
+from tests.support.stack import NewPerson
 
 pytestmark = pytest.mark.stack
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from tests.client import Client, Person, eventually, refused, told
-from tests.integration.asking import APPROVALS, asked, one, overdue, pending, shown
-from tests.stack import NewPerson
+from tests.support.approvals import APPROVALS, asked, one, overdue, pending, shown
+from tests.support.client import Client, Person, eventually, refused, told
+from tests.support.stack import NewPerson
 
 pytestmark = pytest.mark.stack
 

@@ -10,9 +10,9 @@ import pytest
 import requests
 
 from infra.local.stack import Stack
-from tests.client import Client, refused, told
-from tests.integration.asking import APPROVALS, asked, one, shown
-from tests.stack import PASSWORD, NewPerson
+from tests.support.approvals import APPROVALS, asked, one, shown
+from tests.support.client import Client, refused, told
+from tests.support.stack import PASSWORD, NewPerson
 
 pytestmark = pytest.mark.stack
 

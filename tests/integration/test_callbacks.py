@@ -10,10 +10,10 @@ import pytest
 
 from chalicelib.core.egress import signatures
 from infra.local.stack import Stack
-from tests.client import Client, eventually, refused, told
-from tests.integration.asking import one
-from tests.receiver import Received, Receiver, receiving
-from tests.stack import STAGE, NewPerson
+from tests.support.approvals import one
+from tests.support.client import Client, eventually, refused, told
+from tests.support.receiver import Received, Receiver, receiving
+from tests.support.stack import STAGE, NewPerson
 
 pytestmark = pytest.mark.stack
 

@@ -21,9 +21,9 @@ from chalicelib.core.errors import ServiceError
 from chalicelib.core.runtime.settings import CoordinationSettings
 from chalicelib.core.stores.dynamodb import Table
 from infra.local.stack import Stack
-from tests.client import together
-from tests.holder import Holder
-from tests.stack import STAGE
+from tests.support.client import together
+from tests.support.lock_holder import Holder
+from tests.support.stack import STAGE
 
 pytestmark = pytest.mark.stack
 

@@ -11,8 +11,8 @@ import pytest
 
 from infra.environment import ROOT
 from infra.local.stack import Stack
-from tests.client import Client, told
-from tests.stack import NewPerson
+from tests.support.client import Client, told
+from tests.support.stack import NewPerson
 
 pytestmark = pytest.mark.stack
 

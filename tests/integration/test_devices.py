@@ -9,8 +9,8 @@ import pytest
 import requests
 from pymongo.database import Database
 
-from tests.client import Client, Person, refused, together, told
-from tests.stack import PASSWORD, NewPerson
+from tests.support.client import Client, Person, refused, together, told
+from tests.support.stack import PASSWORD, NewPerson
 
 pytestmark = pytest.mark.stack
 

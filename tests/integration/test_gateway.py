@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from infra.local.stack import Stack
-from tests.client import Client, refused, told
-from tests.stack import STAGE
+from tests.support.client import Client, refused, told
+from tests.support.stack import STAGE
 
 pytestmark = pytest.mark.stack
 

@@ -16,9 +16,9 @@ from pymongo.database import Database
 from infra.host.processes import Identity
 from infra.local.cli.data_folder import Folder, Run
 from infra.local.stack import Stack
-from tests.client import eventually, told
-from tests.followed import Followed
-from tests.stack import NewPerson
+from tests.support.client import eventually, told
+from tests.support.records import Followed
+from tests.support.stack import NewPerson
 
 pytestmark = pytest.mark.stack
 

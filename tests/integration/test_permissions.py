@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from infra.local.clients import ROOT_KEYS
 from infra.local.stack import Stack
-from tests.stack import STAGE
+from tests.support.stack import STAGE
 
 pytestmark = pytest.mark.stack
 

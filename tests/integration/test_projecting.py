@@ -11,9 +11,9 @@ from chalicelib.core.queueing.queues import Mail
 from chalicelib.core.records.project import Repair
 from chalicelib.core.runtime import ids
 from infra.local.stack import Stack
-from tests.client import Client, eventually, told
-from tests.followed import DOC, KIND, Followed
-from tests.stack import STAGE
+from tests.support.client import Client, eventually, told
+from tests.support.records import DOC, KIND, Followed
+from tests.support.stack import STAGE
 
 pytestmark = pytest.mark.stack
 

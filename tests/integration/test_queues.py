@@ -15,9 +15,9 @@ from infra.host.processes import Identity
 from infra.local.cli.data_folder import Folder, Run
 from infra.local.stack import Stack
 from infra.operations import queues as command
-from tests.client import Client, eventually, refused, told
-from tests.scratch import Scratch, deployed
-from tests.stack import STAGE, NewPerson
+from tests.support.client import Client, eventually, refused, told
+from tests.support.extra_worker import Scratch, deployed
+from tests.support.stack import STAGE, NewPerson
 
 pytestmark = pytest.mark.stack
 

@@ -9,9 +9,9 @@ import pytest
 from pymongo.database import Database
 
 from infra.local.stack import Stack
-from tests.client import Client, refused, told
-from tests.integration.asking import asked, overdue, shown
-from tests.stack import STAGE, NewPerson
+from tests.support.approvals import asked, overdue, shown
+from tests.support.client import Client, refused, told
+from tests.support.stack import STAGE, NewPerson
 
 pytestmark = pytest.mark.stack
 

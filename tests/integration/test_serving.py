@@ -13,11 +13,11 @@ import requests
 
 from infra.environment import ROOT
 from infra.local.stack import Stack
-from tests.client import Client, eventually, refused, together, told
-from tests.integration.asking import one, pending, shown, waiting
 from tests.integration.test_applications import FIELDS, PATH
-from tests.served import Served
-from tests.stack import NewPerson
+from tests.support.approvals import one, pending, shown, waiting
+from tests.support.client import Client, eventually, refused, together, told
+from tests.support.server import Served
+from tests.support.stack import NewPerson
 
 pytestmark = pytest.mark.stack
 

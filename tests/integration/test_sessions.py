@@ -10,8 +10,8 @@ import requests
 from pymongo.database import Database
 
 from infra.local.stack import Stack
-from tests.client import Client, Person, eventually, refused, together, told
-from tests.stack import PASSWORD, NewPerson
+from tests.support.client import Client, Person, eventually, refused, together, told
+from tests.support.stack import PASSWORD, NewPerson
 
 pytestmark = pytest.mark.stack
 

@@ -9,8 +9,8 @@ import pytest
 import requests
 
 from infra.local.stack import Stack
-from tests.client import Client, eventually, refused, together, told
-from tests.stack import PASSWORD, NewPerson
+from tests.support.client import Client, eventually, refused, together, told
+from tests.support.stack import PASSWORD, NewPerson
 
 pytestmark = pytest.mark.stack
 

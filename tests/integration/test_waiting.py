@@ -5,9 +5,9 @@ from time import monotonic
 
 import pytest
 
-from tests.client import Client, told
-from tests.integration.asking import asked, one, pending, shown, waiting
-from tests.stack import NewPerson
+from tests.support.approvals import asked, one, pending, shown, waiting
+from tests.support.client import Client, told
+from tests.support.stack import NewPerson
 
 pytestmark = pytest.mark.stack
 

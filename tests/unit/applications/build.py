@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.unit.doors import Answer, ask
+from tests.support.gateway import Answer, ask
 
 PATH = "/api/applications"
 

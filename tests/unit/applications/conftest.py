@@ -7,7 +7,7 @@ from pymongo.database import Database
 
 from chalicelib.core.web.routes import Role
 from chalicelib.users.store import UserStore
-from tests.unit.callers import signed_in
+from tests.support.users import signed_in
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import pytest
 
 from chalicelib import wiring
 from chalicelib.applications.search import KIND
+from tests.support.concurrency import race
+from tests.support.gateway import Answer, ask
 from tests.unit.applications.build import PATH, approved, at, change, fields, make, moved
-from tests.unit.doors import Answer, ask
-from tests.unit.racing import race
 
 SHOWN = {"applicationId", "applicantName", "email", "amountMinor", "currency", "termMonths", "incomeMinor", "status"}
 SHOWN |= {"version", "createdAt", "createdBy", "updatedAt", "updatedBy"}

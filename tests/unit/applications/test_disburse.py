@@ -9,9 +9,9 @@ import pytest
 from chalicelib import ledger, wiring
 from chalicelib.applications import disburse as module
 from chalicelib.core.coordination.locks import Locks
+from tests.support.concurrency import race
+from tests.support.gateway import Answer, Context, ask
 from tests.unit.applications.build import approved, at, change, make, moved
-from tests.unit.doors import Answer, Context, ask
-from tests.unit.racing import race
 
 Do = Callable[[], object]
 

@@ -14,9 +14,9 @@ from chalicelib.applications.store import ApplicationStore
 from chalicelib.core.records.count_cache import Totals
 from chalicelib.core.records.models import Record
 from infra.local.processes.mongod import Mongod
+from tests.support.gateway import ask
+from tests.support.mongodb_commands import explained, listening
 from tests.unit.applications.build import PATH, fields, make
-from tests.unit.doors import ask
-from tests.unit.listening import explained, listening
 
 STATUSES = ("draft", "submitted", "review", "approved", "rejected", "disbursed")
 NAMES = ("Ada Lovelace", "Grace Hopper", "ada byron", "Zoë Smith")

@@ -13,9 +13,9 @@ from chalicelib.approvals.wait import Polling
 from chalicelib.core.runtime.settings import ApprovalSettings
 from chalicelib.core.web.routes import Role
 from chalicelib.users.store import UserStore
+from tests.support.concurrency import until
+from tests.support.gateway import Answer, Context, ask
 from tests.unit.approvals.build import ago
-from tests.unit.doors import Answer, Context, ask
-from tests.unit.racing import until
 
 Mongo = Database[dict[str, Any]]
 SHOWN = {"requestId", "username", "title", "body", "data", "actions", "status", "action", "createdBy", "createdAt"}

@@ -12,8 +12,8 @@ from chalicelib.approvals.store import ApprovalStore
 from chalicelib.core.runtime import ids
 from chalicelib.core.runtime.settings import ApprovalSettings
 from infra.local.processes.mongod import Mongod
+from tests.support.mongodb_commands import Plan, explained, listening
 from tests.unit.approvals.build import ago, answer, answer_oldest, cancel
-from tests.unit.listening import Plan, explained, listening
 
 Mongo = Database[dict[str, Any]]
 Ask = Callable[[ApprovalStore], object]

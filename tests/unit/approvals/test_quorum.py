@@ -12,8 +12,8 @@ from chalicelib.approvals.models import Approval, Status
 from chalicelib.approvals.store import ApprovalStore
 from chalicelib.core.errors import Forbidden
 from chalicelib.core.runtime import ids
+from tests.support.concurrency import race
 from tests.unit.approvals.build import PERSON, answer, answer_oldest, put
-from tests.unit.racing import race
 
 BOARD = ["ben", "cem", "dan"]
 

@@ -16,8 +16,8 @@ from chalicelib.approvals.models import Approval, Seen, Status
 from chalicelib.approvals.store import ApprovalStore
 from chalicelib.core.errors import ServiceError
 from chalicelib.core.runtime import ids
+from tests.support.concurrency import race, until
 from tests.unit.approvals.build import CALLER, PERSON, an_approval, answer, answer_oldest, cancel, put, put_overdue
-from tests.unit.racing import race, until
 
 Mongo = Database[dict[str, Any]]
 

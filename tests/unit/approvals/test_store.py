@@ -13,8 +13,8 @@ from chalicelib.approvals.models import NewApproval, Status
 from chalicelib.approvals.store import ApprovalStore
 from chalicelib.core.errors import Forbidden
 from chalicelib.core.runtime import ids
+from tests.support.concurrency import until
 from tests.unit.approvals.build import CALLER, PERSON, ago, an_approval, answer, answer_oldest, cancel, put, put_overdue
-from tests.unit.racing import until
 
 Mongo = Database[dict[str, Any]]
 DAY_MS = 24 * 3_600_000

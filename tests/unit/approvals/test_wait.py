@@ -15,8 +15,8 @@ from chalicelib.approvals.wait import Polling
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.runtime.settings import ApprovalSettings
 from infra.local.processes.mongod import Mongod
+from tests.support.mongodb_commands import listening
 from tests.unit.approvals.build import PERSON, ago, answer, cancel, put
-from tests.unit.listening import listening
 
 Mongo = Database[dict[str, Any]]
 SETTINGS = ApprovalSettings(first_poll_ms=100, slowest_poll_ms=400, poll_growth=2)

@@ -14,10 +14,10 @@ from chalicelib.approvals import outbox, worker
 from chalicelib.approvals.store import ApprovalStore
 from chalicelib.core.queueing import queues
 from chalicelib.core.runtime import logs
+from tests.support.fcm_server import Google, refusal
+from tests.support.gateway import Context, event
 from tests.unit.approvals.build import PERSON, answer, put
 from tests.unit.devices.build import put as register
-from tests.unit.devices.google import Google, refusal
-from tests.unit.doors import Context, event
 
 Mongo = Database[dict[str, Any]]
 

@@ -4,8 +4,8 @@ import pytest
 from pymongo.database import Database
 
 from chalicelib.core.runtime import ids
+from tests.support.gateway import ask
 from tests.unit.conftest import Printed
-from tests.unit.doors import ask
 
 Mongo = Database[dict[str, Any]]
 

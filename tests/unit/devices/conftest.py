@@ -9,7 +9,7 @@ from pymongo.database import Database
 
 from chalicelib import wiring
 from chalicelib.devices.store import DeviceStore
-from tests.unit.devices.google import Google
+from tests.support.fcm_server import Google
 
 
 @pytest.fixture

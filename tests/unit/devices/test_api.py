@@ -8,8 +8,8 @@ from chalicelib.devices.store import DeviceStore
 from chalicelib.sessions.store import SessionStore
 from chalicelib.users import revocation
 from chalicelib.users.store import UserStore
+from tests.support.gateway import ask
 from tests.unit.devices.build import REQUEST_ID, put
-from tests.unit.doors import ask
 
 Mongo = Database[dict[str, Any]]
 NEW = {"platform": "ios", "fcmToken": "token-1"}

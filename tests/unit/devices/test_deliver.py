@@ -16,9 +16,7 @@ from chalicelib import wiring
 from chalicelib.core.runtime import logs
 from chalicelib.devices.models import Delivered, Notification
 from chalicelib.devices.store import DeviceStore
-from tests.unit.conftest import Printed
-from tests.unit.devices.build import PERSON, REQUEST_ID, a_device, a_notification, put
-from tests.unit.devices.google import (
+from tests.support.fcm_server import (
     BAD_TOKEN,
     BUSY,
     DENIED,
@@ -31,6 +29,8 @@ from tests.unit.devices.google import (
     refusal,
     violation,
 )
+from tests.unit.conftest import Printed
+from tests.unit.devices.build import PERSON, REQUEST_ID, a_device, a_notification, put
 
 Options = Callable[..., None]
 

@@ -13,8 +13,7 @@ from chalicelib.core.runtime import deadline
 from chalicelib.core.runtime.settings import FcmSettings
 from chalicelib.devices.fcm import Fcm, Reply, Verdict, pause_seconds, read
 from chalicelib.devices.message import build
-from tests.unit.devices.build import a_notification
-from tests.unit.devices.google import (
+from tests.support.fcm_server import (
     BAD_GATEWAY,
     BAD_TOKEN,
     BUSY,
@@ -30,7 +29,8 @@ from tests.unit.devices.google import (
     refusal,
     violation,
 )
-from tests.unit.doors import Context
+from tests.support.gateway import Context
+from tests.unit.devices.build import a_notification
 
 MakeFcm = Callable[..., Fcm]
 

@@ -14,9 +14,9 @@ from chalicelib.devices.errors import TokenContested
 from chalicelib.devices.models import Device, Platform, Target
 from chalicelib.devices.store import DeviceStore
 from infra.local.processes.mongod import Mongod
+from tests.support.concurrency import race, until
+from tests.support.mongodb_commands import explained, listening
 from tests.unit.devices.build import PERSON, REQUEST_ID, a_device, put
-from tests.unit.listening import explained, listening
-from tests.unit.racing import race, until
 
 Mongo = Database[dict[str, Any]]
 

@@ -14,9 +14,9 @@ from chalicelib.core.web.routes import Role
 from chalicelib.ledger import verify as walk
 from chalicelib.ledger.models import GENESIS
 from chalicelib.users.store import UserStore
-from tests.unit.callers import signed_in
-from tests.unit.doors import ask
-from tests.unit.racing import race
+from tests.support.concurrency import race
+from tests.support.gateway import ask
+from tests.support.users import signed_in
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from chalicelib.users import passwords
 from chalicelib.users.models import User
 from chalicelib.users.revocation import dismiss
 from chalicelib.users.store import UserStore
-from tests.unit.doors import ask
+from tests.support.gateway import ask
 
 Mongo = Database[dict[str, Any]]
 PAIR = {"username": "ann", "password": "correct horse"}

@@ -9,7 +9,7 @@ from pymongo.database import Database
 from chalicelib.core.web.routes import Role
 from chalicelib.users import passwords
 from chalicelib.users.store import UserStore
-from tests.unit.doors import Answer, ask, event
+from tests.support.gateway import Answer, ask, event
 
 Mongo = Database[dict[str, Any]]
 

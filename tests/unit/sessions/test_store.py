@@ -15,8 +15,8 @@ from chalicelib.core.runtime.settings import SessionSettings
 from chalicelib.core.web.routes import Role
 from chalicelib.sessions.store import Opening, SessionStore
 from infra.local.processes.mongod import Mongod
-from tests.unit.listening import Heard, explained, listening
-from tests.unit.racing import race, until
+from tests.support.concurrency import race, until
+from tests.support.mongodb_commands import Heard, explained, listening
 
 Mongo = Database[dict[str, Any]]
 SETTINGS = SessionSettings(idle_minutes=60, absolute_hours=12, touch_every_seconds=60)

@@ -13,9 +13,9 @@ from chalicelib.core.web.application import App
 from chalicelib.core.web.routes import Call, Role, Routes
 from chalicelib.users.store import UserStore
 from infra.deployment import indexes
-from tests.unit.callers import signed_in
-from tests.unit.doors import Answer, ask
-from tests.unit.racing import race
+from tests.support.concurrency import race
+from tests.support.gateway import Answer, ask
+from tests.support.users import signed_in
 
 Mongo = Database[dict[str, Any]]
 

@@ -13,9 +13,9 @@ from chalicelib.users import keys
 from chalicelib.users.errors import TooManyKeys
 from chalicelib.users.models import Key
 from chalicelib.users.store import UserStore
-from tests.unit.callers import UNUSABLE, signed_in
-from tests.unit.doors import Answer, ask
-from tests.unit.racing import race
+from tests.support.concurrency import race
+from tests.support.gateway import Answer, ask
+from tests.support.users import UNUSABLE, signed_in
 
 Mongo = Database[dict[str, Any]]
 

@@ -11,7 +11,7 @@ from chalicelib.core.web.routes import Role
 from chalicelib.users.errors import UsernameTaken, UserNotFound
 from chalicelib.users.models import User
 from chalicelib.users.store import Dismissal, UserStore
-from tests.unit.racing import race
+from tests.support.concurrency import race
 
 
 def add(users: UserStore, username: str = "ann") -> User:

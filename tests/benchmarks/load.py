@@ -1,0 +1,149 @@
+"""What a thousand administrators get: four reads to one change, at a rate that does not heed the answers.
+
+Through functions past the front, by as many callers as this machine has functions for; and through ``scripts/serve`` by
+all. The same callers ask /health at the same rate, which asks no store.
+
+Callers, API, database and the emulated AWS share this machine. For ``serve`` it is parted: half of the cores are the
+API's, the other half have all the rest, and how each was spent is shown beside the times.
+"""
+
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pymongo import MongoClient
+
+from chalicelib.applications.search import KIND
+from chalicelib.core.records.codec import record_of
+from chalicelib.core.records.models import key
+from chalicelib.core.runtime.settings import SessionSettings
+from chalicelib.core.web.routes import Role
+from chalicelib.sessions.store import SessionStore
+from infra.local.processes.mongod import DATABASE
+from infra.local.stack import Stack
+from tests.benchmarks import cores
+from tests.benchmarks.cores import Spent
+from tests.benchmarks.open_loop import Call, Caller, Plan, follow
+from tests.benchmarks.report import CONSOLE, percentile, show
+from tests.benchmarks.seed import Seed, application_id
+from tests.support.server import Served
+
+#: A change takes two calls; all other turns take one, and one in four is a change.
+_CALLS_PER_TURN = 1.25
+_MIX, _HEALTH = "4 reads, 1 change", "/health"
+_SERVE = "serve"
+#: What is as fast as that has started; what has not after so many rounds never does.
+_WARM_MS, _WARM_ROUNDS = 500, 10
+
+
+class Door(NamedTuple):
+    """A way in, how many come by it, and how many calls a second they make together."""
+
+    name: str
+    callers: int
+    rates: Sequence[int]
+
+
+class Scale(NamedTuple):
+    """How much is measured."""
+
+    applications: int
+    seconds: float
+    warming_seconds: float
+    doors: Sequence[Door]
+
+
+_SMOKE = Scale(200, 1.5, 0.5, [Door("functions", 4, [10]), Door(_SERVE, 20, [40])])
+_FULL = Scale(10_000, 20, 5, [Door("functions", 32, [50, 100]), Door(_SERVE, 1_000, [100, 250, 400, 500, 600, 750])])
+
+
+def run(*, smoke: bool) -> None:
+    """Measure each rate at each door; exit with 1 where a change that was answered is not there."""
+    scale, rows, changed = _SMOKE if smoke else _FULL, [], Counter[str]()
+    with tempfile.TemporaryDirectory() as folder, Stack(Path(folder)) as stack:
+        grown = Seed(stack)
+        grown.grow(scale.applications)
+        ids = [application_id(number) for number in range(scale.applications)]
+        tokens = _tokens(stack, max(door.callers for door in scale.doors))
+        for door in scale.doors:
+            with _opened(door, stack, Path(folder)) as url:
+                callers = [Caller(url, token, ids, n) for n, token in enumerate(tokens[: door.callers])]
+                _warm(callers, door, scale)
+                for rate in door.rates:
+                    rows += _rows(door, callers, rate, scale)
+                changed.update(one for caller in callers for one in caller.changed)
+        items = grown.table.batch([key(KIND.name, one) for one in changed])
+    show(f"{scale.applications:,} applications; a call's time counts from when it was due", _COLUMNS, rows)
+    made = {record.id: record.version - 1 for record in map(record_of, items)}
+    CONSOLE.print(f"{changed.total():,} changes were answered, {sum(made.values()):,} were made")
+    # One whose answer was lost may be there all the same.
+    if lost := [one for one, times in changed.items() if made.get(one, 0) < times]:
+        sys.exit(f"{len(lost)} applications have lost a change, such as {lost[0]}")
+
+
+_TIMES = ("p50 ms", "p95 ms", "p99 ms", "p50 ratio")
+_COLUMNS = ("door", "callers", "what", "due/s", "answered/s", *_TIMES, "409", "errors", "cores at work")
+
+
+def _warm(callers: Sequence[Caller], door: Door, scale: Scale) -> None:
+    """Return when what the callers need has started: a function for each of them takes its time."""
+    plan = Plan(Caller.work, max(door.rates) / _CALLS_PER_TURN, scale.warming_seconds, 0)
+    for _ in range(_WARM_ROUNDS):
+        if percentile([call.ms for call in follow(plan, callers)], 95) < _WARM_MS:
+            return
+
+
+def _rows(door: Door, callers: Sequence[Caller], rate: int, scale: Scale) -> list[list[str]]:
+    """Measure one rate: /health first, then the mix."""
+    rows, base = [], 0.0
+    for what, turn, turns in ((_HEALTH, Caller.health, rate), (_MIX, Caller.work, rate / _CALLS_PER_TURN)):
+        CONSOLE.log(f"{door.name}, {len(callers):,} callers, {what}: {rate} calls a second")
+        for caller in callers:
+            caller.calls = []
+        spent = Spent()
+        calls = follow(Plan(turn, turns, scale.seconds, scale.warming_seconds), callers)
+        taken = spent.told()
+        base = base or percentile([call.ms for call in calls], 50)
+        rows.append([door.name, f"{len(callers):,}", what, str(rate), *_figures(calls, base), taken])
+    return rows
+
+
+def _figures(calls: Sequence[Call], base: float) -> list[str]:
+    times = [call.ms for call in calls]
+    ended = [call.due + call.ms / 1000 for call in calls]
+    p50 = percentile(times, 50)
+    statuses = Counter(call.status for call in calls)
+    errors = ", ".join(f"{many} x {status or 'none'}" for status, many in statuses.items() if status not in {200, 409})
+    return [
+        f"{len(calls) / (max(ended) - min(call.due for call in calls)):.0f}",
+        *(f"{value:.0f}" for value in (p50, percentile(times, 95), percentile(times, 99))),
+        f"{p50 / base:.1f}",
+        str(statuses[409]),
+        errors or "0",
+    ]
+
+
+def _tokens(stack: Stack, count: int) -> list[str]:
+    """Return the tokens of so many sessions of administrators."""
+    with MongoClient[dict[str, Any]](stack.mongodb_uri, tz_aware=True) as client:
+        sessions = SessionStore(client[DATABASE].sessions, SessionSettings())
+        return [sessions.open(f"admin-{number}", [Role.ADMIN], "bench").token for number in range(count)]
+
+
+@contextmanager
+def _opened(door: Door, stack: Stack, folder: Path) -> Iterator[str]:
+    if door.name != _SERVE:
+        yield stack.api_url
+        return
+    ours = cores.usable()
+    half = max(1, len(ours) // 2)
+    with Served(stack, folder, processes=half) as served:
+        api = served.workers()
+        cores.keep(api, ours[:half])
+        cores.keep([process for process in cores.everything() if process not in api], ours[half:] or ours)
+        yield served.url
+        cores.keep(cores.everything(), ours)

@@ -1,0 +1,202 @@
+"""What a lock costs beside the two conditional writes it cannot do without, and how soon a dead holder is followed.
+
+Three ways in one run, on the same endpoint, in turn: two bare conditional writes through a plain client, our locks, and
+python-dynamodb-lock. Each caller is a thread with a lock of its own, so that nobody waits for anybody.
+"""
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import boto3
+from botocore.config import Config
+from python_dynamodb_lock.python_dynamodb_lock import DynamoDBLockClient
+
+from chalicelib import wiring
+from chalicelib.core.coordination.locks import Locks
+from chalicelib.core.runtime.settings import AwsSettings, option
+from infra.local.stack import Stack
+from tests.benchmarks.report import CONSOLE, percentile, show
+from tests.support.lock_holder import Holder
+
+_TTL_MS = 10_000
+#: Of a lock whose holder dies.
+_DYING_TTL_MS = 2_000
+_MOST_CALLERS = 32
+#: What a fresh process needs before it can ask for a lock, about.
+_START_SECONDS = 0.5
+#: What locks are held to: acquired and released per second beside bare writes, and takeover past the TTL.
+_RATIO, _TAKEOVER_MS = 0.9, 100
+_BARE, _OURS, _OTHER = "bare conditional writes", "holdfast", "python-dynamodb-lock"
+
+#: Acquires and releases the lock of that name.
+Cycle = Callable[[str], None]
+
+
+class Pace(NamedTuple):
+    """What one way managed: each cycle's milliseconds, and all the seconds they took together."""
+
+    cycles_ms: list[float]
+    seconds: float
+
+    @property
+    def per_second(self) -> float:
+        return len(self.cycles_ms) / self.seconds
+
+
+def run(*, smoke: bool) -> None:
+    """Measure cycles, then takeovers."""
+    sizes = {1: 20, 8: 5, 32: 2} if smoke else {1: 100, 8: 30, 32: 10}
+    rounds, deaths = (2, 1) if smoke else (9, 8)
+    with tempfile.TemporaryDirectory() as folder, Stack(Path(folder)) as stack:
+        ways = _ways(stack)
+        rows = []
+        for callers, cycles in sizes.items():
+            CONSOLE.log(f"{callers} callers, {rounds} rounds of {cycles} cycles each")
+            paces = _measure(ways, callers, cycles, rounds)
+            rows += [_row(callers, way, pace, paces[_BARE]) for way, pace in paces.items()]
+        show("acquire and release", _COLUMNS, rows)
+        CONSOLE.log(f"{deaths} deaths each")
+        ours = [_takeover(stack, f"dying-{number}") for number in range(deaths)]
+        other = [_other_takeover(stack, f"dying-{number}") for number in range(deaths)]
+        title = "takeover by a process that never saw the lock: after the holder's death, past the TTL"
+        columns = ("way", "p50 ms", "worst ms", f"held to {_TAKEOVER_MS} ms")
+        show(title, columns, [_late(_OURS, ours), _late(_OTHER, other)])
+
+
+_COLUMNS = ("callers", "way", "per second", "p50 ms", "p99 ms", "ratio", f"held to {_RATIO}")
+
+
+def _row(callers: int, way: str, pace: Pace, bare: Pace) -> list[str]:
+    ratio = pace.per_second / bare.per_second
+    return [
+        str(callers),
+        way,
+        f"{pace.per_second:.0f}",
+        f"{percentile(pace.cycles_ms, 50):.1f}",
+        f"{percentile(pace.cycles_ms, 99):.1f}",
+        f"{ratio:.2f}",
+        _kept(way, kept=ratio >= _RATIO),
+    ]
+
+
+def _late(way: str, late_ms: list[float]) -> list[str]:
+    worst = max(late_ms)
+    return [way, f"{percentile(late_ms, 50):.0f}", f"{worst:.0f}", _kept(way, kept=worst <= _TAKEOVER_MS)]
+
+
+def _kept(way: str, *, kept: bool) -> str:
+    """Return whether ours is what it is held to; the others are held to nothing."""
+    return ("yes" if kept else "no") if way == _OURS else ""
+
+
+def _options(stack: Stack) -> dict[str, Any]:
+    """Return what every way's client is made with."""
+    keys = stack.environment
+    return {
+        "endpoint_url": stack.endpoint_url,
+        "region_name": keys["AWS_REGION"],
+        "aws_access_key_id": keys["AWS_ACCESS_KEY_ID"],
+        "aws_secret_access_key": keys["AWS_SECRET_ACCESS_KEY"],
+        "config": Config(max_pool_connections=_MOST_CALLERS, retries={"mode": "standard", "total_max_attempts": 2}),
+    }
+
+
+def _ways(stack: Stack) -> dict[str, Cycle]:
+    bare = boto3.client("dynamodb", **_options(stack))
+    DynamoDBLockClient.create_dynamodb_table(bare)
+    # Ours with the client that functions have.
+    os.environ.update(stack.environment)
+    os.environ[option(AwsSettings, "max_connections")] = str(_MOST_CALLERS)
+    return {
+        _BARE: partial(_bare, bare, f"holdfast-{stack.stage}-coordination"),
+        _OURS: partial(_ours, wiring.locks()),
+        _OTHER: partial(_other, DynamoDBLockClient(boto3.resource("dynamodb", **_options(stack)))),
+    }
+
+
+def _bare(client: Any, table: str, name: str) -> None:
+    key, now_ms = {"pk": {"S": f"bare#{name}"}}, round(time.time() * 1000)
+    client.update_item(
+        TableName=table,
+        Key=key,
+        UpdateExpression="SET #owner = :owner, expiresAt = :expires",
+        ConditionExpression="attribute_not_exists(#owner) OR expiresAt < :now",
+        ExpressionAttributeNames={"#owner": "owner"},
+        ExpressionAttributeValues={
+            ":owner": {"S": name},
+            ":expires": {"N": str(now_ms + _TTL_MS)},
+            ":now": {"N": str(now_ms)},
+        },
+    )
+    client.update_item(
+        TableName=table,
+        Key=key,
+        UpdateExpression="REMOVE #owner, expiresAt",
+        ConditionExpression="#owner = :owner",
+        ExpressionAttributeNames={"#owner": "owner"},
+        ExpressionAttributeValues={":owner": {"S": name}},
+    )
+
+
+def _ours(locks: Locks, name: str) -> None:
+    with locks.lock(name, _TTL_MS):
+        return
+
+
+def _other(client: Any, name: str) -> None:
+    client.release_lock(client.acquire_lock(name), best_effort=False)
+
+
+def _measure(ways: dict[str, Cycle], callers: int, cycles: int, rounds: int) -> dict[str, Pace]:
+    """Run *rounds* of each way in turn, the order reversed each time, after one that only opens connections."""
+    paces = {way: Pace([], 0.0) for way in ways}
+    names = [f"bench-{callers}-{number}" for number in range(callers)]
+    with ThreadPoolExecutor(callers) as pool:
+        for cycle in ways.values():
+            list(pool.map(cycle, names))
+        for round_ in range(rounds):
+            for way in sorted(ways, reverse=bool(round_ % 2)):
+                began = time.perf_counter()
+                taken = pool.map(partial(_timed, ways[way], cycles), names)
+                cycles_ms = [one for caller in taken for one in caller]
+                before = paces[way]
+                paces[way] = Pace(before.cycles_ms + cycles_ms, before.seconds + time.perf_counter() - began)
+    return paces
+
+
+def _timed(cycle: Cycle, cycles: int, name: str) -> list[float]:
+    taken = []
+    for _ in range(cycles):
+        began = time.perf_counter()
+        cycle(name)
+        taken.append((time.perf_counter() - began) * 1000)
+    return taken
+
+
+def _takeover(stack: Stack, name: str) -> float:
+    """Kill a holder; return how long past the TTL a process that starts only then has the lock, in milliseconds."""
+    with Holder(stack.environment, name, ttl_ms=_DYING_TTL_MS) as holder:
+        holder.has()
+        died = holder.kill()
+    with Holder(stack.environment, name, ttl_ms=_DYING_TTL_MS, wait_ms=60_000) as heir:
+        return (heir.has().at - died) * 1000 - _DYING_TTL_MS
+
+
+def _other_takeover(stack: Stack, name: str) -> float:
+    """Do the same with the other library, its heir as late as a process takes to start."""
+    lease = timedelta(milliseconds=_DYING_TTL_MS)
+    resource = boto3.resource("dynamodb", **_options(stack))
+    # It never sends a sign of life, and so is dead from the start.
+    DynamoDBLockClient(resource, lease_duration=lease, heartbeat_period=timedelta(hours=1)).acquire_lock(name)
+    died = time.time()
+    time.sleep(_START_SECONDS)
+    heir = DynamoDBLockClient(resource, lease_duration=lease, heartbeat_period=timedelta(hours=1))
+    heir.acquire_lock(name, retry_period=timedelta(milliseconds=20), retry_timeout=timedelta(minutes=1))
+    return (time.time() - died) * 1000 - _DYING_TTL_MS

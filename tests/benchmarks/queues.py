@@ -1,0 +1,123 @@
+"""What it costs that a message is worked on once: no-op messages through `run_batch` beside a bare handler.
+
+Two queues of the same kind in one run, each with a function of its own on the same deployed stack; first a backlog,
+then single messages to an idle function. A message's time is from when SQS took it to the end of its batch.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from infra.local.stack import Stack
+from tests.benchmarks.report import CONSOLE, percentile, show
+from tests.support.client import eventually
+from tests.support.extra_worker import Scratch, deployed
+
+_WAYS = {"bare handler": "bare", "run_batch": "timed"}
+_BATCH = 10
+_SENDERS = 4
+_DEADLINE_SECONDS = 300
+
+
+class Cost(NamedTuple):
+    """What one way took."""
+
+    per_second: float
+    backlog_ms: list[float]
+    single_ms: list[float]
+    trips: float
+
+
+def run(*, smoke: bool) -> None:
+    """Measure throughput, delay and round trips."""
+    backlog, singles = (100, 10) if smoke else (1_000, 200)
+    with tempfile.TemporaryDirectory() as folder, Stack(Path(folder)) as stack:
+        measured = {name: _measure(stack, name, backlog, singles) for name in _WAYS}
+    bare = measured["bare handler"]
+    rows = [_row(name, cost, bare) for name, cost in measured.items()]
+    show(f"a backlog of {backlog} messages, 4 functions, batches of 10", _BACKLOG, [row[0] for row in rows])
+    show(f"{singles} single messages, 20 a second", _SINGLE, [row[1] for row in rows])
+
+
+_BACKLOG = ("way", "messages/s", "ratio", "p50 ms", "p99 ms", "store round trips/message")
+_SINGLE = ("way", "p50 ms", "p99 ms", "p50 ratio", "p50 more ms")
+
+
+def _row(name: str, cost: Cost, bare: Cost) -> tuple[list[str], list[str]]:
+    p50, p99 = percentile(cost.backlog_ms, 50), percentile(cost.backlog_ms, 99)
+    backlog = [name, f"{cost.per_second:.0f}", f"{cost.per_second / bare.per_second:.2f}", f"{p50:.0f}", f"{p99:.0f}"]
+    one, most, base = percentile(cost.single_ms, 50), percentile(cost.single_ms, 99), percentile(bare.single_ms, 50)
+    single = [name, f"{one:.1f}", f"{most:.1f}", f"{one / base:.2f}", f"{one - base:.1f}"]
+    return [*backlog, f"{cost.trips:.1f}"], single
+
+
+def _measure(stack: Stack, name: str, backlog: int, singles: int) -> Cost:
+    CONSOLE.log(f"{name}: {backlog} at once, then {singles} one by one")
+    with deployed(stack, _WAYS[name], visibility_seconds=60, timeout_seconds=50) as scratch:
+        seen = _Seen(scratch)
+        # So that no start of a process is in the figures.
+        _send_all(scratch, "warm", 40)
+        seen.next(40)
+        _send_all(scratch, "backlog", backlog)
+        batches = seen.next(backlog)
+        took = (max(batch["doneMs"] for batch in batches) - min(min(batch["sentMs"]) for batch in batches)) / 1000
+        _send_paced(scratch, singles)
+        alone = seen.next(singles)
+        trips = [line["storeRoundTrips"] for line in scratch.lines() if line.get("outcome") == "done"]
+    return Cost(backlog / took, _delays(batches), _delays(alone), sum(trips) / len(trips) if trips else 0)
+
+
+class _Seen:
+    """What the function has said of its batches, a phase at a time."""
+
+    def __init__(self, scratch: Scratch) -> None:
+        self._scratch, self._told = scratch, 0
+
+    def next(self, messages: int) -> list[dict[str, Any]]:
+        """Return the batches of the next *messages* messages, once they are all done."""
+
+        def fresh() -> list[dict[str, Any]] | None:
+            lines = [line for line in self._scratch.lines() if line["kind"] == "batch"]
+            found = sorted(lines, key=lambda line: line["doneMs"])[self._told :]
+            return found if sum(len(line["sentMs"]) for line in found) >= messages else None
+
+        # The emulator goes through all its logs to answer, so it is asked once nothing is measured any more.
+        eventually(self._empty, _DEADLINE_SECONDS, every_seconds=0.5)
+        found = eventually(fresh, _DEADLINE_SECONDS, every_seconds=1)
+        self._told += len(found)
+        return found
+
+    def _empty(self) -> bool:
+        depth = self._scratch.mail.depth(self._scratch.queue)
+        return depth.pending + depth.processing == 0
+
+
+def _delays(batches: list[dict[str, Any]]) -> list[float]:
+    return [batch["doneMs"] - sent for batch in batches for sent in batch["sentMs"]]
+
+
+def _send_all(scratch: Scratch, name: str, count: int) -> None:
+    def send(start: int) -> None:
+        entries = [
+            {"Id": str(number), "MessageBody": f'{{"schema":1,"causedBy":"bench","choreId":"{name}-{start + number}"}}'}
+            for number in range(min(_BATCH, count - start))
+        ]
+        scratch.sqs.send_message_batch(QueueUrl=scratch.prefix + scratch.queue.name, Entries=entries)
+
+    _together(send, range(0, count, _BATCH))
+
+
+def _together(send: Callable[[int], None], starts: range) -> None:
+    with ThreadPoolExecutor(_SENDERS) as pool:
+        list(pool.map(send, starts))
+
+
+def _send_paced(scratch: Scratch, count: int) -> None:
+    began = time.monotonic()
+    for number in range(count):
+        # The pace of the senders, not a wait for luck.
+        time.sleep(max(0, began + number / 20 - time.monotonic()))
+        scratch.send(f"single-{number}")

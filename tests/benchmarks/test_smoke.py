@@ -1,0 +1,21 @@
+"""Each benchmark still runs and prints its table; what it measures in so short a time means nothing."""
+
+import subprocess
+
+import pytest
+
+from infra.environment import ROOT
+from tests.benchmarks.__main__ import BENCHES
+
+pytestmark = pytest.mark.stack
+
+#: Their shortest run takes the better part of a minute.
+LONG = frozenset({"approvals", "up"})
+
+
+@pytest.mark.parametrize("name", sorted(BENCHES.keys() - LONG))
+def test_a_benchmark_runs(name: str) -> None:
+    command = [str(ROOT / "scripts/bench"), name, "--smoke"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ratio" in done.stdout or "held to" in done.stdout

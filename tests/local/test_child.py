@@ -1,0 +1,109 @@
+"""Child processes end with us, and with what they started."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from infra.environment import ROOT
+from infra.local.processes.child import Child, ChildFailed
+from tests.support.waiting import gone, until
+
+SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
+#: Ignores SIGTERM, as something busy may.
+STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(600)"
+#: Starts a stubborn process of its own and waits for it.
+NEST = [sys.executable, "-c", f"import subprocess, sys; subprocess.run([sys.executable, '-c', {STUBBORN!r}])"]
+
+
+@pytest.fixture
+def child(tmp_path: Path) -> Iterator[Child]:
+    made = Child("the child", tmp_path / "child.log")
+    yield made
+    made.kill()
+
+
+def test_it_gets_exactly_the_environment_it_is_given(child: Child) -> None:
+    child.spawn([sys.executable, "-c", "import os; print(sorted(os.environ))"], {"ONE": "1", "LC_ALL": "C"})
+    assert child.wait() == 0
+    assert child.tail() == "['LC_ALL', 'ONE']"
+
+
+def test_terminating_it_ends_what_it_started(child: Child) -> None:
+    child.spawn(NEST, os.environ)
+    until(child.tail)
+    (nested,) = psutil.Process(child.pid).children()
+
+    child.terminate(deadline_seconds=5)
+
+    until(lambda: gone(nested.pid))
+    assert not child.alive
+    assert not child.note.exists()
+
+
+def test_it_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
+    # Given a parent that starts a child from a thread that ends
+    script = f"""
+import os, sys, threading, time
+from pathlib import Path
+from infra.local.processes.child import Child
+child = Child("the child", Path({str(tmp_path / "child.log")!r}))
+thread = threading.Thread(target=child.spawn, args=[{SLEEP!r}, os.environ])
+thread.start(); thread.join()
+print(child.pid, flush=True)
+time.sleep(600)
+"""
+    with subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
+        pid = int(parent.stdout.readline())
+        assert not gone(pid)
+        parent.send_signal(signal.SIGKILL)
+
+    until(lambda: gone(pid))
+
+
+def test_what_a_killed_run_left_is_ended_before_the_next_starts(tmp_path: Path) -> None:
+    first, second = (Child("the child", tmp_path / "child.log") for _ in range(2))
+    first.spawn(SLEEP, os.environ)
+    left = first.pid
+
+    second.spawn(SLEEP, os.environ)
+    try:
+        until(lambda: gone(left))
+        assert second.alive
+    finally:
+        second.kill()
+        first.kill()
+
+
+def test_a_note_about_a_number_that_is_now_anothers_harms_nobody(child: Child, tmp_path: Path) -> None:
+    other = subprocess.Popen(SLEEP, start_new_session=True)
+    try:
+        (tmp_path / "child.pid").write_text(f"[{other.pid}, 1.0]")
+        child.spawn(SLEEP, os.environ)
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_one_that_ends_while_starting_fails_with_the_end_of_its_log(child: Child) -> None:
+    child.spawn([sys.executable, "-c", "print('no such luck')"], os.environ)
+    with pytest.raises(ChildFailed, match=r"(?s)the child ended while it was starting.*no such luck"):
+        child.until(lambda: False, deadline_seconds=20)
+
+
+def test_one_that_is_not_ready_in_time_fails(child: Child) -> None:
+    child.spawn(SLEEP, os.environ)
+    with pytest.raises(ChildFailed, match="was not ready within 0 s"):
+        child.until(lambda: False, deadline_seconds=0.1)
+
+
+def test_one_that_was_not_started_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ChildFailed, match="does not run"):
+        _ = Child("the child", tmp_path / "child.log").pid

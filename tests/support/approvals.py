@@ -1,0 +1,54 @@
+"""Questions put to people over HTTP, and callers who wait for the answer."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import requests
+
+from tests.support.client import Client, eventually, told
+
+APPROVALS = "/api/pending-responses"
+
+
+def one(request_id: str, verb: str = "") -> str:
+    """Return the path of a request, or of what may be done with it."""
+    return f"{APPROVALS}/{request_id}/{verb}".rstrip("/")
+
+
+def asked(caller: Client, username: str, **fields: Any) -> str:
+    """Put a question without waiting, and return its id."""
+    new = {"username": username, "wait": False, **fields}
+    return str(told(caller.post("/send-notification", new), 202)["requestId"])
+
+
+def shown(caller: Client, request_id: str) -> dict[str, Any]:
+    """Return the request as *caller* sees it."""
+    found: dict[str, Any] = told(caller.get(one(request_id)))
+    return found
+
+
+def pending(caller: Client, username: str, count: int = 1) -> list[str]:
+    """Return the ids of *username*'s pending requests, newest first, once there are *count*."""
+
+    def listed() -> list[str]:
+        page = told(caller.get(f"{APPROVALS}?status=pending&username={username}"))
+        found = [item["requestId"] for item in page["items"]]
+        return found if len(found) >= count else []
+
+    return eventually(listed)
+
+
+def overdue(caller: Client, username: str) -> dict[str, Any]:
+    """Return *username*'s one request that timed out, once it has; a list records nothing of what it shows."""
+    path = f"{APPROVALS}?status=timeout&username={username}"
+    (found,) = eventually(lambda: told(caller.get(path))["items"])
+    return dict(found)
+
+
+@contextmanager
+def waiting(call: Callable[[], requests.Response]) -> Iterator[Future[requests.Response]]:
+    """Hold *call* in a thread of its own for as long as the block needs its answer."""
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(call)

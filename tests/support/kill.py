@@ -1,0 +1,68 @@
+"""Workers that are killed at a chosen moment of their work on the view."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from bson import ObjectId
+from pymongo.collection import Collection
+from pymongo.errors import OperationFailure
+
+from infra.local.stack import Stack
+from tests.support.client import eventually
+from tests.support.stack import STAGE
+
+
+def kill(stack: Stack, function: str) -> int:
+    """Kill every worker of *function* as a crash would; return how many there were."""
+    pids = stack.workers(f"holdfast-{STAGE}-{function}")
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return len(pids)
+
+
+class Held:
+    """A document that nobody can write, as a transaction of ours has written it and does not end."""
+
+    def __init__(self, collection: Collection[dict[str, Any]]) -> None:
+        self._collection, self._admin = collection, collection.database.client.admin
+
+    def waiting(self) -> list[int]:
+        """Return the operations that wait for it."""
+        found = self._admin.aggregate(
+            [
+                {"$currentOp": {"allUsers": True}},
+                {"$match": {"ns": self._collection.full_name, "op": "update", "active": True}},
+            ]
+        )
+        return [operation["opid"] for operation in found]
+
+    def until_wanted(self) -> None:
+        """Return when somebody waits for it."""
+        eventually(self.waiting, every_seconds=0.001)
+
+    def refuse(self) -> None:
+        """Have what waits for it fail, as nobody is left to hear of its success."""
+        for operation in self.waiting():
+            with suppress(OperationFailure):
+                self._admin.command("killOp", op=operation)
+
+
+@contextmanager
+def held(collection: Collection[dict[str, Any]], document_id: str) -> Iterator[Held]:
+    """Nobody can write the document, or make it where it is not, until the block ends; it is then as it was."""
+    with collection.database.client.start_session() as session:
+        session.start_transaction()
+        mark = {"$set": {"held": ObjectId()}}
+        if not collection.update_one({"_id": document_id}, mark, session=session).matched_count:
+            collection.insert_one({"_id": document_id}, session=session)
+        document = Held(collection)
+        try:
+            yield document
+        finally:
+            session.abort_transaction()
+        # Where a copy is new, an operation that was refused hears of it only now.
+        eventually(lambda: not document.waiting(), every_seconds=0.001)

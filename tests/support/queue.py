@@ -1,0 +1,169 @@
+"""A queue of chores on moto's SQS, delivered as Lambda delivers: what was not reported as failed is deleted."""
+
+import copy
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from chalice.app import SQSEvent
+
+from chalicelib.core.coordination.claims import Claim
+from chalicelib.core.queueing.consumer import run_batch
+from chalicelib.core.queueing.queues import Mail, Message, Queue
+from tests.support.gateway import Context, event
+
+CHORES = Queue("chores", visibility_seconds=60, attempts=3, batch_size=10, concurrency=2, timeout_seconds=50)
+PREFIX = "https://sqs.us-east-1.amazonaws.com/123456789012/holdfast-unit-"
+
+Record = dict[str, Any]
+Handle = Callable[["Chore", Claim], None]
+
+
+class Chore(Message):
+    """Something to be done once."""
+
+    chore_id: str
+
+    @property
+    def work_id(self) -> str:
+        return self.chore_id
+
+
+class Killed(BaseException):
+    """The process died here: nothing of ours can catch it, as nothing of ours would run."""
+
+
+class Clock:
+    """Time for claims; it moves when the test says so."""
+
+    def __init__(self) -> None:
+        self.seconds = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+class Post:
+    """SQS and the poller in front of the function."""
+
+    def __init__(self, client: Any, clock: Clock) -> None:
+        self._client, self.clock, self.mail = client, clock, Mail(client, PREFIX)
+        #: Every change of a message's visibility that was asked for.
+        self.postponed: list[int] = []
+        for name in (CHORES.name, CHORES.dead_letters):
+            client.create_queue(QueueName=f"holdfast-unit-{name}", Attributes={"VisibilityTimeout": "60"})
+        client.meta.events.register_first(
+            "provide-client-params.sqs.ChangeMessageVisibility", self._note, unique_id="post"
+        )
+
+    def _note(self, params: dict[str, Any], **_: Any) -> None:
+        self.postponed.append(params["VisibilityTimeout"])
+
+    def drop(self, *bodies: str, reason: str | None = None) -> None:
+        """Put *bodies* into the queue as they stand; with *reason*, as a letter that was sent back."""
+        more = {"MessageAttributes": _attributes(reason)} if reason is not None else {}
+        for body in bodies:
+            self._client.send_message(QueueUrl=PREFIX + CHORES.name, MessageBody=body, **more)
+
+    def add(self, *chores: str, copies: int = 1) -> None:
+        """Send each chore, and copies of it."""
+        for chore in chores:
+            for _ in range(copies):
+                self.mail.send(CHORES, Chore(chore_id=chore, caused_by=f"cause of {chore}"))
+
+    def batch(self) -> list[Record]:
+        """Receive the next messages, as the records of a Lambda event."""
+        answer = self._client.receive_message(
+            QueueUrl=PREFIX + CHORES.name,
+            MaxNumberOfMessages=CHORES.batch_size,
+            MessageSystemAttributeNames=["All"],
+            MessageAttributeNames=["All"],
+        )
+        return [_record(message) for message in answer.get("Messages", [])]
+
+    def deliver(self, handle: Handle, batch: list[Record] | None = None, remaining_ms: int = 50_000) -> list[str]:
+        """Have one function work on *batch*, or on what there is; return the ids it reports as failed."""
+        batch = self.batch() if batch is None else batch
+        answer = run_batch(asked(batch, remaining_ms), CHORES, Chore, handle)
+        failed = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+        for record in batch:
+            if record["messageId"] not in failed:
+                self._client.delete_message(QueueUrl=PREFIX + CHORES.name, ReceiptHandle=record["receiptHandle"])
+        return failed
+
+    def wait(self, batch: list[Record], seconds: float = 60) -> None:
+        """Let time pass until the messages of *batch* come again."""
+        self.clock.seconds += seconds
+        noted = list(self.postponed)
+        for record in batch:
+            # Those that were settled are gone.
+            with suppress(self._client.exceptions.ReceiptHandleIsInvalid):
+                self._client.change_message_visibility(
+                    QueueUrl=PREFIX + CHORES.name, ReceiptHandle=record["receiptHandle"], VisibilityTimeout=0
+                )
+        self.postponed = noted
+
+    def left(self) -> int:
+        """Return how many messages the queue still has."""
+        depth = self.mail.depth(CHORES)
+        return depth.pending + depth.processing
+
+    def letters(self) -> list[tuple[str, str | None]]:
+        """Take every dead letter; return body and reason of each."""
+        found = []
+        while messages := self._client.receive_message(
+            QueueUrl=PREFIX + CHORES.dead_letters, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+        ).get("Messages"):
+            for letter in messages:
+                reason = letter.get("MessageAttributes", {}).get("reason", {}).get("StringValue")
+                found.append((letter["Body"], reason))
+                self._client.delete_message(
+                    QueueUrl=PREFIX + CHORES.dead_letters, ReceiptHandle=letter["ReceiptHandle"]
+                )
+        return found
+
+    def send_back(self) -> int:
+        """Send every letter back with what it carries, as a redrive does; return how many there were."""
+        letters = self.letters()
+        for body, reason in letters:
+            self.drop(body, reason=reason)
+        return len(letters)
+
+
+def asked(records: list[Record], remaining_ms: int = 50_000) -> SQSEvent:
+    """Return *records* as chalice hands them to a function."""
+    context: Any = Context(remaining_ms)
+    return SQSEvent({"Records": records}, context)
+
+
+def record(chore: str, message_id: str, *, receives: int = 1) -> Record:
+    """Return one record that no queue holds."""
+    return _record(
+        {
+            "MessageId": message_id,
+            "ReceiptHandle": f"receipt of {message_id}",
+            "Body": Chore(chore_id=chore, caused_by="a test").model_dump_json(),
+            "Attributes": {"ApproximateReceiveCount": str(receives)},
+        }
+    )
+
+
+def _record(message: dict[str, Any]) -> Record:
+    made: Record = copy.deepcopy(event("queue")["Records"][0])
+    made |= {"messageId": message["MessageId"], "receiptHandle": message["ReceiptHandle"], "body": message["Body"]}
+    made["attributes"] |= message["Attributes"]
+    # Lambda spells them in camelCase.
+    made["messageAttributes"] = {
+        name: {
+            "stringValue": value["StringValue"],
+            "dataType": value["DataType"],
+            "stringListValues": [],
+            "binaryListValues": [],
+        }
+        for name, value in message.get("MessageAttributes", {}).items()
+    }
+    return made
+
+
+def _attributes(reason: str) -> dict[str, Any]:
+    return {"reason": {"DataType": "String", "StringValue": reason}}

@@ -1,0 +1,172 @@
+"""Records past the API: their truth, what follows it, and the functions in between."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+
+from chalicelib.applications.search import KIND as APPLICATIONS
+from chalicelib.core.records.codec import record_of
+from chalicelib.core.records.history import History
+from chalicelib.core.records.models import Change, Record, Version, key
+from chalicelib.core.records.store import Records
+from chalicelib.core.records.view import collection_of
+from chalicelib.core.runtime import ids
+from chalicelib.core.stores.attributes import typed
+from chalicelib.core.stores.dynamodb import Table
+from infra.local.stack import Stack
+from tests.support.client import eventually
+from tests.support.stack import STAGE
+
+KIND = APPLICATIONS.name
+DOC = {
+    "applicantName": "Ann",
+    "email": "ann@example.org",
+    "amountMinor": 1_000_000,
+    "currency": "EUR",
+    "termMonths": 1,
+    "incomeMinor": 300_000,
+    "status": "draft",
+}
+#: A record of the stream each for one that was made, changed, deleted, and taken away by DynamoDB.
+RECORDED: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "events/records-stream.json").read_text())[
+    "Records"
+]
+#: What a living copy has beside its version.
+_SHOWN = ("doc", "keys", "createdAt", "updatedAt", "updatedBy", "live")
+
+
+class Followed:
+    """Applications, and all that is known of them. What is committed here nobody shows early: only the stream does."""
+
+    def __init__(self, stack: Stack, database: Database[dict[str, Any]]) -> None:
+        self.table = _table(stack, "records")
+        self.records = Records(self.table, show=lambda _: None)
+        self.history = History(_table(stack, "history"), kept=1_000)
+        self.copies = database[collection_of(KIND)]
+
+    def make(self, record_id: str = "", doc: Mapping[str, Any] = DOC) -> str:
+        """Commit a record and return its id."""
+        record_id = record_id or ids.new_id()
+        self.records.create(KIND, record_id, dict(doc), by="ann", operation=ids.new_id())
+        return record_id
+
+    def change(self, *record_ids: str) -> None:
+        """Commit the next version of each, whose ``termMonths`` is its number."""
+        found = [record_of(item) for item in self.records.known([key(KIND, record_id) for record_id in record_ids])]
+        changes = [Change(record.id, record.version, {"termMonths": record.version + 1}) for record in found]
+        outcomes = self.records.commit_all(KIND, changes, by="bob", operation=ids.new_id())
+        assert all(isinstance(outcome, Record) for outcome in outcomes)
+
+    def remove(self, record_id: str) -> Record:
+        """Commit that it is deleted."""
+        return self.records.remove(KIND, record_id, None, by="bob", operation=ids.new_id())
+
+    def version(self, record_id: str) -> int:
+        """Return the version that the truth has, 0 where there is none."""
+        record = self.records.seen(KIND, record_id)
+        return record.version if record else 0
+
+    def image(self, record_id: str) -> dict[str, Any]:
+        """Return the item of the truth, as DynamoDB says it."""
+        return typed(self.table.get(key(KIND, record_id)) or {})
+
+    def shown(self, record_id: str) -> dict[str, Any]:
+        """Return the copy, or one of version 0."""
+        return self.copies.find_one({"_id": record_id}) or {"version": 0}
+
+    def versions(self, record_id: str) -> list[Version]:
+        """Return the history, oldest first."""
+        return [changed.version for changed in self.history.page(KIND, record_id, 1_000)][::-1]
+
+    def behind(self, record_ids: Sequence[str]) -> tuple[set[str], set[str]]:
+        """Return of which records the copy, and of which the history, lacks the version that the truth has."""
+        found = [record_of(item) for item in self.records.known([key(KIND, record_id) for record_id in record_ids])]
+        written = self.history.has([(record, record.version) for record in found])
+        copies = self.copies.find({"_id": {"$in": list(record_ids)}}, {"version": 1})
+        shown = {copy["_id"]: copy["version"] for copy in copies}
+        return (
+            {record.id for record in found if record.version != shown.get(record.id)},
+            {record.id for record in found if (key(KIND, record.id), record.version) not in written},
+        )
+
+    def late(self, record_ids: Sequence[str]) -> list[str]:
+        """Say where view and history differ from the truth, in any record and version."""
+        copies = {copy["_id"]: copy for copy in self.copies.find({"_id": {"$in": list(record_ids)}})}
+        return [why for record_id in record_ids for why in self._late(record_id, copies.get(record_id, {}))]
+
+    def caught_up(self, record_ids: Sequence[str], deadline_seconds: float = 60) -> None:
+        """Return when view and history say what the truth does; fail with where they do not."""
+        late: list[str] = []
+
+        def nothing() -> bool:
+            late[:] = self.late(record_ids)
+            return not late
+
+        try:
+            eventually(nothing, deadline_seconds, every_seconds=0.1)
+        except AssertionError:
+            pytest.fail(f"after {deadline_seconds} s: {'; '.join(late[:10])} and so on, {len(late)} in all")
+
+    def _late(self, record_id: str, copy: Mapping[str, Any]) -> Iterator[str]:
+        record = self.records.seen(KIND, record_id)
+        if record is None:
+            yield f"{record_id} is nowhere"
+            return
+        if {name: copy.get(name) for name in ("version", *_SHOWN)} != _copy(record):
+            yield f"{record_id} is at version {record.version}, its copy at {copy.get('version')}"
+        versions = self.versions(record_id)
+        numbers = [version.version for version in versions if not version.lost]
+        if numbers != list(range(1, record.version + 1)):
+            missing = sorted(set(range(1, record.version + 1)) - set(numbers))
+            yield f"{record_id} is at version {record.version}, its history has {len(numbers)} and lacks {missing[:5]}"
+        elif versions[-1].doc != (None if record.deleted else record.doc):
+            yield f"{record_id} has something else in its history"
+
+
+@pytest.fixture
+def followed(stack: Stack, database: Database[dict[str, Any]]) -> Followed:
+    """The records of the deployed stack."""
+    return Followed(stack, database)
+
+
+@contextmanager
+def paused(stack: Stack, function: str) -> Iterator[None]:
+    """Nothing is given to *function* by its stream or queue; what comes meanwhile waits."""
+    functions, name = stack.client("lambda"), f"holdfast-{STAGE}-{function}"
+    (mapping,) = functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
+    functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+    try:
+        yield
+    finally:
+        functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+
+
+def said(recorded: dict[str, Any], new: dict[str, Any] | None, old: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return *recorded* with these images instead of its own."""
+    kept = {name: value for name, value in recorded["dynamodb"].items() if not name.endswith("Image")}
+    images = {name: image for name, image in (("NewImage", new), ("OldImage", old)) if image}
+    return {**recorded, "dynamodb": {**kept, **images, "Keys": {"pk": (new or old or {})["pk"]}}}
+
+
+def project(stack: Stack, batch: Sequence[dict[str, Any]]) -> None:
+    """Hand *batch* to the projector, as the stream would."""
+    payload = json.dumps({"Records": batch})
+    answer = stack.client("lambda").invoke(FunctionName=f"holdfast-{STAGE}-project", Payload=payload)
+    assert "FunctionError" not in answer, answer["Payload"].read()
+
+
+def _table(stack: Stack, name: str) -> Table:
+    return Table(stack.client("dynamodb"), f"holdfast-{STAGE}-{name}")
+
+
+def _copy(record: Record) -> dict[str, Any]:
+    """Return what a copy must have of *record*; a tombstone has its version only."""
+    if record.deleted:
+        return {"version": record.version, **dict.fromkeys(_SHOWN)}
+    shown = (record.doc, APPLICATIONS.keys(record), record.created_at, record.updated_at, record.updated_by, True)
+    return {"version": record.version, **dict(zip(_SHOWN, shown, strict=True))}

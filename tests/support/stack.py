@@ -1,0 +1,97 @@
+"""The deployed stack that a test session shares: one per pytest process, gone when the process ends.
+
+`tests/integration` and `tests/faults` import these fixtures into their ``conftest.py``, and get the same stack.
+"""
+
+import os
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+from pymongo.database import Database
+
+from infra.local.processes.mongod import DATABASE
+from infra.local.stack import Stack
+from tests.support.client import Client, Person, told
+
+STAGE = "local"
+#: Of every user these tests make.
+PASSWORD = "correct horse battery"
+
+_SETTINGS = (
+    "AWS_",
+    "LOCALSTACK_",
+    "MONGODB_",
+    "HOLDFAST_",
+    "SESSIONS_",
+    "APPROVALS_",
+    "HTTP_",
+    "OBSERVABILITY_",
+    "DEVICES_",
+    "FCM_",
+)
+
+NewPerson = Callable[..., Person]
+
+
+@pytest.fixture(scope="session")
+def stack(request: pytest.FixtureRequest) -> Stack:
+    """The stack, with its own folder and ports."""
+    return _shared(request.config)
+
+
+@pytest.fixture(scope="session")
+def admin(stack: Stack) -> Client:
+    """The first administrator, at the front."""
+    return Client(stack.url).signed_in("admin", stack.admin_password or "")
+
+
+@pytest.fixture(scope="session")
+def person(stack: Stack, admin: Client) -> NewPerson:
+    """Make a user who does not exist yet, with the roles named, and sign them in."""
+
+    def make(*roles: str) -> Person:
+        username = f"p{secrets.token_hex(6)}"
+        new = {"username": username, "password": PASSWORD, "roles": list(roles or ("user",))}
+        told(admin.post("/api/users", new), 201)
+        return Person(username, PASSWORD, Client(stack.url).signed_in(username, PASSWORD))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def database(stack: Stack) -> Iterator[Database[dict[str, Any]]]:
+    """What is really stored, past the API."""
+    with MongoClient[dict[str, Any]](stack.mongodb_uri, tz_aware=True, serverSelectionTimeoutMS=10_000) as client:
+        yield client[DATABASE]
+
+
+@pytest.fixture
+def unswept(stack: Stack) -> Iterator[None]:
+    """No sweep comes by while the test runs; what is overdue stays unrecorded until the test sees to it."""
+    events, sweep = stack.client("events"), f"holdfast-{STAGE}-sweep"
+    function = stack.client("lambda").get_function_configuration(FunctionName=sweep)["FunctionArn"]
+    (rule,) = events.list_rule_names_by_target(TargetArn=function)["RuleNames"]
+    events.disable_rule(Name=rule)
+    yield
+    events.enable_rule(Name=rule)
+
+
+@cache
+def _shared(config: pytest.Config) -> Stack:
+    # Kept by process and not by fixture: a fixture imported twice is two fixtures, and would be two stacks.
+    folder = tempfile.TemporaryDirectory(prefix="holdfast-", ignore_cleanup_errors=True)
+    config.add_cleanup(folder.cleanup)
+    with pytest.MonkeyPatch.context() as environment:
+        # Processes of our own, whatever the shell names: these tests kill some of them.
+        for name in [name for name in os.environ if name.startswith(_SETTINGS)]:
+            environment.delenv(name)
+        stack = Stack(Path(folder.name), stage=STAGE)
+        stack.start()
+    config.add_cleanup(stack.stop)
+    return stack

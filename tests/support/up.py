@@ -1,0 +1,116 @@
+"""``scripts/up`` as a process of its own, as a person at a terminal has it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import requests
+
+from infra.environment import ROOT
+from infra.host import ports
+from tests.support.waiting import until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: Of the caller's shell; with one of them the stack would use somebody else's processes.
+FOREIGN = ("AWS_", "LOCALSTACK_", "MONGODB_", "HOLDFAST_")
+
+
+class Up:
+    """One run, and what it has said so far."""
+
+    def __init__(self, data: Path, *options: str, root: Path = ROOT, **variables: str) -> None:
+        self.data = data
+        self.port = ports.free()
+        self._lines: list[str] = []
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "infra.local", "--data", str(data), "--port", str(self.port), *options],
+            cwd=root,
+            env=shell() | variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> Up:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+        self.ended()
+        if self._process.stdout:
+            self._process.stdout.close()
+
+    @property
+    def pid(self) -> int:
+        """The supervisor's process id."""
+        return self._process.pid
+
+    @property
+    def url(self) -> str:
+        """Where the API is meant to be."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def said(self) -> str:
+        """Everything that was shown so far."""
+        return "".join(self._lines)
+
+    def says(self, words: str) -> Up:
+        """Wait for *words*."""
+        until(lambda: words in self.said or self._process.poll() is not None, seconds=60)
+        assert words in self.said, self.said
+        return self
+
+    def ready(self) -> Up:
+        """Wait until it says that callers can connect."""
+        return self.says("Holdfast is up").says("user ")
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
+    def ended(self) -> int:
+        """Wait for its end and return the exit code."""
+        code = self._process.wait(timeout=60)
+        self._reader.join(timeout=10)
+        return code
+
+    def child(self, part: str) -> int:
+        """Return the process id of *part*."""
+        note: list[int] = json.loads((self.data / part / f"{part}.pid").read_text())
+        return note[0]
+
+    def health(self) -> dict[str, object]:
+        """Return what the API says of itself."""
+        response = requests.get(f"{self.url}/health", timeout=30)
+        assert response.status_code == 200, response.text
+        document: dict[str, object] = response.json()
+        return document
+
+    def _read(self) -> None:
+        if self._process.stdout:
+            for line in self._process.stdout:
+                self._lines.append(line)
+
+
+def run(data: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run ``scripts/up`` to its end."""
+    command = [sys.executable, "-m", "infra.local", "--data", str(data), *options]
+    return subprocess.run(command, cwd=ROOT, env=shell(), capture_output=True, text=True, timeout=90, check=False)
+
+
+def shell() -> dict[str, str]:
+    """Return the caller's environment without what would lead elsewhere."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}

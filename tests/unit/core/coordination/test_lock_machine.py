@@ -1,0 +1,225 @@
+"""Locks in any order of events: pauses, takeovers, moving clocks, lost answers, late requests.
+
+What must hold is checked on what really stands in the table, after every step.
+"""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from itertools import count
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, multiple, precondition, rule
+
+from chalicelib.core.coordination.errors import LockHeld, LockLost
+from chalicelib.core.coordination.locks import Lease, Locks
+from chalicelib.core.errors import ServiceError, Unavailable
+from chalicelib.core.runtime.settings import CoordinationSettings
+from chalicelib.core.stores.attributes import Item
+from chalicelib.core.stores.dynamodb import Table
+from tests.support.faulty_network import EPOCH_MS, Fate, Process, World, explore
+from tests.unit.core.conftest import NAME
+
+SKEW_MS = 50
+PROCESSES = 3
+#: A table is shared by all examples, and no name is used by two.
+EXAMPLES = count()
+
+TTLS = st.sampled_from([1, 60, 200])
+FATES = st.sampled_from([[], [], *([fate] for fate in Fate)])
+
+
+class Held(NamedTuple):
+    """A lease and whose it is; kept for ever, as a holder that was paused keeps it."""
+
+    process: int
+    lease: Lease
+
+
+class Machine(RuleBasedStateMachine):
+    """One lock, one guarded counter, three processes whose clocks are up to *skew_ms* ahead of the world's."""
+
+    leases = Bundle("leases")
+
+    def __init__(self, client: Any, skew_ms: int) -> None:
+        super().__init__()
+        self.world, self.skew_ms = World(client), skew_ms
+        self.table = Table(self.world, NAME)
+        self.name = f"machine-{next(EXAMPLES)}"
+        self.processes = [Process(self.world, booted_ms=1000 * number) for number in range(PROCESSES)]
+        options = CoordinationSettings(skew_allowance_ms=SKEW_MS)
+        self.locks = [Locks(self.table, options, now=clock.now, ticks=clock.ticks) for clock in self.processes]
+        #: What the table held after the last step.
+        self.item: Item = {}
+        self.writes = 0
+        #: Each fence's owner; until when, in the world's time, its holder was told that the lock is its own.
+        self.owners: dict[int, str] = {}
+        self.told_ms: dict[int, int] = {}
+        #: Who has let go, or was made to.
+        self.gone: set[str] = set()
+
+    @rule(milliseconds=st.sampled_from([1, 7, 49, 50, 51, 60, 110, 111, 251, 1000]))
+    def time_passes(self, milliseconds: int) -> None:
+        self.world.ms += milliseconds
+
+    @precondition(lambda self: "expiresAt" in self.item)
+    @rule(beyond_ms=st.sampled_from([0, 1, SKEW_MS, SKEW_MS + 1]))
+    def the_end_comes(self, beyond_ms: int) -> None:
+        """Time passes to one of the moments around which a lock changes hands."""
+        self.world.ms = max(self.world.ms, self.item["expiresAt"] + beyond_ms - EPOCH_MS)
+
+    @rule(process=st.integers(0, PROCESSES - 1), share=st.sampled_from([0, 0.5, 1]))
+    def clock_is_set(self, process: int, share: float) -> None:
+        self.processes[process].skew_ms = round(self.skew_ms * share)
+
+    @rule(target=leases, process=st.integers(0, PROCESSES - 1), ttl_ms=TTLS, fates=FATES)
+    def acquire(self, process: int, ttl_ms: int, fates: list[Fate]) -> Held | MultipleResults[Held]:
+        dead_ms = self.world.now_ms() + self.processes[process].skew_ms - SKEW_MS
+        free = "owner" not in self.item or self.item["expiresAt"] < dead_ms
+        try:
+            with self.world.send("acquire", fates):
+                lease = self.locks[process].try_acquire(self.name, ttl_ms)
+        except LockHeld:
+            assert not free
+            self.look("acquire")
+            return multiple()
+        except Unavailable:
+            assert fates
+            self.look("acquire")
+            return multiple()
+        assert free
+        self.look("acquire")
+        assert (self.item["owner"], self.item["fence"]) == (lease.owner, lease.fence)
+        self.tell(process, lease)
+        return Held(process, lease)
+
+    @rule(target=leases, held=leases, ttl_ms=TTLS, fates=FATES)
+    def extend(self, held: Held, ttl_ms: int, fates: list[Fate]) -> Held | MultipleResults[Held]:
+        ours = self.ours(held.lease)
+        try:
+            with self.world.send("extend", fates):
+                lease = self.locks[held.process].extend(held.lease, ttl_ms)
+        except ServiceError as error:
+            self.judge(error, ours=ours, fates=fates)
+            self.look("extend")
+            return multiple()
+        assert ours
+        assert lease.until >= self.processes[held.process].ticks() + ttl_ms / 1000 - 1e-6
+        self.look("extend")
+        self.tell(held.process, lease)
+        return Held(held.process, lease)
+
+    @rule(held=leases, fates=FATES)
+    def release(self, held: Held, fates: list[Fate]) -> None:
+        ours = self.ours(held.lease) or self.item.get("released") == held.lease.owner
+        self.gone.add(held.lease.owner)
+        try:
+            with self.world.send("release", fates):
+                self.locks[held.process].release(held.lease)
+        except ServiceError as error:
+            self.judge(error, ours=ours, fates=fates)
+        else:
+            assert ours
+        self.look("release")
+
+    @rule(held=leases, fates=FATES)
+    def write_under_guard(self, held: Held, fates: list[Fate]) -> None:
+        ours = self.ours(held.lease)
+        counter = f"count#{self.name}"
+        entry = self.table.updating(counter, "ADD writes :one SET fence = :fence", values={":one": 1, ":fence": 0})
+        entry["Update"]["ExpressionAttributeValues"][":fence"] = {"N": str(held.lease.fence)}
+        try:
+            with self.world.send("write", fates):
+                self.locks[held.process].guarded(held.lease, [entry])
+        except ServiceError as error:
+            self.judge(error, ours=ours, fates=fates)
+            self.writes += ours and Fate.LOST in fates
+        else:
+            assert ours
+            self.writes += 1
+        self.count()
+
+    @rule(fates=FATES)
+    def break_it(self, fates: list[Fate]) -> None:
+        with suppress(Unavailable), self.world.send("break", fates):
+            self.locks[0].break_(self.name)
+        self.look("break")
+
+    @rule(process=st.integers(0, PROCESSES - 1), fates=FATES)
+    def clean_up(self, process: int, fates: list[Fate]) -> None:
+        with suppress(Unavailable), self.world.send("clean up", fates):
+            self.locks[process].clean_up()
+        self.look("clean up")
+
+    @precondition(lambda self: self.world.underway)
+    @rule()
+    def a_late_request_arrives(self) -> None:
+        before = dict(self.item)
+        doing = self.world.deliver()
+        if doing == "write":
+            # The transaction itself says whose it was; it may have been applied only under the fence that stands.
+            written = self.counter()
+            assert written.get("writes", 0) in {self.writes, self.writes + 1}
+            if written.get("writes", 0) > self.writes:
+                assert written["fence"] == before["fence"]
+                assert "owner" in before
+                self.writes += 1
+        self.look(doing)
+        self.count()
+
+    def teardown(self) -> None:
+        # Cleanup sees every lock of the table: one left held would have a part in the next example.
+        self.locks[0].break_(self.name)
+
+    def ours(self, lease: Lease) -> bool:
+        return (self.item.get("owner"), self.item.get("fence")) == (lease.owner, lease.fence)
+
+    def judge(self, error: ServiceError, *, ours: bool, fates: Iterable[Fate]) -> None:
+        """A holder is told that it lost only when it did; anything else is the network's doing."""
+        if isinstance(error, LockLost):
+            assert not ours
+        else:
+            assert isinstance(error, Unavailable)
+            assert {Fate.LOST, Fate.LATE} & set(fates)
+
+    def tell(self, process: int, lease: Lease) -> None:
+        until_ms = self.processes[process].until_ms(lease.until)
+        self.told_ms[lease.fence] = max(until_ms, self.told_ms.get(lease.fence, 0))
+        self.promised()
+
+    def promised(self) -> None:
+        """A holder is never told of more time than stands in the table, by the slowest clock there is."""
+        if "owner" in self.item:
+            assert self.told_ms.get(self.item["fence"], 0) <= self.item["expiresAt"]
+
+    def look(self, doing: str) -> None:
+        """See what stands now, and whether it may have come to that from what stood before."""
+        before, after = self.item, self.world.look(NAME, f"lock#{self.name}") or {}
+        self.item = after
+        assert "ttl" not in after
+        assert after.get("fence", 0) >= before.get("fence", 0)
+        owner, last = after.get("owner"), before.get("owner")
+        if owner is not None:
+            # Never two holders of one fence.
+            assert self.owners.setdefault(after["fence"], owner) == owner
+        if owner is not None and (owner, after["fence"]) != (last, before.get("fence")):
+            assert after["fence"] == before.get("fence", 0) + 1
+        if last is not None and last != owner:
+            if doing in {"break", "release"}:
+                self.gone.add(last)
+            elif last not in self.gone and self.skew_ms <= SKEW_MS:
+                # A holder knew that its time was over before anyone else could act on it.
+                assert self.world.now_ms() > self.told_ms.get(before["fence"], 0)
+        self.promised()
+
+    def counter(self) -> Item:
+        return self.world.look(NAME, f"count#{self.name}") or {}
+
+    def count(self) -> None:
+        assert self.counter().get("writes", 0) == self.writes
+
+
+@pytest.mark.parametrize("skew_ms", [SKEW_MS, 40 * SKEW_MS], ids=["clocks within the allowance", "clocks far apart"])
+def test_no_order_of_events_breaks_a_lock(dynamodb: Any, skew_ms: int) -> None:
+    explore(lambda: Machine(dynamodb, skew_ms), examples=30, steps=30)

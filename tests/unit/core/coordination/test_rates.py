@@ -1,0 +1,244 @@
+"""No token is spent twice, and whoever is refused is told exactly when to come again."""
+
+from collections.abc import Callable
+from fractions import Fraction
+from functools import partial
+from itertools import count
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from chalicelib.core.coordination.rates import Limit, Rates, Taken
+from chalicelib.core.errors import Unavailable
+from chalicelib.core.stores.dynamodb import Table
+from tests.support.concurrency import race
+from tests.support.faulty_network import EPOCH_MS, Fate, Process, World, explore
+from tests.unit.core.conftest import NAME
+
+TEN = Limit(10, 1000)
+HAD = Taken(ok=True, retry_after_ms=0)
+#: A table is shared by all examples, and no key is used by two.
+EXAMPLES = count()
+
+Take = Callable[[], Taken]
+
+
+@pytest.fixture
+def rates(world: World, table: Table) -> Rates:
+    return Rates(table, now=Process(world).now)
+
+
+@pytest.fixture
+def take(rates: Rates) -> Take:
+    return partial(rates.take, "key", TEN)
+
+
+def taken(take: Take) -> int:
+    """Take until there is no more, or far too much was had; return how many."""
+    return next((number for number in range(50) if not take().ok), 50)
+
+
+def test_all_tokens_may_be_had_at_once_and_no_more(world: World, take: Take) -> None:
+    assert taken(take) == 10
+    assert take() == Taken(ok=False, retry_after_ms=100)
+
+
+def test_tokens_come_back_one_by_one(world: World, take: Take) -> None:
+    taken(take)
+    for _ in range(3):
+        world.ms += 99
+        assert take() == Taken(ok=False, retry_after_ms=1)
+        world.ms += 1
+        assert take() == HAD
+    world.ms += 350
+    assert taken(take) == 3
+
+
+def test_a_token_is_not_promised_before_it_is_there(world: World, rates: Rates) -> None:
+    take = partial(rates.take, "key", Limit(3, 100))
+    taken(take)
+    assert take() == Taken(ok=False, retry_after_ms=34)
+    world.ms += 33
+    assert not take().ok
+    world.ms += 1
+    assert take() == HAD
+
+
+def test_an_idle_key_saves_no_more_than_all_tokens(world: World, take: Take) -> None:
+    taken(take)
+    world.ms += 1_000_000
+    assert taken(take) == 10
+
+
+def test_keys_do_not_share_tokens(rates: Rates, take: Take) -> None:
+    taken(take)
+    assert rates.take("other", TEN) == HAD
+
+
+def test_one_token_in_a_quarter_of_an_hour(world: World, rates: Rates) -> None:
+    limit = Limit(1, 900_000)
+    assert rates.take("key", limit) == HAD
+    assert rates.take("key", limit) == Taken(ok=False, retry_after_ms=900_000)
+    world.ms += 900_000
+    assert rates.take("key", limit) == HAD
+
+
+@pytest.mark.parametrize("limit", [Limit(7, 1000), Limit(3, 1), Limit(60, 1)])
+def test_a_limit_that_does_not_divide_its_period_is_never_exceeded(world: World, rates: Rates, limit: Limit) -> None:
+    take = partial(rates.take, "key", limit)
+    at_once = next((number for number in range(limit.tokens + 1) if not take().ok), limit.tokens + 1)
+    assert at_once == limit.tokens
+
+
+def test_no_limit_is_none() -> None:
+    assert Limit(5000, 1).interval_us == 1
+
+
+def test_a_taken_token_can_be_given_back(take: Take, rates: Rates) -> None:
+    taken(take)
+    rates.give_back("key", TEN)
+    assert taken(take) == 1
+
+
+def test_a_token_given_back_to_an_idle_key_is_no_extra(world: World, take: Take, rates: Rates) -> None:
+    rates.give_back("key", TEN)
+    take()
+    world.ms += 100
+    rates.give_back("key", TEN)
+    assert taken(take) == 10
+
+
+def test_a_token_is_given_back_once_though_its_answer_was_lost(world: World, take: Take, rates: Rates) -> None:
+    taken(take)
+    with world.send("give back", [Fate.TWICE]):
+        rates.give_back("key", TEN)
+    assert taken(take) == 1
+
+
+@pytest.mark.parametrize("before", [0, 1, 5])
+def test_an_answer_that_was_lost_gives_no_token(world: World, take: Take, before: int) -> None:
+    for _ in range(before):
+        take()
+    with world.send("take", [Fate.TWICE, Fate.TWICE]):
+        assert take() == HAD
+    assert taken(take) <= 9 - before
+
+
+def test_a_rate_is_remembered_until_it_is_idle(world: World, take: Take) -> None:
+    taken(take)
+    item = world.look(NAME, "rate#key") or {}
+    assert item["arrival"] == (EPOCH_MS + 1000) * 1000
+    assert item["ttl"] * 1_000_000 >= item["arrival"]
+
+
+def test_a_slow_clock_gives_no_extra_token_and_a_fast_one_only_its_lead(world: World, table: Table, take: Take) -> None:
+    slow, fast = (Rates(table, now=Process(world, skew_ms).now) for skew_ms in (-5000, 250))
+    taken(take)
+    assert not slow.take("key", TEN).ok
+    assert taken(partial(fast.take, "key", TEN)) == 2
+    assert not take().ok
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_of_many_at_once_exactly_the_tokens_are_had(take: Take, busy: bool) -> None:
+    if busy:
+        take()
+    had = [result for result in race([take] * 32) if isinstance(result, Taken) and result.ok]
+    assert len(had) == 10 - busy
+
+
+class Machine(RuleBasedStateMachine):
+    """One key; callers whose clocks are up to *skew_ms* ahead; answers lost and requests late if *faulty*."""
+
+    def __init__(self, client: Any, skew_ms: int, *, faulty: bool) -> None:
+        super().__init__()
+        self.world, self.skew_ms, self.faulty = World(client), skew_ms, faulty
+        self.key, self.limit = f"machine-{next(EXAMPLES)}", TEN
+        self.clock = Process(self.world)
+        self.rates = Rates(Table(self.world, NAME), now=self.clock.now)
+        #: When a token was had (+1) or given back (-1), in milliseconds.
+        self.moves: list[tuple[int, int]] = []
+        #: What a bucket of that size holds, and when it was looked at: the limit in other words.
+        self.bucket, self.seen_ms = Fraction(0), 0
+
+    @initialize(limit=st.sampled_from([Limit(1, 100), Limit(3, 100), TEN, Limit(7, 1000)]))
+    def choose(self, limit: Limit) -> None:
+        self.limit, self.bucket = limit, Fraction(limit.tokens)
+
+    @rule(milliseconds=st.sampled_from([1, 13, 33, 34, 99, 100, 101, 500, 5000]))
+    def time_passes(self, milliseconds: int) -> None:
+        self.world.ms += milliseconds
+
+    @rule(share=st.sampled_from([0, 0.5, 1]))
+    def clock_is_set(self, share: float) -> None:
+        self.clock.skew_ms = round(self.skew_ms * share)
+
+    @rule(fates=st.lists(st.sampled_from(list(Fate)), max_size=2), times=st.integers(1, 4))
+    def take(self, fates: list[Fate], times: int) -> None:
+        for _ in range(times):
+            try:
+                with self.world.send("take", fates if self.faulty else []):
+                    answer = self.rates.take(self.key, self.limit)
+            except Unavailable:
+                continue
+            self.settle(answer)
+
+    @rule(fates=st.lists(st.sampled_from([Fate.LOST, Fate.TWICE, Fate.FINE]), max_size=1))
+    def give_back(self, fates: list[Fate]) -> None:
+        self.refill()
+        try:
+            with self.world.send("give back", fates if self.faulty else []):
+                self.rates.give_back(self.key, self.limit)
+        except Unavailable:
+            # It happened, as far as the limit can tell.
+            assert self.faulty
+        self.moves.append((self.world.ms, -1))
+        self.bucket = min(self.bucket + 1, Fraction(self.limit.tokens))
+
+    @precondition(lambda self: not self.faulty)
+    @rule()
+    def come_again_when_told(self) -> None:
+        answer = Taken(ok=True, retry_after_ms=0)
+        while answer.ok:
+            answer = self.rates.take(self.key, self.limit)
+            # Fails, and so ends, where there is no end of tokens.
+            self.settle(answer)
+        self.world.ms += answer.retry_after_ms - 1
+        assert self.rates.take(self.key, self.limit) == Taken(ok=False, retry_after_ms=1)
+        self.world.ms += 1
+        self.settle(self.rates.take(self.key, self.limit))
+        assert self.moves[-1] == (self.world.ms, 1)
+
+    @precondition(lambda self: self.world.underway)
+    @rule()
+    def a_late_request_arrives(self) -> None:
+        self.world.deliver()
+
+    def settle(self, answer: Taken) -> None:
+        self.refill()
+        if not self.faulty and not self.skew_ms:
+            assert answer.ok == (self.bucket >= 1)
+        if answer.ok:
+            self.bucket -= 1
+            self.moves.append((self.world.ms, 1))
+            self.bounded()
+
+    def bounded(self) -> None:
+        """Over any time up to now, no more was had than all tokens and what came in between."""
+        had = 0
+        for at_ms, move in reversed(self.moves):
+            had += move
+            elapsed_us = (self.world.ms - at_ms + self.skew_ms) * 1000
+            assert had <= self.limit.tokens + Fraction(elapsed_us, self.limit.interval_us)
+
+    def refill(self) -> None:
+        came = Fraction((self.world.ms - self.seen_ms) * 1000, self.limit.interval_us)
+        self.bucket = min(self.bucket + came, Fraction(self.limit.tokens))
+        self.seen_ms = self.world.ms
+
+
+@pytest.mark.parametrize(("skew_ms", "faulty"), [(0, False), (0, True), (200, False), (200, True)])
+def test_no_order_of_events_spends_a_token_twice(dynamodb: Any, skew_ms: int, faulty: bool) -> None:
+    explore(lambda: Machine(dynamodb, skew_ms, faulty=faulty), examples=25, steps=20)

@@ -1,0 +1,88 @@
+"""A name is asked for once, wherever it leads the second time, and nobody waits for it beyond the deadline."""
+
+import itertools
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from chalicelib.core import egress
+from chalicelib.core.errors import Unavailable
+from tests.support.hostile_servers import OK, Names, Peer, post, within
+from tests.support.urls import PUBLIC
+
+
+@pytest.mark.parametrize("call", [egress.check, post])
+def test_a_name_is_looked_up_once(call: Callable[..., Any], loopback: None) -> None:
+    names = Names({"hook.test": [["127.0.0.1"]]})
+    with Peer(OK) as peer:
+        call(f"http://hook.test:{peer.port}/", resolve=names)
+    assert names.asked == ["hook.test"]
+
+
+def test_an_address_is_not_looked_up(loopback: None) -> None:
+    names = Names({})
+    with Peer(OK) as peer:
+        post(f"http://127.0.0.1:{peer.port}/", resolve=names)
+    assert names.asked == []
+
+
+def test_a_name_that_rebinds_is_called_where_it_was_vetted(loopback: None) -> None:
+    names = Names({"hook.test": [["127.0.0.2"], ["127.0.0.1"]]})
+    with Peer(OK, host="127.0.0.2") as vetted, Peer(OK, port=vetted.port) as target:
+        post(f"http://hook.test:{vetted.port}/", resolve=names)
+    assert (vetted.connections, target.connections) == (1, 0)
+
+
+def test_a_name_that_was_public_when_it_was_given_is_vetted_again(options: Callable[..., None]) -> None:
+    names = Names({"hook.test": [[PUBLIC], ["127.0.0.1"]]})
+    with Peer(OK) as peer:
+        egress.check(f"http://hook.test:{peer.port}/", resolve=names)
+        with pytest.raises(egress.AddressRefused):
+            post(f"http://hook.test:{peer.port}/", resolve=names)
+    assert peer.connections == 0
+
+
+@pytest.mark.parametrize("addresses", [*itertools.permutations(["127.0.0.1", "127.0.0.2", "10.0.0.1"])])
+def test_one_private_address_condemns_the_name_wherever_it_stands(addresses: tuple[str, ...], loopback: None) -> None:
+    with Peer(OK) as peer, pytest.raises(egress.AddressRefused):
+        post(f"http://hook.test:{peer.port}/", resolve=Names({"hook.test": [addresses]}))
+    assert peer.connections == 0
+
+
+@pytest.mark.parametrize("code", [socket.EAI_NONAME, socket.EAI_NODATA])
+def test_a_name_that_does_not_exist_is_refused_when_it_is_given_and_retried_when_it_is_called(code: int) -> None:
+    def unknown(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(code, "no")
+
+    with pytest.raises(egress.AddressRefused, match="No server has this name"):
+        egress.check("https://hook.test/", resolve=unknown)
+    with pytest.raises(egress.UnknownName) as error:
+        post("https://hook.test/", resolve=unknown)
+    assert isinstance(error.value, Unavailable)
+
+
+@pytest.mark.parametrize("error", [socket.gaierror(socket.EAI_AGAIN, "later"), OSError("out of sockets")])
+def test_a_resolver_that_is_down_says_nothing_about_the_address(error: OSError) -> None:
+    def down(*_: Any, **__: Any) -> Any:
+        raise error
+
+    for call in (egress.check, post):
+        with pytest.raises(egress.Unreachable, match="just now"):
+            call("https://hook.test/", resolve=down)
+
+
+def test_the_deadline_holds_while_the_resolver_is_silent(loopback: Callable[..., None]) -> None:
+    loopback(TOTAL_TIMEOUT_MS="200", CONNECT_TIMEOUT_MS="200")
+    let_go = threading.Event()
+
+    def silent(*_: Any, **__: Any) -> Any:
+        let_go.wait(10)
+        return []
+
+    for call in (egress.check, post):
+        with within(0.2), pytest.raises(egress.TimedOut):
+            call("https://hook.test/", resolve=silent)
+    let_go.set()

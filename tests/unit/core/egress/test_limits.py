@@ -1,0 +1,144 @@
+"""A call ends at its deadline and keeps no more than its limit, whatever the server does."""
+
+import socket
+import threading
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import pytest
+import trustme
+
+from chalicelib.core import egress
+from chalicelib.core.runtime import deadline
+from tests.support.hostile_servers import OK, Behaviour, Peer, Serve, answer, post, say, within
+
+
+def dripping(start: bytes) -> Behaviour:
+    """Say *start*, and then one byte after the other until the client hangs up."""
+
+    def drip(connection: socket.socket, request: bytes) -> None:
+        connection.sendall(start)
+        pause = threading.Event()
+        while not pause.wait(0.02):
+            connection.sendall(b"x")
+
+    return drip
+
+
+def silent(connection: socket.socket, request: bytes) -> None:
+    """Say nothing until the client has hung up."""
+    connection.recv(1)
+
+
+@pytest.mark.parametrize("start", [b"", b"HTTP/1.1 200 ", b"HTTP/1.1 200 OK\r\nX-Slow: "])
+def test_headers_that_drip_are_cut_at_the_deadline(
+    start: bytes, scheme: str, serve: Serve, loopback: Callable[..., None]
+) -> None:
+    loopback(TOTAL_TIMEOUT_MS="400")
+    with serve(dripping(start)) as peer, within(0.4), pytest.raises(egress.TimedOut):
+        post(f"{scheme}://127.0.0.1:{peer.port}/")
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 100000\r\n", b"", b"Transfer-Encoding: chunked\r\n"])
+def test_a_body_that_drips_is_cut_at_the_deadline_and_the_answer_stands(
+    framing: bytes, scheme: str, serve: Serve, loopback: Callable[..., None]
+) -> None:
+    loopback(TOTAL_TIMEOUT_MS="400")
+    chunk = b"ffff\r\n" if b"chunked" in framing else b""
+    with serve(dripping(b"HTTP/1.1 200 OK\r\n" + framing + b"\r\n" + chunk)) as peer, within(0.4):
+        reply = post(f"{scheme}://127.0.0.1:{peer.port}/")
+    assert (reply.status, reply.complete) == (200, False)
+    assert set(reply.body) == {ord("x")}
+
+
+def test_a_silent_server_is_left_before_the_deadline(scheme: str, serve: Serve, loopback: Callable[..., None]) -> None:
+    loopback(READ_TIMEOUT_MS="300")
+    with serve(silent) as peer, within(0.3), pytest.raises(egress.TimedOut):
+        post(f"{scheme}://127.0.0.1:{peer.port}/")
+
+
+def test_a_server_that_does_not_read_is_left(scheme: str, serve: Serve, loopback: Callable[..., None]) -> None:
+    loopback(TOTAL_TIMEOUT_MS="300")
+
+    def stall(connection: socket.socket, request: bytes) -> None:
+        threading.Event().wait(1)
+
+    with serve(stall, reads=False) as peer, within(0.3), pytest.raises(egress.TimedOut):
+        post(f"{scheme}://127.0.0.1:{peer.port}/", b"x" * 50_000_000)
+
+
+def test_a_server_that_reads_slowly_is_left_at_the_deadline(
+    scheme: str, serve: Serve, loopback: Callable[..., None]
+) -> None:
+    loopback(TOTAL_TIMEOUT_MS="400")
+
+    def sip(connection: socket.socket, request: bytes) -> None:
+        while connection.recv(65_536):
+            threading.Event().wait(0.02)
+
+    with serve(sip, reads=False) as peer, within(0.4), pytest.raises(egress.TimedOut):
+        post(f"{scheme}://127.0.0.1:{peer.port}/", b"x" * 50_000_000)
+
+
+def test_a_handshake_that_does_not_come_is_left(authority: trustme.CA, loopback: Callable[..., None]) -> None:
+    loopback(CONNECT_TIMEOUT_MS="300")
+    with Peer(silent) as peer, within(0.3), pytest.raises(egress.TimedOut):
+        post(f"https://127.0.0.1:{peer.port}/")
+
+
+def test_interim_answers_without_end_are_cut_at_the_deadline(loopback: Callable[..., None]) -> None:
+    loopback(TOTAL_TIMEOUT_MS="400")
+
+    def interim(connection: socket.socket, request: bytes) -> None:
+        while True:
+            connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    with Peer(interim) as peer, within(0.4), pytest.raises(egress.TimedOut):
+        post(f"http://127.0.0.1:{peer.port}/")
+
+
+def test_a_call_ends_before_its_function_does(loopback: None) -> None:
+    remaining = SimpleNamespace(get_remaining_time_in_millis=lambda: 900)
+    with Peer(dripping(b"")) as peer, deadline.of(remaining), within(0.4), pytest.raises(egress.TimedOut):
+        post(f"http://127.0.0.1:{peer.port}/")
+
+
+def test_a_function_with_no_time_left_sends_nothing(loopback: None) -> None:
+    remaining = SimpleNamespace(get_remaining_time_in_millis=lambda: 400)
+    with Peer(OK) as peer, deadline.of(remaining), pytest.raises(egress.TimedOut):
+        post(f"http://127.0.0.1:{peer.port}/")
+    assert peer.connections == 0
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 100000000\r\n", b"", b"Transfer-Encoding: chunked\r\n"])
+def test_a_huge_body_is_bounded(framing: bytes, scheme: str, serve: Serve, loopback: Callable[..., None]) -> None:
+    loopback(MAX_RESPONSE_BYTES="1000")
+    sent = 0
+
+    def flood(connection: socket.socket, request: bytes) -> None:
+        nonlocal sent
+        connection.sendall(
+            b"HTTP/1.1 200 OK\r\n" + framing + b"\r\n" + (b"5f5e100\r\n" if b"chunked" in framing else b"")
+        )
+        while sent < 100_000_000:
+            connection.sendall(b"x" * 10_000)
+            sent += 10_000
+
+    with serve(flood) as peer:
+        reply = post(f"{scheme}://127.0.0.1:{peer.port}/")
+    assert (reply.body, reply.complete) == (b"x" * 1000, False)
+    assert sent < 20_000_000, "we left when we had enough"
+
+
+@pytest.mark.parametrize(("size", "complete"), [(0, True), (999, True), (1000, True), (1001, False)])
+def test_a_body_that_just_fits_is_whole(size: int, complete: bool, loopback: Callable[..., None]) -> None:
+    loopback(MAX_RESPONSE_BYTES="1000")
+    with Peer(answer("HTTP/1.1 200 OK", b"x" * size)) as peer:
+        reply = post(f"http://127.0.0.1:{peer.port}/")
+    assert (reply.body, reply.complete) == (b"x" * min(size, 1000), complete)
+
+
+def test_a_body_that_breaks_off_is_not_whole(loopback: None) -> None:
+    with Peer(say(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")) as peer:
+        reply = post(f"http://127.0.0.1:{peer.port}/")
+    assert (reply.body, reply.complete) == (b"abc", False)

@@ -1,0 +1,181 @@
+"""What a queue's declaration becomes, and what goes into a queue."""
+
+import json
+from typing import Any
+
+import pytest
+
+from chalicelib import wiring
+from chalicelib.core.errors import Unavailable
+from chalicelib.core.queueing.queues import QUEUES, RETENTION_SECONDS, Depth, Queue, named
+from chalicelib.core.runtime import logs
+from infra.deployment import template
+from tests.support.queue import CHORES, PREFIX, Chore, Clock, Post
+
+FINE: dict[str, Any] = {
+    "name": "webhook-high",
+    "visibility_seconds": 60,
+    "attempts": 5,
+    "batch_size": 10,
+    "concurrency": 2,
+    "timeout_seconds": 60,
+}
+
+
+@pytest.fixture
+def post(aws: None) -> Post:
+    return Post(wiring.aws("sqs"), Clock())
+
+
+def received(name: str = CHORES.name) -> list[dict[str, Any]]:
+    answer = wiring.aws("sqs").receive_message(
+        QueueUrl=PREFIX + name, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+    )
+    found: list[dict[str, Any]] = answer.get("Messages", [])
+    return found
+
+
+def test_a_message_carries_its_schema_and_its_cause(post: Post) -> None:
+    with logs.invocation("test") as line:
+        line.add(requestId="the cause")
+        post.mail.send(CHORES, Chore(chore_id="a"))
+    (message,) = received()
+    assert json.loads(message["Body"]) == {"schema": 1, "causedBy": "the cause", "choreId": "a"}
+
+
+def test_a_message_that_nobody_caused_says_so() -> None:
+    assert Chore(chore_id="a").caused_by == ""
+
+
+def test_a_message_is_seen_after_its_delay(post: Post) -> None:
+    post.mail.send(CHORES, Chore(chore_id="a"), delay_seconds=60)
+    assert received() == []
+    assert post.mail.depth(CHORES) == Depth(pending=1, processing=0, dead=0)
+
+
+@pytest.mark.parametrize("seconds", [-1, 901, 10**6])
+def test_a_delay_that_sqs_does_not_take_is_cut(post: Post, seconds: int) -> None:
+    post.mail.send(CHORES, Chore(chore_id="a"), delay_seconds=seconds)
+    assert post.mail.depth(CHORES).pending == 1
+
+
+def test_a_letter_carries_its_reason(post: Post) -> None:
+    post.mail.bury(CHORES, "body", "why")
+    (letter,) = received(CHORES.dead_letters)
+    assert letter["Body"] == "body"
+    assert letter["MessageAttributes"]["reason"]["StringValue"] == "why"
+
+
+def test_a_postponed_message_is_hidden_and_still_there(post: Post) -> None:
+    post.add("a")
+    post.mail.postpone(CHORES, received()[0]["ReceiptHandle"], 100)
+    assert received() == []
+    assert post.mail.depth(CHORES) == Depth(pending=0, processing=1, dead=0)
+
+
+def test_letters_count_also_while_somebody_reads_them(post: Post) -> None:
+    for _ in range(3):
+        post.mail.bury(CHORES, "body", "why")
+    assert len(received(CHORES.dead_letters)) >= 1
+    assert post.mail.depth(CHORES).dead == 3
+
+
+def test_a_queue_that_cannot_be_reached_is_said_to_be_so(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    from botocore.exceptions import EndpointConnectionError  # noqa: PLC0415 # only here
+
+    def down(**_: Any) -> None:
+        raise EndpointConnectionError(endpoint_url="http://sqs")
+
+    for call in ("send_message", "change_message_visibility", "get_queue_attributes"):
+        monkeypatch.setattr(post.mail._client, call, down)
+    for ask in (
+        lambda: post.mail.send(CHORES, Chore(chore_id="a")),
+        lambda: post.mail.bury(CHORES, "body", "why"),
+        lambda: post.mail.postpone(CHORES, "receipt", 1),
+        lambda: post.mail.depth(CHORES),
+    ):
+        with pytest.raises(Unavailable):
+            ask()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"name": "Webhook"},
+        {"name": "web_hook"},
+        {"name": "webhook-"},
+        {"name": "w" * 46},
+        {"timeout_seconds": 61},
+        {"timeout_seconds": 0},
+        {"timeout_seconds": 901, "visibility_seconds": 1000},
+        {"visibility_seconds": 12 * 3600 + 1},
+        {"attempts": 0},
+        {"attempts": 1000},
+        {"batch_size": 0},
+        {"batch_size": 11},
+        {"concurrency": 1},
+        {"concurrency": 1001},
+    ],
+)
+def test_a_queue_that_could_not_work_cannot_be_declared(wrong: dict[str, Any]) -> None:
+    Queue(**FINE)
+    with pytest.raises(ValueError, match=r"webhook|validation"):
+        Queue(**FINE | wrong)
+
+
+def test_every_queue_has_names_of_its_own() -> None:
+    names = [name for queue in QUEUES for name in (queue.name, queue.dead_letters)]
+    assert len(names) == len(set(names))
+    assert [named(queue.name) for queue in QUEUES] == list(QUEUES)
+
+
+@pytest.mark.parametrize("queue", [*QUEUES, Queue(**FINE)], ids=lambda queue: queue.name)
+def test_a_declaration_is_a_queue_its_dead_letters_and_an_alarm(queue: Queue) -> None:
+    made = template._queue(queue)
+    assert all(name.isalnum() for name in made)
+    by_kind = {resource["Type"]: (name, resource) for name, resource in made.items()}
+    dead_id, dead = next((name, it) for name, it in made.items() if name.endswith("DeadLetters"))
+    alive = next(it["Properties"] for name, it in made.items() if name.endswith("Queue"))
+    # The queue's own burial comes after the worker's, which has a reason.
+    assert alive["RedrivePolicy"] == {
+        "deadLetterTargetArn": {"Fn::GetAtt": [dead_id, "Arn"]},
+        "maxReceiveCount": queue.attempts + 1,
+    }
+    assert alive["VisibilityTimeout"] == queue.visibility_seconds
+    assert alive["QueueName"] == {"Fn::Sub": f"holdfast-${{Stage}}-{queue.name}"}
+    assert dead["Properties"]["QueueName"] == {"Fn::Sub": f"holdfast-${{Stage}}-{queue.dead_letters}"}
+    for properties in (alive, dead["Properties"]):
+        assert properties["MessageRetentionPeriod"] == RETENTION_SECONDS
+        assert properties["SqsManagedSseEnabled"] is True
+    # What was not yet done outlives the functions.
+    queues = [resource for resource in made.values() if resource["Type"] == "AWS::SQS::Queue"]
+    assert {resource["DeletionPolicy"] for resource in queues} == {"Retain"}
+    _, alarm = by_kind["AWS::CloudWatch::Alarm"]
+    assert alarm["Properties"]["Dimensions"][0]["Value"] == {"Fn::GetAtt": [dead_id, "QueueName"]}
+
+
+@pytest.mark.parametrize("queue", QUEUES, ids=lambda queue: queue.name)
+def test_a_mapping_reports_each_failure_and_is_bounded_as_declared(queue: Queue) -> None:
+    # Given what chalice makes of `on_sqs_message(queue=...)`
+    function: dict[str, Any] = {"Timeout": 29}
+    event = {"Queue": {"Fn::Sub": f"arn:${{AWS::Partition}}:sqs:${{AWS::Region}}:${{AWS::AccountId}}:{queue.name}"}}
+    # When
+    template._mend_queue_event(function, event)
+    # Then
+    assert function["Timeout"] == queue.timeout_seconds <= queue.visibility_seconds
+    assert str(event.pop("Queue")["Fn::Sub"]).endswith(f":holdfast-${{Stage}}-{queue.name}")
+    assert event == {
+        "BatchSize": queue.batch_size,
+        "FunctionResponseTypes": ["ReportBatchItemFailures"],
+        "ScalingConfig": {"MaximumConcurrency": queue.concurrency},
+    }
+
+
+def test_the_data_stack_holds_every_queue() -> None:
+    made = template.resources()["Resources"]
+    names = {
+        resource["Properties"]["QueueName"]["Fn::Sub"].removeprefix("holdfast-${Stage}-")
+        for resource in made.values()
+        if resource["Type"] == "AWS::SQS::Queue"
+    }
+    assert names == {name for queue in QUEUES for name in (queue.name, queue.dead_letters)}

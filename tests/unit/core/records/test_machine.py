@@ -1,0 +1,163 @@
+"""Records in any order of events: two writers, versions that are stale, lost answers, copies that come late.
+
+What must hold is checked on what really stands in the table, after every step.
+"""
+
+from itertools import count
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+
+from chalicelib.core.errors import Unavailable
+from chalicelib.core.records.codec import record_of
+from chalicelib.core.records.errors import NotInThisState, RecordExists, RecordNotFound, VersionConflict
+from chalicelib.core.records.models import Change, Doc, Record, key
+from chalicelib.core.records.store import Records
+from chalicelib.core.stores.attributes import Item
+from chalicelib.core.stores.dynamodb import Table
+from tests.support.faulty_network import Fate, World, explore
+from tests.unit.conftest import STAGE
+from tests.unit.core.records.build import NOTE
+
+NAME = f"holdfast-{STAGE}-records"
+KIND = NOTE.name
+#: A table is shared by all examples, and no record is used by two.
+EXAMPLES = count()
+
+FATES = st.sampled_from([[], [], *([fate] for fate in Fate)])
+#: How far what a writer believes is from what is; None means whichever version there is.
+BEHIND = st.sampled_from([0, 0, 0, 1, 2, -1, None])
+
+
+class Machine(RuleBasedStateMachine):
+    """One record. *states* is what it must have been, version by version; an operation's writes are known by its id."""
+
+    def __init__(self, client: Any) -> None:
+        super().__init__()
+        self.world = World(client)
+        self.id = f"machine-{next(EXAMPLES)}"
+        self.records = Records(Table(self.world, NAME), lambda _: None)
+        self.states: list[Record] = []
+        self.operations = count()
+        #: What each operation would do: whether to a version, and which fields, None for all.
+        self.wanted: dict[str, tuple[str, int | None, Doc]] = {}
+        #: The last thing that was asked for, to be asked for again.
+        self.last = ""
+
+    # --- what writers do
+
+    @rule(fates=FATES)
+    def create(self, fates: list[Fate]) -> None:
+        self.do("create", None, {"made": next(self.operations)}, fates)
+
+    @rule(behind=BEHIND, field=st.sampled_from(["a", "b"]), fates=FATES)
+    def commit(self, behind: int | None, field: str, fates: list[Fate]) -> None:
+        expected = None if behind is None else max(1, len(self.states) - behind)
+        self.do("commit", expected, {field: next(self.operations)}, fates)
+
+    @rule(behind=BEHIND, fates=FATES)
+    def remove(self, behind: int | None, fates: list[Fate]) -> None:
+        self.do("remove", None if behind is None else max(1, len(self.states) - behind), {}, fates)
+
+    @precondition(lambda self: self.last)
+    @rule(fates=FATES)
+    def repeat(self, fates: list[Fate]) -> None:
+        """Whoever saw no answer asks again under the same operation."""
+        self.ask(self.last, fates)
+
+    @precondition(lambda self: self.world.underway)
+    @rule()
+    def a_late_request_arrives(self) -> None:
+        operation = self.world.deliver()
+        self.look(operation)
+
+    # --- and what must come of it
+
+    def do(self, verb: str, expected: int | None, fields: Doc, fates: list[Fate]) -> None:
+        operation = f"{self.id}-{len(self.wanted)}"
+        self.wanted[operation] = (verb, expected, fields)
+        self.last = operation
+        self.ask(operation, fates)
+
+    def ask(self, operation: str, fates: list[Fate]) -> None:
+        before = self.current()
+        try:
+            with self.world.send(operation, fates):
+                record = self.send(operation)
+        except Unavailable:
+            assert {Fate.LOST, Fate.LATE} & set(fates)
+            self.look(operation)
+        except (RecordExists, RecordNotFound, VersionConflict, NotInThisState) as refusal:
+            assert not self.may(operation, before)
+            self.judge(operation, refusal, before)
+            self.look(operation)
+            assert self.current() == before
+        else:
+            self.look(operation)
+            assert record == self.current()
+            # It was done just now, or before and nobody has changed it since; what was made may have changed.
+            assert operation in {record.operation, record.made}
+
+    def send(self, operation: str) -> Record:
+        verb, expected, fields = self.wanted[operation]
+        if verb == "create":
+            return self.records.create(KIND, self.id, fields, by=operation, operation=operation)
+        if verb == "remove":
+            return self.records.remove(KIND, self.id, expected, by=operation, operation=operation)
+        return self.records.commit(KIND, Change(self.id, expected, fields), by=operation, operation=operation)
+
+    def may(self, operation: str, before: Record | None) -> bool:
+        """Return whether the operation may be done to what stands there."""
+        verb, expected, _ = self.wanted[operation]
+        if verb == "create":
+            return before is None or (before.deleted and before.made != operation)
+        if before is None or before.deleted:
+            return False
+        return before.operation != operation if expected is None else expected == before.version
+
+    def judge(self, operation: str, refusal: Exception, before: Record | None) -> None:
+        """A refusal says what really stood in the way."""
+        if self.wanted[operation][0] == "create":
+            assert isinstance(refusal, RecordExists)
+            assert refusal.current == before
+        elif before is None or before.deleted:
+            assert isinstance(refusal, RecordNotFound)
+        else:
+            assert isinstance(refusal, VersionConflict)
+            assert refusal.current == before
+
+    def look(self, operation: str) -> None:
+        """See what stands now, and whether it may have come to that from what stood before by this operation."""
+        before, item = self.current(), self.item()
+        after = record_of(item) if item else None
+        if after == before:
+            return
+        assert after is not None
+        # Versions go up by one, each of one operation, and only from a state in which it may be done.
+        assert after.version == len(self.states) + 1
+        assert after.operation == after.updated_by == operation
+        assert self.may(operation, before)
+        verb, _, fields = self.wanted[operation]
+        kept = before.doc if before and verb == "commit" else {}
+        assert after.doc == {**kept, **fields}
+        assert after.deleted == (verb == "remove")
+        assert after.created == (verb == "create")
+        if verb != "create":
+            assert before is not None
+            assert (after.made, after.created_by, after.created_at) == (
+                before.made,
+                before.created_by,
+                before.created_at,
+            )
+        self.states.append(after)
+
+    def current(self) -> Record | None:
+        return self.states[-1] if self.states else None
+
+    def item(self) -> Item | None:
+        return self.world.look(NAME, key(KIND, self.id))
+
+
+def test_no_order_of_events_loses_a_version_or_makes_one_twice(dynamodb: Any) -> None:
+    explore(lambda: Machine(dynamodb), examples=60, steps=30)

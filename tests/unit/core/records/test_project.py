@@ -1,0 +1,351 @@
+"""States reach view, subscribers and history whatever order they come in; one that cannot keeps nobody waiting."""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis
+from hypothesis import strategies as st
+from pymongo.collection import Collection
+
+from chalicelib import wiring
+from chalicelib.core.errors import Unavailable
+from chalicelib.core.queueing.queues import REPAIR, Mail
+from chalicelib.core.records import events
+from chalicelib.core.records.events import Subscription
+from chalicelib.core.records.history import History
+from chalicelib.core.records.models import Record
+from chalicelib.core.records.project import Projector, Repair
+from chalicelib.core.records.store import Records
+from chalicelib.core.records.view import View
+from chalicelib.core.stores.attributes import typed
+from tests.unit.core.records.build import (
+    FOLLOWERS,
+    NOTE,
+    a_record,
+    a_tombstone,
+    changed,
+    item_of,
+    letters,
+    made,
+    removed,
+    streamed,
+)
+from tests.unit.core.records.conftest import told
+
+Copies = Collection[dict[str, Any]]
+
+
+def _repairs() -> list[Repair]:
+    return [Repair.model_validate_json(body) for body in letters(REPAIR)]
+
+
+def _written(history: History, record_id: str = "n-1") -> list[int]:
+    return [changed.version.version for changed in history.page(NOTE.name, record_id, 100)]
+
+
+# --- carried
+
+
+def test_every_version_reaches_view_followers_and_history(
+    projector: Projector, records: Records, view: View, history: History
+) -> None:
+    # Given what a stream says of a record's life
+    first = made(records)
+    second = changed(records, 1, {"title": "Second"}, operation="change")
+    third = removed(records, 2, "remove")
+    # When
+    poisoned = projector.project([streamed(item_of(state)) for state in (first, second, third)])
+    # Then
+    assert poisoned == 0
+    assert view.versions(NOTE.name, ["n-1"]) == {"n-1": 3}
+    assert [(event.record_version, event.operation, event.caused_by) for event in told()] == [
+        (1, "created", "make"),
+        (2, "updated", "change"),
+        (3, "deleted", "remove"),
+    ]
+    assert _written(history) == [3, 2, 1]
+    assert _repairs() == []
+
+
+@pytest.mark.parametrize("kind", ["unheard-of", "", "$cmd", "a..b", "dot."])
+def test_a_kind_that_nobody_knows_goes_to_repair_whatever_it_is_called(
+    projector: Projector, mail: Mail, view: View, kind: str
+) -> None:
+    strange = streamed(item_of(a_record("n-1", kind=kind)))
+    assert projector.project([strange, streamed(item_of(a_record("n-2")))]) == 1
+    assert view.versions(NOTE.name, ["n-2"]) == {"n-2": 1}
+
+
+def test_a_batch_of_nothing_is_carried(projector: Projector) -> None:
+    assert projector.project([]) == 0
+    assert projector.carry([]) == []
+
+
+def test_what_is_taken_away_is_not_followed(projector: Projector, view: View, history: History) -> None:
+    # Given what a stream says where TTL or an operator removes an item
+    gone = streamed(item_of(a_record()), "REMOVE")
+    gone["userIdentity"] = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
+    gone["dynamodb"]["OldImage"] = gone["dynamodb"].pop("NewImage")
+    # When
+    assert projector.project([gone, streamed(item_of(a_record("n-2")))]) == 0
+    # Then
+    assert view.versions(NOTE.name, ["n-1", "n-2"]) == {"n-2": 1}
+    assert [event.id for event in told()] == ["n-2"]
+    assert (_written(history), _repairs()) == ([], [])
+
+
+LIFE = [a_record(version=1), a_record(version=2), a_tombstone(version=3), a_record(version=4, operation="a", made="a")]
+
+
+@hypothesis(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(order=st.permutations(range(4)), again=st.lists(st.integers(0, 3), max_size=4), cut=st.integers(0, 8))
+def test_in_any_order_and_twice_all_is_carried(
+    projector: Projector, copies: Copies, history: History, *, order: list[int], again: list[int], cut: int
+) -> None:
+    # Given a record of this example's own
+    record_id = f"n-{order}-{again}-{cut}"
+    states = [LIFE[place]._replace(id=record_id) for place in [*order, *again]]
+    # When
+    for batch in (states[:cut], states[cut:]):
+        assert projector.project([streamed(item_of(state)) for state in batch]) == 0
+    # Then
+    assert (copies.find_one({"_id": record_id}) or {})["version"] == 4
+    events = told()
+    assert {(event.record_version, event.operation) for event in events} == {
+        (1, "created"),
+        (2, "updated"),
+        (3, "deleted"),
+        (4, "created"),
+    }
+    assert len({event.work_id for event in events}) == 4
+    assert [changed.version.version for changed in history.page(NOTE.name, record_id, 10)] == [4, 3, 2, 1]
+
+
+def test_the_view_comes_first_then_the_events_then_history(
+    projector: Projector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    def noted(step: str) -> Callable[..., list[Any]]:
+        def do(*_: Any) -> list[Any]:
+            done.append(step)
+            return []
+
+        return do
+
+    monkeypatch.setattr(View, "apply", noted("view"))
+    monkeypatch.setattr(events, "tell", noted("events"))
+    monkeypatch.setattr(History, "add", noted("history"))
+    projector.project([streamed(item_of(a_record()))])
+    assert done == ["view", "events", "history"]
+
+
+# --- a store is down
+
+
+def _down(*_: Any, **__: Any) -> None:
+    raise Unavailable
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "shown", "heard"),
+    [(View, "apply", False, False), (events, "tell", True, False), (History, "add", True, True)],
+    ids=["view", "followers", "history"],
+)
+def test_a_store_that_is_down_holds_the_batch_up_and_nothing_is_said_to_be_told_that_was_not(
+    projector: Projector,
+    view: View,
+    history: History,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    owner: Any,
+    name: str,
+    shown: bool,
+    heard: bool,
+) -> None:
+    # Given
+    batch = [streamed(item_of(a_record(record_id))) for record_id in ("a", "b")]
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, _down)
+        with pytest.raises(Unavailable):
+            projector.project(batch)
+    assert bool(view.versions(NOTE.name, ["a"])) is shown
+    assert bool(told()) is heard
+    assert _written(history, "a") == []
+    assert _repairs() == []
+    # When it is back and the batch comes again
+    assert projector.project(batch) == 0
+    # Then
+    assert _written(history, "a") == _written(history, "b") == [1]
+    assert [event.id for event in told()] == ["a", "b"]
+
+
+def test_what_cannot_be_sent_to_repair_is_not_left_behind(
+    projector: Projector, mail: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poison = streamed(item_of(a_record(doc={})))
+    send_all = Mail.send_all
+
+    def only_followers(self: Mail, queue: Any, messages: Sequence[Any]) -> None:
+        if queue is REPAIR and messages:
+            raise Unavailable
+        send_all(self, queue, messages)
+
+    monkeypatch.setattr(Mail, "send_all", only_followers)
+    with pytest.raises(Unavailable):
+        projector.project([poison])
+
+
+# --- poison
+
+
+def _without(name: str) -> dict[str, Any]:
+    item = item_of(a_record("bad", 3))
+    del item[name]
+    return item
+
+
+def _image(**attributes: Any) -> dict[str, Any]:
+    change = streamed(item_of(a_record("bad", 3)))
+    change["dynamodb"]["NewImage"] |= attributes
+    return change
+
+
+def _imageless() -> dict[str, Any]:
+    change = _image()
+    del change["dynamodb"]["NewImage"]
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "version"),
+    [
+        (_image(doc={"S": "no map"}), 3),
+        (_image(doc={"M": {"title": {"S": "no JSON"}}}), 3),
+        (_image(operation={"N": "1"}), 3),
+        (_image(extra={"B": b"bytes"}, updatedAt={"NULL": True}), 3),
+        (_image(version={"N": "1.5"}), 0),
+        (_image(version={"N": "-3", "S": "three"}), 0),
+        (_image(version={"S": "3"}), 0),
+        (streamed(_without("version")), 0),
+        (streamed(_without("made")), 3),
+        (_imageless(), 0),
+    ],
+    ids=[
+        "a document that is text",
+        "a field that is no JSON",
+        "an operation that is a number",
+        "bytes and nothing",
+        "a version that is not whole",
+        "two values in one",
+        "a version that is text",
+        "no version",
+        "no maker",
+        "no image",
+    ],
+)
+def test_what_cannot_be_read_goes_to_repair_and_all_others_are_carried(
+    projector: Projector, view: View, history: History, printed: Any, *, change: dict[str, Any], version: int
+) -> None:
+    # When
+    batch = [streamed(item_of(a_record("a"))), change, streamed(item_of(a_record("b")))]
+    assert projector.project(batch) == 1
+    # Then
+    (repair,) = _repairs()
+    assert (repair.kind, repair.id, repair.record_version) == ("note", "bad", version)
+    assert view.versions(NOTE.name, ["a", "b", "bad"]) == {"a": 1, "b": 1}
+    assert [event.id for event in told()] == ["a", "b"]
+    assert _written(history, "a") == _written(history, "b") == [1]
+    assert [line["action"] for line in printed.lines()] == ["record_not_read"]
+
+
+def test_what_is_no_record_at_all_goes_to_repair(projector: Projector) -> None:
+    change = {"eventName": "INSERT", "dynamodb": {"Keys": typed({"pk": "junk"}), "NewImage": typed({"pk": "junk"})}}
+    assert projector.project([change]) == 1
+    assert [(repair.kind, repair.id) for repair in _repairs()] == [("junk", "")]
+
+
+def test_what_cannot_be_shown_goes_to_repair_and_is_told_and_written_down(
+    projector: Projector, history: History, printed: Any
+) -> None:
+    batch = [a_record("a"), a_record("bad", doc={}), a_record("bad", 2, doc={}, kind="unheard-of")]
+    assert projector.project([streamed(item_of(state)) for state in batch]) == 2
+    assert [(repair.work_id, repair.caused_by) for repair in _repairs()] == [
+        ("note/bad@1/stream", "operation-bad-1"),
+        ("unheard-of/bad@2/stream", "operation-bad-2"),
+    ]
+    assert [event.id for event in told()] == ["a", "bad"]
+    assert _written(history, "bad") == [1]
+    assert {line["action"] for line in printed.lines()} == {"record_not_carried"}
+
+
+def _refusing(refused: Callable[[Record], bool], step: Callable[..., Any]) -> Callable[..., Any]:
+    """Do *step* unless one of its records is *refused*."""
+
+    def some(*arguments: Any) -> Any:
+        records = next(argument for argument in arguments if isinstance(argument, list))
+        if any(refused(record) for record in records):
+            raise ValueError("not this one")
+        return step(*arguments)
+
+    return some
+
+
+def test_what_cannot_be_told_is_not_written_down_as_if_it_was(
+    projector: Projector, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "tell", _refusing(lambda record: record.id == "bad", events.tell))
+    failed = projector.carry([a_record("a"), a_record("bad"), a_record("b")])
+    assert [(fault.record.id, str(fault.error)) for fault in failed] == [("bad", "not this one")]
+    assert (_written(history, "a"), _written(history, "bad"), _written(history, "b")) == ([1], [], [1])
+    assert {event.id for event in told()} == {"a", "b"}
+
+
+def test_what_cannot_be_written_down_keeps_no_other_from_it(
+    projector: Projector, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(History, "add", _refusing(lambda record: record.id == "bad", History.add))
+    failed = projector.carry([a_record("a"), a_record("bad"), a_record("b")])
+    assert [fault.record.id for fault in failed] == ["bad"]
+    assert (_written(history, "a"), _written(history, "bad"), _written(history, "b")) == ([1], [], [1])
+
+
+def test_a_version_that_fails_at_each_step_is_sent_to_repair_once(
+    projector: Projector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(History, "add", _refusing(lambda record: not record.doc, History.add))
+    assert projector.project([streamed(item_of(a_record(doc={})))] * 2) == 1
+    assert len(_repairs()) == 1
+
+
+def test_a_batch_of_one_step_falls_back_to_single_ones_only_where_it_must(
+    projector: Projector, followers: Subscription, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    add = History.add
+
+    def noted(self: History, records: Sequence[Record]) -> None:
+        asked.append(len(records))
+        add(self, records)
+
+    monkeypatch.setattr(History, "add", noted)
+    projector.carry([a_record(str(number)) for number in range(30)])
+    assert asked == [30]
+    assert followers.queue is FOLLOWERS
+
+
+def test_a_repair_says_which_version_and_why(mail: Mail) -> None:
+    repair = Repair(kind="note", id="n-1", record_version=3)
+    assert json.loads(repair.model_dump_json()) == {
+        "schema": 1,
+        "causedBy": "",
+        "kind": "note",
+        "id": "n-1",
+        "recordVersion": 3,
+        "cause": "stream",
+    }
+    assert repair.work_id == "note/n-1@3/stream"
+    assert wiring.mail() is mail

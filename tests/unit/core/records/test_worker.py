@@ -1,0 +1,180 @@
+"""The functions behind the truth: its stream, the repair queue and the hourly comparison."""
+
+import copy
+from typing import Any
+
+import pytest
+from chalice.app import CloudWatchEvent, DynamoDBEvent, SQSEvent
+from pymongo.collection import Collection
+
+from chalicelib import wiring
+from chalicelib.core.errors import Unavailable
+from chalicelib.core.queueing import queues
+from chalicelib.core.queueing.queues import REPAIR, Mail
+from chalicelib.core.records import reconcile, worker
+from chalicelib.core.records.history import History
+from chalicelib.core.records.project import Projector, Repair
+from chalicelib.core.records.reconcile import Found
+from chalicelib.core.records.view import View
+from chalicelib.core.runtime import ids
+from tests.support.gateway import Context, event
+from tests.unit.core.records.build import NOTE, a_record, item_of, put, streamed
+from tests.unit.core.records.conftest import told
+
+Copies = Collection[dict[str, Any]]
+
+pytestmark = pytest.mark.usefixtures("wired")
+
+
+def _stream(*changes: dict[str, Any]) -> DynamoDBEvent:
+    context: Any = Context(60_000)
+    return DynamoDBEvent({"Records": list(changes)}, context)
+
+
+def _messages(*repairs: Repair, receives: int = 1) -> SQSEvent:
+    records = []
+    for repair in repairs:
+        record = copy.deepcopy(event("queue")["Records"][0])
+        record |= {"messageId": ids.new_id(), "body": repair.model_dump_json(), "receiptHandle": "receipt"}
+        record["attributes"]["ApproximateReceiveCount"] = str(receives)
+        records.append(record)
+    context: Any = Context(50_000)
+    return SQSEvent({"Records": records}, context)
+
+
+def _schedule(remaining_ms: int = 300_000) -> CloudWatchEvent:
+    context: Any = Context(remaining_ms)
+    return CloudWatchEvent(event("sweep"), context)
+
+
+# --- the stream
+
+
+def test_a_batch_of_the_stream_is_carried_and_counted(view: View, history: History, printed: Any) -> None:
+    # When
+    worker.project(_stream(streamed(item_of(a_record("a"))), streamed(item_of(a_record("bad", doc={})))))
+    # Then
+    assert view.versions(NOTE.name, ["a", "bad"]) == {"a": 1}
+    assert len(history.page(NOTE.name, "a", 10)) == 1
+    (line,) = (line for line in printed.lines() if line.get("kind") == "stream")
+    assert (line["recordsRead"], line["recordsPoisoned"]) == (2, 1)
+    assert wiring.mail().depth(REPAIR).pending == 1
+
+
+def test_a_store_that_is_down_has_the_stream_keep_its_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(View, "apply", _down)
+    with pytest.raises(Unavailable):
+        worker.project(_stream(streamed(item_of(a_record()))))
+
+
+def _down(*_: Any, **__: Any) -> None:
+    raise Unavailable
+
+
+# --- the repair queue
+
+
+def test_a_repair_is_made_once_however_often_it_is_delivered(view: View) -> None:
+    # Given
+    put(a_record(version=2))
+    repair = Repair(kind=NOTE.name, id="n-1", record_version=2)
+    # When
+    for _ in range(3):
+        assert worker.repair(_messages(repair)) == {"batchItemFailures": []}
+    # Then
+    assert view.versions(NOTE.name, ["n-1"]) == {"n-1": 2}
+    assert len(told()) == 1
+    assert wiring.counts().read(["repair"], ["completed", "failed"]) == {"repair": {"completed": 1, "failed": 0}}
+
+
+def test_another_cause_has_it_made_again(wired: Projector, copies: Copies) -> None:
+    put(a_record())
+    worker.repair(_messages(Repair(kind=NOTE.name, id="n-1", record_version=1)))
+    copies.delete_many({})
+    worker.repair(_messages(Repair(kind=NOTE.name, id="n-1", record_version=1, cause="by hand")))
+    assert copies.count_documents({}) == 1
+
+
+def test_what_still_cannot_be_carried_comes_again_and_others_are(wired: Projector, view: View, mail: Mail) -> None:
+    # Given
+    put(a_record("bad", doc={}))
+    put(a_record("good"))
+    batch = _messages(*(Repair(kind=NOTE.name, id=one, record_version=1) for one in ("bad", "good")))
+    # When
+    answer = worker.repair(batch)
+    # Then
+    failed = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+    assert failed == [batch.to_dict()["Records"][0]["messageId"]]
+    assert view.versions(NOTE.name, ["good"]) == {"good": 1}
+
+
+def test_what_can_never_be_carried_is_buried_with_why(mail: Mail) -> None:
+    # Given
+    put(a_record("bad", doc={}))
+    repair = Repair(kind=NOTE.name, id="bad", record_version=1)
+    # When it is tried for the last time
+    assert worker.repair(_messages(repair, receives=queues.REPAIR.attempts)) == {"batchItemFailures": []}
+    # Then
+    (letter,) = _letters()
+    assert Repair.model_validate_json(letter["Body"]) == repair
+    assert letter["MessageAttributes"]["reason"]["StringValue"] == "after 12 attempts: KeyError"
+
+
+def _letters() -> list[dict[str, Any]]:
+    client = wiring.aws("sqs")
+    url = client.get_queue_url(QueueName=f"holdfast-unit-{REPAIR.dead_letters}")["QueueUrl"]
+    found: list[dict[str, Any]] = client.receive_message(QueueUrl=url, MessageAttributeNames=["All"])["Messages"]
+    return found
+
+
+# --- the comparison
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Note each step, and see that one is alone while it is made."""
+    made: list[str] = []
+
+    def step() -> Found:
+        made.append(wiring.locks().held()[0].name)
+        return Found(3, 2, finished=True)
+
+    monkeypatch.setattr(reconcile, "step", step)
+    return made
+
+
+def test_a_comparison_says_what_it_found(steps: list[str], printed: Any) -> None:
+    worker.reconcile(_schedule())
+    assert steps == ["reconcile"]
+    (line,) = printed.lines()
+    assert (line["kind"], line["finished"]) == ("reconcile", True)
+    assert (line["recordsCompared"], line["recordsMended"]) == (3, 2)
+    assert line["requestId"] == event("sweep")["id"]
+
+
+def test_of_two_at_once_the_second_does_nothing(steps: list[str], printed: Any) -> None:
+    # Given
+    lease = wiring.locks().acquire("reconcile", 60_000, 0)
+    # When
+    worker.reconcile(_schedule())
+    # Then
+    assert steps == []
+    assert [line.get("reconcilesSkipped") for line in printed.lines()] == [1]
+    # And when the first is done, the next compares
+    wiring.locks().release(lease)
+    worker.reconcile(_schedule())
+    assert len(steps) == 1
+
+
+def test_a_comparison_that_fails_frees_its_lock(monkeypatch: pytest.MonkeyPatch, printed: Any) -> None:
+    monkeypatch.setattr(reconcile, "step", _down)
+    with pytest.raises(Unavailable):
+        worker.reconcile(_schedule())
+    assert wiring.locks().held() == []
+    assert [line["kind"] for line in printed.lines()] == ["reconcile"]
+
+
+def test_a_comparison_really_compares(view: View) -> None:
+    put(a_record())
+    worker.reconcile(_schedule())
+    assert view.versions(NOTE.name, ["n-1"]) == {"n-1": 1}

@@ -1,0 +1,96 @@
+import json
+import re
+from typing import Any
+
+import pytest
+import schemathesis
+
+from app import app
+from chalicelib.core.web.routes import PUBLIC, Endpoint
+from tests.support.gateway import ask
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    answer = ask("GET", "/openapi.json")
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json")
+    found: dict[str, Any] = answer.json
+    return found
+
+
+def operation(document: dict[str, Any], endpoint: Endpoint) -> dict[str, Any]:
+    """Return what the document says of *endpoint*, whatever its path calls its parameters."""
+    shape = re.sub(r"\{\w+\}", "{}", endpoint.path)
+    (found,) = [item for path, item in document["paths"].items() if re.sub(r"\{\w+\}", "{}", path) == shape]
+    described: dict[str, Any] = found[endpoint.method.lower()]
+    return described
+
+
+def test_the_document_is_valid_openapi_3_1(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.1")
+    schemathesis.openapi.from_dict(document).validate()
+
+
+def test_a_broken_document_would_be_told(document: dict[str, Any]) -> None:
+    broken = {name: value for name, value in document.items() if name != "info"}
+    with pytest.raises(ValueError, match=r'"info" is a required property'):
+        schemathesis.openapi.from_dict(broken).validate()
+
+
+def test_every_route_is_in_it_and_nothing_else(document: dict[str, Any]) -> None:
+    described = {
+        (method.upper(), re.sub(r"\{\w+\}", "{}", path)) for path, item in document["paths"].items() for method in item
+    }
+    served = {(method, re.sub(r"\{\w+\}", "{}", path)) for path, methods in app.routes.items() for method in methods}
+    assert described == served
+
+
+def test_every_operation_has_an_id_of_its_own(document: dict[str, Any]) -> None:
+    ids = [found["operationId"] for item in document["paths"].values() for found in item.values()]
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("endpoint", app.endpoints, ids=lambda endpoint: f"{endpoint.method} {endpoint.path}")
+def test_an_operation_says_what_the_route_demands_and_may_answer(document: dict[str, Any], endpoint: Endpoint) -> None:
+    # Given
+    described = operation(document, endpoint)
+    statuses = set(described["responses"])
+    # Then
+    assert described["summary"]
+    assert ("401" in statuses) == (endpoint.roles != PUBLIC or "401" in raised(endpoint))
+    assert bool(described["security"]) == (endpoint.roles != PUBLIC)
+    assert ("requestBody" in described) == (endpoint.body is not None)
+    assert {str(status) for status in endpoint.answers} <= statuses
+    assert raised(endpoint) <= statuses
+    assert {"405", "503"} <= statuses
+    in_path = {found["name"] for found in described["parameters"] if found["in"] == "path"}
+    assert len(in_path) == len(endpoint.params) == endpoint.path.count("{")
+
+
+def raised(endpoint: Endpoint) -> set[str]:
+    return {str(int(error.status)) for error in endpoint.raises}
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    for reference in re.findall(r'"\$ref": "([^"]+)"', json.dumps(document)):
+        assert reference.removeprefix("#/components/schemas/") in schemas
+
+
+def test_an_error_is_described_as_a_problem(document: dict[str, Any]) -> None:
+    refused = document["paths"]["/send-notification"]["post"]["responses"]["422"]
+    assert list(refused["content"]) == ["application/problem+json"]
+    assert document["components"]["schemas"]["Problem"]["required"]
+
+
+def test_fields_are_named_as_they_travel_and_unknown_ones_are_refused(document: dict[str, Any]) -> None:
+    new = document["components"]["schemas"]["NewApproval"]
+    assert {"username", "timeoutMs", "data"} <= set(new["properties"])
+    assert new["additionalProperties"] is False
+    assert new["required"] == ["username"]
+
+
+def test_no_schema_shows_a_field_of_ours(document: dict[str, Any]) -> None:
+    shown = {name for schema in document["components"]["schemas"].values() for name in schema.get("properties", {})}
+    assert not {"purgeAt", "outbox", "passwordHash", "epoch", "_id"} & shown
+    assert not [name for name in shown if "_" in name]

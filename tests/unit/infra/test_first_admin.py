@@ -1,0 +1,57 @@
+from typing import Any
+
+from chalicelib.core.web.routes import Role
+from chalicelib.users import passwords
+from chalicelib.users.store import UserStore
+from infra.deployment.first_admin import ensure_admin
+from tests.support.concurrency import race
+from tests.unit.conftest import STAGE
+
+
+def password_is(users: UserStore, password: str) -> bool:
+    found = users.credentials("admin")
+    assert found is not None
+    return passwords.matches(password, found.password_hash)
+
+
+def test_the_first_administrator_gets_a_password_that_is_told_once(dynamodb: Any, users: UserStore) -> None:
+    # When
+    told = [ensure_admin(dynamodb, STAGE, {}) for _ in range(2)]
+    # Then
+    invented, again = told
+    assert again is None
+    assert invented is not None
+    assert len(invented) >= 16
+    assert password_is(users, invented)
+    admin = users.find("admin")
+    assert admin is not None
+    assert admin.roles == frozenset({Role.ADMIN})
+
+
+def test_a_given_password_is_used_and_not_told(dynamodb: Any, users: UserStore) -> None:
+    assert ensure_admin(dynamodb, STAGE, {"HOLDFAST_ADMIN_PASSWORD": "correct horse"}) is None
+    assert password_is(users, "correct horse")
+
+
+def test_a_given_password_holds_for_the_administrator_there_is_and_ends_the_sessions(
+    dynamodb: Any, users: UserStore
+) -> None:
+    ensure_admin(dynamodb, STAGE, {})
+    assert ensure_admin(dynamodb, STAGE, {"HOLDFAST_ADMIN_PASSWORD": "correct horse"}) is None
+    assert password_is(users, "correct horse")
+    assert [dismissal.username for dismissal in users.dismissals()] == ["admin"]
+
+
+def test_the_same_password_again_changes_nothing(dynamodb: Any, users: UserStore) -> None:
+    given = {"HOLDFAST_ADMIN_PASSWORD": "correct horse"}
+    ensure_admin(dynamodb, STAGE, given)
+    before = users.find("admin")
+    ensure_admin(dynamodb, STAGE, given)
+    assert users.find("admin") == before
+    assert users.dismissals() == []
+
+
+def test_of_many_first_starts_one_makes_the_administrator(dynamodb: Any, users: UserStore) -> None:
+    told = race([lambda: ensure_admin(dynamodb, STAGE, {})] * 8)
+    (invented,) = [password for password in told if isinstance(password, str)]
+    assert password_is(users, invented)

@@ -1,0 +1,305 @@
+"""HTTP to event and back: the same event as the gateway's, under a server that keeps to PEP 3333."""
+
+import io
+import json
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+from urllib.parse import quote, unquote, urlencode
+from wsgiref.util import setup_testing_defaults
+from wsgiref.validate import validator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app import app
+from chalicelib.core.runtime import settings
+from chalicelib.core.web.application import App
+from chalicelib.core.web.routes import NOBODY, PUBLIC, Call, Routes
+from infra.server import wsgi as module
+from infra.server.route_table import Paths
+from infra.server.wsgi import Places, Server
+from tests.support.gateway import event
+from tests.unit.conftest import Printed
+
+PLACES = Places(at_work=1, held=1)
+
+
+class Said(NamedTuple):
+    """What a server would send."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    def header(self, name: str) -> str:
+        return dict(self.headers)[name]
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Recorder(App):
+    """An application that keeps its event and answers with nothing much."""
+
+    def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
+        self.event, self.left = event, context.get_remaining_time_in_millis()
+        headers = {"Content-Type": "text/plain", "Content-Length": "2"}
+        return {
+            "statusCode": 200,
+            "headers": headers,
+            "multiValueHeaders": {"Set-Cookie": ["a=1", "b=2"]},
+            "body": "ok",
+        }
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    recorder = Recorder("recorder", identify=lambda _: NOBODY)
+    recorder.routes.update(app.routes)
+    return recorder
+
+
+def call(
+    server: Server, method: str, path: str, query: str = "", body: bytes | io.BytesIO = b"", **headers: str
+) -> Said:
+    """Ask as a server would: *path* as it was sent."""
+    sent = body if isinstance(body, io.BytesIO) else io.BytesIO(body)
+    given = {
+        "REQUEST_METHOD": method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote(path, encoding="latin-1"),
+        "QUERY_STRING": query,
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": "203.0.113.7",
+        "wsgi.input": sent,
+        **({"CONTENT_LENGTH": str(len(sent.getvalue()))} if sent.getvalue() else {}),
+        **headers,
+    }
+    setup_testing_defaults(given)
+    told: list[Any] = []
+    answer: Any = validator(server)(given, lambda status, headers, _info=None: told.extend([status, headers]))  # type: ignore[arg-type]
+    words = b"".join(answer)
+    answer.close()
+    return Said(int(told[0].split()[0]), told[1], words)
+
+
+def _as_environ(sent: dict[str, Any]) -> dict[str, Any]:
+    """Return the headers of an event as a server hands them over."""
+    named = {name.upper().replace("-", "_"): value for name, value in sent["headers"].items()}
+    plain = {"CONTENT_TYPE", "CONTENT_LENGTH"}
+    return {name if name in plain else f"HTTP_{name}": value for name, value in named.items()}
+
+
+# --- the event
+
+
+@pytest.mark.parametrize(
+    "name", ["health", "list-approvals", "preflight", "resolve", "send-notification", "show-user", "wrong-method"]
+)
+def test_a_request_becomes_the_event_that_the_gateway_sent_for_it(recorder: Recorder, name: str) -> None:
+    sent = event(name)
+    query = urlencode(sent["multiValueQueryStringParameters"] or {}, doseq=True)
+    body = (sent["body"] or "").encode()
+    call(Server(recorder, PLACES), sent["httpMethod"], sent["path"], query, body, **_as_environ(sent))
+    ours = recorder.event
+    same = ("resource", "httpMethod", "stageVariables", "body", "isBase64Encoded")
+    assert {part: ours[part] for part in same} == {part: sent[part] for part in same}
+    # Escaped or not, it is the same character.
+    assert unquote(ours["path"]) == unquote(sent["path"])
+    params = [{name: unquote(value) for name, value in (one["pathParameters"] or {}).items()} for one in (ours, sent)]
+    assert params[0] == params[1]
+    for part in ("queryStringParameters", "multiValueQueryStringParameters"):
+        assert ours[part] == sent[part]
+    # A server adds the length, and knows of no case.
+    lowered = {header.lower(): value for header, value in ours["headers"].items()}
+    assert lowered.items() >= {header.lower(): value for header, value in sent["headers"].items()}.items()
+    asked = ("resourcePath", "httpMethod", "protocol")
+    assert {part: ours["requestContext"][part] for part in asked} == {
+        part: sent["requestContext"][part] for part in asked
+    }
+    assert ours["requestContext"]["identity"]["sourceIp"] == sent["requestContext"]["identity"]["sourceIp"]
+
+
+def test_every_request_has_an_id_and_as_long_as_a_function(recorder: Recorder) -> None:
+    server = Server(recorder, PLACES)
+    ids = set()
+    for _ in range(3):
+        call(server, "GET", "/health")
+        ids.add(recorder.event["requestContext"]["requestId"])
+        assert 28_000 < recorder.left <= 29_000
+    assert len(ids) == 3
+
+
+@given(text=st.text(min_size=1).filter(lambda text: "/" not in text))
+def test_what_stands_in_a_placeholder_is_handed_on_as_it_was_meant(text: str) -> None:
+    escaped = quote(text.encode(errors="replace"), safe="")
+    found = Paths(["/api/things/{name}/parts"]).find(f"/api/things/{escaped}/parts")
+    assert found.params is not None
+    assert unquote(found.params["name"]) == text.encode(errors="replace").decode()
+
+
+@pytest.mark.parametrize("path", ["/api/users/a%40b.c", "/api/users/a@b.c", "/api/users/%C3%A4", "/api/users/a%20b"])
+def test_an_escaped_path_comes_out_as_it_went_in(recorder: Recorder, path: str) -> None:
+    call(Server(recorder, PLACES), "GET", path)
+    assert recorder.event["resource"] == "/api/users/{username}"
+    assert unquote(recorder.event["pathParameters"]["username"]) == unquote(path.rpartition("/")[2])
+
+
+@given(pairs=st.lists(st.tuples(st.text(min_size=1), st.text())))
+def test_a_query_is_handed_on_whole(pairs: list[tuple[str, str]]) -> None:
+    recorder = Recorder("recorder", identify=lambda _: NOBODY)
+    encoded = [(name.encode(errors="replace"), value.encode(errors="replace")) for name, value in pairs]
+    call(Server(recorder, PLACES), "GET", "/health", urlencode(encoded))
+    several: dict[str, list[str]] = {}
+    for name, value in encoded:
+        several.setdefault(name.decode(), []).append(value.decode())
+    assert recorder.event["multiValueQueryStringParameters"] == (several or None)
+    last = {name: values[-1] for name, values in several.items()}
+    assert recorder.event["queryStringParameters"] == (last or None)
+
+
+def test_a_literal_segment_goes_before_a_placeholder() -> None:
+    paths = Paths(["/a/{x}", "/a/b", "/{x}/b/c", "/a/{x}/c", "/a/{x}/{y}"])
+    assert paths.find("/a/b") == ("/a/b", None)
+    assert paths.find("/a/z") == ("/a/{x}", {"x": "z"})
+    assert paths.find("/a/b/c") == ("/a/{x}/c", {"x": "b"})
+    assert paths.find("/a/b/d") == ("/a/{x}/{y}", {"x": "b", "y": "d"})
+    assert paths.find("/z/b/c") == ("/{x}/b/c", {"x": "z"})
+
+
+@pytest.mark.parametrize("path", ["/", "/nothing", "/a/", "/a//c", "/a/b/c/d", "//"])
+def test_a_path_without_a_route_names_itself(path: str) -> None:
+    assert Paths(["/a/{x}", "/a/{x}/c"]).find(path) == (path, None)
+
+
+def test_bytes_that_are_no_text_are_replaced_as_the_gateway_does(recorder: Recorder) -> None:
+    call(Server(recorder, PLACES), "POST", "/api/sessions", body=b"\xff{")
+    assert recorder.event["body"] == "\ufffd{"
+
+
+# --- the answer
+
+
+def test_an_answer_is_sent_with_all_its_headers(recorder: Recorder) -> None:
+    said = call(Server(recorder, PLACES), "GET", "/health")
+    assert (said.status, said.body) == (200, b"ok")
+    assert [value for name, value in said.headers if name == "Set-Cookie"] == ["a=1", "b=2"]
+
+
+def test_the_application_itself_answers() -> None:
+    server = Server(app, PLACES)
+    assert call(server, "GET", "/health").json["status"] == "ok"
+    for method, path, status in [("GET", "/nothing", 404), ("PUT", "/health", 405), ("GET", "/api/applications", 401)]:
+        said = call(server, method, path)
+        assert (said.status, said.json["status"], said.header("Content-Type")) == (
+            status,
+            status,
+            "application/problem+json",
+        )
+        assert said.json["requestId"] == said.header("X-Request-Id")
+
+
+def test_a_body_is_read_no_further_than_it_takes_to_refuse_it() -> None:
+    longest = settings.load().http.max_body_bytes
+    sent = io.BytesIO(b"x" * (longest * 3))
+    assert call(Server(app, PLACES), "POST", "/api/sessions", body=sent).status == 413
+    assert sent.tell() == longest + 1
+
+
+def test_a_body_that_broke_off_asks_nobody(recorder: Recorder) -> None:
+    said = call(Server(recorder, PLACES), "POST", "/api/sessions", body=b'{"a": 1}', CONTENT_LENGTH="50")
+    assert (said.status, said.json["detail"]) == (400, "The body broke off.")
+    assert not hasattr(recorder, "event")
+
+
+def test_what_the_process_has_in_its_environment_is_no_header(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://user:secret@proxy")
+    call(Server(recorder, PLACES), "GET", "/health", HTTP_PROXY="http://user:secret@proxy", HTTP_ACCEPT="text/plain")
+    assert recorder.event["headers"]["Accept"] == "text/plain"
+    assert "secret" not in str(recorder.event)
+
+
+# --- those who wait, and those who queue
+
+
+class Waiting:
+    """An application with a route that waits until it is let go."""
+
+    def __init__(self) -> None:
+        self.inside, self.let_go = threading.Semaphore(0), threading.Event()
+        self.routes = Routes("waiting")
+        anyone: dict[str, Any] = {"roles": PUBLIC, "answers": {204: None}}
+        self.routes.add("GET", "/wait/{name}", waits=True, params={"name": str}, **anyone)(self._wait)
+        self.routes.add("GET", "/slow", **anyone)(self._slow)
+        self.routes.add("GET", "/else", **anyone)(self._else)
+        self.app = App("waiting", identify=lambda _: NOBODY)
+        self.app.mount(self.routes)
+
+    def _wait(self, _call: Call[Any, Any], name: str) -> None:
+        self.inside.release()
+        assert self.let_go.wait(10), name
+
+    def _slow(self, call: Call[Any, Any]) -> None:
+        self._wait(call, "slow")
+
+    def _else(self, _call: Call[Any, Any]) -> None:
+        """Answer at once."""
+
+
+@pytest.fixture
+def waiting() -> Iterator[Waiting]:
+    waiting = Waiting()
+    yield waiting
+    waiting.let_go.set()
+
+
+def test_so_many_are_held_and_others_are_told_to_come_back(waiting: Waiting, options: Callable[..., None]) -> None:
+    options(HTTP_ALLOWED_ORIGINS='["https://page.example"]')
+    server, told = Server(waiting.app, Places(at_work=1, held=2)), []
+    threads = [threading.Thread(target=lambda: told.append(call(server, "GET", "/wait/a").status)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+        waiting.inside.acquire(timeout=10)
+    # One more waits nowhere; whoever does not wait is answered.
+    origin = "https://page.example"
+    crowded = call(server, "GET", "/wait/b", HTTP_X_REQUEST_ID="mine", HTTP_ORIGIN=origin)
+    assert (crowded.status, crowded.header("Retry-After")) == (503, "1")
+    assert crowded.header("Content-Type") == "application/problem+json"
+    # As every answer does, it names the request, and pages of an allowed origin can read when to come again.
+    assert crowded.json["requestId"] == crowded.header("X-Request-Id") == "mine"
+    assert crowded.header("Access-Control-Allow-Origin") == origin
+    assert call(server, "GET", "/else").status == 204
+    waiting.let_go.set()
+    for thread in threads:
+        thread.join()
+    assert told == [204, 204]
+    # Their places are free again.
+    assert call(server, "GET", "/wait/c").status == 204
+
+
+def test_those_at_work_are_so_many_and_others_queue_for_a_while(
+    waiting: Waiting, printed: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given one who is at work for long
+    server, told = Server(waiting.app, Places(at_work=1, held=1)), []
+    slow = threading.Thread(target=lambda: told.append(call(server, "GET", "/slow").status))
+    slow.start()
+    waiting.inside.acquire(timeout=10)
+    # When another one's patience ends, it is told so, and the log has it
+    monkeypatch.setattr(module, "_QUEUE_SECONDS", 0.01)
+    assert call(server, "GET", "/else").status == 503
+    assert [(line["route"], line["status"]) for line in printed.lines()] == [("/else", 503)]
+    # When it is patient, it gets its turn
+    monkeypatch.setattr(module, "_QUEUE_SECONDS", 10)
+    patient = threading.Thread(target=lambda: told.append(call(server, "GET", "/else").status))
+    patient.start()
+    assert patient.is_alive()
+    waiting.let_go.set()
+    for thread in (slow, patient):
+        thread.join()
+    assert told == [204, 204]
