@@ -7,23 +7,30 @@ from typing import Any
 
 from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
-from pydantic_settings import BaseSettings
 
+from chalicelib import slices
 from chalicelib.core.runtime import settings
+from chalicelib.core.runtime.settings import Section
 
 PAGE = Path(__file__).resolve().parent.parent / "docs/settings.md"
 
 _HEAD = """# Settings
 
 Every option is an environment variable of the functions. A faulty one stops the process at its first request, with all
-faults at once, by name and without their values. This page is made from `chalicelib/core/runtime/settings.py`: after a
-change there, run `python -m infra.docs`.
+faults at once, by name and without their values. This page is made from the classes of options in the code: after a
+change there, run `scripts/check --fix`.
 """
+
+
+def known() -> tuple[type[Section], ...]:
+    """Return every class of options: the platform's first, then those that slices declare."""
+    declared = tuple(section for slice_ in slices.SLICES for section in slice_.settings)
+    return (*(section for section in settings.sections() if section not in declared), *declared)
 
 
 def page() -> str:
     """Return the page of all settings."""
-    return _HEAD + "".join(_section(name, section) for name, section in settings.SECTIONS.items())
+    return _HEAD + "".join(map(_section, known()))
 
 
 def main() -> None:
@@ -37,7 +44,8 @@ def main() -> None:
         sys.exit(f"{PAGE.name} is out of date: run python -m infra.docs")
 
 
-def _section(name: str, section: type[BaseSettings]) -> str:
+def _section(section: type[Section]) -> str:
+    name = str(section.model_config["env_prefix"]).rstrip("_").lower()
     rows = "".join(_row(section, field) for field in section.model_fields)
     return (
         f"\n## {name}\n\n{(section.__doc__ or '').strip()}\n\n"
@@ -45,7 +53,7 @@ def _section(name: str, section: type[BaseSettings]) -> str:
     )
 
 
-def _row(section: type[BaseSettings], field: str) -> str:
+def _row(section: type[Section], field: str) -> str:
     info = section.model_fields[field]
     default = "" if info.default in (None, PydanticUndefined) else f"`{_text(info.default)}`"
     limits = ", ".join(_limit(item) for item in info.metadata if _limit(item))

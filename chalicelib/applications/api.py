@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from chalicelib import wiring
+from chalicelib.applications import wiring
 from chalicelib.applications.disburse import disburse
 from chalicelib.applications.errors import (
     Disbursing,
@@ -35,8 +35,10 @@ from chalicelib.applications.store import Place
 from chalicelib.core.errors import ServiceError
 from chalicelib.core.models import Page, PageQuery
 from chalicelib.core.records import etags
+from chalicelib.core.records import wiring as records
 from chalicelib.core.records.history import Changed
 from chalicelib.core.records.models import Change, Record
+from chalicelib.core.web import paging
 from chalicelib.core.web.routes import ADMIN_ONLY, Answer, Call, Role, Routes
 
 #: Who works on applications.
@@ -57,7 +59,7 @@ routes = Routes(__name__)
 def create_application(call: Call[NewApplication, None]) -> Answer:
     """Make an application. Of many under one id one is made."""
     application_id = call.body.application_id or call.operation.id
-    return _shown(201, wiring.records().create(KIND.name, application_id, call.body.fields, **_who(call)))
+    return _shown(201, records.store().create(KIND.name, application_id, call.body.fields, **_who(call)))
 
 
 @routes.add("GET", "/api/applications", roles=_OFFICERS, query=ApplicationQuery, answers={200: ApplicationPage})
@@ -66,9 +68,9 @@ def list_applications(call: Call[None, ApplicationQuery]) -> ApplicationPage:
     query = call.query
     # A cursor goes on from a place, whichever page and limit led there.
     sealed = {"list": "applications", **query.model_dump(mode="json", include={"status", "q", "sort"})}
-    cursors = wiring.cursors()
+    cursors = paging.cursors()
     after = Place(*json.loads(cursors.open(sealed, query.cursor))) if query.cursor else None
-    found = wiring.applications().page(query, after)
+    found = wiring.store().page(query, after)
     return ApplicationPage(
         items=found.items,
         page=after.page if after else query.page or 1,
@@ -89,7 +91,7 @@ def list_applications(call: Call[None, ApplicationQuery]) -> ApplicationPage:
 )
 def show_application(call: Call[None, None], application_id: str) -> Answer:
     """Show an application as it is at this moment; its ETag names the version."""
-    return _shown(200, wiring.records().get(KIND.name, application_id))
+    return _shown(200, records.store().get(KIND.name, application_id))
 
 
 @routes.add(
@@ -106,7 +108,7 @@ def change_application(call: Call[ApplicationChange, None], application_id: str)
     """Replace fields of one version; absent ones stay. Of many at the same version one succeeds."""
     fields = call.body.fields
     change = Change(application_id, etags.version(call.body.version, call.if_match), fields, before(fields))
-    return _shown(200, wiring.records().commit(KIND.name, change, **_who(call)))
+    return _shown(200, records.store().commit(KIND.name, change, **_who(call)))
 
 
 @routes.add(
@@ -122,7 +124,7 @@ def change_application(call: Call[ApplicationChange, None], application_id: str)
 def delete_application(call: Call[None, VersionQuery], application_id: str) -> None:
     """Delete one version of an application, unless it was paid out."""
     expected = etags.version(call.query.version, call.if_match)
-    wiring.records().remove(KIND.name, application_id, expected, where=removable(), **_who(call))
+    records.store().remove(KIND.name, application_id, expected, where=removable(), **_who(call))
 
 
 @routes.add(
@@ -137,7 +139,7 @@ def move_applications(call: Call[BatchUpdate, None]) -> BatchOutcome:
     status = Status(call.body.status)
     states, fields = [{"status": sorted(sources(status))}], {"status": status.value}
     changes = [Change(name, version, fields, states) for name, version in call.body.wanted.items()]
-    return _outcome(changes, wiring.records().commit_all(KIND.name, changes, **_who(call)))
+    return _outcome(changes, records.store().commit_all(KIND.name, changes, **_who(call)))
 
 
 @routes.add(
@@ -153,12 +155,12 @@ def show_history(call: Call[None, PageQuery], application_id: str) -> Page[Shown
     """Show the versions of an application, newest first: who, when and what; also of one that was deleted."""
 
     def fetch(limit: int, before: str | None) -> list[Changed]:
-        return wiring.history().page(KIND.name, application_id, limit, int(before) if before else None)
+        return records.history().page(KIND.name, application_id, limit, int(before) if before else None)
 
     name = f"history of {application_id}"
-    page, next_cursor = wiring.cursors().page(name, call.query, fetch, lambda found: str(found.version.version))
+    page, next_cursor = paging.cursors().page(name, call.query, fetch, lambda found: str(found.version.version))
     # History is written behind the truth, so of a new application there may be none yet.
-    if not page and wiring.records().seen(KIND.name, application_id) is None:
+    if not page and records.store().seen(KIND.name, application_id) is None:
         raise RecordNotFound
     return Page[ShownVersion](items=[shown_version(*found) for found in page], next_cursor=next_cursor)
 

@@ -8,12 +8,14 @@ other; that it is paid once rests on the transaction.
 import random
 from time import monotonic, sleep
 
-from chalicelib import ledger, wiring
+from chalicelib import ledger
 from chalicelib.applications.errors import Disbursing
 from chalicelib.applications.models import Status
 from chalicelib.applications.search import KIND
+from chalicelib.core.coordination import wiring as coordination
 from chalicelib.core.coordination.errors import GuardedRefused, LockHeld, LockLost
 from chalicelib.core.coordination.locks import Lease
+from chalicelib.core.records import wiring as records
 from chalicelib.core.records.errors import NotInThisState
 from chalicelib.core.records.models import Record
 from chalicelib.core.runtime import deadline
@@ -43,7 +45,7 @@ def disburse(application_id: str, *, by: str, operation: str) -> Record:
         if left_ms <= 0:
             raise Disbursing
         try:
-            with wiring.locks().lock(f"application#{application_id}", _LOCK_MS, wait_ms=left_ms) as lease:
+            with coordination.locks().lock(f"application#{application_id}", _LOCK_MS, wait_ms=left_ms) as lease:
                 return _pay(lease, application_id, by, operation, until)
         except (LockHeld, LockLost):
             # Held to the end, broken by an administrator, or outlived: whoever had it may have paid.
@@ -57,20 +59,20 @@ def _pay(lease: Lease, application_id: str, by: str, operation: str, until: floa
     Raises:
         LockLost: nothing was paid by this lease.
     """
-    records = wiring.records()
+    store = records.store()
     while monotonic() < until:
         record = _payable(application_id)
         if record.doc["status"] == Status.DISBURSED:
             return record
-        prepared = records.prepare(record, {"status": Status.DISBURSED}, by=by, operation=operation)
+        prepared = store.prepare(record, {"status": Status.DISBURSED}, by=by, operation=operation)
         movement = ledger.Movement("disbursement", record.id, record.doc["amountMinor"], record.doc["currency"])
         try:
-            wiring.locks().guarded(lease, [prepared.write, *ledger.posting(movement)])
+            coordination.locks().guarded(lease, [prepared.write, *ledger.posting(movement)])
         except GuardedRefused:
             # Full jitter, so that those who want the ledger's end do not come in step.
             sleep(random.uniform(0, _LONGEST_PAUSE_SECONDS))  # noqa: S311 # spreads callers out; nothing secret
             continue
-        records.show([prepared.record])
+        store.show([prepared.record])
         return prepared.record
     raise Disbursing
 
@@ -81,7 +83,7 @@ def _payable(application_id: str) -> Record:
     Raises:
         RecordNotFound, NotInThisState: it is not.
     """
-    record = wiring.records().get(KIND.name, application_id)
+    record = records.store().get(KIND.name, application_id)
     if record.doc["status"] not in {Status.APPROVED, Status.DISBURSED}:
         raise NotInThisState(record, "Only an approved application can be disbursed.")
     return record

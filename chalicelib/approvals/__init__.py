@@ -8,5 +8,9 @@ wait.py      how a caller waits for the answer
 outbox.py    what follows a change, handed to the queue
 callback.py  the outcome, sent to the address the caller named
 api.py       HTTP routes
+queues.py    the ``approval`` queue
+settings.py  options
+wiring.py    makes the store, once per process
+slice.py     what this slice brings
 worker.py    the ``approval`` queue, and the sweep
 """

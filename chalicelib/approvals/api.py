@@ -3,8 +3,8 @@
 import json
 from functools import partial
 
-from chalicelib import users, wiring
-from chalicelib.approvals import callback, worker
+from chalicelib import users
+from chalicelib.approvals import callback, wiring, worker
 from chalicelib.approvals.errors import (
     ActionNotOffered,
     AlreadyAnswered,
@@ -32,6 +32,7 @@ from chalicelib.approvals.outbox import follow
 from chalicelib.core import egress
 from chalicelib.core.errors import FieldError, Forbidden
 from chalicelib.core.models import Id, Page
+from chalicelib.core.web import paging
 from chalicelib.core.web.routes import ADMIN_ONLY, Answer, Call, Role, Routes
 
 #: What is left of a function's time when it must have answered: the way back, and a store that is slow to say no.
@@ -61,7 +62,7 @@ def ask(call: Call[NewApproval, None]) -> Answer:
     _check_people(new)
     if new.callback_url is not None:
         egress.check(new.callback_url, field="callbackUrl")
-    seen = follow(wiring.approvals().put(call.operation.id, new, created_by=call.caller.username))
+    seen = follow(wiring.store().put(call.operation.id, new, created_by=call.caller.username))
     if not new.wait:
         return Answer(202, Accepted.model_validate(seen.approval.model_dump(include=set(Accepted.model_fields))))
     settled = _waited(call, seen, new.timeout_ms + _SLACK_MS)
@@ -75,8 +76,8 @@ def list_approvals(call: Call[None, ApprovalQuery]) -> Page[Approval]:
     username = query.username if call.caller.is_admin else query.username or call.caller.username
     if username:
         call.caller.may_act_for(username)
-    fetch = partial(wiring.approvals().page, username, query.status)
-    page, next_cursor = wiring.cursors().page(
+    fetch = partial(wiring.store().page, username, query.status)
+    page, next_cursor = paging.cursors().page(
         "approvals", query, fetch, lambda approval: approval.request_id, lambda approval: len(json.dumps(approval.data))
     )
     return Page[Approval](items=list(page), next_cursor=next_cursor)
@@ -93,7 +94,7 @@ def list_approvals(call: Call[None, ApprovalQuery]) -> Page[Approval]:
 )
 def show_approval(call: Call[None, WaitQuery], request_id: str) -> Approval:
     """Show a request; with `waitMs`, as soon as it is settled."""
-    seen = wiring.approvals().get(request_id)
+    seen = wiring.store().get(request_id)
     call.caller.may_act_for(seen.approval.created_by, *seen.approval.approvers)
     return _waited(call, seen, call.query.wait_ms)
 
@@ -108,7 +109,7 @@ def show_approval(call: Call[None, WaitQuery], request_id: str) -> Approval:
 )
 def resolve(call: Call[GivenAction, None], request_id: str) -> Approval:
     """Answer a request. Of many answers the first is kept."""
-    caller, store = call.caller, wiring.approvals()
+    caller, store = call.caller, wiring.store()
     seen = store.resolve(request_id, call.body.action, caller.username, call.operation.id, anyone=caller.is_admin)
     return follow(seen).approval
 
@@ -123,7 +124,7 @@ def resolve(call: Call[GivenAction, None], request_id: str) -> Approval:
 def act(call: Call[UserAction, None]) -> Approval:
     """Answer a user's oldest pending request."""
     call.caller.may_act_for(call.body.username)
-    store, operation = wiring.approvals(), call.operation
+    store, operation = wiring.store(), call.operation
     # What was the oldest then is settled now, and the next must not be answered for it.
     done = store.done_by(operation.id) if operation.repeated else None
     seen = done or store.resolve_oldest(call.body.username, call.body.action, operation.id)
@@ -140,7 +141,7 @@ def act(call: Call[UserAction, None]) -> Approval:
 def cancel(call: Call[None, None], request_id: str) -> Approval:
     """Take a question back."""
     only = None if call.caller.is_admin else call.caller.username
-    return follow(wiring.approvals().cancel(request_id, only, call.operation.id)).approval
+    return follow(wiring.store().cancel(request_id, only, call.operation.id)).approval
 
 
 @routes.add("POST", "/api/pending-responses/cleanup", roles=ADMIN_ONLY, answers={200: Removed})

@@ -6,13 +6,13 @@ import json
 from datetime import UTC, datetime
 from http import HTTPStatus
 
-from chalicelib import wiring
 from chalicelib.approvals.models import Seen
 from chalicelib.core import egress
 from chalicelib.core.egress import signatures
 from chalicelib.core.errors import Invalid
 from chalicelib.core.queueing.consumer import Later, Poison
 from chalicelib.core.runtime import logs
+from chalicelib.core.stores import clients
 
 #: Worth another try: the server was busy, or could not decide yet.
 _RETRIED = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
@@ -21,7 +21,7 @@ _LONGEST_PAUSE_SECONDS = 900
 
 def secret_of(caller: str) -> str:
     """Return the secret that *caller*'s callbacks are signed with: derived, the same for ever, and theirs alone."""
-    key = hmac.digest(wiring.signing_key("callbacks"), caller.encode(), "sha256")
+    key = hmac.digest(clients.signing_key("callbacks"), caller.encode(), "sha256")
     return f"whsec_{base64.b64encode(key).decode()}"
 
 

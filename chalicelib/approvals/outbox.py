@@ -4,10 +4,12 @@ A mark stands in the document from the change until the queue has the effect. It
 once: the queue's worker claims it.
 """
 
-from chalicelib import wiring
+from chalicelib.approvals import wiring
 from chalicelib.approvals.models import Seen
+from chalicelib.approvals.queues import APPROVAL
 from chalicelib.core.models import Id
 from chalicelib.core.queueing import queues
+from chalicelib.core.queueing import wiring as queueing
 from chalicelib.core.queueing.queues import Message
 from chalicelib.core.runtime import logs
 
@@ -44,13 +46,13 @@ def follow(seen: Seen) -> Seen:
 
 def sweep() -> int:
     """Hand over what is overdue. Returns how many effects it was. Running twice is harmless: each is done once."""
-    due = wiring.approvals().due(_GRACE_MS)
+    due = wiring.store().due(_GRACE_MS)
     for request_id, effect in due:
         _hand_over(request_id, effect, 0)
-        wiring.approvals().unmark(request_id, effect)
+        wiring.store().unmark(request_id, effect)
     return len(due)
 
 
 def _hand_over(request_id: str, effect: str, due_in_ms: int) -> None:
     # Rounded up: an effect may come late, and never early.
-    wiring.mail().send(queues.APPROVAL, Task(request_id=request_id, effect=effect), delay_seconds=-(-due_in_ms // 1000))
+    queueing.sender().send(APPROVAL, Task(request_id=request_id, effect=effect), delay_seconds=-(-due_in_ms // 1000))

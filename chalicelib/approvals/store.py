@@ -21,9 +21,9 @@ from chalicelib.approvals.errors import (
     NothingPending,
 )
 from chalicelib.approvals.models import Approval, Mark, NewApproval, Seen, Status
+from chalicelib.approvals.settings import ApprovalSettings
 from chalicelib.approvals.transitions import AS_SEEN, IN_TIME, KEPT, OVERDUE, PENDING, Pipeline
 from chalicelib.core.errors import Forbidden
-from chalicelib.core.runtime.settings import ApprovalSettings
 from chalicelib.core.stores.driver_errors import reaching_mongodb
 from chalicelib.core.web.paging import PAGE_BYTES
 

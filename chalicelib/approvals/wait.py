@@ -9,9 +9,9 @@ from time import monotonic, sleep
 from typing import Protocol
 
 from chalicelib.approvals.models import Seen
+from chalicelib.approvals.settings import ApprovalSettings
 from chalicelib.approvals.store import ApprovalStore
 from chalicelib.core.errors import Unavailable
-from chalicelib.core.runtime.settings import ApprovalSettings
 
 
 class Waiter(Protocol):

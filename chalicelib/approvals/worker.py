@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from chalicelib import devices, wiring
-from chalicelib.approvals import callback, outbox
+from chalicelib import devices
+from chalicelib.approvals import callback, outbox, wiring
 from chalicelib.approvals.errors import ApprovalNotFound
 from chalicelib.approvals.models import Effect, Seen
 from chalicelib.approvals.outbox import Task
+from chalicelib.approvals.queues import APPROVAL
 from chalicelib.core.coordination.claims import Claim
-from chalicelib.core.queueing import queues
 from chalicelib.core.queueing.consumer import Later, run_batch
 from chalicelib.core.runtime import logs
 
@@ -18,7 +18,7 @@ _NO_TITLE = "Your answer is needed"
 
 def work(event: Any) -> dict[str, Any]:
     """Do each effect of *event* once. Repeats are harmless: devices and receivers know them by the request's id."""
-    return run_batch(event, queues.APPROVAL, Task, _handle)
+    return run_batch(event, APPROVAL, Task, _handle)
 
 
 def sweep() -> int:
@@ -26,7 +26,7 @@ def sweep() -> int:
 
     Running twice is harmless: each timeout is recorded once, and each effect done once.
     """
-    timed_out = wiring.approvals().expire_all()
+    timed_out = wiring.store().expire_all()
     logs.line().count("approvalsTimedOut", timed_out)
     logs.line().count("effectsSwept", outbox.sweep())
     return timed_out
@@ -34,11 +34,11 @@ def sweep() -> int:
 
 def _handle(task: Task, _claim: Claim) -> None:
     try:
-        seen = wiring.approvals().get(task.request_id)
+        seen = wiring.store().get(task.request_id)
     except ApprovalNotFound:
         # It was kept for a day after it was settled; nobody is left who would want to know.
         return
-    wiring.approvals().unmark(task.request_id, task.effect)
+    wiring.store().unmark(task.request_id, task.effect)
     kind, _, step = task.effect.partition("-")
     if kind == Effect.CALLBACK:
         callback.send(seen)
@@ -49,7 +49,7 @@ def _handle(task: Task, _claim: Claim) -> None:
 def _escalate(seen: Seen, step: int) -> None:
     """Let the next person answer, and ask them."""
     username = seen.approval.escalate_to[step].username
-    if admitted := wiring.approvals().admit(seen.approval.request_id, username):
+    if admitted := wiring.store().admit(seen.approval.request_id, username):
         _ask(admitted, [username])
 
 

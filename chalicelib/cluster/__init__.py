@@ -3,5 +3,6 @@
 models.py   what health, readiness and the figures of queues look like
 readiness.py one cheap question per store
 queue_stats.py what SQS and the exact counts say of each queue
+slice.py    what this slice brings
 api.py      HTTP routes
 """

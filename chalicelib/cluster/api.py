@@ -20,7 +20,7 @@ routes = Routes(__name__)
 def health(call: Call[None, None]) -> Health:
     """Say that this process answers. Asks no store."""
     return Health(
-        version=settings.load().holdfast.version,
+        version=settings.load(settings.HoldfastSettings).version,
         instance_id=ids.INSTANCE_ID,
         uptime_seconds=round(monotonic() - _STARTED, 1),
     )
@@ -50,4 +50,4 @@ def describe(call: Call[None, None]) -> str:
 @cache
 def _description() -> str:
     app: Any = routes.current_app
-    return openapi.describe(app.endpoints, settings.load().holdfast.version)
+    return openapi.describe(app.endpoints, settings.load(settings.HoldfastSettings).version)

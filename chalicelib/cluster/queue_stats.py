@@ -1,14 +1,15 @@
 """How much work there is, and was: what SQS says of each queue, and the exact counts."""
 
-from chalicelib import wiring
 from chalicelib.cluster.models import QueueFigures, QueueStats
+from chalicelib.core.coordination import wiring as coordination
 from chalicelib.core.queueing import queues
+from chalicelib.core.queueing import wiring as queueing
 
 
 def of_queues() -> QueueStats:
     """Return the figures of every queue and their sums. SQS is asked twice for each, DynamoDB once for all."""
-    counted = wiring.counts().read([queue.name for queue in queues.QUEUES], ("completed", "failed"))
-    figures = {queue.name: _figures(queue, counted[queue.name]) for queue in queues.QUEUES}
+    counted = coordination.counts().read([queue.name for queue in queues.every()], ("completed", "failed"))
+    figures = {queue.name: _figures(queue, counted[queue.name]) for queue in queues.every()}
     each = figures.values()
     return QueueStats(
         pending=sum(one.pending for one in each),
@@ -20,5 +21,5 @@ def of_queues() -> QueueStats:
 
 
 def _figures(queue: queues.Queue, counted: dict[str, int]) -> QueueFigures:
-    depth = wiring.mail().depth(queue)
+    depth = queueing.sender().depth(queue)
     return QueueFigures(pending=depth.pending, processing=depth.processing, dead=depth.dead, **counted)

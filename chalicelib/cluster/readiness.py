@@ -4,9 +4,9 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
-from chalicelib import wiring
 from chalicelib.cluster.models import Reach
 from chalicelib.core.errors import Unavailable
+from chalicelib.core.stores import clients
 from chalicelib.core.stores.driver_errors import reaching_mongodb
 
 
@@ -17,12 +17,12 @@ def reach() -> dict[str, Reach]:
 
 def _ask_mongodb() -> None:
     with reaching_mongodb():
-        wiring.mongodb().command("ping")
+        clients.mongodb().command("ping")
 
 
 def _ask_dynamodb() -> None:
     # A key that is never there: the cheapest read that needs the table and the right to read it.
-    wiring.table("users").get("probe")
+    clients.table("users").get("probe")
 
 
 _STORES: dict[str, Callable[[], Any]] = {"mongodb": _ask_mongodb, "dynamodb": _ask_dynamodb}

@@ -2,6 +2,7 @@
 
 errors.py     the error tree and the problem document of each error
 models.py     the base of all models that cross the wire
+slice.py      what a slice brings to the house, in one declaration
 
 runtime/      settings, logs, clock, ids: one process and one invocation
 stores/       clients, and DynamoDB and MongoDB as this service uses them

@@ -6,12 +6,15 @@ store.py    where devices live: one MongoDB collection
 message.py  a push as FCM takes it
 fcm.py      FCM's HTTP v1 API: sending, and what its answers mean
 deliver.py  one push to all devices of a person
+settings.py options
+wiring.py   makes the store and FCM's client, once per process
+slice.py    what this slice brings
 api.py      HTTP routes
 
 Other slices ask `push` and `forget`; nothing else here is theirs.
 """
 
-from chalicelib import wiring
+from chalicelib.devices import wiring
 from chalicelib.devices.models import Delivered, Notification
 
 __all__ = ["Delivered", "Notification", "forget", "push"]
@@ -34,4 +37,4 @@ def push(username: str, notification: Notification) -> Delivered:
 
 def forget(username: str) -> None:
     """Forget every device of *username*, whose name may be someone else's tomorrow. Safe to repeat."""
-    wiring.devices().forget(username)
+    wiring.store().forget(username)

@@ -2,9 +2,10 @@
 
 from functools import partial
 
-from chalicelib import wiring
 from chalicelib.core.models import Page, PageQuery
+from chalicelib.core.web import paging
 from chalicelib.core.web.routes import Call, Routes
+from chalicelib.devices import wiring
 from chalicelib.devices.errors import DeviceNotFound, TokenContested
 from chalicelib.devices.models import Device, DeviceId, NewDevice
 
@@ -26,19 +27,19 @@ def put_device(call: Call[NewDevice, None], device_id: str) -> Device:
     A token belongs to one user at a time: whoever registers it last. Register again at each start of the app, as
     Firebase advises; a device that has not been for as long as FCM keeps a token is forgotten.
     """
-    return wiring.devices().put(call.caller.username, device_id, call.body)
+    return wiring.store().put(call.caller.username, device_id, call.body)
 
 
 @routes.add("GET", "/api/devices", query=PageQuery, answers={200: Page[Device]})
 def list_devices(call: Call[None, PageQuery]) -> Page[Device]:
     """List your devices in the order of their ids; never a token."""
-    fetch = partial(wiring.devices().page, call.caller.username)
-    page, next_cursor = wiring.cursors().page("devices", call.query, fetch, lambda device: device.device_id)
+    fetch = partial(wiring.store().page, call.caller.username)
+    page, next_cursor = paging.cursors().page("devices", call.query, fetch, lambda device: device.device_id)
     return Page[Device](items=list(page), next_cursor=next_cursor)
 
 
 @routes.add("DELETE", "/api/devices/{device_id}", params=_ONE, answers={204: None}, raises=(DeviceNotFound,))
 def remove_device(call: Call[None, None], device_id: str) -> None:
     """Unregister a device: nothing is pushed to it any more. Signing out of an app should do this first."""
-    if not wiring.devices().remove(call.caller.username, device_id):
+    if not wiring.store().remove(call.caller.username, device_id):
         raise DeviceNotFound

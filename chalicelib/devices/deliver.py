@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 from time import time
 
-from chalicelib import wiring
 from chalicelib.core.runtime import logs
+from chalicelib.devices import wiring
 from chalicelib.devices.fcm import Reply, Verdict
 from chalicelib.devices.message import build
 from chalicelib.devices.models import Delivered, Notification, Target
@@ -29,7 +29,7 @@ def deliver(username: str, notification: Notification) -> Delivered:
         return Delivered(configured=False)
     if notification.ttl_ms <= 0:
         return Delivered()
-    targets = wiring.devices().targets(username, notification.collapse_key)
+    targets = wiring.store().targets(username, notification.collapse_key)
     if not targets:
         return Delivered()
     replies = fcm.send([build(notification, target.fcm_token, time()) for target in targets])
@@ -46,9 +46,9 @@ def _settle(
         for verdict in Verdict
     }
     for target in by[Verdict.GONE]:
-        wiring.devices().drop(username, target)
+        wiring.store().drop(username, target)
     if by[Verdict.SENT]:
-        wiring.devices().told(username, by[Verdict.SENT], notification.collapse_key)
+        wiring.store().told(username, by[Verdict.SENT], notification.collapse_key)
     return Delivered(
         sent=len(by[Verdict.SENT]),
         gone=len(by[Verdict.GONE]),

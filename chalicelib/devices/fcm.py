@@ -20,7 +20,7 @@ from pydantic.alias_generators import to_camel
 from urllib3.exceptions import HTTPError
 
 from chalicelib.core.runtime import deadline
-from chalicelib.core.runtime.settings import FcmSettings
+from chalicelib.devices.settings import FcmSettings
 
 _SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 _SIDE_BY_SIDE = 8

@@ -11,10 +11,10 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.collection import Collection, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from chalicelib.core.runtime.settings import DeviceSettings
 from chalicelib.core.stores.driver_errors import reaching_mongodb
 from chalicelib.devices.errors import TokenContested
 from chalicelib.devices.models import Device, NewDevice, Target
+from chalicelib.devices.settings import DeviceSettings
 
 INDEXES = [
     IndexModel([("purgeAt", ASCENDING)], expireAfterSeconds=0),

@@ -1,9 +1,10 @@
 """The ledger, for administrators."""
 
-from chalicelib import wiring
 from chalicelib.core.errors import Invalid
 from chalicelib.core.models import Page, PageQuery
+from chalicelib.core.web import paging
 from chalicelib.core.web.routes import ADMIN_ONLY, Call, Routes
+from chalicelib.ledger import wiring
 from chalicelib.ledger.models import Entry, Verified, VerifyQuery
 from chalicelib.ledger.verify import verify
 
@@ -15,9 +16,9 @@ def list_entries(call: Call[None, PageQuery]) -> Page[Entry]:
     """List entries in the order in which they were made."""
 
     def fetch(limit: int, after: str | None) -> list[Entry]:
-        return wiring.ledger().entries(int(after or 0), limit)
+        return wiring.store().entries(int(after or 0), limit)
 
-    page, next_cursor = wiring.cursors().page("ledger", call.query, fetch, lambda entry: str(entry.seq))
+    page, next_cursor = paging.cursors().page("ledger", call.query, fetch, lambda entry: str(entry.seq))
     return Page[Entry](items=list(page), next_cursor=next_cursor)
 
 
@@ -26,4 +27,4 @@ def list_entries(call: Call[None, PageQuery]) -> Page[Entry]:
 )
 def verify_chain(call: Call[None, VerifyQuery]) -> Verified:
     """Look whether the chain is whole; as many entries as a call can, and on with `nextCursor`."""
-    return verify(wiring.ledger(), wiring.cursors(), call.query.cursor)
+    return verify(wiring.store(), paging.cursors(), call.query.cursor)

@@ -4,14 +4,18 @@ models.py   what a session is, and what stands for one
 errors.py   what can go wrong, in words a caller understands
 store.py    where sessions and tickets live: MongoDB collections, tokens as hashes only
 login_limit.py how often a password may be guessed
+settings.py options
+wiring.py   makes the stores, once per process
+slice.py    what this slice brings
 api.py      HTTP routes
 
 The gateway asks `identify` and `redeem`; other slices ask `end`.
 """
 
-from chalicelib import users, wiring
+from chalicelib import users
 from chalicelib.core.errors import Unauthenticated
 from chalicelib.core.web.routes import Caller
+from chalicelib.sessions import wiring
 from chalicelib.sessions.models import Session
 
 
@@ -25,7 +29,7 @@ def identify(token: str) -> Caller:
     """
     if users.is_key(token):
         return _holder(token)
-    session = wiring.sessions().find(token)
+    session = wiring.store().find(token)
     if session is None:
         raise Unauthenticated("This session has ended, or never was.")
     return _caller(session)
@@ -38,7 +42,7 @@ def redeem(ticket: str, path: str) -> Caller:
         Unauthenticated: it was used before, its time is over, it is for another path, or its session has ended.
     """
     session_id = wiring.tickets().redeem(ticket, path)
-    session = wiring.sessions().get(session_id) if session_id else None
+    session = wiring.store().get(session_id) if session_id else None
     if session is None:
         raise Unauthenticated("This ticket does not open this path, or no longer.")
     return _caller(session)
@@ -46,7 +50,7 @@ def redeem(ticket: str, path: str) -> Caller:
 
 def end(username: str, keep_epoch: str | None = None) -> None:
     """End the sessions of *username*, save those opened under *keep_epoch*. Safe to repeat."""
-    wiring.sessions().end_all(username, keep_epoch)
+    wiring.store().end_all(username, keep_epoch)
 
 
 def _holder(key: str) -> Caller:

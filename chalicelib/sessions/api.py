@@ -2,11 +2,11 @@
 
 from functools import partial
 
-from chalicelib import users, wiring
+from chalicelib import users
 from chalicelib.core.models import Id, Page, Username
-from chalicelib.core.web import credentials
+from chalicelib.core.web import credentials, paging
 from chalicelib.core.web.routes import ADMIN_ONLY, PUBLIC, Answer, Call, Routes
-from chalicelib.sessions import login_limit
+from chalicelib.sessions import login_limit, wiring
 from chalicelib.sessions.errors import SessionNotFound, TooManyGuesses, WrongCredentials
 from chalicelib.sessions.models import Login, NewTicket, Opened, Session, SessionQuery, Ticket
 
@@ -24,11 +24,11 @@ routes = Routes(__name__)
 def open_session(call: Call[Login, None]) -> Answer:
     """Sign in. A wrong name and a wrong password get the same answer in the same time."""
     user = login_limit.verified(call.body.username, call.body.password.get_secret_value())
-    session, token = wiring.sessions().open(user.username, user.roles, user.epoch)
+    session, token = wiring.store().open(user.username, user.roles, user.epoch)
     # A password changed since we checked it has ended the sessions it found, and this one came too late for that.
     now = users.current(user.username)
     if now is None or now.epoch != user.epoch:
-        wiring.sessions().end(session.session_id)
+        wiring.store().end(session.session_id)
         raise WrongCredentials
     opened = Opened(
         token=token,
@@ -43,7 +43,7 @@ def open_session(call: Call[Login, None]) -> Answer:
 @routes.add("GET", "/api/sessions/current", answers={200: Session}, raises=(SessionNotFound,))
 def show_current(call: Call[None, None]) -> Session:
     """Show the session this call is made with."""
-    if (found := wiring.sessions().get(_own(call))) is None:
+    if (found := wiring.store().get(_own(call))) is None:
         raise SessionNotFound
     return found
 
@@ -51,7 +51,7 @@ def show_current(call: Call[None, None]) -> Session:
 @routes.add("DELETE", "/api/sessions/current", answers={204: None}, raises=(SessionNotFound,))
 def end_current(call: Call[None, None]) -> Answer:
     """Sign out: the token is dead at once, on every instance; a browser forgets its cookie."""
-    wiring.sessions().end(_own(call))
+    wiring.store().end(_own(call))
     return Answer(204, None, headers={"Set-Cookie": credentials.crumbled()})
 
 
@@ -76,8 +76,8 @@ def issue_ticket(call: Call[NewTicket, None]) -> Ticket:
 @routes.add("GET", "/api/sessions", roles=ADMIN_ONLY, query=SessionQuery, answers={200: Page[Session]})
 def list_sessions(call: Call[None, SessionQuery]) -> Page[Session]:
     """List live sessions, newest first; never a token."""
-    fetch = partial(wiring.sessions().page, call.query.username)
-    page, next_cursor = wiring.cursors().page("sessions", call.query, fetch, lambda session: session.session_id)
+    fetch = partial(wiring.store().page, call.query.username)
+    page, next_cursor = paging.cursors().page("sessions", call.query, fetch, lambda session: session.session_id)
     return Page[Session](items=list(page), next_cursor=next_cursor)
 
 
@@ -91,7 +91,7 @@ def list_sessions(call: Call[None, SessionQuery]) -> Page[Session]:
 )
 def end_session(call: Call[None, None], session_id: str) -> None:
     """End one session."""
-    if not wiring.sessions().end(session_id):
+    if not wiring.store().end(session_id):
         raise SessionNotFound
 
 
@@ -100,7 +100,7 @@ def end_session(call: Call[None, None], session_id: str) -> None:
 )
 def end_sessions(call: Call[None, None], username: str) -> None:
     """End every session of a user."""
-    wiring.sessions().end_all(username)
+    wiring.store().end_all(username)
 
 
 def _own(call: Call[None, None] | Call[NewTicket, None]) -> str:

@@ -1,6 +1,7 @@
 """How often a password may be guessed: a budget per name, known or not, across all instances."""
 
-from chalicelib import users, wiring
+from chalicelib import users
+from chalicelib.core.coordination import wiring as coordination
 from chalicelib.core.coordination.rates import Limit
 from chalicelib.sessions.errors import TooManyGuesses, WrongCredentials
 from chalicelib.users.models import User
@@ -16,7 +17,7 @@ def verified(username: str, password: str) -> User:
         TooManyGuesses: the password was not looked at, right or wrong.
     """
     # Taken before the check and given back after it: counted only afterwards, fifty at once would all be looked at.
-    budget, key = wiring.rates(), f"login/{username}"
+    budget, key = coordination.rates(), f"login/{username}"
     taken = budget.take(key, _FAILURES)
     if not taken.ok:
         raise TooManyGuesses(retry_after_seconds=-(-taken.retry_after_ms // 1000))

@@ -13,10 +13,10 @@ from pymongo import ASCENDING, IndexModel
 from pymongo.collection import Collection, ReturnDocument
 
 from chalicelib.core.runtime import ids
-from chalicelib.core.runtime.settings import SessionSettings
 from chalicelib.core.stores.driver_errors import reaching_mongodb
 from chalicelib.core.web.routes import Role
 from chalicelib.sessions.models import Issued, NewTicket, Session
+from chalicelib.sessions.settings import SessionSettings
 
 INDEXES = [
     IndexModel([("purgeAt", ASCENDING)], expireAfterSeconds=0),

@@ -6,6 +6,8 @@ passwords.py  a memory-hard hash, and a check that takes the same time for anyon
 keys.py       what an API key looks like
 store.py      where users and their keys live: one DynamoDB table
 revocation.py a changed user's sessions end, also when the process that changed it died
+wiring.py     makes the store, once per process
+slice.py      what this slice brings
 api.py        HTTP routes
 
 Other slices ask `check`, `current`, `unknown`, `is_key` and `holder`; nothing else here is theirs.
@@ -14,8 +16,7 @@ Other slices ask `check`, `current`, `unknown`, `is_key` and `holder`; nothing e
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from chalicelib import wiring
-from chalicelib.users import keys
+from chalicelib.users import keys, wiring
 from chalicelib.users.models import User
 
 
@@ -23,7 +24,7 @@ def check(username: str, password: str) -> User | None:
     """Return the user whose password this is, else None; as slow for an unknown name as for a wrong password."""
     from chalicelib.users import passwords  # noqa: PLC0415 # argon2 is for those who log in
 
-    found = wiring.users().credentials(username)
+    found = wiring.store().credentials(username)
     if not passwords.matches(password, found.password_hash if found else None):
         return None
     return found.user if found else None
@@ -31,12 +32,12 @@ def check(username: str, password: str) -> User | None:
 
 def current(username: str) -> User | None:
     """Return the user as it is at this moment, or None."""
-    return wiring.users().find(username)
+    return wiring.store().find(username)
 
 
 def unknown(usernames: Sequence[str]) -> list[str]:
     """Return those of *usernames* that are no users at this moment; one read for up to a hundred."""
-    return wiring.users().unknown(usernames)
+    return wiring.store().unknown(usernames)
 
 
 def is_key(token: str) -> bool:
@@ -46,4 +47,4 @@ def is_key(token: str) -> bool:
 
 def holder(token: str) -> User | None:
     """Return the service user whose API key this is, as the user is at this moment, or None. One read."""
-    return wiring.users().holder(token, datetime.now(UTC))
+    return wiring.store().holder(token, datetime.now(UTC))

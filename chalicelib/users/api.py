@@ -2,11 +2,11 @@
 
 from datetime import UTC, datetime
 
-from chalicelib import wiring
 from chalicelib.core.errors import FieldError, Invalid
 from chalicelib.core.models import Id, Page, PageQuery, Username
+from chalicelib.core.web import paging
 from chalicelib.core.web.routes import ADMIN_ONLY, Call, Routes
-from chalicelib.users import keys, passwords
+from chalicelib.users import keys, passwords, wiring
 from chalicelib.users.errors import KeyNotFound, NotService, TooManyKeys, UsernameTaken, UserNotFound
 from chalicelib.users.models import Key, MadeKey, NewKey, NewUser, ShownKey, ShownUser, UserChange
 from chalicelib.users.revocation import dismiss
@@ -20,13 +20,13 @@ def create_user(call: Call[NewUser, None]) -> ShownUser:
     """Make a user. A name is taken once, however many ask for it at the same time."""
     new = call.body
     password_hash = passwords.hashed(new.password.get_secret_value())
-    return wiring.users().add(new.username, password_hash, new.roles, call.operation.id).shown()
+    return wiring.store().add(new.username, password_hash, new.roles, call.operation.id).shown()
 
 
 @routes.add("GET", "/api/users", roles=ADMIN_ONLY, query=PageQuery, answers={200: Page[ShownUser]})
 def list_users(call: Call[None, PageQuery]) -> Page[ShownUser]:
     """List users in the order of their names."""
-    page, next_cursor = wiring.cursors().page("users", call.query, wiring.users().page, lambda user: user.username)
+    page, next_cursor = paging.cursors().page("users", call.query, wiring.store().page, lambda user: user.username)
     return Page[ShownUser](items=[user.shown() for user in page], next_cursor=next_cursor)
 
 
@@ -35,7 +35,7 @@ def list_users(call: Call[None, PageQuery]) -> Page[ShownUser]:
 )
 def show_user(call: Call[None, None], username: str) -> ShownUser:
     """Show one user."""
-    if (user := wiring.users().find(username)) is None:
+    if (user := wiring.store().find(username)) is None:
         raise UserNotFound
     return user.shown()
 
@@ -52,7 +52,7 @@ def show_user(call: Call[None, None], username: str) -> ShownUser:
 def change_user(call: Call[UserChange, None], username: str) -> ShownUser:
     """Change a user's password or roles; the sessions the user had are dead when this answers."""
     password = call.body.password
-    user = wiring.users().change(
+    user = wiring.store().change(
         username,
         password_hash=passwords.hashed(password.get_secret_value()) if password else None,
         roles=call.body.roles,
@@ -66,7 +66,7 @@ def change_user(call: Call[UserChange, None], username: str) -> ShownUser:
 )
 def delete_user(call: Call[None, None], username: str) -> None:
     """Delete a user; the sessions the user had are dead when this answers."""
-    dismiss(wiring.users().remove(username), gone=True)
+    dismiss(wiring.store().remove(username), gone=True)
 
 
 @routes.add(
@@ -93,7 +93,7 @@ def create_key(call: Call[NewKey, None], username: str) -> MadeKey:
         created_by=call.caller.username,
         expires_at=new.expires_at.astimezone(UTC).isoformat(timespec="milliseconds") if new.expires_at else None,
     )
-    wiring.users().add_key(username, key, again=operation.repeated)
+    wiring.store().add_key(username, key, again=operation.repeated)
     return MadeKey(key=token, **dict(key.shown()))
 
 
@@ -108,12 +108,12 @@ def create_key(call: Call[NewKey, None], username: str) -> MadeKey:
 )
 def list_keys(call: Call[None, PageQuery], username: str) -> Page[ShownKey]:
     """List a user's keys in the order they were made; never a key itself."""
-    every = wiring.users().keys(username)
+    every = wiring.store().keys(username)
 
     def fetch(limit: int, after: str | None) -> list[Key]:
         return [key for key in every if key.key_id > (after or "")][:limit]
 
-    page, next_cursor = wiring.cursors().page(f"keys of {username}", call.query, fetch, lambda key: key.key_id)
+    page, next_cursor = paging.cursors().page(f"keys of {username}", call.query, fetch, lambda key: key.key_id)
     return Page[ShownKey](items=[key.shown() for key in page], next_cursor=next_cursor)
 
 
@@ -127,4 +127,4 @@ def list_keys(call: Call[None, PageQuery], username: str) -> Page[ShownKey]:
 )
 def delete_key(call: Call[None, None], username: str, key_id: str) -> None:
     """Delete a key: it is dead at once, on every instance."""
-    wiring.users().remove_key(username, key_id)
+    wiring.store().remove_key(username, key_id)

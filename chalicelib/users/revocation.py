@@ -1,6 +1,7 @@
 """A changed user's sessions end, and a deleted one's devices go: at once by who changed it, else by the sweep."""
 
-from chalicelib import devices, sessions, wiring
+from chalicelib import devices, sessions
+from chalicelib.users import wiring
 from chalicelib.users.models import User
 from chalicelib.users.store import Dismissal
 
@@ -12,7 +13,7 @@ def dismiss(user: User, *, gone: bool = False) -> None:
 
 def sweep() -> int:
     """End what died half-way. Returns how many users it was for."""
-    due = wiring.users().dismissals()
+    due = wiring.store().dismissals()
     for dismissal in due:
         _settle(dismissal)
     return len(due)
@@ -23,4 +24,4 @@ def _settle(dismissal: Dismissal) -> None:
     if dismissal.gone:
         # The name is free after this, and its next holder must not be asked on the last one's phone.
         devices.forget(dismissal.username)
-    wiring.users().dismissed(dismissal)
+    wiring.store().dismissed(dismissal)

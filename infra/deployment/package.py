@@ -6,6 +6,7 @@ Nothing here touches the network unless wheels are asked for.
 import argparse
 import contextlib
 import hashlib
+import importlib
 import io
 import json
 import os
@@ -17,9 +18,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
-from chalicelib import wiring
-from infra.deployment import template
-from infra.deployment.template import ROOT, RUNTIME
+from chalicelib.core.stores import clients
+from infra.deployment import policies, template
+from infra.deployment.template import RUNTIME
+from infra.environment import ROOT
 
 #: Amazon Linux 2023 has glibc 2.34; older tags are what most wheels carry.
 PLATFORMS = ("manylinux_2_34_x86_64", "manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
@@ -103,7 +105,7 @@ def _gather(source: Path, *, vendor: bool) -> Path:
 def _wheels() -> Path:
     """Return a folder with the requirements as Lambda will import them; fetched once per content of the file."""
     requirements = ROOT / "requirements.txt"
-    key = hashlib.sha256(f"{requirements.read_text()}{RUNTIME}{PLATFORMS}{wiring.Service}".encode()).hexdigest()[:16]
+    key = hashlib.sha256(f"{requirements.read_text()}{RUNTIME}{PLATFORMS}{clients.Service}".encode()).hexdigest()[:16]
     folder = ROOT / "build" / f"wheels-{key}"
     if folder.exists():
         return folder
@@ -124,7 +126,7 @@ def _wheels() -> Path:
 
 def _prune(descriptions: Path) -> None:
     """Leave out what botocore knows of services that no function talks to: most of the package, and of a cold start."""
-    kept = set(get_args(wiring.Service))
+    kept = set(get_args(clients.Service))
     for service in descriptions.iterdir():
         if service.is_dir() and service.name not in kept:
             shutil.rmtree(service)
@@ -136,9 +138,24 @@ def _package(source: Path, stage: str, folder: Path) -> dict[str, Any]:
     from chalice.cli import cli  # noqa: PLC0415 # half a second that --help can do without
 
     with _inside(source), contextlib.redirect_stdout(io.StringIO()):
+        _add_policies(source / ".chalice")
         cli(["package", "--stage", stage, "--template-format", "json", str(folder)], obj={}, standalone_mode=False)
     made: dict[str, Any] = json.loads((folder / "sam.json").read_text())
     return made
+
+
+def _add_policies(folder: Path) -> None:
+    """Write each function's policy where chalice looks for it."""
+    # Imported here as chalice will import it: from the folder that is packaged.
+    application = importlib.import_module("app").app
+    config, rights = json.loads((folder / "config.json").read_text()), policies.declared()
+    (folder / "policies").mkdir()
+    for name in ["api_handler", *(source.name for source in application.event_sources)]:
+        function = "api" if name == "api_handler" else name
+        (folder / f"policies/{function}.json").write_text(json.dumps(policies.policy(function, rights)))
+        own = config.setdefault("lambda_functions", {}).setdefault(name, {})
+        own["iam_policy_file"] = f"policies/{function}.json"
+    (folder / "config.json").write_text(json.dumps(config))
 
 
 @contextlib.contextmanager

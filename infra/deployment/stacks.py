@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from infra.deployment import emulator_fixes, first_admin, indexes
 from infra.deployment.package import Package, PackageFailed, build
-from infra.deployment.template import ROOT
+from infra.environment import ROOT
 
 _DEADLINE_SECONDS = 900
 _CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]

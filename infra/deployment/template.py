@@ -14,14 +14,15 @@ import copy
 import json
 import tomllib
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
 import yaml
 
+from chalicelib import slices
 from chalicelib.core.queueing import queues
+from infra.deployment import policies
+from infra.environment import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 RUNTIME = "python3.12"
 
 #: Callers held at the same time; beyond it the gateway answers for the function.
@@ -57,7 +58,7 @@ _WITH_RETRY = {HTTPStatus.TOO_MANY_REQUESTS}
 def resources() -> dict[str, Any]:
     """Return the data template: `resources.yaml`, and for each queue itself, its dead-letter queue and its alarm."""
     template: dict[str, Any] = yaml.safe_load((ROOT / "infra/deployment/resources.yaml").read_text())
-    for queue in queues.QUEUES:
+    for queue in slices.QUEUES:
         template["Resources"] |= _queue(queue)
     return template
 
@@ -158,7 +159,7 @@ def _add_wait_handler(resources: dict[str, Any]) -> None:
         "ReservedConcurrentExecutions": WAITERS,
     }
     role = copy.deepcopy(resources["ApiHandlerRole"])
-    policy = json.loads((ROOT / ".chalice/policies/wait.json").read_text())
+    policy = policies.policy("wait", policies.declared())
     role["Properties"]["Policies"] = [{"PolicyName": "WaitHandlerRolePolicy", "PolicyDocument": policy}]
     permission = copy.deepcopy(resources["APIHandlerInvokePermission"])
     permission["Properties"]["FunctionName"] = {"Ref": "WaitHandler"}

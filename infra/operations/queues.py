@@ -8,9 +8,11 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from chalicelib import slices
 from chalicelib.core.coordination.counts import Counts
 from chalicelib.core.queueing import queues
-from chalicelib.core.queueing.dead_letters import MOVE_SECONDS, PEEK_SECONDS, Box, Letter, prefix_of
+from chalicelib.core.queueing.dead_letters import MOVE_SECONDS, PEEK_SECONDS, DeadLetter, DeadLetterQueue, prefix_of
+from chalicelib.core.queueing.sender import Sender
 from chalicelib.core.stores.dynamodb import Table
 from infra.operations import console
 from infra.operations.console import plain
@@ -55,7 +57,7 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
         return made
 
     def of_queue(made: argparse.ArgumentParser) -> Callable[..., argparse.Action]:
-        made.add_argument("queue", choices=[queue.name for queue in queues.QUEUES], help="whose letters")
+        made.add_argument("queue", choices=[queue.name for queue in slices.QUEUES], help="whose letters")
         return made.add_argument
 
     command("list", list_queues, "show every queue").add_argument("--json", action="store_true", help="as JSON")
@@ -73,10 +75,10 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
 def list_queues(target: Target, asked: argparse.Namespace) -> int:
     """Print the figures of every queue."""
     sqs = target.client("sqs")
-    mail = queues.Mail(sqs, prefix_of(sqs, target.stage, queues.QUEUES))
+    mail = Sender(sqs, prefix_of(sqs, target.stage, slices.QUEUES))
     counts = Counts(Table(target.client("dynamodb"), f"holdfast-{target.stage}-coordination"))
-    counted = counts.read([queue.name for queue in queues.QUEUES], ("completed", "failed"))
-    figures = {queue.name: mail.depth(queue).model_dump() | counted[queue.name] for queue in queues.QUEUES}
+    counted = counts.read([queue.name for queue in slices.QUEUES], ("completed", "failed"))
+    figures = {queue.name: mail.depth(queue).model_dump() | counted[queue.name] for queue in slices.QUEUES}
     if asked.json:
         print(json.dumps(figures))
         return 0
@@ -131,14 +133,14 @@ def purge(target: Target, asked: argparse.Namespace) -> int:
     return 0
 
 
-def _box(target: Target, name: str) -> Box:
+def _box(target: Target, name: str) -> DeadLetterQueue:
     sqs = target.client("sqs")
-    return Box(sqs, prefix_of(sqs, target.stage, queues.QUEUES), queues.named(name))
+    return DeadLetterQueue(sqs, prefix_of(sqs, target.stage, slices.QUEUES), queues.named(name))
 
 
 def _dead(target: Target, name: str) -> int:
     sqs = target.client("sqs")
-    return queues.Mail(sqs, prefix_of(sqs, target.stage, queues.QUEUES)).depth(queues.named(name)).dead
+    return Sender(sqs, prefix_of(sqs, target.stage, slices.QUEUES)).depth(queues.named(name)).dead
 
 
 def _confirmed(warning: str, name: str) -> bool:
@@ -149,12 +151,12 @@ def _confirmed(warning: str, name: str) -> bool:
         return False
 
 
-def _as_json(letter: Letter) -> str:
+def _as_json(letter: DeadLetter) -> str:
     shown = {"id": letter.id, "reason": letter.reason, "causedBy": letter.caused_by, "body": letter.body}
     return json.dumps({**shown, "ageSeconds": round(letter.age_seconds)})
 
 
-def _as_text(letter: Letter) -> str:
+def _as_text(letter: DeadLetter) -> str:
     cause = f", caused by request {plain(letter.caused_by)}" if letter.caused_by else ""
     return f"{letter.id}  {_age(letter.age_seconds)} old{cause}\n  {plain(letter.reason)}\n  {plain(letter.body)}\n"
 

@@ -11,8 +11,8 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
-from chalicelib import wiring
 from chalicelib.core.records import reconcile
+from chalicelib.core.records import wiring as records_wiring
 from chalicelib.core.runtime import logs
 from chalicelib.core.stores.driver_errors import reaching_aws, reaching_mongodb
 from infra.operations import console
@@ -108,7 +108,7 @@ def _size(target: Target, kind: str) -> int:
     """Return how many records, or copies of one kind, there are about: AWS counts records anew every six hours."""
     if kind:
         with reaching_mongodb():
-            return wiring.view().of(kind).estimated_document_count()
+            return records_wiring.view().of(kind).estimated_document_count()
     with reaching_aws():
         name = f"holdfast-{target.stage}-records"
         count: int = target.client("dynamodb").describe_table(TableName=name)["Table"]["ItemCount"]

@@ -15,6 +15,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer
 
+from chalicelib import slices  # noqa: F401 # makes every class of options known
 from chalicelib.core.runtime import settings
 from infra.host import ports
 from infra.operations import console
@@ -74,7 +75,7 @@ def main(arguments: list[str]) -> None:
         target = console.target_of(asked, os.environ)
         # In a function one request is at work; here each thread wants a connection.
         console.act_as(target, **_unless_set(MONGODB_MAX_POOL_SIZE=threads, AWS_CLIENT_MAX_CONNECTIONS=threads))
-        settings.load()
+        settings.load(settings.HoldfastSettings)
     try:
         ports.bound(asked.port, str(asked.host)).close()
     except ports.PortTaken as taken:

@@ -63,7 +63,7 @@ class Server:
         self._app, self._paths = app, Paths(app.routes)
         self._waiting = {(endpoint.method, endpoint.path) for endpoint in app.endpoints if endpoint.waits}
         self._held, self._at_work = BoundedSemaphore(places.held), BoundedSemaphore(places.at_work)
-        self._longest_body = settings.load().http.max_body_bytes
+        self._longest_body = settings.load(settings.HttpSettings).max_body_bytes
         # A server puts headers among the process's own variables, some of which look like one.
         self._own = frozenset(name for name in os.environ if name.startswith("HTTP_"))
 

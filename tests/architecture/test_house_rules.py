@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib import slices
 from chalicelib.core.errors import ServiceError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,7 +74,7 @@ def home(module: str) -> str:
 
 def test_the_rules_see_the_code() -> None:
     assert {"approvals", "sessions", "users", "cluster"} <= SLICES
-    assert {"wiring", "sweeps"} <= SHARED
+    assert {"slices"} == SHARED
     assert not SLICES & SHARED
     assert "chalicelib.approvals.store" in set(imports(LIBRARY / "approvals/api.py")) | set(
         imports(LIBRARY / "approvals/wait.py")
@@ -93,15 +94,6 @@ def test_the_platform_knows_no_slice(module: str) -> None:
     assert not [name for name in imports(MODULES[module], run=True) if home(name) in SLICES]
 
 
-#: These know every slice: one makes their stores, one runs their sweeps.
-GATHERERS = frozenset({"wiring", "sweeps"})
-
-
-def test_what_gathers_slices_imports_none_of_their_routes() -> None:
-    for module in GATHERERS:
-        assert not [name for name in imports(LIBRARY / f"{module}.py") if name.endswith(".api")]
-
-
 @pytest.mark.parametrize("module", MODULES)
 def test_nothing_in_the_library_imports_the_application_or_the_infrastructure(module: str) -> None:
     assert not {name.partition(".")[0] for name in imports(MODULES[module])} & {"app", "infra", "tests"}
@@ -117,8 +109,8 @@ def test_models_import_no_driver_and_no_wiring(module: str) -> None:
 # --- one place makes clients
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if name != "chalicelib.wiring"])
-def test_only_wiring_makes_clients(module: str) -> None:
+@pytest.mark.parametrize("module", [name for name in MODULES if name != "chalicelib.core.stores.clients"])
+def test_only_clients_makes_clients(module: str) -> None:
     path = MODULES[module]
     drivers = {name.partition(".")[0] for name in imports(path)} & DRIVERS
     made = [
@@ -171,13 +163,9 @@ def test_a_module_is_imported_with_an_empty_environment(imported_bare: dict[str,
 def test_importing_the_application_makes_no_client_and_reads_no_settings() -> None:
     script = (
         "import app\n"
-        "from chalicelib import wiring\n"
-        "from chalicelib.core.runtime import settings\n"
-        "from chalicelib.core.runtime.once import once\n"
-        "kept = {name: made for name, made in vars(wiring).items() if isinstance(made, once)}\n"
-        "made = [name for name in kept if kept[name].kept()]\n"
-        "assert kept and not made, made\n"
-        "assert not settings.load.cache_info().currsize\n"
+        "from chalicelib.core.runtime import once, settings\n"
+        "assert once._every and not once.kept(), once.kept()\n"
+        "assert settings.sections() and not settings._loaded\n"
     )
     environment = {"PATH": os.defpath, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
@@ -219,9 +207,10 @@ def test_a_packages_map_lists_exactly_what_is_in_it(package: str) -> None:
     assert _listed(folder / "__init__.py") == files | folders
 
 
-def test_the_librarys_map_lists_exactly_what_is_in_it() -> None:
+def test_the_librarys_map_lists_what_is_no_slice_and_the_list_of_slices_the_rest() -> None:
     files = {path.name for path in LIBRARY.glob("*.py")} - {"__init__.py"}
-    assert _listed(LIBRARY / "__init__.py") == files | {f"{package}/" for package in PACKAGES}
+    assert _listed(LIBRARY / "__init__.py") == files | {f"{PLATFORM}/"}
+    assert {slice_.name for slice_ in slices.SLICES} == SLICES
 
 
 INFRA_FOLDERS = sorted({str(path.parent.relative_to(ROOT)) for path in (ROOT / "infra").rglob("*.py")})

@@ -18,7 +18,7 @@ import boto3
 from botocore.config import Config
 from python_dynamodb_lock.python_dynamodb_lock import DynamoDBLockClient
 
-from chalicelib import wiring
+from chalicelib.core.coordination import wiring as coordination_wiring
 from chalicelib.core.coordination.locks import Locks
 from chalicelib.core.runtime.settings import AwsSettings, option
 from infra.local.stack import Stack
@@ -116,7 +116,7 @@ def _ways(stack: Stack) -> dict[str, Cycle]:
     os.environ[option(AwsSettings, "max_connections")] = str(_MOST_CALLERS)
     return {
         _BARE: partial(_bare, bare, f"holdfast-{stack.stage}-coordination"),
-        _OURS: partial(_ours, wiring.locks()),
+        _OURS: partial(_ours, coordination_wiring.locks()),
         _OTHER: partial(_other, DynamoDBLockClient(boto3.resource("dynamodb", **_options(stack)))),
     }
 

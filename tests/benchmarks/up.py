@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import requests
 
-from infra.deployment.template import ROOT
+from infra.environment import ROOT
 from tests.benchmarks.report import CONSOLE, show
 
 #: What the stack is held to, on two cores.

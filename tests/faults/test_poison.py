@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core.queueing import queues
-from chalicelib.core.queueing.dead_letters import Box
-from chalicelib.core.queueing.queues import Mail
+from chalicelib.core.queueing.dead_letters import DeadLetterQueue
+from chalicelib.core.queueing.sender import Sender
 from chalicelib.core.records.models import Change, key
+from chalicelib.core.records.queues import REPAIR
 from infra.local.stack import Stack
 from tests.support.client import Client, eventually, told
 from tests.support.records import DOC, KIND, RECORDED, Followed, paused, project, said
@@ -37,13 +37,13 @@ def test_a_poison_record_lets_the_others_pass_and_waits_to_be_repaired(
         followed.caught_up(others)
         assert followed.behind(poison) == (set(poison), set())
         # When they have been tried as often as they may be, which takes half an hour
-        _receive(stack, poison, queues.REPAIR.attempts - 1)
+        _receive(stack, poison, REPAIR.attempts - 1)
     # Then they are buried, with why
     eventually(lambda: _counted(admin) == (counted[0], counted[1] + 2))
-    box = Box(stack.client("sqs"), stack.environment["QUEUES_URL_PREFIX"], queues.REPAIR)
+    box = DeadLetterQueue(stack.client("sqs"), stack.environment["QUEUES_URL_PREFIX"], REPAIR)
     with box.held(60):
         letters = [letter for letter in box.letters if json.loads(letter.body).get("id") in poison]
-        assert [letter.reason for letter in letters] == [f"after {queues.REPAIR.attempts} attempts: KeyError"] * 2
+        assert [letter.reason for letter in letters] == [f"after {REPAIR.attempts} attempts: KeyError"] * 2
         assert {letter.caused_by for letter in letters} == {followed.records.get(KIND, one).operation for one in poison}
         # And when the records are whole, and their letters sent back, they are shown
         for record_id in poison:
@@ -64,10 +64,10 @@ def _counted(admin: Client) -> tuple[int, int]:
 
 def _receive(stack: Stack, record_ids: Sequence[str], times: int) -> None:
     """Receive what is to be repaired, which is these records, so many times, giving it back at once."""
-    sqs, url = stack.client("sqs"), stack.environment["QUEUES_URL_PREFIX"] + queues.REPAIR.name
+    sqs, url = stack.client("sqs"), stack.environment["QUEUES_URL_PREFIX"] + REPAIR.name
     wanted = {"QueueUrl": url, "MaxNumberOfMessages": 10, "VisibilityTimeout": 0}
-    mail = Mail(sqs, stack.environment["QUEUES_URL_PREFIX"])
-    eventually(lambda: mail.depth(queues.REPAIR).pending == len(record_ids))
+    mail = Sender(sqs, stack.environment["QUEUES_URL_PREFIX"])
+    eventually(lambda: mail.depth(REPAIR).pending == len(record_ids))
     for _ in range(times):
         bodies = [json.loads(message["Body"]) for message in sqs.receive_message(**wanted)["Messages"]]
         assert {body["id"] for body in bodies} == set(record_ids)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.core.queueing import queues
-from chalicelib.core.queueing.queues import Mail
+from chalicelib.core.queueing.sender import Sender
 from chalicelib.core.records.project import Repair
+from chalicelib.core.records.queues import REPAIR
 from chalicelib.core.runtime import ids
 from infra.local.stack import Stack
 from tests.support.client import Client, eventually, told
@@ -70,8 +70,8 @@ def test_what_waits_for_its_repair_is_shown_as_it_is(stack: Stack, followed: Fol
     # Given
     record_id = _lost(followed)
     # When
-    mail = Mail(stack.client("sqs"), stack.environment["QUEUES_URL_PREFIX"])
-    mail.send(queues.REPAIR, Repair(kind=KIND, id=record_id, record_version=1, cause="test"))
+    mail = Sender(stack.client("sqs"), stack.environment["QUEUES_URL_PREFIX"])
+    mail.send(REPAIR, Repair(kind=KIND, id=record_id, record_version=1, cause="test"))
     # Then
     followed.caught_up([record_id])
 

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from chalicelib import slices
 from chalicelib.core.queueing import queues
 from chalicelib.core.queueing.dead_letters import MOVE_SECONDS, PEEK_SECONDS
+from chalicelib.core.queueing.sender import Sender
 from infra.host.processes import Identity
 from infra.local.cli.data_folder import Folder, Run
 from infra.local.stack import Stack
@@ -34,7 +36,8 @@ def scratch(stack: Stack) -> Iterator[Scratch]:
 @pytest.fixture
 def running(scratch: Scratch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The words that name the running stack to `scripts/queues`, which then knows the scratch queue alone."""
-    monkeypatch.setattr(queues, "QUEUES", (scratch.queue,))
+    monkeypatch.setattr(slices, "QUEUES", (scratch.queue,))
+    monkeypatch.setitem(queues._declared, scratch.queue.name, scratch.queue)
     run = Run(Identity.of(os.getpid()), scratch.stack.url, scratch.stack.environment)
     Folder(tmp_path).write(run)
     return ["--data", str(tmp_path)]
@@ -47,7 +50,7 @@ def _attributes(stack: Stack, name: str) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("queue", queues.QUEUES, ids=lambda queue: queue.name)
+@pytest.mark.parametrize("queue", slices.QUEUES, ids=lambda queue: queue.name)
 def test_a_queue_is_deployed_as_it_is_declared(stack: Stack, queue: queues.Queue) -> None:
     alive, dead = _attributes(stack, queue.name), _attributes(stack, queue.dead_letters)
     assert int(alive["VisibilityTimeout"]) == queue.visibility_seconds
@@ -67,7 +70,7 @@ def test_every_mapping_reports_failures_and_is_bounded_as_declared(stack: Stack)
     ]
     names = [mapping["EventSourceArn"].rpartition(f":holdfast-{STAGE}-")[2] for mapping in mappings]
     found = {name: mapping for name, mapping in zip(names, mappings, strict=True) if not name.startswith("scratch-")}
-    assert sorted(found) == sorted(queue.name for queue in queues.QUEUES)
+    assert sorted(found) == sorted(queue.name for queue in slices.QUEUES)
     for name, mapping in found.items():
         queue = queues.named(name)
         assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
@@ -222,8 +225,8 @@ def test_a_stage_that_is_not_there_is_said_to_be_so(stack: Stack, monkeypatch: p
 
 
 def test_a_program_outside_finds_the_queues(stack: Stack) -> None:
-    mail = queues.Mail(stack.client("sqs"), stack.environment["QUEUES_URL_PREFIX"])
-    for queue in queues.QUEUES:
+    mail = Sender(stack.client("sqs"), stack.environment["QUEUES_URL_PREFIX"])
+    for queue in slices.QUEUES:
         assert mail.depth(queue).dead >= 0
 
 
@@ -241,12 +244,12 @@ def test_the_figures_cost_few_questions_to_stores(stack: Stack, person: NewPerso
         return next((json.loads(text) for text in texts if request_id in text and text.startswith("{")), None)
 
     # The session, the counts of all queues at once, and each queue with its dead letters
-    assert soon(line)["storeRoundTrips"] == 2 + 2 * len(queues.QUEUES)
+    assert soon(line)["storeRoundTrips"] == 2 + 2 * len(slices.QUEUES)
 
 
 def test_administrators_see_the_figures_of_every_queue(admin: Client) -> None:
     stats = told(admin.get("/api/admin/queue-stats"))
-    assert sorted(stats["queues"]) == sorted(queue.name for queue in queues.QUEUES)
+    assert sorted(stats["queues"]) == sorted(queue.name for queue in slices.QUEUES)
     for figures in stats["queues"].values():
         assert sorted(figures) == ["completed", "dead", "failed", "pending", "processing"]
     for state in ("pending", "processing", "completed", "failed"):

@@ -4,7 +4,7 @@ import json
 import re
 import subprocess
 
-from infra.deployment.template import ROOT
+from infra.environment import ROOT
 from infra.local.stack import Stack
 
 

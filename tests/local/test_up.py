@@ -98,7 +98,7 @@ def test_a_program_reaches_it_with_the_variables_it_prints(up: Up) -> None:
     exports = run(up.data, "--env").stdout
     program = (
         "from chalicelib import wiring\n"
-        "print(wiring.mongodb().command('ping')['ok'], wiring.aws('dynamodb').list_tables()['TableNames'])"
+        "print(clients.mongodb().command('ping')['ok'], clients.aws('dynamodb').list_tables()['TableNames'])"
     )
     done = subprocess.run(
         ["bash", "-c", f'{exports}\nexec "$0" -c "$1"', sys.executable, program],

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from typing import NamedTuple, Self
 
-from chalicelib import wiring
+from chalicelib.core.coordination import wiring as coordination_wiring
 from infra.environment import ROOT
 
 
@@ -56,7 +56,7 @@ class Holder:
 
 def main(name: str, ttl_ms: str, wait_ms: str) -> None:
     """Have the lock, say so, hold it."""
-    lease = wiring.locks().acquire(name, int(ttl_ms), int(wait_ms))
+    lease = coordination_wiring.locks().acquire(name, int(ttl_ms), int(wait_ms))
     print(json.dumps(Had(lease.owner, lease.fence, time.time())), flush=True)  # noqa: T201 # this is the answer
     signal.pause()
 

@@ -9,7 +9,8 @@ from chalice.app import SQSEvent
 
 from chalicelib.core.coordination.claims import Claim
 from chalicelib.core.queueing.consumer import run_batch
-from chalicelib.core.queueing.queues import Mail, Message, Queue
+from chalicelib.core.queueing.queues import Message, Queue
+from chalicelib.core.queueing.sender import Sender
 from tests.support.gateway import Context, event
 
 CHORES = Queue("chores", visibility_seconds=60, attempts=3, batch_size=10, concurrency=2, timeout_seconds=50)
@@ -47,7 +48,7 @@ class Post:
     """SQS and the poller in front of the function."""
 
     def __init__(self, client: Any, clock: Clock) -> None:
-        self._client, self.clock, self.mail = client, clock, Mail(client, PREFIX)
+        self._client, self.clock, self.mail = client, clock, Sender(client, PREFIX)
         #: Every change of a message's visibility that was asked for.
         self.postponed: list[int] = []
         for name in (CHORES.name, CHORES.dead_letters):

@@ -15,6 +15,7 @@ import pytest
 from pymongo import MongoClient
 from pymongo.database import Database
 
+from infra import docs
 from infra.local.processes.mongod import DATABASE
 from infra.local.stack import Stack
 from tests.support.client import Client, Person, told
@@ -23,18 +24,8 @@ STAGE = "local"
 #: Of every user these tests make.
 PASSWORD = "correct horse battery"
 
-_SETTINGS = (
-    "AWS_",
-    "LOCALSTACK_",
-    "MONGODB_",
-    "HOLDFAST_",
-    "SESSIONS_",
-    "APPROVALS_",
-    "HTTP_",
-    "OBSERVABILITY_",
-    "DEVICES_",
-    "FCM_",
-)
+#: Variables of the shell that would change the stack under test.
+_SETTINGS = ("AWS_", "LOCALSTACK_", *(str(section.model_config["env_prefix"]) for section in docs.known()))
 
 NewPerson = Callable[..., Person]
 

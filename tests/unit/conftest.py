@@ -17,13 +17,16 @@ from moto.core.botocore_stubber import BotocoreStubber
 from pymongo import MongoClient
 from pymongo.database import Database
 
-from chalicelib import wiring
+from chalicelib import slices
+from chalicelib.approvals import wiring as approvals_wiring
 from chalicelib.approvals.store import ApprovalStore
-from chalicelib.core.queueing import queues
-from chalicelib.core.queueing.queues import Mail
-from chalicelib.core.runtime import logs, settings
-from chalicelib.core.runtime.once import once
+from chalicelib.core.queueing import wiring as queueing_wiring
+from chalicelib.core.queueing.sender import Sender
+from chalicelib.core.runtime import logs, once, settings
+from chalicelib.core.stores import clients
+from chalicelib.sessions import wiring as sessions_wiring
 from chalicelib.sessions.store import SessionStore
+from chalicelib.users import wiring as users_wiring
 from chalicelib.users.store import UserStore
 from infra.deployment import indexes
 from infra.local.processes.mongod import Mongod
@@ -50,7 +53,7 @@ def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
 @pytest.fixture(scope="package", autouse=True)
 def environment(mongod: Mongod) -> Iterator[None]:
     """Only these variables, whatever the caller's shell has; and one set of clients for all tests."""
-    ours = tuple({str(section.model_config["env_prefix"]) for section in settings.SECTIONS.values()})
+    ours = tuple({str(section.model_config["env_prefix"]) for section in settings.sections()})
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith((*ours, "AWS_", "POWERTOOLS_"))]:
             patch.delenv(name)
@@ -68,16 +71,14 @@ def environment(mongod: Mongod) -> Iterator[None]:
         patch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
         indexes.ensure(mongod.uri)
         yield
-        wiring.mongodb().client.close()
+        clients.mongodb().client.close()
     forget()
 
 
 def forget() -> None:
     """Forget what this process has cached: settings, clients, stores."""
-    for kept in vars(wiring).values():
-        if isinstance(kept, once):
-            kept.cache_clear()
-    settings.load.cache_clear()
+    once.forget()
+    settings.forget()
 
 
 @pytest.fixture
@@ -87,28 +88,28 @@ def options(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     def use(**variables: str) -> None:
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
-        settings.load.cache_clear()
+        settings.forget()
 
     yield use
-    settings.load.cache_clear()
+    settings.forget()
 
 
 @pytest.fixture
 def mongodb() -> Database[dict[str, Any]]:
     """Every collection empty, with its indexes."""
-    for collection in indexes.every():
-        wiring.mongodb()[collection].delete_many({})
-    return wiring.mongodb()
+    for collection in slices.indexes():
+        clients.mongodb()[collection].delete_many({})
+    return clients.mongodb()
 
 
 @pytest.fixture
 def approvals(mongodb: Database[dict[str, Any]]) -> ApprovalStore:
-    return wiring.approvals()
+    return approvals_wiring.store()
 
 
 @pytest.fixture
 def sessions(mongodb: Database[dict[str, Any]]) -> SessionStore:
-    return wiring.sessions()
+    return sessions_wiring.store()
 
 
 @pytest.fixture
@@ -129,7 +130,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def dynamodb(aws: None) -> Any:
     """DynamoDB with the tables of `infra/deployment/resources.yaml`."""
-    client = wiring.aws("dynamodb")
+    client = clients.aws("dynamodb")
     for resource in resources()["Resources"].values():
         if resource["Type"] == "AWS::DynamoDB::Table":
             client.create_table(**_table(resource["Properties"]))
@@ -138,16 +139,16 @@ def dynamodb(aws: None) -> Any:
 
 @pytest.fixture
 def users(dynamodb: Any) -> UserStore:
-    return wiring.users()
+    return users_wiring.store()
 
 
 @pytest.fixture
-def mail(aws: None) -> Mail:
+def mail(aws: None) -> Sender:
     """Every queue, and its dead-letter queue, empty."""
-    for queue in queues.QUEUES:
+    for queue in slices.QUEUES:
         for name in (queue.name, queue.dead_letters):
-            wiring.aws("sqs").create_queue(QueueName=f"holdfast-{STAGE}-{name}")
-    return wiring.mail()
+            clients.aws("sqs").create_queue(QueueName=f"holdfast-{STAGE}-{name}")
+    return queueing_wiring.sender()
 
 
 @pytest.fixture

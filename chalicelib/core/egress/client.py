@@ -58,7 +58,7 @@ def check(url: str, *, field: str = "url", resolve: Resolver = socket.getaddrinf
         AddressRefused: it may not, or its name is not known; about *field*, in words that are safe to show.
         Unreachable, TimedOut: its name could not be looked up just now.
     """
-    options = settings.load().egress
+    options = settings.load(settings.EgressSettings)
     try:
         vetted(parse(url), resolve, Clock(options.connect_timeout_ms), allow_loopback=options.allow_loopback)
     except (AddressRefused, UnknownName) as error:
@@ -77,7 +77,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, resolve: Resolver
         Unreachable: the name, the connection, the certificate or the protocol failed.
         TimedOut: the deadline passed, or the server was silent for too long.
     """
-    options = settings.load().egress
+    options = settings.load(settings.EgressSettings)
     target, clock = parse(url), Clock(_total_ms(options))
     ours = _framed(target, headers)
     addresses = vetted(target, resolve, clock, allow_loopback=options.allow_loopback)

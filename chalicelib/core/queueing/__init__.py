@@ -1,6 +1,9 @@
 """Queues: work that a handler leaves to a worker.
 
-queues.py       every queue, declared once, and what sends to it
+queues.py       what a queue is, and a message
+sender.py       sends messages, and reads how full queues are
 consumer.py     a queue's messages, each worked on once
 dead_letters.py dead letters: read, sent back, thrown away
+sweep.py        each slice's sweep, every minute
+wiring.py       the sender of this deployment
 """

@@ -15,10 +15,11 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
-from chalicelib import wiring
+from chalicelib.core.coordination import wiring as coordination
 from chalicelib.core.coordination.claims import Claim
 from chalicelib.core.coordination.errors import AlreadyDone
 from chalicelib.core.errors import ServiceError
+from chalicelib.core.queueing import wiring
 from chalicelib.core.queueing.queues import LONGEST_DELAY_SECONDS, RETENTION_SECONDS, Message, Queue
 from chalicelib.core.runtime import deadline, logs
 
@@ -56,7 +57,7 @@ class _Record(NamedTuple):
     message_id: str
     receipt: str
     receives: int
-    #: It was buried once: `Mail.bury` gave it the reason that it still carries.
+    #: It was buried once: `Sender.bury` gave it the reason that it still carries.
     sent_back: bool
 
 
@@ -107,7 +108,7 @@ def _once(record: _Record, queue: Queue, work_id: str, work: Callable[[Claim], N
         return "left"
     key = f"{queue.name}/{work_id}"
     try:
-        claim = wiring.claims().begin(key, ttl_seconds=_CLAIM_SECONDS)
+        claim = coordination.claims().begin(key, ttl_seconds=_CLAIM_SECONDS)
     except AlreadyDone as done:
         if done.result == _DONE:
             return "repeated"
@@ -115,9 +116,9 @@ def _once(record: _Record, queue: Queue, work_id: str, work: Callable[[Claim], N
         # The letter that was sent back is another message to SQS. The same one means that whoever counted the failure
         # died before it was buried, or a second delivery: then it is not for us to try once more.
         if not record.sent_back or failed_id == record.message_id:
-            wiring.mail().bury(queue, record.body, reason)
+            wiring.sender().bury(queue, record.body, reason)
             return "buried"
-        claim = wiring.claims().reopen(key, done.result, ttl_seconds=_CLAIM_SECONDS)
+        claim = coordination.claims().reopen(key, done.result, ttl_seconds=_CLAIM_SECONDS)
     return _done(record, queue, claim, work)
 
 
@@ -131,19 +132,19 @@ def _done(record: _Record, queue: Queue, claim: Claim, work: Callable[[Claim], N
             if not isinstance(error, ServiceError):
                 logs.failed("message_given_up", error)
             return _bury(record, queue, claim, f"after {record.receives} attempts: {_reason(error)}")
-        wiring.claims().abandon(claim)
+        coordination.claims().abandon(claim)
         raise
-    wiring.claims().finish(claim, _DONE, also=[wiring.counts().adding(queue.name, "completed")])
+    coordination.claims().finish(claim, _DONE, also=[coordination.counts().adding(queue.name, "completed")])
     return "done"
 
 
 def _bury(record: _Record, queue: Queue, claim: Claim, reason: str) -> str:
     """Count the failure with the claim, then bury. Dying in between, the message comes again and is buried then."""
     reason = _NOT_TEXT.sub("?", reason)[:_LONGEST_REASON] or "no reason was given"
-    also = [wiring.counts().adding(queue.name, "failed")]
-    wiring.claims().finish(claim, f"{_FAILED} {record.message_id} {reason}", also=also)
+    also = [coordination.counts().adding(queue.name, "failed")]
+    coordination.claims().finish(claim, f"{_FAILED} {record.message_id} {reason}", also=also)
     logs.line().add(why=reason)
-    wiring.mail().bury(queue, record.body, reason)
+    wiring.sender().bury(queue, record.body, reason)
     return "buried"
 
 
@@ -156,7 +157,7 @@ def _again(record: _Record, queue: Queue, error: Exception) -> str:
     else:
         logs.failed("message_failed", error)
     try:
-        wiring.mail().postpone(queue, record.receipt, min(max(math.ceil(seconds), 1), LONGEST_DELAY_SECONDS))
+        wiring.sender().postpone(queue, record.receipt, min(max(math.ceil(seconds), 1), LONGEST_DELAY_SECONDS))
     except Exception as failure:  # noqa: BLE001 # then it comes again after the queue's visibility timeout
         logs.failed("postpone_failed", failure)
     return "again"

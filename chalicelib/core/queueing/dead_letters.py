@@ -28,7 +28,7 @@ _LOOK_SECONDS = 1
 _BY_SQS = "SQS gave it up: no attempt ended with an answer"
 
 
-class Letter(NamedTuple):
+class DeadLetter(NamedTuple):
     """One dead letter."""
 
     id: str
@@ -42,13 +42,13 @@ class Letter(NamedTuple):
     attributes: dict[str, Any]
 
 
-class Box:
+class DeadLetterQueue:
     """The dead-letter queue of *queue* in one stage."""
 
     def __init__(self, client: Any, prefix: str, queue: Queue) -> None:
         self._client, self.queue = client, queue
         self._alive, self._dead = prefix + queue.name, prefix + queue.dead_letters
-        self._held: dict[str, Letter] = {}
+        self._held: dict[str, DeadLetter] = {}
 
     @contextmanager
     def held(self, seconds: int, most: int | None = None, on_letters: OnLetters = lambda _: None) -> Iterator[None]:
@@ -65,11 +65,11 @@ class Box:
             self._let_go()
 
     @property
-    def letters(self) -> list[Letter]:
+    def letters(self) -> list[DeadLetter]:
         """What is held, oldest first."""
         return sorted(self._held.values(), key=lambda letter: -letter.age_seconds)
 
-    def send_back(self, letter: Letter) -> None:
+    def send_back(self, letter: DeadLetter) -> None:
         """Have *letter* worked on again. Dying half-way leaves it in both queues, and its work is still done once."""
         reason = {"reason": {"DataType": "String", "StringValue": letter.reason}}
         self._client.send_message(
@@ -82,7 +82,7 @@ class Box:
         """Delete every letter, or with *waiting* every message that has not been worked on. AWS takes a minute."""
         self._client.purge_queue(QueueUrl=self._alive if waiting else self._dead)
 
-    def _received(self, seconds: int, most: int | None) -> list[Letter]:
+    def _received(self, seconds: int, most: int | None) -> list[DeadLetter]:
         wanted = _AT_A_TIME if most is None else min(_AT_A_TIME, most - len(self._held))
         answer = self._client.receive_message(
             QueueUrl=self._dead,
@@ -112,9 +112,9 @@ def prefix_of(client: Any, stage: str, queues: Sequence[Queue]) -> str:
     return url.removesuffix(name)
 
 
-def _letter(message: dict[str, Any]) -> Letter:
+def _letter(message: dict[str, Any]) -> DeadLetter:
     attributes = {name: _sendable(value) for name, value in message.get("MessageAttributes", {}).items()}
-    return Letter(
+    return DeadLetter(
         id=message["MessageId"],
         body=message["Body"],
         reason=attributes.get("reason", {}).get("StringValue", _BY_SQS),

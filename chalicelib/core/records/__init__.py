@@ -12,5 +12,7 @@ events.py    the event that every version is, and the queues of those who asked 
 project.py   the projector: carries states from the stream to view, subscribers and history
 reconcile.py the walk that compares truth, history and view
 lost_versions.py the versions that the stream has lost
+queues.py    the ``repair`` queue
+wiring.py    makes these, once per process; knows the kinds that slices declare
 worker.py    the stream, the ``repair`` queue and the schedule
 """

@@ -7,7 +7,8 @@ came to be and carries no document: that is in the record's history, exactly as 
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
-from chalicelib.core.queueing.queues import Mail, Message, Queue
+from chalicelib.core.queueing.queues import Message, Queue
+from chalicelib.core.queueing.sender import Sender
 from chalicelib.core.records.models import Record, event_id
 
 Operation = Literal["created", "updated", "deleted"]
@@ -34,7 +35,7 @@ class Subscription(NamedTuple):
     kinds: frozenset[str] = frozenset()
 
 
-def tell(records: Sequence[Record], subscriptions: Iterable[Subscription], mail: Mail) -> None:
+def tell(records: Sequence[Record], subscriptions: Iterable[Subscription], sender: Sender) -> None:
     """Put the event of each of *records* into the queues of those who asked. Safe to repeat: ids stay the same.
 
     Raises:
@@ -42,7 +43,7 @@ def tell(records: Sequence[Record], subscriptions: Iterable[Subscription], mail:
     """
     for subscription in subscriptions:
         wanted = [record for record in records if not subscription.kinds or record.kind in subscription.kinds]
-        mail.send_all(subscription.queue, [_event(record) for record in wanted])
+        sender.send_all(subscription.queue, [_event(record) for record in wanted])
 
 
 def _event(record: Record) -> Event:

@@ -7,8 +7,8 @@ a mark, up to which nothing is missing, and only what came after it is looked at
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from chalicelib import wiring
-from chalicelib.core.records import events
+from chalicelib.core.queueing import wiring as queueing
+from chalicelib.core.records import events, wiring
 from chalicelib.core.records.models import Record
 from chalicelib.core.runtime import clock, logs, settings
 
@@ -26,7 +26,7 @@ def fill(record: Record, whole: int) -> int:
     Raises:
         Unavailable: a store is down.
     """
-    first = max(whole, record.version - settings.load().records.kept_versions) + 1
+    first = max(whole, record.version - settings.load(settings.RecordSettings).kept_versions) + 1
     versions = range(first, min(first + _AT_ONCE, record.version))
     times = wiring.history().times(record, versions) | {record.version: record.updated_at}
     missing = [version for version in versions if version not in times]
@@ -51,7 +51,7 @@ def tell_lost(record: Record, versions: Sequence[int]) -> None:
         record._replace(version=version, made=record.operation if version == 1 else "", deleted=False)
         for version in versions
     ]
-    events.tell(states, wiring.subscriptions(), wiring.mail())
+    events.tell(states, wiring.subscriptions(), queueing.sender())
     for version in versions:
         wiring.history().add_lost(record, version)
     logs.line().count("versionsLost", len(versions))

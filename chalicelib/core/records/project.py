@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from chalicelib.core.errors import Unavailable
-from chalicelib.core.queueing import queues
-from chalicelib.core.queueing.queues import Mail, Message
+from chalicelib.core.queueing.queues import Message
+from chalicelib.core.queueing.sender import Sender
 from chalicelib.core.records import events
 from chalicelib.core.records.codec import record_of
 from chalicelib.core.records.events import Subscription
 from chalicelib.core.records.history import History
 from chalicelib.core.records.models import Record, event_id
+from chalicelib.core.records.queues import REPAIR
 from chalicelib.core.records.view import View
 from chalicelib.core.runtime import logs
 from chalicelib.core.stores.attributes import plain
@@ -42,7 +43,7 @@ class Projector(NamedTuple):
     view: View
     history: History
     subscriptions: Sequence[Subscription]
-    mail: Mail
+    sender: Sender
 
     def project(self, changes: Iterable[dict[str, Any]]) -> int:
         """Carry the records of a stream's batch; return how many went to ``repair`` instead.
@@ -58,7 +59,7 @@ class Projector(NamedTuple):
             if change["eventName"] != "REMOVE":
                 _read(change["dynamodb"], records, poison)
         poison += [_repair(failed.record) for failed in self.carry(records)]
-        self.mail.send_all(queues.REPAIR, poison)
+        self.sender.send_all(REPAIR, poison)
         return len(poison)
 
     def carry(self, records: Sequence[Record]) -> "list[_Failed]":
@@ -68,7 +69,7 @@ class Projector(NamedTuple):
             Unavailable: a store is down; some may have been carried.
         """
         unshown = [_Failed(fault.record, fault.error) for fault in self.view.apply(self.view.lacks(records))]
-        untold = _by_version(self._each(records, lambda some: events.tell(some, self.subscriptions, self.mail)))
+        untold = _by_version(self._each(records, lambda some: events.tell(some, self.subscriptions, self.sender)))
         # What is in its history nobody tells again, so it must not be there before it was told.
         told = [record for record in records if _version(record) not in untold]
         failed = [*unshown, *untold.values(), *self._each(told, self.history.add)]

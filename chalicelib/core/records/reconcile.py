@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from time import monotonic
 from typing import NamedTuple
 
-from chalicelib import wiring
-from chalicelib.core.records import lost_versions
+from chalicelib.core.records import lost_versions, wiring
 from chalicelib.core.records.codec import record_of
 from chalicelib.core.records.models import Record, key
 from chalicelib.core.runtime import deadline, logs, settings
+from chalicelib.core.stores import clients
 from chalicelib.core.stores.attributes import Item
 
 _AT_ONCE = 100
@@ -45,7 +45,7 @@ def step() -> Found:
     Raises:
         Unavailable: a store is down; what was seen until then is kept.
     """
-    until = monotonic() + settings.load().records.reconcile_seconds
+    until = monotonic() + settings.load(settings.RecordSettings).reconcile_seconds
     place, total = _bookmark(), Found()
     while monotonic() < until and deadline.cut(_ENOUGH_MS) == _ENOUGH_MS:
         following, found = advance(place)
@@ -64,7 +64,7 @@ def advance(place: Place) -> tuple[Place | None, Found]:
         Unavailable: a store is down.
     """
     if not place.kind:
-        items, after = wiring.records().walk(place.after, _AT_ONCE)
+        items, after = wiring.store().walk(place.after, _AT_ONCE)
         found = _compare(list(_readable(items)))
         return (Place("", after) if after else _first_view()), found
     copies = wiring.view().walk(place.kind, place.after, _AT_ONCE)
@@ -78,7 +78,7 @@ def mend(kind: str, record_id: str, version: int) -> None:
     Raises:
         Exception: why it cannot be carried.
     """
-    record = wiring.records().seen(kind, record_id)
+    record = wiring.store().seen(kind, record_id)
     if record is None:
         return
     failed = wiring.projector().carry([record])
@@ -113,7 +113,7 @@ def _behind(record: Record, shown: dict[tuple[str, str], int]) -> bool:
 
 def _forget_orphans(kind: str, copies: Sequence[tuple[str, int]]) -> Found:
     """Take away copies without any truth. The truth comes first and stays for ever, so none of them is just early."""
-    known = {item["pk"] for item in wiring.records().known([key(kind, record_id) for record_id, _ in copies])}
+    known = {item["pk"] for item in wiring.store().known([key(kind, record_id) for record_id, _ in copies])}
     orphans = [(record_id, version) for record_id, version in copies if key(kind, record_id) not in known]
     for record_id, version in orphans:
         wiring.view().forget(kind, record_id, version)
@@ -139,11 +139,11 @@ def _next_view(kind: str) -> Place | None:
 
 
 def _bookmark() -> Place:
-    item = wiring.table("coordination").get(_BOOKMARK)
+    item = clients.table("coordination").get(_BOOKMARK)
     return Place(item["kind"], item["after"]) if item else START
 
 
 def _keep(place: Place) -> None:
     change = "SET kind = :kind, #after = :after"
     values = {":kind": place.kind, ":after": place.after}
-    wiring.table("coordination").change(_BOOKMARK, change, when="", values=values, names={"#after": "after"})
+    clients.table("coordination").change(_BOOKMARK, change, when="", values=values, names={"#after": "after"})

@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from chalicelib import wiring
+from chalicelib.core.coordination import wiring as coordination
 from chalicelib.core.coordination.claims import Claim
 from chalicelib.core.coordination.errors import LockHeld
-from chalicelib.core.queueing import queues
 from chalicelib.core.queueing.consumer import run_batch
 from chalicelib.core.records import reconcile as comparison
+from chalicelib.core.records import wiring
 from chalicelib.core.records.project import Repair
+from chalicelib.core.records.queues import REPAIR
 from chalicelib.core.runtime import deadline, logs
 
 #: Longer than one comparison may take.
@@ -29,7 +30,7 @@ def project(event: Any) -> None:
 
 def repair(event: Any) -> dict[str, Any]:
     """Carry once more what could not be carried. What still cannot is tried again, and buried with why in the end."""
-    return run_batch(event, queues.REPAIR, Repair, _mend)
+    return run_batch(event, REPAIR, Repair, _mend)
 
 
 def reconcile(event: Any) -> None:
@@ -37,7 +38,7 @@ def reconcile(event: Any) -> None:
     with deadline.of(event.context), logs.invocation("reconcile") as line:
         line.add(requestId=event.event_id)
         try:
-            with wiring.locks().lock("reconcile", _LOCK_MS):
+            with coordination.locks().lock("reconcile", _LOCK_MS):
                 found = comparison.step()
         except LockHeld:
             line.count("reconcilesSkipped")

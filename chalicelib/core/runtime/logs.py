@@ -12,7 +12,6 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
-from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
 from chalicelib.core.runtime import ids, settings
 from chalicelib.core.runtime.once import once
@@ -43,7 +42,9 @@ _line: ContextVar[Line | None] = ContextVar("line", default=None)
 @once
 def logger() -> Logger:
     """Return the process's logger; for the rare line that is not an invocation's own."""
-    return Logger(service=_SERVICE, level=settings.load().observability.log_level, serialize_stacktrace=False)
+    return Logger(
+        service=_SERVICE, level=settings.load(settings.ObservabilitySettings).log_level, serialize_stacktrace=False
+    )
 
 
 def line() -> Line:
@@ -78,23 +79,8 @@ def count_round_trip(**_: Any) -> None:
         current.round_trips += 1
 
 
-class RoundTrips(CommandListener):
-    """Counts MongoDB commands. They run on the caller's thread, so the context is the invocation's."""
-
-    def started(self, event: CommandStartedEvent) -> None:
-        """Count the command."""
-        del event
-        count_round_trip()
-
-    def succeeded(self, event: CommandSucceededEvent) -> None:
-        """Nothing to add."""
-
-    def failed(self, event: CommandFailedEvent) -> None:
-        """Nothing to add."""
-
-
 def _print(current: Line, duration_ms: float) -> None:
-    metrics = EphemeralMetrics(namespace=settings.load().observability.namespace, service=_SERVICE)
+    metrics = EphemeralMetrics(namespace=settings.load(settings.ObservabilitySettings).namespace, service=_SERVICE)
     metrics.add_metric(name="durationMs", unit=MetricUnit.Milliseconds, value=round(duration_ms, 1))
     metrics.add_metric(name="storeRoundTrips", unit=MetricUnit.Count, value=current.round_trips)
     for name, value in current.counts.items():

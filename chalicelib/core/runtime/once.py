@@ -1,4 +1,4 @@
-"""What a process makes when it is first asked for: once, however many threads ask at that moment."""
+"""Memoizes, thread-safe: a process makes each of its clients and stores once, however many threads ask for it."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -8,6 +8,9 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 Arguments = ParamSpec("Arguments")
 Made = TypeVar("Made")
+
+
+_every: "list[once[Any, Any]]" = []
 
 
 class once(Generic[Arguments, Made]):  # noqa: N801 # a decorator
@@ -23,6 +26,7 @@ class once(Generic[Arguments, Made]):  # noqa: N801 # a decorator
         self._kept: dict[Any, Future[Made]] = {}
         self._turn = Lock()
         update_wrapper(self, make)
+        _every.append(self)
 
     def __call__(self, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Made:
         """Return what was made for these arguments, or make it."""
@@ -49,3 +53,14 @@ class once(Generic[Arguments, Made]):  # noqa: N801 # a decorator
         except BaseException as error:  # noqa: BLE001 # it is raised by whoever waits, and that is this caller too
             self._kept.pop(key, None)
             kept.set_exception(error)
+
+
+def forget() -> None:
+    """Forget what every `once` of this process has made: for tests, whose environment changes."""
+    for each in _every:
+        each.cache_clear()
+
+
+def kept() -> list[str]:
+    """Return the names of the functions that have made something."""
+    return [each.make.__qualname__ for each in _every if each.kept()]

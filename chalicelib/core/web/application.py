@@ -112,7 +112,7 @@ def _check(event: dict[str, Any], methods: Mapping[str, Any]) -> None:
         raise errors.NotFound
     if event["requestContext"]["httpMethod"] not in methods:
         raise errors.NotAllowed(sorted(methods))
-    if _body_bytes(event) > settings.load().http.max_body_bytes:
+    if _body_bytes(event) > settings.load(settings.HttpSettings).max_body_bytes:
         raise errors.TooLarge
 
 
@@ -138,13 +138,13 @@ def _preflight(methods: list[str]) -> dict[str, Any]:
         "headers": {
             "Access-Control-Allow-Methods": ", ".join(sorted(methods)),
             "Access-Control-Allow-Headers": _ALLOWED_HEADERS,
-            "Access-Control-Max-Age": str(settings.load().http.preflight_max_age_seconds),
+            "Access-Control-Max-Age": str(settings.load(settings.HttpSettings).preflight_max_age_seconds),
         },
     }
 
 
 def _cors(headers: Mapping[str, str]) -> dict[str, str]:
-    origin, allowed = headers.get("origin"), settings.load().http.allowed_origins
+    origin, allowed = headers.get("origin"), settings.load(settings.HttpSettings).allowed_origins
     if not allowed:
         return {}
     # Answers differ by origin, and a cache must know it also when this origin is refused.

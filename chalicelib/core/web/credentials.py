@@ -56,10 +56,10 @@ def _ours(headers: Mapping[str, str]) -> bool:
     The gateway's stage is part of the path and not of an origin. "*" lets anyone read, and nobody act for another.
     """
     origin = headers.get("origin", "").lower()
-    if origin in settings.load().http.allowed_origins - {"*"}:
+    if origin in settings.load(settings.HttpSettings).allowed_origins - {"*"}:
         return True
     page = urlsplit(origin)
-    https_only = settings.load().sessions.cookie_secure
+    https_only = settings.load(settings.CookieSettings).secure
     return (
         bool(page.netloc)
         and page.netloc == headers.get("host", "").lower()
@@ -69,9 +69,9 @@ def _ours(headers: Mapping[str, str]) -> bool:
 
 def _cookie_name() -> str:
     # The prefix keeps other hosts of the same domain from planting one; browsers take it from https alone.
-    return f"__Host-{_NAME}" if settings.load().sessions.cookie_secure else _NAME
+    return f"__Host-{_NAME}" if settings.load(settings.CookieSettings).secure else _NAME
 
 
 def _attributes() -> str:
-    secure = "; Secure" if settings.load().sessions.cookie_secure else ""
+    secure = "; Secure" if settings.load(settings.CookieSettings).secure else ""
     return f"Path=/; HttpOnly; SameSite=Strict{secure}"

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from chalice.app import Response
 
-from chalicelib import wiring
+from chalicelib.core.coordination import wiring as coordination
 from chalicelib.core.coordination.claims import Claim
 from chalicelib.core.coordination.errors import (
     AlreadyDone,
@@ -41,7 +41,7 @@ def answer(call: Keyed, perform: Perform) -> Response:
         StillAnswering: the first call is within its time.
         ShownOnce: it was answered, and that answer was not kept.
     """
-    claims, key = wiring.claims(), _digest([call.caller, call.endpoint.method, call.endpoint.path, call.key])
+    claims, key = coordination.claims(), _digest([call.caller, call.endpoint.method, call.endpoint.path, call.key])
     try:
         claim = claims.begin(key, ttl_seconds=_KEPT_SECONDS, fingerprint=_digest([call.content]))
     except OtherRequest:
@@ -74,7 +74,7 @@ def _again(kept: str, perform: Perform) -> Response:
 
 def _finish(call: Keyed, claim: Claim, given: Response) -> None:
     try:
-        wiring.claims().finish(claim, _kept(call, claim, given))
+        coordination.claims().finish(claim, _kept(call, claim, given))
     except (ClaimLost, Unavailable) as error:
         # The work is done and recognised by its id, so the answer stands. Not so a secret: whoever took over has
         # made another in its place.
@@ -92,7 +92,7 @@ def _kept(call: Keyed, claim: Claim, given: Response) -> str:
 
 def _abandon(claim: Claim) -> None:
     try:
-        wiring.claims().abandon(claim)
+        coordination.claims().abandon(claim)
     except ServiceError:
         # The caller is told what went wrong first; the lease ends by itself.
         logs.line().count("claimsNotAbandoned")

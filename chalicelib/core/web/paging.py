@@ -9,6 +9,8 @@ from itsdangerous import BadData, URLSafeSerializer
 
 from chalicelib.core.errors import FieldError, Invalid
 from chalicelib.core.models import PageQuery
+from chalicelib.core.runtime.once import once
+from chalicelib.core.stores import clients
 
 Found = TypeVar("Found")
 Position = str
@@ -80,3 +82,9 @@ class Cursors:
         return URLSafeSerializer(
             self._key(), salt=hashlib.sha256(canonical).digest(), signer_kwargs={"digest_method": hashlib.sha256}
         )
+
+
+@once
+def cursors() -> Cursors:
+    """Return this deployment's cursors."""
+    return Cursors(lambda: clients.signing_key("cursors").hex())

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from bson import json_util
 
-from chalicelib import wiring
 from chalicelib.applications import importing
 from chalicelib.core.errors import Unavailable
+from chalicelib.core.stores import clients
 from chalicelib.core.stores.driver_errors import reaching_mongodb
 from infra.operations import console
 from infra.operations.migration.importer import State, Takeover, Wanted
@@ -123,7 +123,7 @@ def _source(asked: argparse.Namespace) -> Source:
     Raises:
         NoTarget: there is none.
     """
-    ours = wiring.mongodb()
+    ours = clients.mongodb()
     with reaching_mongodb():
         named = ours.client.get_default_database(ours.name).name
         database = ours.client[asked.database or named].with_options(codec_options=ours.codec_options)

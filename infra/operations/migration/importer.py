@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from chalicelib import wiring
 from chalicelib.core.errors import Invalid, Unavailable
+from chalicelib.core.records import wiring as records_wiring
 from chalicelib.core.records.codec import fields_of, record_of
 from chalicelib.core.records.errors import RecordExists, RecordTooLarge
 from chalicelib.core.records.models import Doc, Record, key
 from chalicelib.core.records.store import Records
+from chalicelib.core.stores import clients
 from infra.operations.console import patiently
 from infra.operations.migration.source import Bookmark, Source, named, plain
 
@@ -101,7 +102,7 @@ class Takeover:
         self._bookmark = Bookmark(f"{self._prefix}{wanted.kind}")
         self._made: list[Record] = []
         # Shown by the page: one bulk is a fraction of the work of as many writes.
-        self._records = Records(wiring.table("records"), show=self._made.extend)
+        self._records = Records(clients.table("records"), show=self._made.extend)
         # What a dry run would have made, as hashes: 64 bits tell millions of ids apart.
         self._seen: set[int] = set()
         self._after: dict[str, Any] | None = None
@@ -217,7 +218,7 @@ class Takeover:
             _gather({place: threads.submit(self._create, read) for place, read in left.items()}, outcomes)
 
         patiently(attempt)
-        wiring.view().early(self._made)
+        records_wiring.view().early(self._made)
         self._made.clear()
         return outcomes
 

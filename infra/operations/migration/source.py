@@ -10,7 +10,7 @@ from bson import CodecOptions, Decimal128, ObjectId, json_util
 from bson.codec_options import DatetimeConversion
 from bson.raw_bson import RawBSONDocument
 
-from chalicelib import wiring
+from chalicelib.core.stores import clients
 from chalicelib.core.stores.driver_errors import reaching_mongodb
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Bookmark:
     """How far what *name* names has come, and what it says of itself: one item beside locks and claims."""
 
     def __init__(self, name: str) -> None:
-        self._table, self._pk = wiring.table("coordination"), f"bookmark#{name}"
+        self._table, self._pk = clients.table("coordination"), f"bookmark#{name}"
 
     def read(self) -> dict[str, Any] | None:
         """Return what was kept, None if nothing was."""

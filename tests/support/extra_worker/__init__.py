@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.core.coordination.counts import Counts
-from chalicelib.core.queueing.dead_letters import Box
-from chalicelib.core.queueing.queues import Mail, Queue
+from chalicelib.core.queueing.dead_letters import DeadLetterQueue
+from chalicelib.core.queueing.queues import Queue
+from chalicelib.core.queueing.sender import Sender
 from chalicelib.core.stores.dynamodb import Table
 from infra.deployment.template import RUNTIME
 from infra.local.stack import Stack
@@ -49,12 +50,12 @@ class Scratch:
         return url.removesuffix(self.queue.name)
 
     @property
-    def mail(self) -> Mail:
-        return Mail(self.sqs, self.prefix)
+    def mail(self) -> Sender:
+        return Sender(self.sqs, self.prefix)
 
     @property
-    def box(self) -> Box:
-        return Box(self.sqs, self.prefix, self.queue)
+    def box(self) -> DeadLetterQueue:
+        return DeadLetterQueue(self.sqs, self.prefix, self.queue)
 
     def send(self, chore: str, **fields: Any) -> None:
         """Send a chore; *fields* are those of `handler.Chore`."""

@@ -8,15 +8,16 @@ from typing import Any, Literal
 
 from chalice.app import SQSEvent
 
-from chalicelib import wiring
 from chalicelib.core.coordination.claims import Claim, Claims
 from chalicelib.core.queueing.consumer import Poison, run_batch
-from chalicelib.core.queueing.queues import Mail, Message, Queue
+from chalicelib.core.queueing.queues import Message, Queue
+from chalicelib.core.queueing.sender import Sender
+from chalicelib.core.stores import clients
 from chalicelib.core.stores.dynamodb import ConditionFailed
 
 QUEUE = Queue(**json.loads(os.environ["SCRATCH"]))
 
-_finish, _bury = Claims.finish, Mail.bury
+_finish, _bury = Claims.finish, Sender.bury
 #: The chore that is being worked on.
 _now: "list[Chore]" = []
 
@@ -63,7 +64,7 @@ def _handle(chore: Chore, claim: Claim) -> None:
     _now[:] = [chore]
     _die("before")
     time.sleep(chore.seconds)
-    if chore.poison and not wiring.table("coordination").get(f"cure#{QUEUE.name}"):
+    if chore.poison and not clients.table("coordination").get(f"cure#{QUEUE.name}"):
         raise Poison(f"{chore.chore_id} is poison")
     _leave_effect(chore, claim)
     _die("after")
@@ -73,7 +74,7 @@ def _leave_effect(chore: Chore, claim: Claim) -> None:
     """Make the resource of this work, unless an attempt before this one has."""
     item = {"pk": f"effect#{QUEUE.name}#{claim.resource_id}", "chore": chore.chore_id}
     try:
-        wiring.table("coordination").put(item, when="attribute_not_exists(pk)")
+        clients.table("coordination").put(item, when="attribute_not_exists(pk)")
     except ConditionFailed:
         assert claim.taken_over, "only a second attempt may find its work done"
 
@@ -94,11 +95,11 @@ def _die(here: str) -> None:
         return
     try:
         mark = {"pk": f"killed#{QUEUE.name}#{_now[0].chore_id}"}
-        wiring.table("coordination").put(mark, when="attribute_not_exists(pk)")
+        clients.table("coordination").put(mark, when="attribute_not_exists(pk)")
     except ConditionFailed:
         return
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 Claims.finish = _finish_and_die  # type: ignore[method-assign]
-Mail.bury = _bury_and_die  # type: ignore[method-assign, assignment]
+Sender.bury = _bury_and_die  # type: ignore[method-assign, assignment]

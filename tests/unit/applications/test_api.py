@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib import wiring
 from chalicelib.applications.search import KIND
+from chalicelib.core.records import wiring as records_wiring
+from chalicelib.core.stores import clients
 from tests.support.concurrency import race
 from tests.support.gateway import Answer, ask
 from tests.unit.applications.build import PATH, approved, at, change, fields, make, moved
@@ -239,7 +240,7 @@ def test_a_batch_that_is_made_again_finds_what_it_did(officer: str) -> None:
     made = [make(officer, status="submitted")["applicationId"] for _ in range(3)]
     body = {"applicationIds": made, "status": "review"}
     first = ask("POST", f"{PATH}/batch-update", body, token=officer, headers={"Idempotency-Key": "k"})
-    claims = wiring.table("coordination")
+    claims = clients.table("coordination")
     scanned, _ = claims.scan("", 100)
     (claim,) = (item for item in scanned if item["pk"].startswith("claim#"))
     claims.write([claim | {"state": "running", "leaseUntil": 0}])
@@ -256,9 +257,9 @@ def test_history_says_who_changed_what_and_when(office: dict[str, str]) -> None:
     # Given
     made = make(office["officer"])
     moved(office["admin"], made, "submitted")
-    records = [wiring.records().get(KIND.name, made["applicationId"])]
+    records = [records_wiring.store().get(KIND.name, made["applicationId"])]
     first = records[0]._replace(version=1, doc=records[0].doc | {"status": "draft"}, updated_by="officer-1")
-    wiring.history().add([first, *records])
+    records_wiring.history().add([first, *records])
     # When
     answer = ask("GET", at(made) + "/history", token=office["officer"])
     # Then

@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
-from chalicelib import ledger, wiring
+from chalicelib import ledger
 from chalicelib.applications import disburse as module
+from chalicelib.core.coordination import wiring as coordination_wiring
 from chalicelib.core.coordination.locks import Locks
+from chalicelib.core.records import wiring as records_wiring
+from chalicelib.core.stores import clients
 from tests.support.concurrency import race
 from tests.support.gateway import Answer, Context, ask
 from tests.unit.applications.build import approved, at, change, make, moved
@@ -89,7 +92,7 @@ def test_a_payer_whose_lock_was_broken_writes_nothing_and_tries_again(
     ready = approved(admin)
 
     def broken_and_paid_by_another() -> None:
-        assert wiring.locks().break_(f"application#{ready['applicationId']}")
+        assert coordination_wiring.locks().break_(f"application#{ready['applicationId']}")
         assert pay(admin, ready).status == 200
 
     before_guarded(broken_and_paid_by_another)
@@ -99,7 +102,7 @@ def test_a_payer_whose_lock_was_broken_writes_nothing_and_tries_again(
 
 def test_a_payer_whose_lock_was_broken_pays_with_another(admin: str, before_guarded: Callable[[Do], None]) -> None:
     ready = approved(admin)
-    before_guarded(lambda: wiring.locks().break_(f"application#{ready['applicationId']}"))
+    before_guarded(lambda: coordination_wiring.locks().break_(f"application#{ready['applicationId']}"))
     assert pay(admin, ready).status == 200
     assert len(entries(admin)) == 1
 
@@ -125,14 +128,14 @@ def test_what_a_dead_process_has_locked_is_paid_when_the_lock_has_expired(
     admin: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ready = approved(admin)
-    wiring.locks().try_acquire(f"application#{ready['applicationId']}", 300)
+    coordination_wiring.locks().try_acquire(f"application#{ready['applicationId']}", 300)
     assert pay(admin, ready).status == 200
     assert len(entries(admin)) == 1
 
 
 def test_who_has_no_turn_is_told_to_come_back(admin: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ready = approved(admin)
-    wiring.locks().try_acquire(f"application#{ready['applicationId']}", 60_000)
+    coordination_wiring.locks().try_acquire(f"application#{ready['applicationId']}", 60_000)
     monkeypatch.setattr(module, "_WAIT_MS", 100)
     answer = pay(admin, ready)
     assert (answer.status, answer.headers["Retry-After"]) == (503, "2")
@@ -144,15 +147,15 @@ def test_who_has_no_turn_is_told_to_come_back(admin: str, monkeypatch: pytest.Mo
 
 def test_a_lost_answer_moves_no_money_twice(admin: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # Given a process that dies when it has paid, before it can say so
-    ready, show = approved(admin), wiring.records().show
+    ready, show = approved(admin), records_wiring.store().show
 
     def die(_: Any) -> Iterator[None]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(wiring.records(), "show", die)
+    monkeypatch.setattr(records_wiring.store(), "show", die)
     with pytest.raises(KeyboardInterrupt):
         pay(admin, ready)
-    monkeypatch.setattr(wiring.records(), "show", show)
+    monkeypatch.setattr(records_wiring.store(), "show", show)
     # Then
     assert pay(admin, ready).json["status"] == "disbursed"
     assert len(entries(admin)) == 1
@@ -162,4 +165,4 @@ def test_a_posting_is_refused_when_the_ledger_has_grown(admin: str) -> None:
     stale = ledger.posting(ledger.Movement("disbursement", "other", 1, "EUR"))
     assert pay(admin, approved(admin)).status == 200
     with pytest.raises(Exception, match="condition"):
-        wiring.table("ledger").transact(stale)
+        clients.table("ledger").transact(stale)

@@ -7,10 +7,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pymongo.database import Database
 
-from chalicelib import wiring
 from chalicelib.applications import store as module
+from chalicelib.applications import wiring as applications_wiring
 from chalicelib.applications.search import KIND, ORDERS, ApplicationQuery, Sort
 from chalicelib.applications.store import ApplicationStore
+from chalicelib.core.records import wiring as records_wiring
 from chalicelib.core.records.count_cache import Totals
 from chalicelib.core.records.models import Record
 from infra.local.processes.mongod import Mongod
@@ -40,7 +41,7 @@ def put(count: int) -> list[Record]:
     records = [record(number) for number in range(count)]
     # A few at a time, as one operation has a deadline.
     for start in range(0, count, 250):
-        assert wiring.view().apply(records[start : start + 250]) == []
+        assert records_wiring.view().apply(records[start : start + 250]) == []
     return records
 
 
@@ -151,7 +152,7 @@ def test_a_total_is_counted_once_for_many_who_ask(mongod: Mongod, many: list[Rec
 def test_a_total_that_was_counted_before_contradicts_no_page(mongod: Mongod, many: list[Record]) -> None:
     totals = Totals(kept_ms=1_000_000)
     assert _listed(mongod, totals, limit="7") == (60, 1)
-    wiring.view().apply([record(60), record(61)])
+    records_wiring.view().apply([record(60), record(61)])
     # The last page knows better, and the one before has seen more than was counted.
     assert _listed(mongod, totals, limit="7", page="9") == (62, 0)
     assert _listed(mongod, totals, limit="60", page="1") == (61, 0)
@@ -186,7 +187,7 @@ def test_a_list_has_what_was_written_and_not_what_was_deleted(officer: str, admi
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sort=st.sampled_from(list(Sort)), limit=st.integers(1, 30), page=st.integers(1, 20))
 def test_any_page_is_that_part_of_the_whole(many: list[Record], sort: Sort, limit: int, page: int) -> None:
-    store = wiring.applications()
+    store = applications_wiring.store()
     whole = store.page(ApplicationQuery.model_validate({"sort": sort, "limit": 200})).items
     found = store.page(ApplicationQuery.model_validate({"sort": sort, "limit": limit, "page": page}))
     assert found.items == whole[(page - 1) * limit : page * limit]

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from chalicelib import wiring
+from chalicelib.approvals import wiring as approvals_wiring
+from chalicelib.approvals.settings import ApprovalSettings
 from chalicelib.approvals.wait import Polling
-from chalicelib.core.runtime.settings import ApprovalSettings
 from chalicelib.core.web.routes import Role
+from chalicelib.sessions import wiring as sessions_wiring
 from chalicelib.users.store import UserStore
 from tests.support.concurrency import until
 from tests.support.gateway import Answer, Context, ask
@@ -31,7 +32,7 @@ def people(users: UserStore, mongodb: Mongo, mail: Any) -> None:
 @pytest.fixture
 def tokens(people: None) -> dict[str, str]:
     roles = {"ann": Role.USER, "bob": Role.USER, "svc": Role.SERVICE, "olga": Role.OFFICER, "admin": Role.ADMIN}
-    return {name: wiring.sessions().open(name, [role], "e").token for name, role in roles.items()}
+    return {name: sessions_wiring.store().open(name, [role], "e").token for name, role in roles.items()}
 
 
 @pytest.fixture
@@ -104,8 +105,8 @@ def test_who_waits_is_never_told_pending_because_our_clock_runs_ahead(
         moved[0] += seconds * 1.5
         sleep(seconds)
 
-    polling = Polling(wiring.approvals(), ApprovalSettings(), clock=lambda: moved[0], pause=pause)
-    monkeypatch.setattr(wiring, "waiter", lambda: polling)
+    polling = Polling(approvals_wiring.store(), ApprovalSettings(), clock=lambda: moved[0], pause=pause)
+    monkeypatch.setattr(approvals_wiring, "waiter", lambda: polling)
     # Then
     told = ask("POST", "/send-notification", {"username": "ann", "timeoutMs": 1_000}, token=tokens["svc"])
     assert told.json["status"] == "timeout"

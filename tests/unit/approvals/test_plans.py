@@ -8,9 +8,9 @@ import pytest
 from pymongo.database import Database
 
 from chalicelib.approvals.models import Status
+from chalicelib.approvals.settings import ApprovalSettings
 from chalicelib.approvals.store import ApprovalStore
 from chalicelib.core.runtime import ids
-from chalicelib.core.runtime.settings import ApprovalSettings
 from infra.local.processes.mongod import Mongod
 from tests.support.mongodb_commands import Plan, explained, listening
 from tests.unit.approvals.build import ago, answer, answer_oldest, cancel

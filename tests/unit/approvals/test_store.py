@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from chalicelib import wiring
 from chalicelib.approvals.errors import ActionNotOffered, AlreadySettled, ApprovalNotFound, NothingPending
 from chalicelib.approvals.models import NewApproval, Status
 from chalicelib.approvals.store import ApprovalStore
 from chalicelib.core.errors import Forbidden
 from chalicelib.core.runtime import ids
+from chalicelib.core.stores import clients
 from tests.support.concurrency import until
 from tests.unit.approvals.build import CALLER, PERSON, ago, an_approval, answer, answer_oldest, cancel, put, put_overdue
 
@@ -394,7 +394,7 @@ def test_the_server_itself_removes_what_is_no_longer_kept(approvals: ApprovalSto
     kept, gone = put(approvals), put(approvals)
     mongodb.approvals.update_one({"_id": gone}, {"$set": {"purgeAt": ago(seconds=1)}})
     # When
-    admin = wiring.mongodb().client.admin
+    admin = clients.mongodb().client.admin
     admin.command("setParameter", 1, ttlMonitorEnabled=True)
     try:
         until(lambda: mongodb.approvals.count_documents({"_id": gone}) == 0)

@@ -10,10 +10,10 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 
 from chalicelib.approvals.models import Status
+from chalicelib.approvals.settings import ApprovalSettings
 from chalicelib.approvals.store import ApprovalStore
 from chalicelib.approvals.wait import Polling
 from chalicelib.core.errors import Unavailable
-from chalicelib.core.runtime.settings import ApprovalSettings
 from infra.local.processes.mongod import Mongod
 from tests.support.mongodb_commands import listening
 from tests.unit.approvals.build import PERSON, ago, answer, cancel, put

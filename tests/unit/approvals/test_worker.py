@@ -9,11 +9,13 @@ from botocore.config import Config
 from chalice.app import SQSEvent
 from pymongo.database import Database
 
-from chalicelib import wiring
 from chalicelib.approvals import outbox, worker
+from chalicelib.approvals.queues import APPROVAL
 from chalicelib.approvals.store import ApprovalStore
-from chalicelib.core.queueing import queues
+from chalicelib.core.queueing import wiring as queueing_wiring
 from chalicelib.core.runtime import logs
+from chalicelib.core.stores import clients
+from chalicelib.devices import wiring as devices_wiring
 from tests.support.fcm_server import Google, refusal
 from tests.support.gateway import Context, event
 from tests.unit.approvals.build import PERSON, answer, put
@@ -26,8 +28,8 @@ pytestmark = pytest.mark.usefixtures("dynamodb", "mail")
 
 def test_everyone_who_is_asked_is_told_once_on_every_device(approvals: ApprovalStore, google: Google) -> None:
     # Given
-    register(wiring.devices(), "phone", "tablet")
-    register(wiring.devices(), "laptop", username="ben")
+    register(devices_wiring.store(), "phone", "tablet")
+    register(devices_wiring.store(), "laptop", username="ben")
     request_id = put(approvals, approvers=["ben"], title="Pay 5 EUR?")
     outbox.follow(approvals.get(request_id))
     outbox.follow(approvals.get(request_id))
@@ -43,7 +45,7 @@ def test_everyone_who_is_asked_is_told_once_on_every_device(approvals: ApprovalS
 
 
 def test_nobody_is_told_of_what_is_settled(approvals: ApprovalStore, google: Google) -> None:
-    register(wiring.devices(), "phone")
+    register(devices_wiring.store(), "phone")
     request_id = put(approvals)
     outbox.follow(approvals.get(request_id))
     answer(approvals, request_id, "approve", PERSON)
@@ -54,7 +56,7 @@ def test_nobody_is_told_of_what_is_settled(approvals: ApprovalStore, google: Goo
 def test_a_device_that_could_not_be_told_is_told_later(approvals: ApprovalStore, google: Google) -> None:
     # Given
     google.says["phone"] = [refusal(503, "UNAVAILABLE", "UNAVAILABLE"), refusal(200, "")]
-    register(wiring.devices(), "phone", "tablet")
+    register(devices_wiring.store(), "phone", "tablet")
     outbox.follow(approvals.get(put(approvals)))
     batch = _received()
     # When
@@ -66,7 +68,7 @@ def test_a_device_that_could_not_be_told_is_told_later(approvals: ApprovalStore,
 
 
 def test_whoever_it_is_escalated_to_may_answer_and_is_told(approvals: ApprovalStore, google: Google) -> None:
-    register(wiring.devices(), "pager", username="eve")
+    register(devices_wiring.store(), "pager", username="eve")
     request_id = put(approvals, escalate_to=[{"username": "eve", "afterMs": 1_000}])
     _work([_record(request_id, "escalate-0")])
     assert approvals.get(request_id).approval.approvers == [PERSON, "eve"]
@@ -76,7 +78,7 @@ def test_whoever_it_is_escalated_to_may_answer_and_is_told(approvals: ApprovalSt
 def test_an_escalation_is_handed_over_with_its_delay(approvals: ApprovalStore) -> None:
     request_id = put(approvals, 7_200_000, timeoutMs=7_200_000, escalate_to=[{"username": "eve", "afterMs": 600_000}])
     outbox.follow(approvals.get(request_id))
-    attributes = wiring.aws("sqs").get_queue_attributes(
+    attributes = clients.aws("sqs").get_queue_attributes(
         QueueUrl=_url(), AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"]
     )["Attributes"]
     assert (attributes["ApproximateNumberOfMessages"], attributes["ApproximateNumberOfMessagesDelayed"]) == ("1", "1")
@@ -120,7 +122,7 @@ def test_a_queue_that_is_down_does_not_fail_the_change(
 ) -> None:
     request_id = put(approvals)
     # Nothing listens there.
-    monkeypatch.setattr(wiring.mail(), "_client", _unreachable())
+    monkeypatch.setattr(queueing_wiring.sender(), "_client", _unreachable())
     with logs.invocation("test") as line:
         outbox.follow(approvals.get(request_id))
     assert line.counts == {"effectsLeftToSweep": 1}
@@ -139,7 +141,7 @@ def _work(batch: list[dict[str, Any]]) -> list[str]:
 
 
 def _received() -> list[dict[str, Any]]:
-    answered = wiring.aws("sqs").receive_message(QueueUrl=_url(), MaxNumberOfMessages=10)
+    answered = clients.aws("sqs").receive_message(QueueUrl=_url(), MaxNumberOfMessages=10)
     return [_like(message["Body"], message["MessageId"]) for message in answered.get("Messages", [])]
 
 
@@ -153,7 +155,7 @@ def _like(body: str, message_id: str) -> dict[str, Any]:
 
 
 def _url() -> str:
-    return str(wiring.aws("sqs").get_queue_url(QueueName=f"holdfast-unit-{queues.APPROVAL.name}")["QueueUrl"])
+    return str(clients.aws("sqs").get_queue_url(QueueName=f"holdfast-unit-{APPROVAL.name}")["QueueUrl"])
 
 
 def _past() -> datetime:

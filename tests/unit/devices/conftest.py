@@ -7,14 +7,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pymongo.database import Database
 
-from chalicelib import wiring
+from chalicelib.devices import wiring as devices_wiring
 from chalicelib.devices.store import DeviceStore
 from tests.support.fcm_server import Google
 
 
 @pytest.fixture
 def devices(mongodb: Database[dict[str, Any]]) -> DeviceStore:
-    return wiring.devices()
+    return devices_wiring.store()
 
 
 @pytest.fixture(scope="session")
@@ -25,9 +25,9 @@ def key() -> rsa.RSAPrivateKey:
 @pytest.fixture
 def unconfigured() -> Iterator[None]:
     """No service account, before the test and after it."""
-    wiring.fcm.cache_clear()
+    devices_wiring.fcm.cache_clear()
     yield
-    wiring.fcm.cache_clear()
+    devices_wiring.fcm.cache_clear()
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import boto3
 import pytest
 
 from chalicelib import devices as public
-from chalicelib import wiring
 from chalicelib.core.runtime import logs
+from chalicelib.core.stores import clients
 from chalicelib.devices.models import Delivered, Notification
 from chalicelib.devices.store import DeviceStore
 from tests.support.fcm_server import (
@@ -241,12 +241,12 @@ def test_the_service_account_may_be_in_the_secret(
     secret = {"mongodbUri": "x", "fcmServiceAccount": json.loads(account) if nested else account}
     boto3.client("secretsmanager").create_secret(Name="holdfast-unit", SecretString=json.dumps(secret))
     options(HOLDFAST_SECRET_ID="holdfast-unit", FCM_SERVICE_ACCOUNT="")
-    wiring._secrets.cache_clear()
+    clients._secrets.cache_clear()
     put(devices, "a")
     # When
     delivered, _ = pushed()
     # Then
-    wiring._secrets.cache_clear()
+    clients._secrets.cache_clear()
     assert delivered == Delivered(sent=1)
 
 
@@ -255,9 +255,9 @@ def test_a_secret_without_a_service_account_is_none(
 ) -> None:
     boto3.client("secretsmanager").create_secret(Name="holdfast-unit", SecretString='{"mongodbUri": "x"}')
     options(HOLDFAST_SECRET_ID="holdfast-unit")
-    wiring._secrets.cache_clear()
+    clients._secrets.cache_clear()
     assert pushed()[0] == Delivered(configured=False)
-    wiring._secrets.cache_clear()
+    clients._secrets.cache_clear()
 
 
 def test_the_slice_costs_no_http_client_until_something_is_pushed() -> None:

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.core.runtime import deadline
-from chalicelib.core.runtime.settings import FcmSettings
 from chalicelib.devices.fcm import Fcm, Reply, Verdict, pause_seconds, read
 from chalicelib.devices.message import build
+from chalicelib.devices.settings import FcmSettings
 from tests.support.fcm_server import (
     BAD_GATEWAY,
     BAD_TOKEN,

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from chalicelib import wiring
 from chalicelib.core.errors import ServiceError, Unavailable
-from chalicelib.core.runtime.settings import DeviceSettings
+from chalicelib.core.stores import clients
 from chalicelib.devices import store
+from chalicelib.devices import wiring as devices_wiring
 from chalicelib.devices.errors import TokenContested
 from chalicelib.devices.models import Device, Platform, Target
+from chalicelib.devices.settings import DeviceSettings
 from chalicelib.devices.store import DeviceStore
 from infra.local.processes.mongod import Mongod
 from tests.support.concurrency import race, until
@@ -186,7 +187,7 @@ def test_the_server_itself_removes_what_is_over(devices: DeviceStore, mongodb: M
     put(devices, "kept", "gone")
     lapse(mongodb, "device-gone")
     # When
-    admin = wiring.mongodb().client.admin
+    admin = clients.mongodb().client.admin
     admin.command("setParameter", 1, ttlMonitorEnabled=True)
     try:
         until(lambda: mongodb.devices.count_documents({"fcmToken": "gone"}) == 0)
@@ -280,9 +281,9 @@ def test_a_push_goes_to_the_devices_that_were_heard_of_last(mongodb: Mongo) -> N
 
 
 def test_a_users_devices_are_found_by_the_index(mongod: Mongod, mongodb: Mongo) -> None:
-    put(wiring.devices(), *(f"t{number}" for number in range(6)))
+    put(devices_wiring.store(), *(f"t{number}" for number in range(6)))
     for person in range(50):
-        put(wiring.devices(), *(f"{person}-{number}" for number in range(4)), username=f"person-{person}")
+        put(devices_wiring.store(), *(f"{person}-{number}" for number in range(4)), username=f"person-{person}")
     with listening(mongod.uri) as (client, heard):
         store = DeviceStore(client.get_default_database().devices, DeviceSettings())
         store.targets(PERSON, REQUEST_ID)

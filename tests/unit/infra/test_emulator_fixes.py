@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib import wiring
+from chalicelib.core.stores import clients
 from infra.deployment import emulator_fixes, template
 from tests.unit.conftest import STAGE
 
@@ -56,7 +56,7 @@ def test_items_expire_where_the_template_says_so_and_asking_again_is_no_fault(dy
         emulator_fixes.expire_items(dynamodb, template.resources()["Resources"], STAGE)
     # Then
     found = {
-        name: dynamodb.describe_time_to_live(TableName=wiring.table(name).name)["TimeToLiveDescription"]
+        name: dynamodb.describe_time_to_live(TableName=clients.table(name).name)["TimeToLiveDescription"]
         for name in ("users", "coordination")
     }
     assert found["coordination"] == {"TimeToLiveStatus": "ENABLED", "AttributeName": "ttl"}

@@ -6,6 +6,7 @@ import pytest
 from pymongo import IndexModel, MongoClient
 from pymongo.database import Database
 
+from chalicelib import slices
 from infra.deployment import indexes
 from infra.local.processes.mongod import Mongod
 
@@ -35,7 +36,7 @@ def test_an_index_whose_definition_changed_is_made_anew(
 ) -> None:
     # Given
     collection.create_indexes([old, IndexModel([("kept", 1)], name="kept")])
-    monkeypatch.setattr(indexes, "every", lambda: {SUBJECT: [IndexModel([("people", 1)], name="mine")]})
+    monkeypatch.setattr(slices, "indexes", lambda: {SUBJECT: [IndexModel([("people", 1)], name="mine")]})
     # When
     for _ in range(2):
         indexes.ensure(mongod.uri)

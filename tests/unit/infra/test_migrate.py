@@ -14,11 +14,12 @@ from bson.datetime_ms import DatetimeMS
 from bson.raw_bson import RawBSONDocument
 from pymongo.database import Database
 
-from chalicelib import wiring
 from chalicelib.core.errors import Unavailable
+from chalicelib.core.records import wiring as records_wiring
 from chalicelib.core.records.errors import RecordNotFound
 from chalicelib.core.records.models import Change, Record
 from chalicelib.core.records.store import Records
+from chalicelib.core.stores import clients
 from infra.operations import console
 from infra.operations.console import Target
 from infra.operations.migration import __main__ as migrate
@@ -51,10 +52,10 @@ def collection(
     # Several pages without many documents; and no stream is here to show what was not shown early
     monkeypatch.setattr(source, "_PAGE", 4)
     options(RECORDS_EARLY_WITHIN_MS="30000")
-    wiring.view.cache_clear()
+    records_wiring.view.cache_clear()
     yield mongodb[OLD]
     mongodb[OLD].drop()
-    wiring.view.cache_clear()
+    records_wiring.view.cache_clear()
 
 
 def a_document(_id: Any, **fields: Any) -> dict[str, Any]:
@@ -67,14 +68,14 @@ def run(*arguments: str) -> int:
 
 
 def records() -> dict[str, Record]:
-    items, _ = wiring.records().walk("", 1_000)
-    found = [wiring.records().seen(*item["pk"].split("#", 1)) for item in items]
+    items, _ = records_wiring.store().walk("", 1_000)
+    found = [records_wiring.store().seen(*item["pk"].split("#", 1)) for item in items]
     return {record.id: record for record in found if record}
 
 
 def written() -> list[Any]:
     """Every item there is in the tables that a migration writes to."""
-    return [wiring.table(name).scan("", 1_000)[0] for name in ("records", "coordination")]
+    return [clients.table(name).scan("", 1_000)[0] for name in ("records", "coordination")]
 
 
 def lines(file: Path) -> list[tuple[Any, list[str]]]:
@@ -411,7 +412,7 @@ def test_what_is_too_large_for_a_record_is_skipped(collection: Any, monkeypatch:
 
 def test_a_record_that_others_made_is_left_alone(collection: Any, tmp_path: Path) -> None:
     # Given one that is there, one that was deleted, one with an applicationId that comes twice
-    truth = wiring.records()
+    truth = records_wiring.store()
     truth.create(KIND, "A-1", {**DOC, "amountMinor": 5}, by="ann", operation="one")
     truth.create(KIND, "A-2", DOC, by="ann", operation="two")
     truth.remove(KIND, "A-2", 1, by="ann", operation="gone")
@@ -449,8 +450,8 @@ def test_what_became_of_a_record_after_it_was_taken_over_stays(collection: Any, 
     collection.insert_many([a_document(f"A-{number}") for number in range(4)])
     assert run() == 0
     # When one is changed here, one deleted here, and one changed where it came from
-    wiring.records().commit(KIND, Change("A-1", 1, {"status": "disbursed"}), by="ann", operation="paid")
-    wiring.records().remove(KIND, "A-2", 1, by="ann", operation="gone")
+    records_wiring.store().commit(KIND, Change("A-1", 1, {"status": "disbursed"}), by="ann", operation="paid")
+    records_wiring.store().remove(KIND, "A-2", 1, by="ann", operation="gone")
     collection.update_one({"_id": "A-3"}, {"$set": {"amountMinor": 9}})
     before = records()
     file = tmp_path / "skipped.jsonl"
@@ -458,7 +459,7 @@ def test_what_became_of_a_record_after_it_was_taken_over_stays(collection: Any, 
     # Then
     assert records() == before
     with pytest.raises(RecordNotFound):
-        wiring.records().get(KIND, "A-2")
+        records_wiring.store().get(KIND, "A-2")
     assert lines(file) == [
         ("A-2", ["its record was deleted after it was taken over"]),
         ("A-3", ["it was changed in the collection after it was taken over"]),
@@ -466,10 +467,10 @@ def test_what_became_of_a_record_after_it_was_taken_over_stays(collection: Any, 
 
 
 def test_an_item_that_is_no_record_keeps_nobody_back(collection: Any) -> None:
-    wiring.table("records").put({"pk": f"{KIND}#A-1", "version": 1}, when="")
+    clients.table("records").put({"pk": f"{KIND}#A-1", "version": 1}, when="")
     collection.insert_many([a_document("A-1"), a_document("A-2")])
     assert run() == 1
-    assert wiring.records().get(KIND, "A-2").version == 1
+    assert records_wiring.store().get(KIND, "A-2").version == 1
 
 
 # --- dry run
@@ -479,7 +480,7 @@ def test_a_dry_run_writes_nothing_and_says_what_a_run_would(
     collection: Any, mongodb: Mongo, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # Given
-    wiring.records().create(KIND, "A-01", DOC, by="ann", operation="one")
+    records_wiring.store().create(KIND, "A-01", DOC, by="ann", operation="one")
     collection.insert_many([a_document(f"A-{number:02}") for number in range(9)])
     collection.insert_many([a_document(f"B-{number}", applicationId="TWICE") for number in range(6)])
     collection.insert_one(a_document("C-1", note="x"))

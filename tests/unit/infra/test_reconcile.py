@@ -6,13 +6,15 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from chalicelib import wiring
+from chalicelib.core.coordination import wiring as coordination_wiring
 from chalicelib.core.errors import Unavailable
-from chalicelib.core.queueing.queues import Mail
+from chalicelib.core.queueing.sender import Sender
 from chalicelib.core.records import reconcile
+from chalicelib.core.records import wiring as records_wiring
 from chalicelib.core.records.models import Change
 from chalicelib.core.records.reconcile import Found, Place
 from chalicelib.core.records.store import Records
+from chalicelib.core.stores import clients
 from infra.operations import console
 from infra.operations import reconcile as command
 from infra.operations.console import Target
@@ -32,14 +34,14 @@ DOC = {
 
 
 @pytest.fixture
-def truth(mongodb: Mongo, dynamodb: Any, mail: Mail, monkeypatch: pytest.MonkeyPatch) -> Records:
+def truth(mongodb: Mongo, dynamodb: Any, mail: Sender, monkeypatch: pytest.MonkeyPatch) -> Records:
     """Records that nobody shows and nobody tells of; several steps without many of them."""
     monkeypatch.setattr(reconcile, "_AT_ONCE", 3)
-    return Records(wiring.table("records"), show=lambda _: None)
+    return Records(clients.table("records"), show=lambda _: None)
 
 
 def run() -> int:
-    client: Any = wiring.aws
+    client: Any = clients.aws
     return command.run(Target(STAGE, "here", client, {}))
 
 
@@ -69,7 +71,7 @@ def test_what_is_missing_is_mended_and_a_second_run_finds_nothing(
     assert run() == 0
     # Then
     assert shown(mongodb) == {record_id: 2 if record_id == "A-03" else 1 for record_id in ids}
-    assert all(wiring.history().page(KIND, record_id, 1) for record_id in ids)
+    assert all(records_wiring.history().page(KIND, record_id, 1) for record_id in ids)
     assert figures(capsys.readouterr().out) == [["records", "10", "10"], ["lists of application", "11", "1"]]
     assert run() == 0
     assert figures(capsys.readouterr().out) == [["records", "10", "0"], ["lists of application", "10", "0"]]
@@ -84,7 +86,7 @@ def test_what_cannot_be_mended_is_said_and_counts(
     truth: Records, mongodb: Mongo, capsys: pytest.CaptureFixture[str], printed: Any
 ) -> None:
     made(truth, 4)
-    wiring.table("records").put({"pk": f"{KIND}#broken", "version": 1}, when="")
+    clients.table("records").put({"pk": f"{KIND}#broken", "version": 1}, when="")
     assert run() == 1
     out, err = capsys.readouterr()
     assert "1 faults" in out
@@ -97,10 +99,10 @@ def test_what_cannot_be_mended_is_said_and_counts(
 def test_it_leaves_the_hourly_comparison_where_it_is(truth: Records, mongodb: Mongo) -> None:
     made(truth, 7)
     bookmark = {"pk": "walk#records", "kind": "", "after": f"{KIND}#A-03"}
-    wiring.table("coordination").put(bookmark, when="")
-    with wiring.locks().lock("reconcile", 60_000):
+    clients.table("coordination").put(bookmark, when="")
+    with coordination_wiring.locks().lock("reconcile", 60_000):
         assert run() == 0
-    assert wiring.table("coordination").get("walk#records") == bookmark
+    assert clients.table("coordination").get("walk#records") == bookmark
     assert len(shown(mongodb)) == 7
 
 

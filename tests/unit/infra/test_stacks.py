@@ -8,7 +8,8 @@ import pytest
 from moto.cloudformation.models import cloudformation_backends
 from pymongo import MongoClient
 
-from infra.deployment import indexes, stacks, template
+from chalicelib import slices
+from infra.deployment import stacks, template
 from infra.deployment.package import Package
 from infra.deployment.stacks import DeployFailed
 from infra.local.processes.mongod import Mongod
@@ -151,6 +152,6 @@ def test_indexes_are_made_with_the_deployment(client: Client, tmp_path: Path, mo
         for _ in range(2):
             stacks.deploy(a_package(tmp_path), STAGE, client=client, variables={"MONGODB_URI": uri}, aws=True)
         # Then
-        for collection, wanted in indexes.every().items():
+        for collection, wanted in slices.indexes().items():
             made = set(mongo.get_default_database()[collection].index_information())
             assert made == {"_id_", *(index.document["name"] for index in wanted)}

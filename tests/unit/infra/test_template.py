@@ -11,9 +11,11 @@ from typing import Any, NamedTuple
 import pytest
 
 from app import app
+from chalicelib import slices
 from chalicelib.core.queueing import queues
 from infra.deployment import package, template
 from infra.deployment.package import Package
+from infra.environment import ROOT
 
 METHODS = {"get", "put", "post", "delete", "patch", "head", "options"}
 INTEGRATION = "x-amazon-apigateway-integration"
@@ -144,7 +146,7 @@ def test_functions_on_a_queue_report_single_failures_and_end_before_their_messag
         if event["Type"] == "SQS"
     ]
     # Then
-    assert len(events) == len(queues.QUEUES)
+    assert len(events) == len(slices.QUEUES)
     for properties, event in events:
         queue = queues.named(event["Queue"]["Fn::Sub"].rpartition("${Stage}-")[2])
         assert event["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
@@ -256,7 +258,7 @@ def test_a_projector_that_falls_behind_is_told(mended: Template) -> None:
 def test_the_package_holds_the_application_and_nothing_of_the_laptop(built: Built) -> None:
     with zipfile.ZipFile(built.package.code) as code:
         names = set(code.namelist())
-    assert {"app.py", "chalicelib/wiring.py"} <= names
+    assert {"app.py", "chalicelib/slices.py"} <= names
     for name in names:
         assert not name.startswith(("infra/", "tests/", ".chalice/", ".venv/"))
         assert "__pycache__" not in name
@@ -282,8 +284,8 @@ def test_an_application_that_does_not_import_is_told_with_its_own_words(
 ) -> None:
     root = tmp_path / "repository"
     for part in ("chalicelib", "infra", ".chalice"):
-        shutil.copytree(template.ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(template.ROOT / "pyproject.toml", root)
+        shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", root)
     (root / "app.py").write_text("import nothing_of_that_name\n")
     monkeypatch.setattr(package, "ROOT", root)
     with pytest.raises(package.PackageFailed, match="nothing_of_that_name"):

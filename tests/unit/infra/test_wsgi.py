@@ -203,7 +203,7 @@ def test_the_application_itself_answers() -> None:
 
 
 def test_a_body_is_read_no_further_than_it_takes_to_refuse_it() -> None:
-    longest = settings.load().http.max_body_bytes
+    longest = settings.load(settings.HttpSettings).max_body_bytes
     sent = io.BytesIO(b"x" * (longest * 3))
     assert call(Server(app, PLACES), "POST", "/api/sessions", body=sent).status == 413
     assert sent.tell() == longest + 1

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from chalicelib import ledger, wiring
+from chalicelib import ledger
+from chalicelib.core.stores import clients
 from chalicelib.core.stores.dynamodb import TransactionRefused
 from chalicelib.core.web.routes import Role
 from chalicelib.ledger import verify as walk
+from chalicelib.ledger import wiring as ledger_wiring
 from chalicelib.ledger.models import GENESIS
 from chalicelib.users.store import UserStore
 from tests.support.concurrency import race
@@ -26,7 +28,7 @@ def admin(users: UserStore, mongodb: Database[dict[str, Any]]) -> str:
 
 def post(application_id: str = "a-1", amount: int = 500) -> None:
     writes = ledger.posting(ledger.Movement("disbursement", application_id, amount, "EUR"))
-    wiring.table("ledger").transact(writes)
+    clients.table("ledger").transact(writes)
 
 
 def listed(token: str, **query: str) -> dict[str, Any]:
@@ -83,7 +85,7 @@ def test_of_many_who_write_behind_the_same_entry_one_does(dynamodb: Any) -> None
     def write(one: list[Any]) -> Callable[[], bool]:
         def attempt() -> bool:
             try:
-                wiring.table("ledger").transact(one)
+                clients.table("ledger").transact(one)
             except TransactionRefused:
                 return False
             return True
@@ -91,7 +93,7 @@ def test_of_many_who_write_behind_the_same_entry_one_does(dynamodb: Any) -> None
         return attempt
 
     assert sum(outcome is True for outcome in race([write(one) for one in writes])) == 1
-    assert wiring.ledger().head().seq == 2
+    assert ledger_wiring.store().head().seq == 2
 
 
 def test_a_list_goes_on_where_it_ended(admin: str) -> None:
@@ -104,7 +106,7 @@ def test_a_list_goes_on_where_it_ended(admin: str) -> None:
 
 
 def _alter(seq: int, **attributes: Any) -> None:
-    table = wiring.table("ledger")
+    table = clients.table("ledger")
     item = table.get(f"entry#{seq}") or {}
     table.write([{**item, **attributes}])
 
@@ -116,22 +118,22 @@ BREAKS: dict[str, tuple[Callable[[], None], int]] = {
         4,
     ),
     "the last was altered and sealed anew": (lambda: _alter(5, amountMinor=1, hash=_resealed(5, amountMinor=1)), 5),
-    "an entry is missing": (lambda: wiring.table("ledger").write([], [{"pk": "entry#2"}]), 2),
-    "the last entry is missing": (lambda: wiring.table("ledger").write([], [{"pk": "entry#5"}]), 5),
+    "an entry is missing": (lambda: clients.table("ledger").write([], [{"pk": "entry#2"}]), 2),
+    "the last entry is missing": (lambda: clients.table("ledger").write([], [{"pk": "entry#5"}]), 5),
     "an entry is no entry": (lambda: _alter(4, kind=7), 4),
     "two entries changed places": (lambda: _swap(2, 3), 2),
-    "the head is another": (lambda: wiring.table("ledger").write([{"pk": "head", "seq": 5, "hash": GENESIS}]), 5),
+    "the head is another": (lambda: clients.table("ledger").write([{"pk": "head", "seq": 5, "hash": GENESIS}]), 5),
 }
 
 
 def _resealed(seq: int, **attributes: Any) -> str:
-    (entry,) = wiring.ledger().entries(seq - 1, 1)
+    (entry,) = ledger_wiring.store().entries(seq - 1, 1)
     altered = entry.model_copy(update={"amount_minor": attributes["amountMinor"]})
     return altered.seal
 
 
 def _swap(one: int, other: int) -> None:
-    table = wiring.table("ledger")
+    table = clients.table("ledger")
     first, second = table.get(f"entry#{one}") or {}, table.get(f"entry#{other}") or {}
     table.write([{**first, "pk": second["pk"]}, {**second, "pk": first["pk"]}])
 

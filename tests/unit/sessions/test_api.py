@@ -5,8 +5,8 @@ import pytest
 from pymongo.database import Database
 
 from chalicelib import users as users_slice
-from chalicelib import wiring
 from chalicelib.core.web.routes import Role
+from chalicelib.sessions import wiring as sessions_wiring
 from chalicelib.sessions.store import SessionStore
 from chalicelib.users import passwords
 from chalicelib.users.models import User
@@ -101,7 +101,7 @@ def test_signing_out_ends_this_session_and_no_other(ann: User) -> None:
 
 def test_an_administrator_lists_and_ends_sessions(ann: User) -> None:
     # Given
-    admin = wiring.sessions().open("admin", [Role.ADMIN], "e").token
+    admin = sessions_wiring.store().open("admin", [Role.ADMIN], "e").token
     opened = [ask("POST", "/api/sessions", PAIR).json for _ in range(3)]
     # When
     page = ask("GET", "/api/sessions", query={"username": "ann", "limit": "2"}, token=admin).json

@@ -7,8 +7,9 @@ import pytest
 from pymongo.database import Database
 
 from chalicelib import users as users_slice
-from chalicelib import wiring
+from chalicelib.core.coordination import wiring as coordination_wiring
 from chalicelib.core.coordination.rates import Rates
+from chalicelib.core.stores import clients
 from chalicelib.core.web.routes import Role
 from chalicelib.users import passwords
 from chalicelib.users.store import UserStore
@@ -34,8 +35,8 @@ class Clock:
 @pytest.fixture
 def clock(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    rates = Rates(wiring.table("coordination"), now=clock)
-    monkeypatch.setattr(wiring, "rates", lambda: rates)
+    rates = Rates(clients.table("coordination"), now=clock)
+    monkeypatch.setattr(coordination_wiring, "rates", lambda: rates)
     return clock
 
 

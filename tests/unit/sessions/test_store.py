@@ -9,10 +9,10 @@ from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
-from chalicelib import wiring
 from chalicelib.core.runtime import ids
-from chalicelib.core.runtime.settings import SessionSettings
+from chalicelib.core.stores import clients
 from chalicelib.core.web.routes import Role
+from chalicelib.sessions.settings import SessionSettings
 from chalicelib.sessions.store import Opening, SessionStore
 from infra.local.processes.mongod import Mongod
 from tests.support.concurrency import race, until
@@ -133,7 +133,7 @@ def test_no_use_slides_it_beyond_the_absolute_limit(sessions: SessionStore, mong
 def test_the_server_itself_removes_a_dead_session(sessions: SessionStore, mongodb: Mongo) -> None:
     living, dead = a_session(sessions), a_session(sessions)
     age(mongodb, dead, minutes=61)
-    admin = wiring.mongodb().client.admin
+    admin = clients.mongodb().client.admin
     admin.command("setParameter", 1, ttlMonitorEnabled=True)
     try:
         until(lambda: mongodb.sessions.count_documents({}) == 1)

@@ -8,11 +8,11 @@ import pytest
 from pymongo.database import Database
 
 from chalicelib import sessions as slice_
+from chalicelib import slices
 from chalicelib.core.models import Query
 from chalicelib.core.web.application import App
 from chalicelib.core.web.routes import Call, Role, Routes
 from chalicelib.users.store import UserStore
-from infra.deployment import indexes
 from tests.support.concurrency import race
 from tests.support.gateway import Answer, ask
 from tests.support.users import signed_in
@@ -176,5 +176,5 @@ def test_an_api_key_needs_no_ticket_and_gets_none(users: UserStore, mongodb: Mon
 
 
 def test_tickets_are_removed_by_the_database_in_the_end() -> None:
-    (index,) = indexes.every()["tickets"]
+    (index,) = slices.indexes()["tickets"]
     assert (index.document["key"], index.document["expireAfterSeconds"]) == ({"purgeAt": 1}, 0)

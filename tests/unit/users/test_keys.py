@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from chalicelib import wiring
 from chalicelib.core.runtime import ids
+from chalicelib.core.stores import clients
 from chalicelib.core.web.routes import Role
+from chalicelib.sessions import wiring as sessions_wiring
 from chalicelib.users import keys
 from chalicelib.users.errors import TooManyKeys
 from chalicelib.users.models import Key
@@ -61,8 +62,8 @@ def test_a_key_needs_no_mongodb(key: str, monkeypatch: pytest.MonkeyPatch) -> No
     def down() -> None:
         raise AssertionError("MongoDB was asked")
 
-    monkeypatch.setattr(wiring, "mongodb", down)
-    monkeypatch.setattr(wiring, "sessions", down)
+    monkeypatch.setattr(clients, "mongodb", down)
+    monkeypatch.setattr(sessions_wiring, "store", down)
     assert status(key) == 200
 
 
@@ -77,7 +78,7 @@ def test_a_key_is_shown_once_and_kept_as_a_hash(admin: str, key: str, dynamodb: 
     secret = key.rpartition(".")[2]
     listed = ask("GET", KEYS, token=admin)
     assert [set(item) for item in listed.json["items"]] == [{"keyId", "name", "createdAt", "createdBy", "expiresAt"}]
-    stored = repr(dynamodb.scan(TableName=wiring.table("users").name))
+    stored = repr(dynamodb.scan(TableName=clients.table("users").name))
     assert secret not in listed.text + stored
     # What is stored opens nothing.
     assert status(key.replace(secret, keys.digest(key)[:43])) == 401

@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib import sweeps, wiring
+from chalicelib import slices
+from chalicelib.approvals import wiring as approvals_wiring
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.web.routes import Role
 from chalicelib.sessions.store import SessionStore
@@ -111,13 +112,13 @@ def test_a_sweep_that_fails_leaves_the_others_theirs(
     def down() -> None:
         raise Unavailable
 
-    monkeypatch.setattr(wiring, "approvals", down)
+    monkeypatch.setattr(approvals_wiring, "store", down)
     # When
-    sweeps.run(Swept())
+    slices.sweep(Swept())
     # Then
     assert users.dismissals() == []
     assert [line.get("action") for line in printed.lines()] == ["approvals_sweep_failed", None]
-    assert (printed.lines()[1]["dismissals"], printed.lines()[1]["sweepsFailed"]) == (1, 1)
+    assert (printed.lines()[1]["users"], printed.lines()[1]["sweepsFailed"]) == (1, 1)
 
 
 class Swept:

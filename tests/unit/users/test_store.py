@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 from moto.core.botocore_stubber import BotocoreStubber
 
-from chalicelib import wiring
+from chalicelib.core.stores import clients
 from chalicelib.core.web.routes import Role
 from chalicelib.users.errors import UsernameTaken, UserNotFound
 from chalicelib.users.models import User
@@ -20,7 +20,7 @@ def add(users: UserStore, username: str = "ann") -> User:
 
 def stored(dynamodb: Any, username: str = "ann") -> dict[str, Any]:
     key = {"pk": {"S": f"user#{username}"}}
-    answer = dynamodb.get_item(TableName=wiring.table("users").name, Key=key)
+    answer = dynamodb.get_item(TableName=clients.table("users").name, Key=key)
     item: dict[str, Any] = answer.get("Item", {})
     return item
 
@@ -200,5 +200,5 @@ def test_a_page_holds_what_the_user_is_and_no_hash(users: UserStore, dynamodb: A
     user = add(users)
     assert users.page(9, None) == [user]
     query = {"KeyConditionExpression": "kind = :kind", "ExpressionAttributeValues": {":kind": {"S": "user"}}}
-    answer = dynamodb.query(TableName=wiring.table("users").name, IndexName="by-kind", **query)
+    answer = dynamodb.query(TableName=clients.table("users").name, IndexName="by-kind", **query)
     assert set(answer["Items"][0]) == {"pk", "kind", "username", "roles", "epoch", "createdAt", "updatedAt"}

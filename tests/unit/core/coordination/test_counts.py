@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
-from chalicelib import wiring
+from chalicelib.core.coordination import wiring as coordination_wiring
 from chalicelib.core.coordination.counts import Counts
 from chalicelib.core.errors import Unavailable
+from chalicelib.core.stores import clients
 from chalicelib.core.stores.attributes import typed
 from chalicelib.core.stores.dynamodb import Table, TransactionRefused, Write
 from tests.support.concurrency import race
@@ -18,11 +19,11 @@ from tests.unit.core.conftest import NAME
 
 @pytest.fixture
 def counts(dynamodb: Any) -> Counts:
-    return wiring.counts()
+    return coordination_wiring.counts()
 
 
 def move(*writes: Write) -> None:
-    wiring.table("coordination").transact(writes)
+    clients.table("coordination").transact(writes)
 
 
 def test_what_never_moved_is_nothing(counts: Counts) -> None:
@@ -45,7 +46,7 @@ def test_names_and_fields_are_counted_apart(counts: Counts) -> None:
 
 
 def test_a_count_does_not_move_when_what_it_counts_does_not_happen(counts: Counts) -> None:
-    never = wiring.table("coordination").updating("x", "SET a = :a", when="a = :a", values={":a": "there"})
+    never = clients.table("coordination").updating("x", "SET a = :a", when="a = :a", values={":a": "there"})
     with pytest.raises(TransactionRefused):
         move(never, counts.adding("a", "done"))
     assert counts.read(["a"], ["done"]) == {"a": {"done": 0}}

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
-from chalicelib import wiring
+from chalicelib.core.coordination import wiring as coordination_wiring
 from chalicelib.core.coordination.claims import Claim, Claims
 from chalicelib.core.coordination.errors import StillRunning
 from chalicelib.core.errors import Unavailable
+from chalicelib.core.queueing import wiring as queueing_wiring
 from chalicelib.core.queueing.consumer import Later, Poison
 from chalicelib.core.runtime.settings import CoordinationSettings
+from chalicelib.core.stores import clients
 from tests.support.queue import CHORES, Chore, Clock, Killed, Post
 from tests.unit.conftest import Printed
 
@@ -22,12 +24,12 @@ BOTH = ("completed", "failed")
 @pytest.fixture
 def post(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Post]:
     clock = Clock()
-    made = Post(wiring.aws("sqs"), clock)
-    claims = Claims(wiring.table("coordination"), CoordinationSettings(), now=clock)
-    monkeypatch.setattr(wiring, "mail", lambda: made.mail)
-    monkeypatch.setattr(wiring, "claims", lambda: claims)
+    made = Post(clients.aws("sqs"), clock)
+    claims = Claims(clients.table("coordination"), CoordinationSettings(), now=clock)
+    monkeypatch.setattr(queueing_wiring, "sender", lambda: made.mail)
+    monkeypatch.setattr(coordination_wiring, "claims", lambda: claims)
     yield made
-    wiring.aws("sqs").meta.events.unregister("provide-client-params.sqs.ChangeMessageVisibility", unique_id="post")
+    clients.aws("sqs").meta.events.unregister("provide-client-params.sqs.ChangeMessageVisibility", unique_id="post")
 
 
 class Hands:
@@ -49,7 +51,7 @@ def hands() -> Hands:
 
 def counted() -> tuple[int, int]:
     """Return how many chores were completed and how many failed."""
-    found = wiring.counts().read([CHORES.name], BOTH)[CHORES.name]
+    found = coordination_wiring.counts().read([CHORES.name], BOTH)[CHORES.name]
     return found["completed"], found["failed"]
 
 
@@ -455,7 +457,7 @@ def test_poison_that_took_longer_than_its_lease_and_was_taken_over_is_not_counte
 
 def test_a_work_is_known_by_its_queue_too(post: Post, hands: Hands) -> None:
     post.add("a")
-    wiring.claims().begin("other/a", ttl_seconds=60)
+    coordination_wiring.claims().begin("other/a", ttl_seconds=60)
     post.deliver(hands)
     assert counted() == (1, 0)
 
@@ -499,7 +501,7 @@ def test_what_was_to_be_expected_is_no_traceback(post: Post, printed: Printed) -
 def test_the_claim_outlives_the_message_and_its_letter(post: Post, hands: Hands) -> None:
     post.add("a")
     post.deliver(hands)
-    stands = wiring.table("coordination").get("claim#chores/a") or {}
+    stands = clients.table("coordination").get("claim#chores/a") or {}
     assert stands["ttl"] - post.clock.seconds >= 2 * 14 * 24 * 3600
     with pytest.raises(StillRunning):
-        wiring.claims().reopen("chores/a", "failed", ttl_seconds=60)
+        coordination_wiring.claims().reopen("chores/a", "failed", ttl_seconds=60)

@@ -8,12 +8,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chalicelib import wiring
+from chalicelib.core.coordination import wiring as coordination_wiring
 from chalicelib.core.coordination.claims import Claim, Claims
 from chalicelib.core.errors import Unavailable
+from chalicelib.core.queueing import wiring as queueing_wiring
 from chalicelib.core.queueing.consumer import Poison, run_batch
-from chalicelib.core.queueing.queues import Mail, Queue
+from chalicelib.core.queueing.queues import Queue
+from chalicelib.core.queueing.sender import Sender
 from chalicelib.core.runtime.settings import CoordinationSettings
+from chalicelib.core.stores import clients
 from tests.support.queue import PREFIX, Chore, Clock, Killed, asked, record
 
 #: Where a worker may die, or fail.
@@ -100,7 +103,7 @@ class Yard:
             raise Killed
 
     def counted(self) -> tuple[int, int]:
-        found = wiring.counts().read([self.queue.name], ("completed", "failed"))[self.queue.name]
+        found = coordination_wiring.counts().read([self.queue.name], ("completed", "failed"))[self.queue.name]
         return found["completed"], found["failed"]
 
 
@@ -108,11 +111,11 @@ class Yard:
 def yards(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Yard]:
     """Makes yards, each with the whole process to itself."""
     clock = Clock()
-    mail = Mail(wiring.aws("sqs"), PREFIX)
-    claims = Claims(wiring.table("coordination"), CoordinationSettings(), now=clock)
+    mail = Sender(clients.aws("sqs"), PREFIX)
+    claims = Claims(clients.table("coordination"), CoordinationSettings(), now=clock)
     finish = claims.finish
-    monkeypatch.setattr(wiring, "mail", lambda: mail)
-    monkeypatch.setattr(wiring, "claims", lambda: claims)
+    monkeypatch.setattr(queueing_wiring, "sender", lambda: mail)
+    monkeypatch.setattr(coordination_wiring, "claims", lambda: claims)
     made: list[Yard] = []
 
     def make() -> Yard:

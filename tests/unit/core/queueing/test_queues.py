@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
-from chalicelib import wiring
 from chalicelib.core.errors import Unavailable
-from chalicelib.core.queueing.queues import QUEUES, RETENTION_SECONDS, Depth, Queue, named
+from chalicelib.core.queueing.queues import RETENTION_SECONDS, Queue, named
+from chalicelib.core.queueing.sender import Depth
 from chalicelib.core.runtime import logs
+from chalicelib.core.stores import clients
+from chalicelib.slices import QUEUES
 from infra.deployment import template
 from tests.support.queue import CHORES, PREFIX, Chore, Clock, Post
 
@@ -24,11 +26,11 @@ FINE: dict[str, Any] = {
 
 @pytest.fixture
 def post(aws: None) -> Post:
-    return Post(wiring.aws("sqs"), Clock())
+    return Post(clients.aws("sqs"), Clock())
 
 
 def received(name: str = CHORES.name) -> list[dict[str, Any]]:
-    answer = wiring.aws("sqs").receive_message(
+    answer = clients.aws("sqs").receive_message(
         QueueUrl=PREFIX + name, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
     )
     found: list[dict[str, Any]] = answer.get("Messages", [])

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from chalicelib import wiring
-from chalicelib.core.queueing import queues
 from chalicelib.core.queueing.queues import Queue
 from chalicelib.core.records.codec import fields_of
 from chalicelib.core.records.models import Change, Doc, Kind, Record, key
+from chalicelib.core.records.queues import REPAIR
 from chalicelib.core.records.store import Records
+from chalicelib.core.stores import clients
 from chalicelib.core.stores.attributes import Item, typed
 
 LONG_AGO = "2020-01-02T03:04:05.678Z"
@@ -73,7 +73,7 @@ def streamed(item: Item, event_name: str = "MODIFY") -> dict[str, Any]:
 
 def put(record: Record) -> Record:
     """Have the truth be *record*, with nobody told."""
-    wiring.table("records").put(item_of(record), when="")
+    clients.table("records").put(item_of(record), when="")
     return record
 
 
@@ -94,9 +94,9 @@ def removed(records: Records, expected: int | None, operation: str, record_id: s
     return records.remove(NOTE.name, record_id, expected, by="eve", operation=operation)
 
 
-def letters(queue: Queue = queues.REPAIR) -> list[str]:
+def letters(queue: Queue = REPAIR) -> list[str]:
     """Take every message out of *queue*; return their bodies."""
-    client, found = wiring.aws("sqs"), []
+    client, found = clients.aws("sqs"), []
     url = f"https://sqs.us-east-1.amazonaws.com/123456789012/holdfast-unit-{queue.name}"
     while messages := client.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
         for message in messages:

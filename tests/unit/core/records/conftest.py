@@ -6,8 +6,8 @@ import pytest
 from pymongo.collection import Collection
 from pymongo.database import Database
 
-from chalicelib import wiring
-from chalicelib.core.queueing.queues import Mail
+from chalicelib.core.queueing.sender import Sender
+from chalicelib.core.records import wiring as records_wiring
 from chalicelib.core.records.events import Event, Subscription
 from chalicelib.core.records.history import History
 from chalicelib.core.records.models import Record
@@ -15,6 +15,7 @@ from chalicelib.core.records.project import Projector
 from chalicelib.core.records.store import Records
 from chalicelib.core.records.view import View, collection_of
 from chalicelib.core.runtime import settings
+from chalicelib.core.stores import clients
 from tests.unit.conftest import STAGE
 from tests.unit.core.records.build import FOLLOWERS, NOTE, letters
 
@@ -32,7 +33,7 @@ def copies(mongodb: Database[dict[str, Any]]) -> Collection[dict[str, Any]]:
 
 @pytest.fixture
 def view(copies: Collection[dict[str, Any]]) -> View:
-    return View(wiring.mongodb, {NOTE.name: NOTE}, settings.load().records)
+    return View(clients.mongodb, {NOTE.name: NOTE}, settings.load(settings.RecordSettings))
 
 
 @pytest.fixture
@@ -44,23 +45,23 @@ def shown() -> list[Record]:
 @pytest.fixture
 def records(dynamodb: Any, shown: list[Record]) -> Records:
     """The truth; nothing follows it by itself."""
-    return Records(wiring.table("records"), shown.extend)
+    return Records(clients.table("records"), shown.extend)
 
 
 @pytest.fixture
 def history(dynamodb: Any) -> History:
-    return History(wiring.table("history"), KEPT)
+    return History(clients.table("history"), KEPT)
 
 
 @pytest.fixture
-def followers(mail: Mail) -> Subscription:
+def followers(mail: Sender) -> Subscription:
     """Who is told of every version of a note, and their queue, empty."""
-    wiring.aws("sqs").create_queue(QueueName=f"holdfast-{STAGE}-{FOLLOWERS.name}")
+    clients.aws("sqs").create_queue(QueueName=f"holdfast-{STAGE}-{FOLLOWERS.name}")
     return Subscription(FOLLOWERS, frozenset({NOTE.name}))
 
 
 @pytest.fixture
-def projector(view: View, history: History, followers: Subscription, mail: Mail) -> Projector:
+def projector(view: View, history: History, followers: Subscription, mail: Sender) -> Projector:
     return Projector(view, history, [followers], mail)
 
 
@@ -69,12 +70,12 @@ def wired(
     monkeypatch: pytest.MonkeyPatch, view: View, history: History, records: Records, projector: Projector
 ) -> Projector:
     """Have the functions of this process work on notes alone."""
-    monkeypatch.setattr(wiring, "kinds", lambda: {NOTE.name: NOTE})
-    monkeypatch.setattr(wiring, "view", lambda: view)
-    monkeypatch.setattr(wiring, "records", lambda: records)
-    monkeypatch.setattr(wiring, "history", lambda: history)
-    monkeypatch.setattr(wiring, "projector", lambda: projector)
-    monkeypatch.setattr(wiring, "subscriptions", lambda: projector.subscriptions)
+    monkeypatch.setattr(records_wiring, "kinds", lambda: {NOTE.name: NOTE})
+    monkeypatch.setattr(records_wiring, "view", lambda: view)
+    monkeypatch.setattr(records_wiring, "store", lambda: records)
+    monkeypatch.setattr(records_wiring, "history", lambda: history)
+    monkeypatch.setattr(records_wiring, "projector", lambda: projector)
+    monkeypatch.setattr(records_wiring, "subscriptions", lambda: projector.subscriptions)
     return projector
 
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from chalicelib import wiring
 from chalicelib.core.errors import Unavailable
-from chalicelib.core.queueing.queues import Mail
+from chalicelib.core.queueing.sender import Sender
 from chalicelib.core.records.events import Event, Subscription, tell
 from chalicelib.core.records.models import Record
+from chalicelib.core.stores import clients
 from tests.unit.conftest import STAGE
 from tests.unit.core.records.build import FOLLOWERS, NOTE, a_record, a_tombstone, letters
 from tests.unit.core.records.conftest import told
@@ -26,7 +26,7 @@ from tests.unit.core.records.conftest import told
     ids=["created", "updated", "deleted", "made anew"],
 )
 def test_an_event_says_what_came_to_be_and_carries_no_document(
-    followers: Subscription, mail: Mail, record: Record, operation: str
+    followers: Subscription, mail: Sender, record: Record, operation: str
 ) -> None:
     tell([record], [followers], mail)
     (body,) = letters(FOLLOWERS)
@@ -41,16 +41,16 @@ def test_an_event_says_what_came_to_be_and_carries_no_document(
     assert Event.model_validate_json(body).work_id == f"note/n-1@{record.version}"
 
 
-def test_an_event_that_is_told_again_has_the_same_id(followers: Subscription, mail: Mail) -> None:
+def test_an_event_that_is_told_again_has_the_same_id(followers: Subscription, mail: Sender) -> None:
     for _ in range(2):
         tell([a_record()], [followers], mail)
     assert [event.work_id for event in told()] == ["note/n-1@1"] * 2
 
 
-def test_each_is_told_of_the_kinds_it_asked_for(followers: Subscription, mail: Mail) -> None:
+def test_each_is_told_of_the_kinds_it_asked_for(followers: Subscription, mail: Sender) -> None:
     # Given one who asked for every kind
     everything = replace(FOLLOWERS, name="everything")
-    wiring.aws("sqs").create_queue(QueueName=f"holdfast-{STAGE}-everything")
+    clients.aws("sqs").create_queue(QueueName=f"holdfast-{STAGE}-everything")
     # When
     tell([a_record(), a_record(kind="memo")], [followers, Subscription(everything)], mail)
     # Then
@@ -58,20 +58,20 @@ def test_each_is_told_of_the_kinds_it_asked_for(followers: Subscription, mail: M
     assert sorted(json.loads(body)["kind"] for body in letters(everything)) == ["memo", "note"]
 
 
-def test_many_are_told_at_once(followers: Subscription, mail: Mail) -> None:
+def test_many_are_told_at_once(followers: Subscription, mail: Sender) -> None:
     tell([a_record(version=version) for version in range(1, 26)], [followers], mail)
     assert sorted(event.record_version for event in told()) == list(range(1, 26))
 
 
 def test_a_queue_that_does_not_take_an_event_says_so(
-    followers: Subscription, mail: Mail, monkeypatch: pytest.MonkeyPatch
+    followers: Subscription, mail: Sender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refusal = {"Failed": [{"Id": "0", "SenderFault": False, "Code": "InternalError"}]}
-    monkeypatch.setattr(wiring.aws("sqs"), "send_message_batch", lambda **_: refusal)
+    monkeypatch.setattr(clients.aws("sqs"), "send_message_batch", lambda **_: refusal)
     with pytest.raises(Unavailable):
         tell([a_record()], [followers], mail)
 
 
 def test_nobody_is_known_by_name() -> None:
     """Who follows records is gathered elsewhere: without subscriptions, nothing is sent."""
-    tell([a_record(kind=NOTE.name)], [], Mail(None, "nowhere/"))
+    tell([a_record(kind=NOTE.name)], [], Sender(None, "nowhere/"))

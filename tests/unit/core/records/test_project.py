@@ -10,14 +10,15 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 from pymongo.collection import Collection
 
-from chalicelib import wiring
 from chalicelib.core.errors import Unavailable
-from chalicelib.core.queueing.queues import REPAIR, Mail
+from chalicelib.core.queueing import wiring as queueing_wiring
+from chalicelib.core.queueing.sender import Sender
 from chalicelib.core.records import events
 from chalicelib.core.records.events import Subscription
 from chalicelib.core.records.history import History
 from chalicelib.core.records.models import Record
 from chalicelib.core.records.project import Projector, Repair
+from chalicelib.core.records.queues import REPAIR
 from chalicelib.core.records.store import Records
 from chalicelib.core.records.view import View
 from chalicelib.core.stores.attributes import typed
@@ -72,7 +73,7 @@ def test_every_version_reaches_view_followers_and_history(
 
 @pytest.mark.parametrize("kind", ["unheard-of", "", "$cmd", "a..b", "dot."])
 def test_a_kind_that_nobody_knows_goes_to_repair_whatever_it_is_called(
-    projector: Projector, mail: Mail, view: View, kind: str
+    projector: Projector, mail: Sender, view: View, kind: str
 ) -> None:
     strange = streamed(item_of(a_record("n-1", kind=kind)))
     assert projector.project([strange, streamed(item_of(a_record("n-2")))]) == 1
@@ -184,17 +185,17 @@ def test_a_store_that_is_down_holds_the_batch_up_and_nothing_is_said_to_be_told_
 
 
 def test_what_cannot_be_sent_to_repair_is_not_left_behind(
-    projector: Projector, mail: Mail, monkeypatch: pytest.MonkeyPatch
+    projector: Projector, mail: Sender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     poison = streamed(item_of(a_record(doc={})))
-    send_all = Mail.send_all
+    send_all = Sender.send_all
 
-    def only_followers(self: Mail, queue: Any, messages: Sequence[Any]) -> None:
+    def only_followers(self: Sender, queue: Any, messages: Sequence[Any]) -> None:
         if queue is REPAIR and messages:
             raise Unavailable
         send_all(self, queue, messages)
 
-    monkeypatch.setattr(Mail, "send_all", only_followers)
+    monkeypatch.setattr(Sender, "send_all", only_followers)
     with pytest.raises(Unavailable):
         projector.project([poison])
 
@@ -337,7 +338,7 @@ def test_a_batch_of_one_step_falls_back_to_single_ones_only_where_it_must(
     assert followers.queue is FOLLOWERS
 
 
-def test_a_repair_says_which_version_and_why(mail: Mail) -> None:
+def test_a_repair_says_which_version_and_why(mail: Sender) -> None:
     repair = Repair(kind="note", id="n-1", record_version=3)
     assert json.loads(repair.model_dump_json()) == {
         "schema": 1,
@@ -348,4 +349,4 @@ def test_a_repair_says_which_version_and_why(mail: Mail) -> None:
         "cause": "stream",
     }
     assert repair.work_id == "note/n-1@3/stream"
-    assert wiring.mail() is mail
+    assert queueing_wiring.sender() is mail

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pymongo.collection import Collection
 
-from chalicelib import wiring
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.records import reconcile
+from chalicelib.core.records import wiring as records_wiring
 from chalicelib.core.records.history import History
 from chalicelib.core.records.models import Record
 from chalicelib.core.records.project import Projector
@@ -17,6 +17,7 @@ from chalicelib.core.records.reconcile import START, Found, Place
 from chalicelib.core.records.store import Records
 from chalicelib.core.records.view import UnknownKind, View
 from chalicelib.core.runtime import deadline, logs
+from chalicelib.core.stores import clients
 from tests.support.gateway import Context
 from tests.unit.core.records.build import NOTE, a_record, a_tombstone, item_of, made, put, streamed
 from tests.unit.core.records.conftest import KEPT, told
@@ -265,7 +266,7 @@ def test_what_cannot_be_read_or_shown_is_said_and_keeps_nothing_else_from_being_
     wired: Projector, view: View, printed: Any
 ) -> None:
     # Given
-    wiring.table("records").put({"pk": "note#broken", "version": 1}, when="")
+    clients.table("records").put({"pk": "note#broken", "version": 1}, when="")
     put(a_record("bad", doc={}))
     put(a_record("odd", kind="unheard-of"))
     put(a_record("fine"))
@@ -288,7 +289,7 @@ def test_what_cannot_be_read_or_shown_is_said_and_keeps_nothing_else_from_being_
 def test_a_walk_goes_through_the_truth_and_then_through_each_view(
     wired: Projector, view: View, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wiring, "kinds", lambda: {"zebra": NOTE, NOTE.name: NOTE})
+    monkeypatch.setattr(records_wiring, "kinds", lambda: {"zebra": NOTE, NOTE.name: NOTE})
     monkeypatch.setattr(reconcile, "_AT_ONCE", 2)
     for number in range(5):
         _carried(wired, a_record(f"n-{number}"))

@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from chalicelib import wiring
+from chalicelib.core.coordination import wiring as coordination_wiring
 from chalicelib.core.coordination.errors import GuardedRefused, LockLost
 from chalicelib.core.errors import ServiceError
 from chalicelib.core.records.errors import NotInThisState, RecordExists, RecordNotFound, RecordTooLarge, VersionConflict
 from chalicelib.core.records.models import Change, Doc, Record, State, key
 from chalicelib.core.records.store import Records
 from chalicelib.core.runtime import logs
+from chalicelib.core.stores import clients
 from chalicelib.core.stores.dynamodb import Table
 from tests.support.concurrency import race
 from tests.unit.core.records.build import NOTE, TOO_MANY, changed, made, removed
@@ -456,7 +457,7 @@ def test_a_prepared_write_makes_the_state_that_it_says(records: Records) -> None
     record = made(records, title="First", stays=1)
     prepared = records.prepare(record, {"title": "Second"}, by="bob", operation="change")
     assert records.get(KIND, "n-1") == record
-    wiring.table("records").transact([prepared.write])
+    clients.table("records").transact([prepared.write])
     assert records.get(KIND, "n-1") == prepared.record
     assert (prepared.record.version, prepared.record.doc) == (2, {"title": "Second", "stays": 1})
 
@@ -465,7 +466,7 @@ def test_a_prepared_write_is_made_together_with_others_under_a_lock(records: Rec
     # Given
     record, other = made(records, "a"), made(records, "b")
     prepared = [records.prepare(one, {"paid": True}, by="bob", operation="pay") for one in (record, other)]
-    locks = wiring.locks()
+    locks = coordination_wiring.locks()
     lease = locks.acquire("pay", 10_000, 0)
     # When the lock is lost, nothing is written
     locks.break_("pay")
@@ -483,7 +484,7 @@ def test_a_prepared_write_is_refused_where_its_record_moved_on(records: Records)
     prepared = [records.prepare(one, {"paid": True}, by="bob", operation="pay") for one in (record, other)]
     changed(records, 1, {"title": "Second"}, record_id="b", operation="change")
     # When
-    locks = wiring.locks()
+    locks = coordination_wiring.locks()
     with pytest.raises(GuardedRefused):
         locks.guarded(locks.acquire("pay", 10_000, 0), [one.write for one in prepared])
     # Then neither was made
@@ -495,7 +496,7 @@ def test_a_prepared_write_is_refused_where_its_record_moved_on(records: Records)
 def test_a_prepared_write_demands_its_states(records: Records, status: str, written: bool) -> None:
     record = made(records, status=status)
     prepared = records.prepare(record, {"n": 1}, by="bob", operation="pay", where=[{"status": ["draft"]}])
-    locks = wiring.locks()
+    locks = coordination_wiring.locks()
     lease = locks.acquire("pay", 10_000, 0)
     if written:
         locks.guarded(lease, [prepared.write])

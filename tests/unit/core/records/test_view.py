@@ -16,11 +16,11 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
-from chalicelib import wiring
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.records.models import Kind, Record
 from chalicelib.core.records.view import INDEXES, UnknownKind, View, collection_of
 from chalicelib.core.runtime import logs, settings
+from chalicelib.core.stores import clients
 from infra.local.processes.mongod import Mongod
 from tests.support.concurrency import race
 from tests.support.mongodb_commands import listening
@@ -30,7 +30,7 @@ Copies = Collection[dict[str, Any]]
 
 
 def _options() -> Any:
-    return settings.load().records
+    return settings.load(settings.RecordSettings)
 
 
 def _version(copies: Copies, record_id: str = "n-1") -> int:
@@ -71,7 +71,7 @@ def test_of_a_batch_each_record_is_shown_in_its_last_state(view: View, copies: C
 def test_kinds_are_shown_apart(copies: Copies, mongodb: Database[dict[str, Any]]) -> None:
     other = Kind("memo")
     mongodb[collection_of("memo")].delete_many({})
-    view = View(wiring.mongodb, {NOTE.name: NOTE, "memo": other}, _options())
+    view = View(clients.mongodb, {NOTE.name: NOTE, "memo": other}, _options())
     view.apply([a_record(version=1), a_record(kind="memo", version=2)])
     assert (view.versions("note", ["n-1"]), view.versions("memo", ["n-1"])) == ({"n-1": 1}, {"n-1": 2})
 
@@ -189,7 +189,7 @@ def test_one_that_mongodb_refuses_fails_alone_and_what_is_shown_already_is_no_fa
 
 def test_what_is_not_shown_yet_is_told_with_one_question_for_each_kind(mongod: Mongod, copies: Copies) -> None:
     with listening(mongod.uri) as (client, heard):
-        view = View(client.get_default_database, {NOTE.name: NOTE}, settings.load().records)
+        view = View(client.get_default_database, {NOTE.name: NOTE}, settings.load(settings.RecordSettings))
         view.apply([a_record("a", 3), a_tombstone("gone", 5)])
         heard.commands.clear()
         lower, same, higher = a_record("a", 2), a_record("a", 3), a_record("a", 4)
@@ -233,7 +233,7 @@ def test_a_database_that_is_gone_is_unavailable(closing: Callable[[Any], None]) 
 
 def test_what_no_majority_keeps_is_not_shown(mongod: Mongod, copies: Copies, closing: Callable[[Any], None]) -> None:
     # Given a write concern that this one member cannot give
-    database = wiring.mongodb().with_options(write_concern=pymongo.WriteConcern(w=2, wtimeout=50))
+    database = clients.mongodb().with_options(write_concern=pymongo.WriteConcern(w=2, wtimeout=50))
     view = View(lambda: database, {NOTE.name: NOTE}, _options())
     with pytest.raises(Unavailable):
         view.apply([a_record()])
@@ -313,7 +313,7 @@ def test_while_mongodb_is_gone_writes_do_not_wait_for_it_one_after_the_other(
 def test_the_first_after_the_pause_is_shown(copies: Copies, closing: Callable[[Any], None]) -> None:
     ticks, gone = Ticks(), _nowhere()
     closing(gone.client)
-    places = iter([gone, wiring.mongodb()])
+    places = iter([gone, clients.mongodb()])
     view = View(lambda: next(places), {NOTE.name: NOTE}, _options(), ticks)
     view.early([a_record()])
     ticks.seconds += 6
@@ -326,7 +326,7 @@ def test_a_write_waits_no_longer_than_it_may_for_being_shown(
 ) -> None:
     # Given a MongoDB that is there, and does not answer writes
     options(RECORDS_EARLY_WITHIN_MS="50")
-    view = View(wiring.mongodb, {NOTE.name: NOTE}, _options())
+    view = View(clients.mongodb, {NOTE.name: NOTE}, _options())
     admin = mongodb.client.admin
     admin.command("fsync", lock=True)
     began = monotonic()
@@ -337,7 +337,7 @@ def test_a_write_waits_no_longer_than_it_may_for_being_shown(
     finally:
         admin.command("fsyncUnlock")
     # Then it waited for less than any other operation may
-    assert monotonic() - began < settings.load().mongo.operation_timeout_ms / 1000 - 0.5
+    assert monotonic() - began < settings.load(settings.MongoSettings).operation_timeout_ms / 1000 - 0.5
     assert line.counts["viewsLate"] == 1
 
 

@@ -7,16 +7,18 @@ import pytest
 from chalice.app import CloudWatchEvent, DynamoDBEvent, SQSEvent
 from pymongo.collection import Collection
 
-from chalicelib import wiring
+from chalicelib.core.coordination import wiring as coordination_wiring
 from chalicelib.core.errors import Unavailable
-from chalicelib.core.queueing import queues
-from chalicelib.core.queueing.queues import REPAIR, Mail
+from chalicelib.core.queueing import wiring as queueing_wiring
+from chalicelib.core.queueing.sender import Sender
 from chalicelib.core.records import reconcile, worker
 from chalicelib.core.records.history import History
 from chalicelib.core.records.project import Projector, Repair
+from chalicelib.core.records.queues import REPAIR
 from chalicelib.core.records.reconcile import Found
 from chalicelib.core.records.view import View
 from chalicelib.core.runtime import ids
+from chalicelib.core.stores import clients
 from tests.support.gateway import Context, event
 from tests.unit.core.records.build import NOTE, a_record, item_of, put, streamed
 from tests.unit.core.records.conftest import told
@@ -58,7 +60,7 @@ def test_a_batch_of_the_stream_is_carried_and_counted(view: View, history: Histo
     assert len(history.page(NOTE.name, "a", 10)) == 1
     (line,) = (line for line in printed.lines() if line.get("kind") == "stream")
     assert (line["recordsRead"], line["recordsPoisoned"]) == (2, 1)
-    assert wiring.mail().depth(REPAIR).pending == 1
+    assert queueing_wiring.sender().depth(REPAIR).pending == 1
 
 
 def test_a_store_that_is_down_has_the_stream_keep_its_batch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +86,9 @@ def test_a_repair_is_made_once_however_often_it_is_delivered(view: View) -> None
     # Then
     assert view.versions(NOTE.name, ["n-1"]) == {"n-1": 2}
     assert len(told()) == 1
-    assert wiring.counts().read(["repair"], ["completed", "failed"]) == {"repair": {"completed": 1, "failed": 0}}
+    assert coordination_wiring.counts().read(["repair"], ["completed", "failed"]) == {
+        "repair": {"completed": 1, "failed": 0}
+    }
 
 
 def test_another_cause_has_it_made_again(wired: Projector, copies: Copies) -> None:
@@ -95,7 +99,7 @@ def test_another_cause_has_it_made_again(wired: Projector, copies: Copies) -> No
     assert copies.count_documents({}) == 1
 
 
-def test_what_still_cannot_be_carried_comes_again_and_others_are(wired: Projector, view: View, mail: Mail) -> None:
+def test_what_still_cannot_be_carried_comes_again_and_others_are(wired: Projector, view: View, mail: Sender) -> None:
     # Given
     put(a_record("bad", doc={}))
     put(a_record("good"))
@@ -108,12 +112,12 @@ def test_what_still_cannot_be_carried_comes_again_and_others_are(wired: Projecto
     assert view.versions(NOTE.name, ["good"]) == {"good": 1}
 
 
-def test_what_can_never_be_carried_is_buried_with_why(mail: Mail) -> None:
+def test_what_can_never_be_carried_is_buried_with_why(mail: Sender) -> None:
     # Given
     put(a_record("bad", doc={}))
     repair = Repair(kind=NOTE.name, id="bad", record_version=1)
     # When it is tried for the last time
-    assert worker.repair(_messages(repair, receives=queues.REPAIR.attempts)) == {"batchItemFailures": []}
+    assert worker.repair(_messages(repair, receives=REPAIR.attempts)) == {"batchItemFailures": []}
     # Then
     (letter,) = _letters()
     assert Repair.model_validate_json(letter["Body"]) == repair
@@ -121,7 +125,7 @@ def test_what_can_never_be_carried_is_buried_with_why(mail: Mail) -> None:
 
 
 def _letters() -> list[dict[str, Any]]:
-    client = wiring.aws("sqs")
+    client = clients.aws("sqs")
     url = client.get_queue_url(QueueName=f"holdfast-unit-{REPAIR.dead_letters}")["QueueUrl"]
     found: list[dict[str, Any]] = client.receive_message(QueueUrl=url, MessageAttributeNames=["All"])["Messages"]
     return found
@@ -136,7 +140,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     made: list[str] = []
 
     def step() -> Found:
-        made.append(wiring.locks().held()[0].name)
+        made.append(coordination_wiring.locks().held()[0].name)
         return Found(3, 2, finished=True)
 
     monkeypatch.setattr(reconcile, "step", step)
@@ -154,14 +158,14 @@ def test_a_comparison_says_what_it_found(steps: list[str], printed: Any) -> None
 
 def test_of_two_at_once_the_second_does_nothing(steps: list[str], printed: Any) -> None:
     # Given
-    lease = wiring.locks().acquire("reconcile", 60_000, 0)
+    lease = coordination_wiring.locks().acquire("reconcile", 60_000, 0)
     # When
     worker.reconcile(_schedule())
     # Then
     assert steps == []
     assert [line.get("reconcilesSkipped") for line in printed.lines()] == [1]
     # And when the first is done, the next compares
-    wiring.locks().release(lease)
+    coordination_wiring.locks().release(lease)
     worker.reconcile(_schedule())
     assert len(steps) == 1
 
@@ -170,7 +174,7 @@ def test_a_comparison_that_fails_frees_its_lock(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(reconcile, "step", _down)
     with pytest.raises(Unavailable):
         worker.reconcile(_schedule())
-    assert wiring.locks().held() == []
+    assert coordination_wiring.locks().held() == []
     assert [line["kind"] for line in printed.lines()] == ["reconcile"]
 
 

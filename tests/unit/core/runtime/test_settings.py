@@ -3,32 +3,37 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr, ValidationError
+from pydantic_settings import SettingsConfigDict
 
 from chalicelib.core.runtime import settings
+from chalicelib.core.runtime.settings import HoldfastSettings, HttpSettings, MongoSettings, Section
+from chalicelib.sessions.settings import SessionSettings
 from infra import docs
 
+SECTIONS = docs.known()
+NAMES = [section.__name__ for section in SECTIONS]
 Options = Callable[..., None]
 
 
 def test_everything_has_a_default(options: Options) -> None:
     options()
-    for name in settings.SECTIONS:
-        assert getattr(settings.load(), name) is not None
+    for section in SECTIONS:
+        assert settings.load(section) == section()
 
 
 def test_an_option_is_read_by_the_name_it_is_documented_under(options: Options) -> None:
     options(
         SESSIONS_IDLE_MINUTES="7", HTTP_ALLOWED_ORIGINS='["https://a.example"]', MONGODB_URI="mongodb://secret@host"
     )
-    assert settings.load().sessions.idle_minutes == 7
-    assert settings.load().http.allowed_origins == {"https://a.example"}
-    assert settings.option(settings.SessionSettings, "idle_minutes") == "SESSIONS_IDLE_MINUTES"
+    assert settings.load(SessionSettings).idle_minutes == 7
+    assert settings.load(HttpSettings).allowed_origins == {"https://a.example"}
+    assert settings.option(SessionSettings, "idle_minutes") == "SESSIONS_IDLE_MINUTES"
 
 
 def test_an_empty_variable_is_an_option_not_given(options: Options) -> None:
     options(SESSIONS_IDLE_MINUTES="", HTTP_ALLOWED_ORIGINS="")
-    assert settings.load().sessions == settings.SessionSettings()
-    assert settings.load().http.allowed_origins == frozenset()
+    assert settings.load(SessionSettings) == SessionSettings()
+    assert settings.load(HttpSettings).allowed_origins == frozenset()
 
 
 def test_all_faults_are_told_at_once_by_name_and_without_their_values(options: Options) -> None:
@@ -44,7 +49,7 @@ def test_all_faults_are_told_at_once_by_name_and_without_their_values(options: O
     options(**faulty)
     # When
     with pytest.raises(settings.BadSettings) as raised:
-        settings.load()
+        settings.load(HoldfastSettings)
     # Then
     told = str(raised.value)
     assert all(f"{name}: " in told for name in faulty)
@@ -56,26 +61,26 @@ def test_all_faults_are_told_at_once_by_name_and_without_their_values(options: O
 
 def test_secrets_do_not_print(options: Options) -> None:
     options(MONGODB_URI="mongodb://user:hunter2@host/", HOLDFAST_SIGNING_KEY="hunter3")
-    loaded = settings.load()
-    for shown in (repr(loaded), str(loaded), f"{loaded.mongo}", repr(loaded.holdfast.model_dump())):
+    mongo, holdfast = settings.load(MongoSettings), settings.load(HoldfastSettings)
+    for shown in (repr(mongo), str(holdfast), f"{mongo}", repr(holdfast.model_dump())):
         assert "hunter" not in shown
 
 
 def test_what_is_named_like_a_secret_is_one() -> None:
-    for section in settings.SECTIONS.values():
+    for section in SECTIONS:
         for name, field in section.model_fields.items():
             if name.endswith(("_key", "_password", "_token", "uri")):
                 assert field.annotation == SecretStr | None
 
 
-@pytest.mark.parametrize("section", settings.SECTIONS.values(), ids=settings.SECTIONS)
+@pytest.mark.parametrize("section", SECTIONS, ids=NAMES)
 def test_a_section_says_what_it_is_and_so_does_each_option(section: Any) -> None:
     assert section.__doc__
     assert section.model_config["env_prefix"].endswith("_")
     assert all(field.description for field in section.model_fields.values())
 
 
-@pytest.mark.parametrize("section", settings.SECTIONS.values(), ids=settings.SECTIONS)
+@pytest.mark.parametrize("section", SECTIONS, ids=NAMES)
 def test_a_section_cannot_be_changed(section: Any) -> None:
     made = section()
     with pytest.raises(ValidationError, match="frozen"):
@@ -83,15 +88,13 @@ def test_a_section_cannot_be_changed(section: Any) -> None:
 
 
 def test_no_two_options_have_one_name() -> None:
-    names = [
-        settings.option(section, field) for section in settings.SECTIONS.values() for field in section.model_fields
-    ]
+    names = [settings.option(section, field) for section in SECTIONS for field in section.model_fields]
     assert len(names) == len(set(names))
 
 
 def test_the_page_of_settings_names_every_option_and_is_up_to_date() -> None:
     page = docs.page()
-    for section in settings.SECTIONS.values():
+    for section in SECTIONS:
         for field in section.model_fields:
             assert f"`{settings.option(section, field)}`" in page
     assert docs.PAGE.read_text() == page
@@ -99,6 +102,22 @@ def test_the_page_of_settings_names_every_option_and_is_up_to_date() -> None:
 
 def test_settings_are_read_once(options: Options, monkeypatch: pytest.MonkeyPatch) -> None:
     options(SESSIONS_IDLE_MINUTES="7")
-    first = settings.load()
+    first = settings.load(SessionSettings)
     monkeypatch.setenv("SESSIONS_IDLE_MINUTES", "8")
-    assert settings.load() is first
+    assert settings.load(SessionSettings) is first
+
+
+def test_a_class_that_is_defined_later_is_read_when_it_is_asked_for(options: Options) -> None:
+    options(LATER_COUNT="3")
+    settings.load(HoldfastSettings)
+
+    class Later(Section):
+        """Options of a module that is imported late."""
+
+        model_config = SettingsConfigDict(env_prefix="LATER_")
+        count: int = 1
+
+    try:
+        assert settings.load(Later).count == 3
+    finally:
+        settings._SECTIONS.remove(Later)

@@ -12,8 +12,8 @@ from botocore.stub import Stubber
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from chalicelib import wiring
 from chalicelib.core.errors import Unavailable
+from chalicelib.core.stores import clients
 from chalicelib.core.stores.driver_errors import reaching_aws, reaching_mongodb
 from infra.host import ports
 from infra.local.processes.mongod import Mongod
@@ -127,10 +127,12 @@ def test_other_errors_pass_as_they_are() -> None:
 def test_a_secret_comes_from_the_deployments_entry(aws: None, options: Any) -> None:
     # Given
     options(HOLDFAST_SECRET_ID="holdfast-unit")
-    wiring.aws("secretsmanager").create_secret(Name="holdfast-unit", SecretString='{"signingKey": "made by the stack"}')
-    wiring.secret.cache_clear()
-    wiring._secrets.cache_clear()
+    clients.aws("secretsmanager").create_secret(
+        Name="holdfast-unit", SecretString='{"signingKey": "made by the stack"}'
+    )
+    clients.secret.cache_clear()
+    clients._secrets.cache_clear()
     # Then
-    assert wiring.secret("signingKey") == "made by the stack"
-    wiring.secret.cache_clear()
-    wiring._secrets.cache_clear()
+    assert clients.secret("signingKey") == "made by the stack"
+    clients.secret.cache_clear()
+    clients._secrets.cache_clear()

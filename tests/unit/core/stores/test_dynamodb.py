@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
-from chalicelib import wiring
+from chalicelib.core.stores import clients
 from chalicelib.core.stores.attributes import plain, typed
 
 # Numbers have 38 digits.
@@ -34,7 +34,7 @@ def test_what_is_typed_is_plain_again(item: dict[str, Any]) -> None:
 def test_what_is_put_is_read_again(dynamodb: Any, item: dict[str, Any]) -> None:
     # A name that DynamoDB reserves is a name like any other here.
     stored = {"pk": "x", **{name: value for name, value in item.items() if name not in {"pk", "kind", "dismiss"}}}
-    table = wiring.table("users").name
+    table = clients.table("users").name
     dynamodb.put_item(TableName=table, Item=typed(stored))
     answer = dynamodb.get_item(TableName=table, Key=typed({"pk": "x"}), ConsistentRead=True)
     assert plain(answer["Item"]) == stored

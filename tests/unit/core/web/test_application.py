@@ -11,11 +11,13 @@ import pytest
 from pymongo.database import Database
 
 from app import app
-from chalicelib import wiring
 from chalicelib.core.models import Model
 from chalicelib.core.runtime import ids, settings
+from chalicelib.core.stores import clients
 from chalicelib.core.web.application import App
 from chalicelib.core.web.routes import NOBODY, PUBLIC, Call, Role, Routes
+from chalicelib.sessions import wiring as sessions_wiring
+from chalicelib.sessions.settings import SessionSettings
 from chalicelib.sessions.store import SessionStore
 from chalicelib.users.store import UserStore
 from tests.support.gateway import Answer, Context, ask, event, knock
@@ -248,7 +250,7 @@ def test_a_fault_of_ours_is_500_without_a_word_of_it(
     def broken() -> None:
         raise RuntimeError("secret words of the store")
 
-    monkeypatch.setattr(wiring, "sessions", broken)
+    monkeypatch.setattr(sessions_wiring, "store", broken)
     # When
     answer = ask("GET", "/api/sessions/current", token=admin)
     # Then
@@ -266,9 +268,9 @@ def test_a_store_that_is_down_is_503_with_a_time_to_come_back(
 ) -> None:
     # Given a port nobody listens on
     options(MONGODB_URI="mongodb://127.0.0.1:9/?directConnection=true", MONGODB_OPERATION_TIMEOUT_MS="300")
-    down = wiring.mongodb.make()
-    monkeypatch.setattr(wiring, "mongodb", lambda: down)
-    monkeypatch.setattr(wiring, "sessions", lambda: SessionStore(down.sessions, settings.load().sessions))
+    down = clients.mongodb.make()
+    monkeypatch.setattr(clients, "mongodb", lambda: down)
+    monkeypatch.setattr(sessions_wiring, "store", lambda: SessionStore(down.sessions, settings.load(SessionSettings)))
     # When
     answer = ask("GET", "/api/sessions/current", token="any")
     ready = ask("GET", "/ready")
@@ -448,7 +450,7 @@ def test_no_password_token_or_body_is_ever_logged(
     ask("POST", "/send-notification", text=json.dumps(question)[:-1], token=admin)
     ask("GET", "/api/sessions/current", token=token)
     # and when the stores themselves refuse
-    monkeypatch.setattr(wiring.table("users"), "name", "gone")
+    monkeypatch.setattr(clients.table("users"), "name", "gone")
     mongodb.command("collMod", "approvals", validator={"status": "nothing"})
     try:
         assert ask("POST", "/api/users", new, token=admin).status == 500

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from chalicelib import wiring
+from chalicelib.core.coordination import wiring as coordination_wiring
 from chalicelib.core.coordination.claims import Claim, Claims
 from chalicelib.core.coordination.errors import ClaimLost
 from chalicelib.core.errors import Unavailable
-from chalicelib.core.queueing.queues import Mail
+from chalicelib.core.queueing.sender import Sender
 from chalicelib.core.stores.attributes import plain
 from chalicelib.core.web.routes import Role
 from tests.support.concurrency import race
@@ -35,7 +35,7 @@ class Death(BaseException):
 
 
 @pytest.fixture
-def admin(dynamodb: Any, mongodb: Mongo, mail: Mail) -> str:
+def admin(dynamodb: Any, mongodb: Mongo, mail: Sender) -> str:
     return signed_in("root", Role.ADMIN)
 
 
@@ -342,4 +342,4 @@ def test_a_replay_costs_one_write_and_a_first_call_two(admin: str, printed: Any)
     assert first == without + 2
     # The session, and the claim.
     assert again == 2
-    assert wiring.claims() is wiring.claims()
+    assert coordination_wiring.claims() is coordination_wiring.claims()

@@ -1,0 +1,22 @@
+"""The lists of applications, made once per process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chalicelib.core.records import wiring as records
+from chalicelib.core.runtime import settings
+from chalicelib.core.runtime.once import once
+
+if TYPE_CHECKING:
+    from chalicelib.applications.store import ApplicationStore
+
+
+@once
+def store() -> ApplicationStore:
+    """Return the lists of applications."""
+    from chalicelib.applications.store import ApplicationStore
+    from chalicelib.core.records.count_cache import Totals
+
+    kept_ms = settings.load(settings.RecordSettings).totals_kept_ms
+    return ApplicationStore(records.view().of("application"), Totals(kept_ms))

@@ -1,0 +1,23 @@
+"""What the approvals slice brings."""
+
+from chalicelib.approvals import worker
+from chalicelib.approvals.api import routes
+from chalicelib.approvals.queues import APPROVAL
+from chalicelib.approvals.settings import ApprovalSettings
+from chalicelib.core.slice import Indexes, Slice
+
+
+def _indexes() -> Indexes:
+    from chalicelib.approvals import store
+
+    return {"approvals": store.INDEXES}
+
+
+SLICE = Slice(
+    name="approvals",
+    routes=routes,
+    queues=(APPROVAL,),
+    settings=(ApprovalSettings,),
+    indexes=_indexes,
+    sweep=worker.sweep,
+)

@@ -1,0 +1,30 @@
+"""The store of approvals and the way to wait for one, each made once per process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chalicelib.approvals.settings import ApprovalSettings
+from chalicelib.core.runtime import settings
+from chalicelib.core.runtime.once import once
+from chalicelib.core.stores import clients
+
+if TYPE_CHECKING:
+    from chalicelib.approvals.store import ApprovalStore
+    from chalicelib.approvals.wait import Waiter
+
+
+@once
+def store() -> ApprovalStore:
+    """Return the store of approvals."""
+    from chalicelib.approvals.store import ApprovalStore
+
+    return ApprovalStore(clients.mongodb().approvals, settings.load(ApprovalSettings))
+
+
+@once
+def waiter() -> Waiter:
+    """Return how this process waits for an approval: a function holds one caller, and polls."""
+    from chalicelib.approvals.wait import Polling
+
+    return Polling(store(), settings.load(ApprovalSettings))

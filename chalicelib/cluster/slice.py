@@ -1,0 +1,9 @@
+"""What the cluster slice brings."""
+
+from chalicelib.cluster.api import routes
+from chalicelib.core.slice import Slice
+
+SLICE = Slice(
+    name="cluster",
+    routes=routes,
+)

@@ -1,0 +1,5 @@
+"""The queue of the records: versions that the projector could not apply."""
+
+from chalicelib.core.queueing.queues import Queue
+
+REPAIR = Queue("repair", visibility_seconds=60, attempts=12, batch_size=10, concurrency=2, timeout_seconds=50)

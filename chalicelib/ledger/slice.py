@@ -1,0 +1,9 @@
+"""What the ledger slice brings."""
+
+from chalicelib.core.slice import Slice
+from chalicelib.ledger.api import routes
+
+SLICE = Slice(
+    name="ledger",
+    routes=routes,
+)

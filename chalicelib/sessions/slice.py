@@ -1,0 +1,19 @@
+"""What the sessions slice brings."""
+
+from chalicelib.core.slice import Indexes, Slice
+from chalicelib.sessions.api import routes
+from chalicelib.sessions.settings import SessionSettings
+
+
+def _indexes() -> Indexes:
+    from chalicelib.sessions import store
+
+    return {"sessions": store.INDEXES, "tickets": store.TICKET_INDEXES}
+
+
+SLICE = Slice(
+    name="sessions",
+    routes=routes,
+    settings=(SessionSettings,),
+    indexes=_indexes,
+)

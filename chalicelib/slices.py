@@ -1,0 +1,46 @@
+"""The one list of slices. Importing this module puts the application together.
+
+Each slice says in its own ``slice.py`` what it brings; whoever needs all of something (routes, queues, indexes, sweeps)
+reads it here. The platform, which imports no slice, is handed the queues, kinds and subscriptions.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.applications.slice import SLICE as APPLICATIONS
+from chalicelib.approvals.slice import SLICE as APPROVALS
+from chalicelib.cluster.slice import SLICE as CLUSTER
+from chalicelib.core.queueing import queues
+from chalicelib.core.queueing import sweep as sweeping
+from chalicelib.core.records import wiring as records
+from chalicelib.core.records.queues import REPAIR
+from chalicelib.core.slice import Slice
+from chalicelib.devices.slice import SLICE as DEVICES
+from chalicelib.ledger.slice import SLICE as LEDGER
+from chalicelib.sessions.slice import SLICE as SESSIONS
+from chalicelib.users.slice import SLICE as USERS
+
+if TYPE_CHECKING:
+    from pymongo import IndexModel
+
+SLICES: tuple[Slice, ...] = (CLUSTER, USERS, SESSIONS, APPROVALS, DEVICES, APPLICATIONS, LEDGER)
+
+ROUTES = tuple(slice_.routes for slice_ in SLICES if slice_.routes)
+#: Every queue: the slices', and the platform's own.
+QUEUES = (*(queue for slice_ in SLICES for queue in slice_.queues), REPAIR)
+
+queues.declare(QUEUES)
+records.declare(
+    (kind for slice_ in SLICES for kind in slice_.kinds),
+    (subscription for slice_ in SLICES for subscription in slice_.subscriptions),
+)
+
+
+def indexes() -> Mapping[str, Sequence["IndexModel"]]:
+    """Return every MongoDB index, by its collection."""
+    return {collection: wanted for slice_ in SLICES for collection, wanted in slice_.indexes().items()}
+
+
+def sweep(event: Any) -> None:
+    """Run every slice's sweep once. Never raises: what is left over is still there in a minute."""
+    sweeping.run(event, {slice_.name: slice_.sweep for slice_ in SLICES if slice_.sweep})

@@ -1,0 +1,11 @@
+"""What the users slice brings."""
+
+from chalicelib.core.slice import Slice
+from chalicelib.users import revocation
+from chalicelib.users.api import routes
+
+SLICE = Slice(
+    name="users",
+    routes=routes,
+    sweep=revocation.sweep,
+)
