@@ -5,6 +5,7 @@ reads it here. The platform, which imports no slice, is handed the queues, kinds
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.applications.slice import SLICE as APPLICATIONS
@@ -12,6 +13,7 @@ from chalicelib.approvals.slice import SLICE as APPROVALS
 from chalicelib.cluster.slice import SLICE as CLUSTER
 from chalicelib.core.queueing import queues
 from chalicelib.core.queueing import sweep as sweeping
+from chalicelib.core.queueing.sweep import Sweep
 from chalicelib.core.records import wiring as records
 from chalicelib.core.records.queues import REPAIR
 from chalicelib.core.slice import Slice
@@ -41,6 +43,16 @@ def indexes() -> Mapping[str, Sequence["IndexModel"]]:
     return {collection: wanted for slice_ in SLICES for collection, wanted in slice_.indexes().items()}
 
 
+def sweeps() -> tuple[Sweep, ...]:
+    """Return what each slice does every minute."""
+    return tuple(Sweep(slice_.name, slice_.sweep, slice_.next_due) for slice_ in SLICES if slice_.sweep)
+
+
 def sweep(event: Any) -> None:
     """Run every slice's sweep once. Never raises: what is left over is still there in a minute."""
-    sweeping.run(event, {slice_.name: slice_.sweep for slice_ in SLICES if slice_.sweep})
+    sweeping.run(event, sweeps())
+
+
+def next_due() -> Mapping[str, datetime | None]:
+    """Return the earliest moment at which something of each slice is due and not done."""
+    return sweeping.next_due(sweeps())

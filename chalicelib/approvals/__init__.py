@@ -5,7 +5,7 @@ errors.py    what can go wrong, in words a caller understands
 transitions.py conditions and updates, as MongoDB decides by them (no I/O)
 store.py     where requests live: one MongoDB collection; one atomic update decides
 wait.py      how a caller waits for the answer
-outbox.py    what follows a change, handed to the queue
+outbox.py    which queue an effect goes to
 callback.py  the outcome, sent to the address the caller named
 api.py       HTTP routes
 queues.py    the ``approval`` queue

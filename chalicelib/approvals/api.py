@@ -28,7 +28,7 @@ from chalicelib.approvals.models import (
     UserAction,
     WaitQuery,
 )
-from chalicelib.approvals.outbox import follow
+from chalicelib.approvals.outbox import dispatch
 from chalicelib.core import egress
 from chalicelib.core.errors import FieldError, Forbidden
 from chalicelib.core.models import Id, Page
@@ -62,7 +62,7 @@ def ask(call: Call[NewApproval, None]) -> Answer:
     _check_people(new)
     if new.callback_url is not None:
         egress.check(new.callback_url, field="callbackUrl")
-    seen = follow(wiring.store().put(call.operation.id, new, created_by=call.caller.username))
+    seen = dispatch(wiring.store().put(call.operation.id, new, created_by=call.caller.username))
     if not new.wait:
         return Answer(202, Accepted.model_validate(seen.approval.model_dump(include=set(Accepted.model_fields))))
     settled = _waited(call, seen, new.timeout_ms + _SLACK_MS)
@@ -111,7 +111,7 @@ def resolve(call: Call[GivenAction, None], request_id: str) -> Approval:
     """Answer a request. Of many answers the first is kept."""
     caller, store = call.caller, wiring.store()
     seen = store.resolve(request_id, call.body.action, caller.username, call.operation.id, anyone=caller.is_admin)
-    return follow(seen).approval
+    return dispatch(seen).approval
 
 
 @routes.add(
@@ -128,7 +128,7 @@ def act(call: Call[UserAction, None]) -> Approval:
     # What was the oldest then is settled now, and the next must not be answered for it.
     done = store.done_by(operation.id) if operation.repeated else None
     seen = done or store.resolve_oldest(call.body.username, call.body.action, operation.id)
-    return follow(seen).approval
+    return dispatch(seen).approval
 
 
 @routes.add(
@@ -141,7 +141,7 @@ def act(call: Call[UserAction, None]) -> Approval:
 def cancel(call: Call[None, None], request_id: str) -> Approval:
     """Take a question back."""
     only = None if call.caller.is_admin else call.caller.username
-    return follow(wiring.store().cancel(request_id, only, call.operation.id)).approval
+    return dispatch(wiring.store().cancel(request_id, only, call.operation.id)).approval
 
 
 @routes.add("POST", "/api/pending-responses/cleanup", roles=ADMIN_ONLY, answers={200: Removed})
@@ -173,4 +173,4 @@ def _check_people(new: NewApproval) -> None:
 def _waited(call: Call[NewApproval, None] | Call[None, WaitQuery], seen: Seen, wait_ms: int) -> Approval:
     waited = wiring.waiter().wait(seen, min(wait_ms, call.remaining_ms - _MARGIN_MS))
     # A timeout is recorded by whoever waits for it or reads of it; an answer's follow-up is its giver's.
-    return (follow(waited) if waited.approval.status is Status.TIMEOUT else waited).approval
+    return (dispatch(waited) if waited.approval.status is Status.TIMEOUT else waited).approval

@@ -4,12 +4,14 @@ It times out at ``expiresAt`` by itself. The update that records it may come lat
 """
 
 import json
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, StringConstraints, ValidationInfo, field_validator
 
 from chalicelib.core.models import Id, Instant, Model, PageQuery, Query, Username, Whole
+from chalicelib.core.queueing.entries import Entry
 
 #: What a timed-out request shows as its action; nobody may offer it.
 TIMEOUT = "timeout"
@@ -51,17 +53,19 @@ Actions = Annotated[
 ]
 
 
-class Effect(StrEnum):
+class SideEffect(StrEnum):
     """What follows a change of a request, by the queue."""
 
     NOTIFY = "notify"
     CALLBACK = "callback"
     ESCALATE = "escalate"
+    #: The moment at which an unanswered request times out.
+    EXPIRE = "expire"
 
 
 def escalation(step: int) -> str:
     """Return the effect of one step of an escalation."""
-    return f"{Effect.ESCALATE.value}-{step}"
+    return f"{SideEffect.ESCALATE.value}-{step}"
 
 
 class Escalation(Model):
@@ -230,23 +234,17 @@ class Removed(Model):
     removed: int
 
 
-class Mark(NamedTuple):
-    """An effect that must still follow, and in how long; negative is overdue."""
-
-    effect: str
-    due_in_ms: int
-
-
-class Seen(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Seen:
     """A request as the store has it at one moment, and how long it still has by the server's clock.
 
-    *operations* are those that answered or cancelled it.
+    *operations* are those that answered or cancelled it, *entries* those of its outbox.
     """
 
     approval: Approval
     remaining_ms: int
     operations: tuple[str, ...] = ()
-    marks: tuple[Mark, ...] = ()
+    entries: tuple[Entry, ...] = ()
     callback_url: str | None = None
 
     @property

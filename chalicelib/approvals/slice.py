@@ -20,4 +20,5 @@ SLICE = Slice(
     settings=(ApprovalSettings,),
     indexes=_indexes,
     sweep=worker.sweep,
+    next_due=worker.next_due,
 )

@@ -5,8 +5,8 @@ What is decided stands in `decide`; here it is asked for, and what comes back is
 
 import json
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from datetime import datetime
+from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.collection import Collection, ReturnDocument
@@ -20,10 +20,11 @@ from chalicelib.approvals.errors import (
     ApprovalNotFound,
     NothingPending,
 )
-from chalicelib.approvals.models import Approval, Mark, NewApproval, Seen, Status
+from chalicelib.approvals.models import Approval, NewApproval, Seen, Status
 from chalicelib.approvals.settings import ApprovalSettings
 from chalicelib.approvals.transitions import AS_SEEN, IN_TIME, KEPT, OVERDUE, PENDING, Pipeline
 from chalicelib.core.errors import Forbidden
+from chalicelib.core.queueing import entries, outbox
 from chalicelib.core.stores.driver_errors import reaching_mongodb
 from chalicelib.core.web.paging import PAGE_BYTES
 
@@ -37,20 +38,10 @@ INDEXES = [
     IndexModel(
         [("operations", ASCENDING)], name="done-once", unique=True, partialFilterExpression={"operations": {"$gt": ""}}
     ),
-    # Only requests that something must still follow stand in this one.
-    IndexModel([("outbox.due", ASCENDING)], name="marked", partialFilterExpression={"outbox.due": {"$exists": True}}),
+    outbox.INDEX,
 ]
 
 _HOUR_MS = 3_600_000
-#: How many marked requests one sweep sees to.
-_MARKED_AT_ONCE = 500
-
-
-class Due(NamedTuple):
-    """An effect that should have followed by now."""
-
-    request_id: str
-    effect: str
 
 
 class ApprovalStore:
@@ -175,28 +166,35 @@ class ApprovalStore:
         return _seen(found) if found else self.get(request_id)
 
     def expire_all(self) -> int:
-        """Record the timeout of every overdue request. Returns how many this call recorded."""
+        """Record the timeout of every overdue request. Returns how many; what follows them is left to a sweep."""
         with reaching_mongodb():
-            done = self._approvals.update_many({**PENDING, "$expr": OVERDUE}, transitions.timed_out(self._kept_ms))
+            done = self._approvals.update_many(
+                {**PENDING, "$expr": OVERDUE}, transitions.timed_out(self._kept_ms, dispatched=False)
+            )
         return done.modified_count
 
-    def due(self, grace_ms: int) -> list[Due]:
-        """Return effects that are due for longer than *grace_ms*, of a bounded number of requests, oldest first."""
-        before = datetime.now(UTC) - timedelta(milliseconds=grace_ms)
-        with reaching_mongodb():
-            found = self._approvals.find({"outbox.due": {"$lte": before}}, {"outbox": 1})
-            documents = list(found.sort("outbox.due", ASCENDING).limit(_MARKED_AT_ONCE))
-        return [
-            Due(document["_id"], mark["effect"])
-            for document in documents
-            for mark in document["outbox"]
-            if mark["due"] <= before
-        ]
+    def take(self, request_id: str, effect: str) -> Seen:
+        """Return the request for the worker that has the message of *effect*, and hold the effect's entry for it.
 
-    def unmark(self, request_id: str, effect: str) -> None:
-        """Take a mark away: the queue has the effect now. Safe to repeat."""
+        Raises:
+            ApprovalNotFound: there is none, or it is no longer kept.
+        """
         with reaching_mongodb():
-            self._approvals.update_one({"_id": request_id}, {"$pull": {"outbox": {"effect": effect}}})
+            found = self._approvals.find_one_and_update(
+                {"_id": request_id, "$expr": KEPT},
+                transitions.held(effect),
+                AS_SEEN,
+                return_document=ReturnDocument.AFTER,
+            )
+        if found is None:
+            raise ApprovalNotFound
+        return self._lasting(found)
+
+    def next_expiry(self) -> datetime | None:
+        """Return the earliest ``expiresAt`` of a pending request, overdue or not; None if nothing is pending."""
+        with reaching_mongodb():
+            first = self._approvals.find_one(PENDING, {"expiresAt": 1}, sort=[("expiresAt", ASCENDING)])
+        return first["expiresAt"] if first else None
 
     def _lasting(self, found: dict[str, Any]) -> Seen:
         """Return what was read; a timeout that nobody has recorded is recorded first.
@@ -258,10 +256,10 @@ def _seen(found: dict[str, Any]) -> Seen:
         approval,
         remaining_ms=int(found["remainingMs"]),
         operations=tuple(found["operations"]),
-        marks=tuple(Mark(mark["effect"], int(mark["dueInMs"])) for mark in found["marks"]),
+        entries=entries.read(found["entries"]),
         callback_url=found["callbackUrl"],
     )
 
 
 #: What the collection holds and nobody is shown.
-_OURS = frozenset({"_id", "people", "operations", "marks", "callbackUrl", "remainingMs", "unrecorded"})
+_OURS = frozenset({"_id", "people", "operations", "entries", "callbackUrl", "remainingMs", "unrecorded"})

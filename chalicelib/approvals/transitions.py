@@ -8,7 +8,8 @@ exclude each other, so an answer and a timeout never both win. What must follow 
 import json
 from typing import Any
 
-from chalicelib.approvals.models import APPROVE, TIMEOUT, Effect, NewApproval, Status, escalation
+from chalicelib.approvals.models import APPROVE, TIMEOUT, NewApproval, SideEffect, Status, escalation
+from chalicelib.core.queueing import entries
 
 Pipeline = list[dict[str, Any]]
 
@@ -28,12 +29,7 @@ AS_SEEN: dict[str, Any] = dict.fromkeys((*_SHOWN, *_DATES), 1) | {
     "resolvedAt": {"$cond": [_TIMED_OUT, "$expiresAt", "$resolvedAt"]},
     "remainingMs": {"$subtract": ["$expiresAt", "$$NOW"]},
     "unrecorded": _TIMED_OUT,
-    "marks": {
-        "$map": {
-            "input": "$outbox",
-            "in": {"effect": "$$this.effect", "dueInMs": {"$subtract": ["$$this.due", "$$NOW"]}},
-        }
-    },
+    "entries": entries.shown(),
 }
 
 
@@ -59,7 +55,7 @@ def created(new: NewApproval, created_by: str, kept_ms: int) -> Pipeline:
         "createdAt": "$$NOW",
         "expiresAt": {"$add": ["$$NOW", new.timeout_ms]},
         "purgeAt": {"$add": ["$$NOW", new.timeout_ms + kept_ms]},
-        "outbox": [_mark(Effect.NOTIFY, "$$NOW"), *_escalations(new)],
+        "outbox": [entries.entry(SideEffect.NOTIFY, "$$NOW"), *_escalations(new), *_expiry(new)],
     }
     fresh = {"$mergeObjects": ["$$ROOT", {"$literal": fixed}, timed]}
     return [{"$replaceWith": {"$cond": [{"$eq": [{"$type": "$status"}, "missing"]}, fresh, "$$ROOT"]}}]
@@ -92,9 +88,17 @@ def cancelled(operation_id: str, kept_ms: int) -> Pipeline:
     return [{"$set": {**_settled(Status.CANCELLED, None, "$$NOW", kept_ms), "operations": _with(operation_id)}}]
 
 
-def timed_out(kept_ms: int) -> Pipeline:
-    """Record that time is up. It was up at ``expiresAt``: what is read does not depend on when this is written."""
-    return [{"$set": _settled(Status.TIMEOUT, TIMEOUT, "$expiresAt", kept_ms)}]
+def timed_out(kept_ms: int, *, dispatched: bool = True) -> Pipeline:
+    """Record that time is up. It was up at ``expiresAt``: what is read does not depend on when this is written.
+
+    *dispatched*: as `entries.entry`.
+    """
+    return [{"$set": _settled(Status.TIMEOUT, TIMEOUT, "$expiresAt", kept_ms, dispatched=dispatched)}]
+
+
+def held(effect: str) -> Pipeline:
+    """Leave the entry of *effect* to the worker that has its message."""
+    return [{"$set": {"outbox": entries.held(effect)}}]
 
 
 def admitted(username: str) -> Pipeline:
@@ -116,25 +120,33 @@ def narrowed(status: Status | None) -> dict[str, Any]:
     return {"status": status.value, "$expr": KEPT}
 
 
-def _settled(status: Status, action: Any, since: str, kept_ms: int, **fields: Any) -> dict[str, Any]:
-    """Return what every settled request gets. Who should still have been told or asked no longer is."""
-    told = [_mark(Effect.CALLBACK, "$createdAt")]
+def _settled(
+    status: Status, action: Any, since: str, kept_ms: int, *, dispatched: bool = True, **fields: Any
+) -> dict[str, Any]:
+    """Return what every settled request gets. Effects that have not followed yet no longer do."""
+    callback = [entries.entry(SideEffect.CALLBACK, since, dispatched=dispatched)]
     return {
         "status": status.value,
         "action": action,
         "resolvedAt": since,
         "purgeAt": {"$add": [since, kept_ms]},
-        "outbox": {"$cond": [{"$eq": [{"$type": "$callbackUrl"}, "string"]}, told, []]},
+        "outbox": {"$cond": [{"$eq": [{"$type": "$callbackUrl"}, "string"]}, callback, []]},
         **fields,
     }
 
 
 def _escalations(new: NewApproval) -> list[dict[str, Any]]:
-    return [_mark(escalation(step), {"$add": ["$$NOW", next_.after_ms]}) for step, next_ in enumerate(new.escalate_to)]
+    return [
+        entries.entry(escalation(step), {"$add": ["$$NOW", next_.after_ms]})
+        for step, next_ in enumerate(new.escalate_to)
+    ]
 
 
-def _mark(effect: str, due: Any) -> dict[str, Any]:
-    return {"effect": str(effect), "due": due}
+def _expiry(new: NewApproval) -> list[dict[str, Any]]:
+    """Return the entry that has the timeout recorded at its moment, where a callback must follow it."""
+    if new.callback_url is None:
+        return []
+    return [entries.entry(SideEffect.EXPIRE, {"$add": ["$$NOW", new.timeout_ms]})]
 
 
 def _with(operation_id: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chalicelib.approvals.settings import ApprovalSettings
+from chalicelib.core.queueing import wiring as queueing
 from chalicelib.core.runtime import settings
 from chalicelib.core.runtime.once import once
 from chalicelib.core.stores import clients
@@ -12,6 +13,7 @@ from chalicelib.core.stores import clients
 if TYPE_CHECKING:
     from chalicelib.approvals.store import ApprovalStore
     from chalicelib.approvals.wait import Waiter
+    from chalicelib.core.queueing.outbox import Outbox
 
 
 @once
@@ -20,6 +22,15 @@ def store() -> ApprovalStore:
     from chalicelib.approvals.store import ApprovalStore
 
     return ApprovalStore(clients.mongodb().approvals, settings.load(ApprovalSettings))
+
+
+@once
+def outbox() -> Outbox:
+    """Return the outbox of approvals."""
+    from chalicelib.approvals.outbox import address
+    from chalicelib.core.queueing.outbox import Outbox
+
+    return Outbox(clients.mongodb().approvals, address, queueing.sender)
 
 
 @once

@@ -1,11 +1,12 @@
 """The ``approval`` queue: telling people, asking more of them, calling back. And the sweep."""
 
+from datetime import datetime
 from typing import Any
 
 from chalicelib import devices
 from chalicelib.approvals import callback, outbox, wiring
 from chalicelib.approvals.errors import ApprovalNotFound
-from chalicelib.approvals.models import Effect, Seen
+from chalicelib.approvals.models import Seen, SideEffect, Status
 from chalicelib.approvals.outbox import Task
 from chalicelib.approvals.queues import APPROVAL
 from chalicelib.core.coordination.claims import Claim
@@ -18,32 +19,50 @@ _NO_TITLE = "Your answer is needed"
 
 def work(event: Any) -> dict[str, Any]:
     """Do each effect of *event* once. Repeats are harmless: devices and receivers know them by the request's id."""
-    return run_batch(event, APPROVAL, Task, _handle)
+    return run_batch(event, APPROVAL, Task, _handle, outbox.end)
 
 
 def sweep() -> int:
-    """Record every overdue request as timed out, and hand over what should have followed; returns the timeouts.
+    """Record every overdue request as timed out, and dispatch what is due soon; return the timeouts.
 
     Running twice is harmless: each timeout is recorded once, and each effect done once.
     """
     timed_out = wiring.store().expire_all()
     logs.line().count("approvalsTimedOut", timed_out)
-    logs.line().count("effectsSwept", outbox.sweep())
+    logs.line().count("effectsSwept", wiring.outbox().sweep())
     return timed_out
 
 
+def next_due() -> datetime | None:
+    """Return the next moment at which an effect is due, or a request times out."""
+    moments = (wiring.outbox().next_due(), wiring.store().next_expiry())
+    return min((moment for moment in moments if moment), default=None)
+
+
 def _handle(task: Task, _claim: Claim) -> None:
+    """Do one effect.
+
+    Raises:
+        Poison, Later, Unavailable: as `callback.send` and `_ask`; Later also where the request has time left to expire.
+    """
     try:
-        seen = wiring.store().get(task.request_id)
+        seen = wiring.store().take(task.request_id, task.effect)
     except ApprovalNotFound:
         # It was kept for a day after it was settled; nobody is left who would want to know.
         return
-    wiring.store().unmark(task.request_id, task.effect)
     kind, _, step = task.effect.partition("-")
-    if kind == Effect.CALLBACK:
+    if kind == SideEffect.CALLBACK:
         callback.send(seen)
-    elif not seen.settled:
-        _ask(seen, seen.approval.approvers) if kind == Effect.NOTIFY else _escalate(seen, int(step))
+    elif seen.settled:
+        # The timeout was recorded just now, perhaps: then its effects are this worker's to dispatch.
+        if seen.approval.status is Status.TIMEOUT:
+            outbox.dispatch(seen)
+    elif kind == SideEffect.EXPIRE:
+        raise Later("The request has time left.", seen.remaining_ms / 1000)
+    elif kind == SideEffect.NOTIFY:
+        _ask(seen, seen.approval.approvers)
+    else:
+        _escalate(seen, int(step))
 
 
 def _escalate(seen: Seen, step: int) -> None:

@@ -1,6 +1,9 @@
 """A changed user's sessions end, and a deleted one's devices go: at once by who changed it, else by the sweep."""
 
+from datetime import datetime
+
 from chalicelib import devices, sessions
+from chalicelib.core.runtime import ids
 from chalicelib.users import wiring
 from chalicelib.users.models import User
 from chalicelib.users.store import Dismissal
@@ -17,6 +20,12 @@ def sweep() -> int:
     for dismissal in due:
         _settle(dismissal)
     return len(due)
+
+
+def next_due() -> datetime | None:
+    """Return when the oldest change was made whose sessions must still be ended."""
+    # An epoch is a ULID, and carries the moment it was made.
+    return min((ids.made_at(dismissal.epoch) for dismissal in wiring.store().dismissals()), default=None)
 
 
 def _settle(dismissal: Dismissal) -> None:

@@ -8,4 +8,5 @@ SLICE = Slice(
     name="users",
     routes=routes,
     sweep=revocation.sweep,
+    next_due=revocation.next_due,
 )

@@ -25,6 +25,7 @@ from chalicelib.core.runtime import deadline, logs
 
 Kind = TypeVar("Kind", bound=Message)
 Handle = Callable[[Kind, Claim], None]
+Ended = Callable[[Kind], None]
 
 #: A claim outlives every copy of its message: its time in the queue, its time among the dead, and a day.
 _CLAIM_SECONDS = 2 * RETENTION_SECONDS + 24 * 3600
@@ -36,6 +37,14 @@ _DONE, _FAILED = "done", "failed"
 #: What SQS takes as text; a reason may quote anything.
 _NOT_TEXT = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LONGEST_REASON = 1_000
+
+
+#: Outcomes after which SQS delivers the message once more.
+_COMES_AGAIN = frozenset({"again", "left"})
+
+
+def _nothing(_message: Message) -> None:
+    """Do nothing when a message has ended: for queues without an outbox."""
 
 
 class Poison(ServiceError):
@@ -61,33 +70,38 @@ class _Record(NamedTuple):
     sent_back: bool
 
 
-def run_batch(event: Any, queue: Queue, kind: type[Kind], handle: Handle[Kind]) -> dict[str, Any]:
+def run_batch(
+    event: Any, queue: Queue, kind: type[Kind], handle: Handle[Kind], ended: Ended[Kind] = _nothing
+) -> dict[str, Any]:
     """Give *handle* each message of *event* and answer which of them must come again (``ReportBatchItemFailures``).
 
     *handle* runs once per `Message.work_id`; it may run again after a crash, under a claim that says so, and must then
     do the same. It raises `Poison` for what can never succeed, `Later` to choose when to be asked again, and anything
     else to be asked again after a pause that doubles with each attempt, with full jitter.
+
+    *ended* is called with each message that was settled, done or given up; also again, if the process died before. An
+    outbox ends the message's entry there.
     """
     with deadline.of(event.context):
         records = [_record(record) for record in event.to_dict()["Records"]]
-        failed = [record.message_id for record in records if not _settled(record, queue, kind, handle)]
+        failed = [record.message_id for record in records if not _settled(record, queue, kind, handle, ended)]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
-def _settled(record: _Record, queue: Queue, kind: type[Kind], handle: Handle[Kind]) -> bool:
+def _settled(record: _Record, queue: Queue, kind: type[Kind], handle: Handle[Kind], ended: Ended[Kind]) -> bool:
     """Return whether the message is done with, one way or another; print its one line."""
     with logs.invocation("message") as line:
         line.add(queue=queue.name, messageId=record.message_id, receives=record.receives)
         try:
-            outcome = _work(record, queue, kind, handle)
+            outcome = _work(record, queue, kind, handle, ended)
         except Exception as error:  # noqa: BLE001 # the outermost edge of a worker: the message comes again
             outcome = _again(record, queue, error)
         line.add(outcome=outcome)
         line.count(f"messages{outcome.title()}")
-    return outcome not in {"again", "left"}
+    return outcome not in _COMES_AGAIN
 
 
-def _work(record: _Record, queue: Queue, kind: type[Kind], handle: Handle[Kind]) -> str:
+def _work(record: _Record, queue: Queue, kind: type[Kind], handle: Handle[Kind], ended: Ended[Kind]) -> str:
     try:
         message = kind.model_validate_json(record.body)
     except ValidationError as error:
@@ -99,7 +113,10 @@ def _work(record: _Record, queue: Queue, kind: type[Kind], handle: Handle[Kind])
         # It has no business id that could be read. The claim has it counted once, as all that is given up.
         return _once(record, queue, f"unreadable/{record.message_id}", refuse)
     logs.line().add(requestId=message.caused_by, workId=message.work_id)
-    return _once(record, queue, message.work_id, lambda claim: handle(message, claim))
+    outcome = _once(record, queue, message.work_id, lambda claim: handle(message, claim))
+    if outcome not in _COMES_AGAIN:
+        ended(message)
+    return outcome
 
 
 def _once(record: _Record, queue: Queue, work_id: str, work: Callable[[Claim], None]) -> str:

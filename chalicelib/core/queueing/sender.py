@@ -32,18 +32,23 @@ class Sender:
             self._client.send_message(
                 QueueUrl=self._prefix + queue.name,
                 MessageBody=message.model_dump_json(),
-                DelaySeconds=min(max(delay_seconds, 0), LONGEST_DELAY_SECONDS),
+                DelaySeconds=_delay(delay_seconds),
             )
 
-    def send_all(self, queue: Queue, messages: Sequence[Message]) -> None:
-        """Send *messages*, ten in a call. When this returns each will be worked on, at least once.
+    def send_all(self, queue: Queue, messages: Sequence[Message], delays_seconds: Sequence[int] = ()) -> None:
+        """Send *messages*, ten in a call, each to be seen after its delay if *delays_seconds* has one for each.
+
+        When this returns each will be worked on, at least once.
 
         Raises:
             Unavailable: some may have been sent.
         """
+        delayed = list(zip(messages, delays_seconds or [0] * len(messages), strict=True))
         for start in range(0, len(messages), _SENT_AT_ONCE):
-            bodies = [message.model_dump_json() for message in messages[start : start + _SENT_AT_ONCE]]
-            entries = [{"Id": str(place), "MessageBody": body} for place, body in enumerate(bodies)]
+            entries = [
+                {"Id": str(place), "MessageBody": message.model_dump_json(), "DelaySeconds": _delay(seconds)}
+                for place, (message, seconds) in enumerate(delayed[start : start + _SENT_AT_ONCE])
+            ]
             with reaching_aws():
                 answer = self._client.send_message_batch(QueueUrl=self._prefix + queue.name, Entries=entries)
             if answer.get("Failed"):
@@ -80,3 +85,7 @@ class Sender:
         with reaching_aws():
             answer = self._client.get_queue_attributes(QueueUrl=self._prefix + name, AttributeNames=wanted)
         return {name: int(value) for name, value in answer["Attributes"].items()}
+
+
+def _delay(seconds: int) -> int:
+    return min(max(seconds, 0), LONGEST_DELAY_SECONDS)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from time import monotonic
 from typing import Any
 
 _remaining: ContextVar[Callable[[], int] | None] = ContextVar("remaining", default=None)
@@ -12,6 +13,22 @@ _remaining: ContextVar[Callable[[], int] | None] = ContextVar("remaining", defau
 def of(context: Any) -> Iterator[None]:
     """Make `remaining_ms` tell what the Lambda *context* says, for what happens inside."""
     token = _remaining.set(context.get_remaining_time_in_millis)
+    try:
+        yield
+    finally:
+        _remaining.reset(token)
+
+
+@contextmanager
+def at_most(budget_ms: int) -> Iterator[None]:
+    """Have `remaining_ms` tell what is left of *budget_ms*, where the invocation does not end sooner."""
+    outer, ends = _remaining.get(), monotonic() + budget_ms / 1000
+
+    def left() -> int:
+        own = max(0, round((ends - monotonic()) * 1000))
+        return own if outer is None else min(own, outer())
+
+    token = _remaining.set(left)
     try:
         yield
     finally:

@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple
@@ -194,7 +195,7 @@ def test_a_store_that_fails_meanwhile_is_waited_out(mortal: Mortal, time: Time) 
 def test_a_store_that_is_down_at_the_deadline_is_asked_again_until_the_wait_is_over(mortal: Mortal, time: Time) -> None:
     # Given
     request_id = put(mortal.approvals, 700)
-    unaware = mortal.approvals.get(request_id)._replace(remaining_ms=700)
+    unaware = replace(mortal.approvals.get(request_id), remaining_ms=700)
     mortal.collection.update_one({"_id": request_id}, {"$set": {"expiresAt": ago(seconds=1)}})
     time.happens = {2: mortal.server.kill, 5: mortal.server.start}
     # When

@@ -1,5 +1,6 @@
 """What follows a change: marked with it, handed over once or twice, done once."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from chalice.app import SQSEvent
 from pymongo.database import Database
 
 from chalicelib.approvals import outbox, worker
+from chalicelib.approvals import wiring as approvals_wiring
 from chalicelib.approvals.queues import APPROVAL
 from chalicelib.approvals.store import ApprovalStore
 from chalicelib.core.queueing import wiring as queueing_wiring
@@ -18,7 +20,7 @@ from chalicelib.core.stores import clients
 from chalicelib.devices import wiring as devices_wiring
 from tests.support.fcm_server import Google, refusal
 from tests.support.gateway import Context, event
-from tests.unit.approvals.build import PERSON, answer, put
+from tests.unit.approvals.build import PERSON, answer, put, put_overdue
 from tests.unit.devices.build import put as register
 
 Mongo = Database[dict[str, Any]]
@@ -31,8 +33,8 @@ def test_everyone_who_is_asked_is_told_once_on_every_device(approvals: ApprovalS
     register(devices_wiring.store(), "phone", "tablet")
     register(devices_wiring.store(), "laptop", username="ben")
     request_id = put(approvals, approvers=["ben"], title="Pay 5 EUR?")
-    outbox.follow(approvals.get(request_id))
-    outbox.follow(approvals.get(request_id))
+    outbox.dispatch(approvals.get(request_id))
+    outbox.dispatch(approvals.get(request_id))
     # When
     _work(_received())
     # Then
@@ -41,13 +43,13 @@ def test_everyone_who_is_asked_is_told_once_on_every_device(approvals: ApprovalS
     assert message["notification"]["title"] == "Pay 5 EUR?"
     assert message["data"]["requestId"] == request_id
     assert 50 < int(message["android"]["ttl"].removesuffix("s")) <= 60
-    assert approvals.get(request_id).marks == ()
+    assert approvals.get(request_id).entries == ()
 
 
 def test_nobody_is_told_of_what_is_settled(approvals: ApprovalStore, google: Google) -> None:
     register(devices_wiring.store(), "phone")
     request_id = put(approvals)
-    outbox.follow(approvals.get(request_id))
+    outbox.dispatch(approvals.get(request_id))
     answer(approvals, request_id, "approve", PERSON)
     assert _work(_received()) == []
     assert google.messages == []
@@ -57,7 +59,7 @@ def test_a_device_that_could_not_be_told_is_told_later(approvals: ApprovalStore,
     # Given
     google.says["phone"] = [refusal(503, "UNAVAILABLE", "UNAVAILABLE"), refusal(200, "")]
     register(devices_wiring.store(), "phone", "tablet")
-    outbox.follow(approvals.get(put(approvals)))
+    outbox.dispatch(approvals.get(put(approvals)))
     batch = _received()
     # When
     failed = _work(batch)
@@ -75,46 +77,54 @@ def test_whoever_it_is_escalated_to_may_answer_and_is_told(approvals: ApprovalSt
     assert google.tokens() == ["pager"]
 
 
-def test_an_escalation_is_handed_over_with_its_delay(approvals: ApprovalStore) -> None:
-    request_id = put(approvals, 7_200_000, timeoutMs=7_200_000, escalate_to=[{"username": "eve", "afterMs": 600_000}])
-    outbox.follow(approvals.get(request_id))
+def test_a_near_escalation_is_dispatched_with_its_delay(approvals: ApprovalStore) -> None:
+    request_id = put(approvals, 7_200_000, timeoutMs=7_200_000, escalate_to=[{"username": "eve", "afterMs": 60_000}])
+    outbox.dispatch(approvals.get(request_id))
     attributes = clients.aws("sqs").get_queue_attributes(
         QueueUrl=_url(), AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"]
     )["Attributes"]
     assert (attributes["ApproximateNumberOfMessages"], attributes["ApproximateNumberOfMessagesDelayed"]) == ("1", "1")
 
 
-def test_what_is_further_away_than_the_queue_can_delay_is_left_to_the_sweep(
-    approvals: ApprovalStore, mongodb: Mongo
-) -> None:
+def test_a_far_escalation_is_left_to_the_sweep(approvals: ApprovalStore, mongodb: Mongo) -> None:
     # Given
     request_id = put(approvals, 7_200_000, timeoutMs=7_200_000, escalate_to=[{"username": "eve", "afterMs": 3_600_000}])
-    outbox.follow(approvals.get(request_id))
+    outbox.dispatch(approvals.get(request_id))
     _work(_received())
-    assert [mark.effect for mark in approvals.get(request_id).marks] == ["escalate-0"]
-    assert outbox.sweep() == 0
+    assert [entry.effect for entry in approvals.get(request_id).entries] == ["escalate-0"]
+    assert approvals_wiring.outbox().sweep() == 0
     # When
     mongodb.approvals.update_one({"_id": request_id}, {"$set": {"outbox.0.due": _past()}})
     # Then
-    assert outbox.sweep() == 1
+    assert approvals_wiring.outbox().sweep() == 1
     _work(_received())
     assert "eve" in approvals.get(request_id).approval.approvers
 
 
-def test_what_a_process_that_died_left_behind_is_swept_once(approvals: ApprovalStore, mongodb: Mongo) -> None:
-    # Given a change whose process died before it handed anything over
-    request_id = put(approvals)
-    mongodb.approvals.update_one({"_id": request_id}, {"$set": {"outbox.0.due": _past()}})
+def test_a_timeout_with_a_callback_is_recorded_at_its_moment(approvals: ApprovalStore, mongodb: Mongo) -> None:
+    # Given a request whose time is up, and the message that was sent for that moment
+    hook = "https://hooks.example/x"
+    early, late = put(approvals, callback_url=hook), put_overdue(approvals, mongodb.approvals, callback_url=hook)
     # When
-    assert outbox.sweep() == 1
-    # Then
-    assert outbox.sweep() == 0
-    assert len(_received()) == 1
+    failed = _work([_record(early, "expire", "early"), _record(late, "expire", "late")])
+    # Then the other one comes again, and this one's callback is on its way without a sweep
+    assert failed == ["early"]
+    assert mongodb.approvals.find_one({"_id": late})["status"] == "timeout"  # type: ignore[index]
+    (message,) = _received()
+    assert json.loads(message["body"])["effect"] == "callback"
 
 
-def test_a_young_mark_is_left_to_whoever_made_it(approvals: ApprovalStore) -> None:
-    put(approvals)
-    assert outbox.sweep() == 0
+def test_the_next_due_moment_is_the_first_effect_or_timeout(approvals: ApprovalStore) -> None:
+    assert worker.next_due() is None
+    request_id = put(approvals, timeoutMs=60_000, escalate_to=[{"username": "eve", "afterMs": 30_000}])
+    created = approvals.get(request_id).approval.created_at
+    assert worker.next_due() == created
+    _work([_record(request_id, "notify")])
+    assert worker.next_due() == created + timedelta(seconds=30)
+    _work([_record(request_id, "escalate-0", "m-2")])
+    assert worker.next_due() == created + timedelta(seconds=60)
+    answer(approvals, request_id, "approve", PERSON)
+    assert worker.next_due() is None
 
 
 def test_a_queue_that_is_down_does_not_fail_the_change(
@@ -124,9 +134,9 @@ def test_a_queue_that_is_down_does_not_fail_the_change(
     # Nothing listens there.
     monkeypatch.setattr(queueing_wiring.sender(), "_client", _unreachable())
     with logs.invocation("test") as line:
-        outbox.follow(approvals.get(request_id))
+        outbox.dispatch(approvals.get(request_id))
     assert line.counts == {"effectsLeftToSweep": 1}
-    assert [mark.effect for mark in approvals.get(request_id).marks] == ["notify"]
+    assert [entry.effect for entry in approvals.get(request_id).entries] == ["notify"]
 
 
 def test_a_request_that_is_no_longer_kept_asks_for_nothing(mongodb: Mongo) -> None:
@@ -145,8 +155,8 @@ def _received() -> list[dict[str, Any]]:
     return [_like(message["Body"], message["MessageId"]) for message in answered.get("Messages", [])]
 
 
-def _record(request_id: str, effect: str) -> dict[str, Any]:
-    return _like(outbox.Task(request_id=request_id, effect=effect).model_dump_json(), "m-1")
+def _record(request_id: str, effect: str, message_id: str = "m-1") -> dict[str, Any]:
+    return _like(outbox.Task(request_id=request_id, effect=effect).model_dump_json(), message_id)
 
 
 def _like(body: str, message_id: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from chalicelib.sessions.store import SessionStore
 from chalicelib.users import revocation
 from chalicelib.users.models import User
 from chalicelib.users.store import UserStore
+from tests.support.gateway import Context
 
 
 @pytest.fixture
@@ -125,3 +126,4 @@ class Swept:
     """A schedule's event, as chalice hands it over."""
 
     event_id = "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa"
+    context = Context()

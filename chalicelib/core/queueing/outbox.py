@@ -1,0 +1,149 @@
+"""The outbox: the side effects that a change of a MongoDB document must have, written in the same update.
+
+A document's ``outbox`` holds an entry for each effect from the change until the effect's worker has ended the entry
+(C. Richardson, "Pattern: Transactional outbox"). Whoever made the change dispatches the entries to their queue; the
+sweep dispatches what a process that died has left, and what is due later. A dispatched entry stays, held until a time
+by which its worker must have ended it, so that `Outbox.next_due` sees what SQS hides. An effect may be dispatched more
+than once and is done once: the queue's worker claims it.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pymongo import ASCENDING, IndexModel, UpdateOne
+
+from chalicelib.core.queueing.entries import HORIZON_MS, Entry, held
+from chalicelib.core.queueing.queues import Message, Queue
+from chalicelib.core.queueing.sender import Sender
+from chalicelib.core.runtime import deadline, logs
+from chalicelib.core.stores.driver_errors import reaching_mongodb
+
+if TYPE_CHECKING:
+    from pymongo.collection import Collection
+
+#: How many documents one step of a sweep reads.
+_PAGE = 500
+#: With less time left, a sweep leaves the rest to the next one.
+_ENOUGH_MS = 2_000
+
+#: Only documents with entries stand in this index.
+INDEX = IndexModel(
+    [("outbox.due", ASCENDING)], name="marked", partialFilterExpression={"outbox.due": {"$exists": True}}
+)
+
+
+class Due(NamedTuple):
+    """An entry and the document that it stands in."""
+
+    document_id: str
+    entry: Entry
+
+
+class Address(NamedTuple):
+    """Where an effect's message goes."""
+
+    queue: Queue
+    message: Message
+
+
+class Outbox:
+    """The entries of one collection. *address* names queue and message of an effect, given a document's id."""
+
+    def __init__(
+        self,
+        collection: "Collection[dict[str, Any]]",
+        address: Callable[[str, str], Address],
+        sender: Callable[[], Sender],
+    ) -> None:
+        self._documents, self._address, self._sender = collection, address, sender
+
+    def dispatch(self, document_id: str, entries: Sequence[Entry]) -> None:
+        """Send the messages of those *entries* that are due within `HORIZON_MS`; for whoever made the change.
+
+        Never fails the change that was made: the sweep dispatches what a queue did not take.
+        """
+        near = [Due(document_id, each) for each in entries if each.due_in_ms <= HORIZON_MS]
+        try:
+            self._send(near)
+        except Exception as error:  # noqa: BLE001 # the change is made, whatever the queue says
+            logs.line().count("effectsLeftToSweep", len(near))
+            logs.failed("dispatch_failed", error)
+
+    def sweep(self) -> int:
+        """Dispatch what is due within `HORIZON_MS` and not held; return how many entries. Safe to run twice.
+
+        Stops where the invocation's time ends; the next sweep goes on.
+
+        Raises:
+            Unavailable: MongoDB or SQS cannot be reached; some may have been dispatched.
+        """
+        count = 0
+        while deadline.cut(_ENOUGH_MS) == _ENOUGH_MS:
+            due, documents = self._due()
+            self._send(due)
+            self._hold(due)
+            count += len(due)
+            if documents < _PAGE or not due:
+                break
+        return count
+
+    def end(self, document_id: str, effect: str) -> None:
+        """Remove the entry of *effect*, as it was done or given up. Safe to repeat."""
+        with reaching_mongodb():
+            self._documents.update_one({"_id": document_id}, {"$pull": {"outbox": {"effect": effect}}})
+
+    def next_due(self) -> datetime | None:
+        """Return the earliest moment at which an entry is due that was not ended, dispatched or not."""
+        with reaching_mongodb():
+            found = self._documents.find({"outbox.due": {"$exists": True}}, {"outbox.due": 1})
+            first = next(iter(found.sort("outbox.due", ASCENDING).limit(1)), None)
+        return min(each["due"] for each in first["outbox"]) if first else None
+
+    def _due(self) -> tuple[list[Due], int]:
+        """Return entries to dispatch, of a bounded number of documents, the oldest first; and that number."""
+        now = datetime.now(UTC)
+        ahead = now + timedelta(milliseconds=HORIZON_MS)
+        free = {"$elemMatch": {"due": {"$lte": ahead}, "heldUntil": {"$not": {"$gt": now}}}}
+        with reaching_mongodb():
+            found = self._documents.find({"outbox.due": {"$lte": ahead}, "outbox": free}, _TO_DISPATCH)
+            documents = list(found.sort("outbox.due", ASCENDING).limit(_PAGE))
+        due = [
+            Due(document["_id"], Entry(each["effect"], int(each["dueInMs"])))
+            for document in documents
+            for each in document["outbox"]
+            if each["dueInMs"] <= HORIZON_MS and not each["held"]
+        ]
+        return due, len(documents)
+
+    def _send(self, due: Sequence[Due]) -> None:
+        by_queue: dict[Queue, dict[Message, int]] = {}
+        for document_id, each in due:
+            queue, message = self._address(document_id, each.effect)
+            # Rounded up: an effect may come late, and never early.
+            by_queue.setdefault(queue, {})[message] = max(0, -(-each.due_in_ms // 1000))
+        for queue, messages in by_queue.items():
+            self._sender().send_all(queue, list(messages), list(messages.values()))
+
+    def _hold(self, due: Sequence[Due]) -> None:
+        writes = [
+            UpdateOne({"_id": document_id}, [{"$set": {"outbox": held(each.effect)}}]) for document_id, each in due
+        ]
+        if writes:
+            with reaching_mongodb():
+                self._documents.bulk_write(writes, ordered=False)
+
+
+_TO_DISPATCH = {
+    "outbox": {
+        "$map": {
+            "input": "$outbox",
+            "in": {
+                "effect": "$$this.effect",
+                "dueInMs": {"$subtract": ["$$this.due", "$$NOW"]},
+                # A missing time is lower than any.
+                "held": {"$gt": ["$$this.heldUntil", "$$NOW"]},
+            },
+        }
+    }
+}

@@ -1,0 +1,102 @@
+"""A due moment is met within two seconds, although the sweep comes by once a minute."""
+
+import base64
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+
+from infra.local.stack import Stack
+from tests.support.approvals import asked, one
+from tests.support.client import Client, eventually, told
+from tests.support.receiver import Receiver, receiving
+from tests.support.stack import STAGE, NewPerson
+
+pytestmark = [pytest.mark.stack, pytest.mark.usefixtures("unswept")]
+
+EVENT = Path(__file__).parents[1] / "events/sweep.json"
+#: SQS delays by whole seconds, and the emulator looks twice a second.
+WITHIN = timedelta(seconds=2)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture(autouse=True)
+def warm(receiver: Receiver, person: NewPerson) -> None:
+    """A worker that has started: how long that takes is not what is measured here."""
+    asked_ = person()
+    request_id = asked(person("service").client, asked_.username, callbackUrl=receiver.url)
+    told(asked_.client.post(one(request_id, "resolve"), {"action": "approve"}))
+    eventually(lambda: receiver.received)
+    receiver.received.clear()
+
+
+def test_a_timeout_without_a_waiter_is_called_back_at_its_moment(
+    receiver: Receiver, person: NewPerson, database: Database[dict[str, Any]]
+) -> None:
+    # Given
+    caller = person("service").client
+    request_id = asked(caller, person().username, timeoutMs=3_000, callbackUrl=receiver.url)
+    # When nobody answers, nobody reads and no sweep comes by
+    found = eventually(lambda: database.approvals.find_one({"_id": request_id, "status": "timeout"}))
+    # Then it is recorded in time, and followed by the callback
+    assert timedelta(0) <= datetime.now(UTC) - found["expiresAt"] <= WITHIN
+    (call,) = eventually(lambda: receiver.received)
+    assert call.event["type"] == "approval.timeout"
+
+
+def test_an_escalation_near_its_moment_needs_no_sweep(admin: Client, person: NewPerson) -> None:
+    asked_first, next_ = person(), person()
+    request_id = asked(
+        admin, asked_first.username, timeoutMs=60_000, escalateTo=[{"username": next_.username, "afterMs": 2_000}]
+    )
+    _met(admin, request_id, next_.username, after=timedelta(seconds=2))
+
+
+def test_an_escalation_that_a_sweep_dispatches_ahead_is_punctual(
+    stack: Stack, admin: Client, person: NewPerson, database: Database[dict[str, Any]]
+) -> None:
+    # Given an escalation that was too far ahead for whoever asked, and is near now
+    asked_first, next_ = person(), person()
+    request_id = asked(
+        admin, asked_first.username, timeoutMs=600_000, escalateTo=[{"username": next_.username, "afterMs": 300_000}]
+    )
+    later = {"$add": ["$createdAt", 5_000]}
+    entry = {"effect": "escalate-0", "due": later}
+    database.approvals.update_one({"_id": request_id}, [{"$set": {"outbox": [entry]}}])
+    # When one sweep comes by before its moment, and another
+    swept = [_swept(stack)["effectsSwept"] for _ in range(2)]
+    # Then it was dispatched once, and came at its moment
+    assert swept == [1, 0]
+    _met(admin, request_id, next_.username, after=timedelta(seconds=5))
+
+
+def _met(caller: Client, request_id: str, username: str, after: timedelta) -> None:
+    """Wait until the request was escalated to *username*; demand that it was in time."""
+
+    def found() -> Any:
+        document = told(caller.get(one(request_id)))
+        return document if username in document["approvers"] else None
+
+    document = eventually(found)
+    late = datetime.now(UTC) - (datetime.fromisoformat(document["createdAt"]) + after)
+    assert timedelta(0) <= late <= WITHIN
+
+
+def _swept(stack: Stack) -> dict[str, Any]:
+    """Invoke the sweep as the schedule does; return its log line."""
+    answer = stack.client("lambda").invoke(
+        FunctionName=f"holdfast-{STAGE}-sweep", LogType="Tail", Payload=EVENT.read_bytes()
+    )
+    lines = base64.b64decode(answer["LogResult"]).decode().splitlines()
+    (line,) = (json.loads(text) for text in lines if text.startswith("{"))
+    found: dict[str, Any] = line
+    return found
