@@ -160,7 +160,7 @@ def show_history(call: Call[None, PageQuery], application_id: str) -> Page[Shown
     name = f"history of {application_id}"
     page, next_cursor = paging.cursors().page(name, call.query, fetch, lambda found: str(found.version.version))
     # History is written behind the truth, so of a new application there may be none yet.
-    if not page and records.store().seen(KIND.name, application_id) is None:
+    if not page and records.store().get_including_deleted(KIND.name, application_id) is None:
         raise RecordNotFound
     return Page[ShownVersion](items=[shown_version(*found) for found in page], next_cursor=next_cursor)
 

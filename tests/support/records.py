@@ -57,7 +57,7 @@ class Followed:
 
     def change(self, *record_ids: str) -> None:
         """Commit the next version of each, whose ``termMonths`` is its number."""
-        found = [record_of(item) for item in self.records.known([key(KIND, record_id) for record_id in record_ids])]
+        found = [record_of(item) for item in self.records.batch_get([key(KIND, record_id) for record_id in record_ids])]
         changes = [Change(record.id, record.version, {"termMonths": record.version + 1}) for record in found]
         outcomes = self.records.commit_all(KIND, changes, by="bob", operation=ids.new_id())
         assert all(isinstance(outcome, Record) for outcome in outcomes)
@@ -68,7 +68,7 @@ class Followed:
 
     def version(self, record_id: str) -> int:
         """Return the version that the truth has, 0 where there is none."""
-        record = self.records.seen(KIND, record_id)
+        record = self.records.get_including_deleted(KIND, record_id)
         return record.version if record else 0
 
     def image(self, record_id: str) -> dict[str, Any]:
@@ -85,7 +85,7 @@ class Followed:
 
     def behind(self, record_ids: Sequence[str]) -> tuple[set[str], set[str]]:
         """Return of which records the copy, and of which the history, lacks the version that the truth has."""
-        found = [record_of(item) for item in self.records.known([key(KIND, record_id) for record_id in record_ids])]
+        found = [record_of(item) for item in self.records.batch_get([key(KIND, record_id) for record_id in record_ids])]
         written = self.history.has([(record, record.version) for record in found])
         copies = self.copies.find({"_id": {"$in": list(record_ids)}}, {"version": 1})
         shown = {copy["_id"]: copy["version"] for copy in copies}
@@ -113,7 +113,7 @@ class Followed:
             pytest.fail(f"after {deadline_seconds} s: {'; '.join(late[:10])} and so on, {len(late)} in all")
 
     def _late(self, record_id: str, copy: Mapping[str, Any]) -> Iterator[str]:
-        record = self.records.seen(KIND, record_id)
+        record = self.records.get_including_deleted(KIND, record_id)
         if record is None:
             yield f"{record_id} is nowhere"
             return

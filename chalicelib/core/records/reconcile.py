@@ -78,7 +78,7 @@ def mend(kind: str, record_id: str, version: int) -> None:
     Raises:
         Exception: why it cannot be carried.
     """
-    record = wiring.store().seen(kind, record_id)
+    record = wiring.store().get_including_deleted(kind, record_id)
     if record is None:
         return
     failed = wiring.projector().carry([record])
@@ -113,7 +113,7 @@ def _behind(record: Record, shown: dict[tuple[str, str], int]) -> bool:
 
 def _forget_orphans(kind: str, copies: Sequence[tuple[str, int]]) -> Found:
     """Take away copies without any truth. The truth comes first and stays for ever, so none of them is just early."""
-    known = {item["pk"] for item in wiring.store().known([key(kind, record_id) for record_id, _ in copies])}
+    known = {item["pk"] for item in wiring.store().batch_get([key(kind, record_id) for record_id, _ in copies])}
     orphans = [(record_id, version) for record_id, version in copies if key(kind, record_id) not in known]
     for record_id, version in orphans:
         wiring.view().forget(kind, record_id, version)

@@ -52,7 +52,7 @@ class Records:
             raise RecordNotFound
         return record_of(item)
 
-    def seen(self, kind: str, record_id: str) -> Record | None:
+    def get_including_deleted(self, kind: str, record_id: str) -> Record | None:
         """Return the record as it is at this moment, also if it was deleted; None if there never was one."""
         item = self._table.get(key(kind, record_id))
         return record_of(item) if item else None
@@ -188,7 +188,7 @@ class Records:
         )
         return Prepared(write, made)
 
-    def known(self, keys: Sequence[str]) -> list[Item]:
+    def batch_get(self, keys: Sequence[str]) -> list[Item]:
         """Return the items of *keys* that exist, in any order."""
         return self._table.batch(keys)
 

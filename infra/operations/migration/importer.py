@@ -186,7 +186,7 @@ class Takeover:
     def _known(self, ids: Sequence[str]) -> dict[str, Record | None]:
         """Return the records that have these *ids*. It is for saying so: whether one is made, its write decides."""
         keys = {key(self._wanted.kind, record_id): record_id for record_id in ids}
-        items = patiently(lambda: self._records.known(list(keys)))
+        items = patiently(lambda: self._records.batch_get(list(keys)))
         return {keys[item["pk"]]: _record(item) for item in items}
 
     def _met(self, read: _Read, record: Record | None) -> Outcome:

@@ -69,7 +69,7 @@ def run(*arguments: str) -> int:
 
 def records() -> dict[str, Record]:
     items, _ = records_wiring.store().walk("", 1_000)
-    found = [records_wiring.store().seen(*item["pk"].split("#", 1)) for item in items]
+    found = [records_wiring.store().get_including_deleted(*item["pk"].split("#", 1)) for item in items]
     return {record.id: record for record in found if record}
 
 

@@ -25,7 +25,7 @@ def _versions(outcomes: list[Record | ServiceError]) -> list[int]:
     return [outcome.version for outcome in outcomes if isinstance(outcome, Record)]
 
 
-# --- create, get and seen
+# --- create, get and get_including_deleted
 
 
 def test_a_new_record_has_version_1_and_comes_back_as_it_was_made(records: Records) -> None:
@@ -41,7 +41,7 @@ def test_a_new_record_has_version_1_and_comes_back_as_it_was_made(records: Recor
 def test_what_never_was_is_not_found(records: Records) -> None:
     with pytest.raises(RecordNotFound):
         records.get(KIND, "n-1")
-    assert records.seen(KIND, "n-1") is None
+    assert records.get_including_deleted(KIND, "n-1") is None
 
 
 def test_kinds_and_ids_are_kept_apart(records: Records) -> None:
@@ -108,14 +108,14 @@ def test_a_create_that_arrives_late_does_not_bring_back_what_was_deleted(records
     with pytest.raises(RecordExists):
         made(records)
     # Then
-    assert records.seen(KIND, "n-1") == gone
+    assert records.get_including_deleted(KIND, "n-1") == gone
     assert shown == []
 
 
 def test_a_document_that_is_too_large_is_not_made(records: Records) -> None:
     with pytest.raises(RecordTooLarge):
         made(records, text="x" * TOO_MANY)
-    assert records.seen(KIND, "n-1") is None
+    assert records.get_including_deleted(KIND, "n-1") is None
 
 
 # --- commit
@@ -207,7 +207,7 @@ def test_what_is_not_there_cannot_be_changed(records: Records, expected: int | N
     gone = removed(records, 1, "remove")
     with pytest.raises(RecordNotFound):
         changed(records, expected, {"title": "Second"}, operation="change")
-    assert records.seen(KIND, "n-1") == gone
+    assert records.get_including_deleted(KIND, "n-1") == gone
 
 
 STATES: list[State] = [{"status": ["draft", "open"]}, {"status": ["done"], "owner": ["ann", None]}]
@@ -345,7 +345,7 @@ def test_a_deleted_record_leaves_its_next_version_and_no_document(records: Recor
     assert not gone.created
     with pytest.raises(RecordNotFound):
         records.get(KIND, "n-1")
-    assert records.seen(KIND, "n-1") == gone == shown[-1]
+    assert records.get_including_deleted(KIND, "n-1") == gone == shown[-1]
 
 
 def test_of_many_that_delete_or_change_at_once_one_wins(records: Records) -> None:
@@ -364,7 +364,7 @@ def test_a_deletion_whose_answer_was_lost_is_known_again(records: Records, expec
     assert removed(records, expected, "remove") == gone
     with pytest.raises(RecordNotFound):
         removed(records, expected, "remove again")
-    assert records.seen(KIND, "n-1") == gone
+    assert records.get_including_deleted(KIND, "n-1") == gone
 
 
 def test_what_is_not_as_it_was_expected_is_not_deleted(records: Records) -> None:
@@ -506,14 +506,14 @@ def test_a_prepared_write_demands_its_states(records: Records, status: str, writ
     assert records.get(KIND, "n-1").version == (2 if written else 1)
 
 
-# --- known and walk
+# --- batch_get and walk
 
 
 def test_those_that_exist_are_known_also_when_they_were_deleted(records: Records) -> None:
     made(records, "a")
     made(records, "b")
     removed(records, 1, "remove", "b")
-    found = records.known([key(KIND, record_id) for record_id in ("a", "b", "c")])
+    found = records.batch_get([key(KIND, record_id) for record_id in ("a", "b", "c")])
     assert {item["pk"] for item in found} == {"note#a", "note#b"}
 
 
