@@ -68,7 +68,7 @@ class Projector(NamedTuple):
         Raises:
             Unavailable: a store is down; some may have been carried.
         """
-        unshown = [_Failed(fault.record, fault.error) for fault in self.view.apply(self.view.lacks(records))]
+        unshown = [_Failed(fault.record, fault.error) for fault in self.view.apply(self.view.stale(records))]
         untold = _by_version(self._each(records, lambda some: events.tell(some, self.subscriptions, self.sender)))
         # What is in its history nobody tells again, so it must not be there before it was told.
         told = [record for record in records if _version(record) not in untold]

@@ -75,7 +75,7 @@ class View:
         """Return the collection of one kind."""
         return self._database()[collection_of(kind)]
 
-    def early(self, records: Sequence[Record]) -> None:
+    def apply_eagerly(self, records: Sequence[Record]) -> None:
         """Show *records* before the stream does, for callers who list what they have just written. Never raises."""
         if not records or self._ticks() < self._resume:
             return
@@ -109,7 +109,7 @@ class View:
                 writes.setdefault(record.kind, []).append(showing)
         return failed + [fault for kind, group in writes.items() for fault in self._apply(kind, group)]
 
-    def lacks(self, records: Sequence[Record]) -> list[Record]:
+    def stale(self, records: Sequence[Record]) -> list[Record]:
         """Return those of *records* that are not shown, nor a higher version: most were shown early.
 
         Raises:

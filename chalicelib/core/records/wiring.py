@@ -52,7 +52,7 @@ def store() -> Records:
     """Return the records. Each write is applied to the view at once."""
     from chalicelib.core.records.store import Records
 
-    return Records(clients.table("records"), lambda changed: view().early(changed))
+    return Records(clients.table("records"), lambda changed: view().apply_eagerly(changed))
 
 
 @once

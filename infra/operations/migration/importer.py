@@ -218,7 +218,7 @@ class Takeover:
             _gather({place: threads.submit(self._create, read) for place, read in left.items()}, outcomes)
 
         patiently(attempt)
-        records_wiring.view().early(self._made)
+        records_wiring.view().apply_eagerly(self._made)
         self._made.clear()
         return outcomes
 

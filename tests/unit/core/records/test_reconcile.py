@@ -115,7 +115,7 @@ def test_a_version_that_nobody_was_told_of_is_told_under_its_id_and_as_what_it_w
 
 
 def test_what_was_shown_early_and_never_told_is_told(wired: Projector, view: View) -> None:
-    view.early([put(a_record())])
+    view.apply_eagerly([put(a_record())])
     assert _walk().mended == 1
     assert [event.work_id for event in told()] == ["note/n-1@1"]
 
@@ -237,7 +237,7 @@ def test_a_copy_without_any_truth_is_forgotten(wired: Projector, view: View) -> 
 def test_a_record_that_is_just_being_made_is_no_orphan(records: Records, view: View) -> None:
     """Its truth is there before its copy, and is asked for after the copy was seen."""
     record = made(records)
-    view.early([record])
+    view.apply_eagerly([record])
     following, found = reconcile.advance(Place(NOTE.name, ""))
     assert (following, found) == (None, Found(1, 0))
     assert view.versions(NOTE.name, ["n-1"]) == {"n-1": 1}

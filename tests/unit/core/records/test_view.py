@@ -194,10 +194,10 @@ def test_what_is_not_shown_yet_is_told_with_one_question_for_each_kind(mongod: M
         heard.commands.clear()
         lower, same, higher = a_record("a", 2), a_record("a", 3), a_record("a", 4)
         new, back, strange = a_record("new"), a_record("gone", 4), a_record("x", kind="unheard-of")
-        assert view.lacks([lower, same, higher, new, back, strange]) == [higher, new, strange]
+        assert view.stale([lower, same, higher, new, back, strange]) == [higher, new, strange]
         # Of a kind that nobody knows, nothing is shown; its name may be none for a collection.
         assert heard.names() == ["find"]
-        assert view.lacks([]) == []
+        assert view.stale([]) == []
 
 
 # --- MongoDB is down
@@ -268,14 +268,14 @@ class Ticks:
 
 def test_what_was_just_written_is_shown_early(view: View, copies: Copies) -> None:
     with logs.invocation("test") as line:
-        view.early([a_record()])
+        view.apply_eagerly([a_record()])
     assert _version(copies) == 1
     assert line.counts.get("viewsLate") == 0
 
 
 def test_a_change_is_not_failed_by_what_cannot_be_shown(view: View, copies: Copies) -> None:
     with logs.invocation("test") as line:
-        view.early([a_record("bad", doc={}), a_record("b")])
+        view.apply_eagerly([a_record("bad", doc={}), a_record("b")])
     assert view.versions(NOTE.name, ["bad", "b"]) == {"b": 1}
     assert line.counts["viewsLate"] == 1
 
@@ -284,7 +284,7 @@ def test_a_change_is_not_failed_by_a_fault_of_the_view(printed: Any, copies: Cop
     def broken() -> Database[dict[str, Any]]:
         raise ZeroDivisionError
 
-    View(broken, {NOTE.name: NOTE}, _options()).early([a_record()])
+    View(broken, {NOTE.name: NOTE}, _options()).apply_eagerly([a_record()])
     assert [line["action"] for line in printed.lines()] == ["early_view_failed"]
 
 
@@ -304,7 +304,7 @@ def test_while_mongodb_is_gone_writes_do_not_wait_for_it_one_after_the_other(
     with logs.invocation("test") as line:
         for seconds in (100, 101, 104.9, 105.1, 106):
             ticks.seconds = seconds
-            view.early([a_record()])
+            view.apply_eagerly([a_record()])
     # Then it was tried, and tried again after a pause
     assert asked == [100, 105.1]
     assert line.counts["viewsLate"] == 2
@@ -315,9 +315,9 @@ def test_the_first_after_the_pause_is_shown(copies: Copies, closing: Callable[[A
     closing(gone.client)
     places = iter([gone, clients.mongodb()])
     view = View(lambda: next(places), {NOTE.name: NOTE}, _options(), ticks)
-    view.early([a_record()])
+    view.apply_eagerly([a_record()])
     ticks.seconds += 6
-    view.early([a_record()])
+    view.apply_eagerly([a_record()])
     assert _version(copies) == 1
 
 
@@ -333,7 +333,7 @@ def test_a_write_waits_no_longer_than_it_may_for_being_shown(
     # When
     try:
         with logs.invocation("test") as line:
-            view.early([a_record()])
+            view.apply_eagerly([a_record()])
     finally:
         admin.command("fsyncUnlock")
     # Then it waited for less than any other operation may
@@ -347,7 +347,7 @@ def test_nothing_to_show_asks_nobody() -> None:
 
     view = View(database, {NOTE.name: NOTE}, _options())
     with logs.invocation("test") as line:
-        view.early([])
+        view.apply_eagerly([])
     assert line.counts == {}
 
 
