@@ -57,12 +57,12 @@ class History:
         found = self._table.find([_key(record, version) for version in versions])
         return {item["version"]: item["at"] for item in found}
 
-    def whole(self, records: Sequence[Record]) -> dict[str, int]:
-        """Return by key up to which version nothing is missing, as `keep_whole` was told."""
+    def complete_up_to(self, records: Sequence[Record]) -> dict[str, int]:
+        """Return by key up to which version nothing is missing, as `mark_complete_up_to` was told."""
         found = self._table.find([_mark(record) for record in records])
         return {item["pk"].removeprefix(_MARK): item["whole"] for item in found}
 
-    def keep_whole(self, record: Record, version: int) -> None:
+    def mark_complete_up_to(self, record: Record, version: int) -> None:
         """Remember that up to *version* nothing of the record is missing."""
         self._table.write([{**_mark(record), "whole": version}])
 

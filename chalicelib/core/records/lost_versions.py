@@ -36,7 +36,7 @@ def fill(record: Record, whole: int) -> int:
     lost = [version for version in missing if version < gone]
     tell_lost(record, lost)
     coming = [version for version in missing if version > gone]
-    wiring.history().keep_whole(record, min(coming, default=versions.stop) - 1)
+    wiring.history().mark_complete_up_to(record, min(coming, default=versions.stop) - 1)
     return len(lost)
 
 

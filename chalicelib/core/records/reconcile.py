@@ -92,7 +92,7 @@ def _compare(records: Sequence[Record]) -> Found:
     """Carry what its view or its history does not have; what is in its history was told."""
     history = wiring.history()
     written = history.has([(record, record.version) for record in records])
-    whole = history.whole([record for record in records if record.version > 1])
+    whole = history.complete_up_to([record for record in records if record.version > 1])
     shown = wiring.view().shown(records)
     untold = [record for record in records if (key(record.kind, record.id), record.version) not in written]
     unshown = [record for record in records if _behind(record, shown) and record not in untold]
