@@ -58,11 +58,11 @@ class Projector(NamedTuple):
         for change in changes:
             if change["eventName"] != "REMOVE":
                 _read(change["dynamodb"], records, poison)
-        poison += [_repair(failed.record) for failed in self.carry(records)]
+        poison += [_repair(failed.record) for failed in self.project_records(records)]
         self.sender.send_all(REPAIR, poison)
         return len(poison)
 
-    def carry(self, records: Sequence[Record]) -> "list[_Failed]":
+    def project_records(self, records: Sequence[Record]) -> "list[_Failed]":
         """Carry *records*; return those that cannot be, each with why.
 
         Raises:

@@ -81,7 +81,7 @@ def mend(kind: str, record_id: str, version: int) -> None:
     record = wiring.store().get_including_deleted(kind, record_id)
     if record is None:
         return
-    failed = wiring.projector().carry([record])
+    failed = wiring.projector().project_records([record])
     if failed:
         raise failed[0].error
     if 0 < version < record.version and not wiring.history().has([(record, version)]):
@@ -96,7 +96,7 @@ def _compare(records: Sequence[Record]) -> Found:
     shown = wiring.view().shown(records)
     untold = [record for record in records if (key(record.kind, record.id), record.version) not in written]
     unshown = [record for record in records if _behind(record, shown) and record not in untold]
-    failed = [fault.error for fault in wiring.projector().carry(untold)]
+    failed = [fault.error for fault in wiring.projector().project_records(untold)]
     for fault in wiring.view().apply(unshown):
         logs.failed("record_not_carried", fault.error)
         failed.append(fault.error)

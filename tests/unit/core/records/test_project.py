@@ -82,7 +82,7 @@ def test_a_kind_that_nobody_knows_goes_to_repair_whatever_it_is_called(
 
 def test_a_batch_of_nothing_is_carried(projector: Projector) -> None:
     assert projector.project([]) == 0
-    assert projector.carry([]) == []
+    assert projector.project_records([]) == []
 
 
 def test_what_is_taken_away_is_not_followed(projector: Projector, view: View, history: History) -> None:
@@ -299,7 +299,7 @@ def test_what_cannot_be_told_is_not_written_down_as_if_it_was(
     projector: Projector, history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events, "tell", _refusing(lambda record: record.id == "bad", events.tell))
-    failed = projector.carry([a_record("a"), a_record("bad"), a_record("b")])
+    failed = projector.project_records([a_record("a"), a_record("bad"), a_record("b")])
     assert [(fault.record.id, str(fault.error)) for fault in failed] == [("bad", "not this one")]
     assert (_written(history, "a"), _written(history, "bad"), _written(history, "b")) == ([1], [], [1])
     assert {event.id for event in told()} == {"a", "b"}
@@ -309,7 +309,7 @@ def test_what_cannot_be_written_down_keeps_no_other_from_it(
     projector: Projector, history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(History, "add", _refusing(lambda record: record.id == "bad", History.add))
-    failed = projector.carry([a_record("a"), a_record("bad"), a_record("b")])
+    failed = projector.project_records([a_record("a"), a_record("bad"), a_record("b")])
     assert [fault.record.id for fault in failed] == ["bad"]
     assert (_written(history, "a"), _written(history, "bad"), _written(history, "b")) == ([1], [], [1])
 
@@ -333,7 +333,7 @@ def test_a_batch_of_one_step_falls_back_to_single_ones_only_where_it_must(
         add(self, records)
 
     monkeypatch.setattr(History, "add", noted)
-    projector.carry([a_record(str(number)) for number in range(30)])
+    projector.project_records([a_record(str(number)) for number in range(30)])
     assert asked == [30]
     assert followers.queue is FOLLOWERS
 
