@@ -18,7 +18,7 @@ _STREAM = timedelta(hours=25)
 _AT_ONCE = 100
 
 
-def fill(record: Record, whole: int) -> int:
+def report(record: Record, whole: int) -> int:
     """Tell of versions before this one that are lost, from the mark *whole* on; return how many. Safe to repeat.
 
     What is missing and may still come is left to come: it would be told as what it was.

@@ -101,7 +101,7 @@ def _compare(records: Sequence[Record]) -> Found:
         logs.failed("record_not_carried", fault.error)
         failed.append(fault.error)
     marks = [(record, whole.get(key(record.kind, record.id), 0)) for record in records]
-    lost = sum(lost_versions.fill(record, mark) for record, mark in marks if mark < record.version - 1)
+    lost = sum(lost_versions.report(record, mark) for record, mark in marks if mark < record.version - 1)
     return Found(len(records), len(untold) + len(unshown) - len(failed) + lost)
 
 
