@@ -10,7 +10,7 @@ from pymongo.collection import Collection
 
 from chalicelib.applications.models import Application
 from chalicelib.applications.search import COUNTED, ORDERS, ApplicationQuery
-from chalicelib.core.records.count_cache import Totals
+from chalicelib.core.records.count_cache import CountCache
 from chalicelib.core.records.view import INDEXES as EVERY_VIEWS
 from chalicelib.core.stores.driver_errors import reaching_mongodb
 
@@ -45,14 +45,14 @@ class Listed(NamedTuple):
 class ApplicationStore:
     """Applications as lists have them."""
 
-    def __init__(self, copies: Collection[dict[str, Any]], totals: Totals) -> None:
+    def __init__(self, copies: Collection[dict[str, Any]], totals: CountCache) -> None:
         self._copies, self._totals = copies, totals
 
     def page(self, query: ApplicationQuery, after: Place | None = None) -> Listed:
         """Return the page that begins behind *after*, else the one that *query* names.
 
         The total is counted up to one more than `COUNTED`, all in one round trip; where the list is long it may be as
-        old as `Totals` keeps it, but never contradicts the page.
+        old as `CountCache` keeps it, but never contradicts the page.
         """
         number = after.page if after else query.page or 1
         skip = 0 if after else (number - 1) * query.limit

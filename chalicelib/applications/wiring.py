@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def store() -> ApplicationStore:
     """Return the lists of applications."""
     from chalicelib.applications.store import ApplicationStore
-    from chalicelib.core.records.count_cache import Totals
+    from chalicelib.core.records.count_cache import CountCache
 
     kept_ms = settings.load(settings.RecordSettings).totals_kept_ms
-    return ApplicationStore(records.view().of("application"), Totals(kept_ms))
+    return ApplicationStore(records.view().of("application"), CountCache(kept_ms))

@@ -13,7 +13,7 @@ _UNIT = 10_000
 _MOST = 1_000
 
 
-class Totals:
+class CountCache:
     """Counts by the list they are of. Safe for threads; what two count at once is counted twice."""
 
     def __init__(self, kept_ms: int, ticks: Callable[[], float] = monotonic) -> None:

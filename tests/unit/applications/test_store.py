@@ -12,7 +12,7 @@ from chalicelib.applications import wiring as applications_wiring
 from chalicelib.applications.search import KIND, ORDERS, ApplicationQuery, Sort
 from chalicelib.applications.store import ApplicationStore
 from chalicelib.core.records import wiring as records_wiring
-from chalicelib.core.records.count_cache import Totals
+from chalicelib.core.records.count_cache import CountCache
 from chalicelib.core.records.models import Record
 from infra.local.processes.mongod import Mongod
 from tests.support.gateway import ask
@@ -130,7 +130,7 @@ def test_a_total_is_exact_up_to_its_bound_and_says_when_it_is_not(
         assert (answer["total"], answer["totalIsLowerBound"]) == expected
 
 
-def _listed(mongod: Mongod, totals: Totals, **query: str) -> tuple[int, int]:
+def _listed(mongod: Mongod, totals: CountCache, **query: str) -> tuple[int, int]:
     """Return the total that is told, and how often a count was asked for."""
     with listening(mongod.uri) as (client, heard):
         store = ApplicationStore(client.get_default_database()["records.application"], totals)
@@ -140,7 +140,7 @@ def _listed(mongod: Mongod, totals: Totals, **query: str) -> tuple[int, int]:
 
 def test_a_total_is_counted_once_for_many_who_ask(mongod: Mongod, many: list[Record]) -> None:
     # A count of sixty is kept for six seconds.
-    totals = Totals(kept_ms=1_000_000)
+    totals = CountCache(kept_ms=1_000_000)
     assert _listed(mongod, totals, limit="7") == (60, 1)
     assert _listed(mongod, totals, limit="7", page="3") == (60, 0)
     assert _listed(mongod, totals, limit="7", sort="-amountMinor") == (60, 0)
@@ -150,7 +150,7 @@ def test_a_total_is_counted_once_for_many_who_ask(mongod: Mongod, many: list[Rec
 
 
 def test_a_total_that_was_counted_before_contradicts_no_page(mongod: Mongod, many: list[Record]) -> None:
-    totals = Totals(kept_ms=1_000_000)
+    totals = CountCache(kept_ms=1_000_000)
     assert _listed(mongod, totals, limit="7") == (60, 1)
     records_wiring.view().apply([record(60), record(61)])
     # The last page knows better, and the one before has seen more than was counted.
@@ -233,6 +233,6 @@ def plenty(mongodb: Database[dict[str, Any]]) -> None:
 def _plan(mongod: Mongod, query: dict[str, str]) -> Any:
     with listening(mongod.uri) as (client, heard):
         copies = client.get_default_database()["records.application"]
-        ApplicationStore(copies, Totals(kept_ms=0)).page(ApplicationQuery.model_validate(query))
+        ApplicationStore(copies, CountCache(kept_ms=0)).page(ApplicationQuery.model_validate(query))
         assert len(heard.commands) == 1
         return explained(client, heard.commands[0])

@@ -1,9 +1,9 @@
-"""Totals that are remembered for a moment, in proportion to what they count."""
+"""Counts that are remembered for a moment, in proportion to what they count."""
 
 import pytest
 
 from chalicelib.core.records import count_cache as module
-from chalicelib.core.records.count_cache import Totals
+from chalicelib.core.records.count_cache import CountCache
 
 
 class Clock:
@@ -19,12 +19,12 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def totals(clock: Clock) -> Totals:
-    return Totals(kept_ms=1_000, ticks=clock)
+def totals(clock: Clock) -> CountCache:
+    return CountCache(kept_ms=1_000, ticks=clock)
 
 
 @pytest.mark.parametrize(("total", "seconds"), [(10_000, 1.0), (5_000, 0.5), (100, 0.01)])
-def test_a_count_is_known_as_long_as_it_took_work(totals: Totals, clock: Clock, total: int, seconds: float) -> None:
+def test_a_count_is_known_as_long_as_it_took_work(totals: CountCache, clock: Clock, total: int, seconds: float) -> None:
     assert totals.keep("all", total) == total
     clock.now += seconds * 0.99
     assert totals.known("all") == total
@@ -32,13 +32,13 @@ def test_a_count_is_known_as_long_as_it_took_work(totals: Totals, clock: Clock, 
     assert totals.known("all") is None
 
 
-def test_what_was_never_counted_or_is_empty_is_to_be_counted(totals: Totals) -> None:
+def test_what_was_never_counted_or_is_empty_is_to_be_counted(totals: CountCache) -> None:
     assert totals.known("all") is None
     totals.keep("all", 0)
     assert totals.known("all") is None
 
 
-def test_each_list_has_its_own(totals: Totals) -> None:
+def test_each_list_has_its_own(totals: CountCache) -> None:
     totals.keep(("approved", "ada"), 700)
     totals.keep(("approved",), 900)
     assert (totals.known(("approved", "ada")), totals.known(("approved",))) == (700, 900)
@@ -46,12 +46,12 @@ def test_each_list_has_its_own(totals: Totals) -> None:
 
 
 def test_nothing_is_kept_where_nothing_may_be_old(clock: Clock) -> None:
-    totals = Totals(kept_ms=0, ticks=clock)
+    totals = CountCache(kept_ms=0, ticks=clock)
     totals.keep("all", 10_000)
     assert totals.known("all") is None
 
 
-def test_the_memory_of_many_lists_is_bounded(totals: Totals, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_memory_of_many_lists_is_bounded(totals: CountCache, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_MOST", 3)
     for number in range(10):
         totals.keep(number, 10_000)
