@@ -5,6 +5,7 @@ a mark, up to which nothing is missing, and only what came after it is looked at
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from chalicelib.core.queueing import wiring as queueing
@@ -48,7 +49,7 @@ def tell_lost(record: Record, versions: Sequence[int]) -> None:
     """
     # A first version is always one in which something was made.
     states = [
-        record._replace(version=version, made=record.operation if version == 1 else "", deleted=False)
+        replace(record, version=version, made=record.operation if version == 1 else "", deleted=False)
         for version in versions
     ]
     events.tell(states, wiring.subscriptions(), queueing.sender())

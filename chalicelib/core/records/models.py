@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 Doc = dict[str, Any]
 
 
-class Record(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Record:
     """One state of a record, as the truth has it. A deleted record keeps its version, and has no document.
 
     Times are UTC, ISO 8601 with milliseconds and ``Z``. *operation* is the id of what made
@@ -56,7 +58,8 @@ class Change(NamedTuple):
     where: Sequence[State] = ()
 
 
-class Version(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Version:
     """One entry of a record's history. *doc* is None where the record was deleted, or the entry is *lost*.
 
     *lost*: the state was committed, and what it was is no longer known.

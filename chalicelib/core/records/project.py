@@ -7,7 +7,8 @@ down holds the stream up, and then everything in its order waits with it.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.queueing.queues import Message
@@ -18,7 +19,7 @@ from chalicelib.core.records.events import Subscription
 from chalicelib.core.records.history import History
 from chalicelib.core.records.models import Record, event_id
 from chalicelib.core.records.queues import REPAIR
-from chalicelib.core.records.view import View
+from chalicelib.core.records.view import Failed, View
 from chalicelib.core.runtime import logs
 from chalicelib.core.stores.attributes import plain
 
@@ -37,7 +38,8 @@ class Repair(Message):
         return f"{event_id(self.kind, self.id, self.record_version)}/{self.cause}"
 
 
-class Projector(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Projector:
     """Where states are carried to."""
 
     view: View
@@ -62,13 +64,13 @@ class Projector(NamedTuple):
         self.sender.send_all(REPAIR, poison)
         return len(poison)
 
-    def project_records(self, records: Sequence[Record]) -> "list[_Failed]":
+    def project_records(self, records: Sequence[Record]) -> list[Failed]:
         """Carry *records*; return those that cannot be, each with why.
 
         Raises:
             Unavailable: a store is down; some may have been carried.
         """
-        unshown = [_Failed(fault.record, fault.error) for fault in self.view.apply(self.view.stale(records))]
+        unshown = self.view.apply(self.view.stale(records))
         untold = _by_version(self._each(records, lambda some: events.tell(some, self.subscriptions, self.sender)))
         # What is in its history nobody tells again, so it must not be there before it was told.
         told = [record for record in records if _version(record) not in untold]
@@ -77,7 +79,7 @@ class Projector(NamedTuple):
             logs.failed("record_not_carried", fault.error)
         return list(_by_version(failed).values())
 
-    def _each(self, records: Sequence[Record], step: Callable[[Sequence[Record]], None]) -> "list[_Failed]":
+    def _each(self, records: Sequence[Record], step: Callable[[Sequence[Record]], None]) -> list[Failed]:
         """Do *step* for all at once, or for one after the other where one of them spoils it."""
         try:
             step(records)
@@ -85,16 +87,9 @@ class Projector(NamedTuple):
             raise
         except Exception as error:  # noqa: BLE001 # one record's fault must not keep the others back
             if len(records) == 1:
-                return [_Failed(records[0], error)]
+                return [Failed(records[0], error)]
             return [fault for record in records for fault in self._each([record], step)]
         return []
-
-
-class _Failed(NamedTuple):
-    """A record that could not be carried, and why."""
-
-    record: Record
-    error: Exception
 
 
 def _read(change: dict[str, Any], records: list[Record], poison: list[Repair]) -> None:
@@ -118,7 +113,7 @@ def _version(record: Record) -> tuple[str, str, int]:
     return record.kind, record.id, record.version
 
 
-def _by_version(failed: Iterable[_Failed]) -> dict[tuple[str, str, int], _Failed]:
+def _by_version(failed: Iterable[Failed]) -> dict[tuple[str, str, int], Failed]:
     return {_version(fault.record): fault for fault in failed}
 
 

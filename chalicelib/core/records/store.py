@@ -7,6 +7,7 @@ carries the id of its operation: one whose answer was lost is recognised when it
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from dataclasses import replace
 from typing import NamedTuple
 
 from botocore.exceptions import ClientError
@@ -179,7 +180,8 @@ class Records:
             values={":one": 1, **stamp, **update.values},
             names=update.names,
         )
-        made = record._replace(
+        made = replace(
+            record,
             version=record.version + 1,
             doc=record.doc | fields,
             updated_at=stamp[":now"],

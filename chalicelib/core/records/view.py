@@ -34,7 +34,7 @@ INDEXES = [IndexModel([("purgeAt", pymongo.ASCENDING)], expireAfterSeconds=0)]
 
 
 class Failed(NamedTuple):
-    """A record that could not be shown, and why."""
+    """A record that could not be applied, and the error."""
 
     record: Record
     error: Exception

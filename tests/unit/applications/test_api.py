@@ -1,5 +1,6 @@
 """Applications over HTTP: what may be done, by whom, to which version."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -258,7 +259,7 @@ def test_history_says_who_changed_what_and_when(office: dict[str, str]) -> None:
     made = make(office["officer"])
     moved(office["admin"], made, "submitted")
     records = [records_wiring.store().get(KIND.name, made["applicationId"])]
-    first = records[0]._replace(version=1, doc=records[0].doc | {"status": "draft"}, updated_by="officer-1")
+    first = replace(records[0], version=1, doc=records[0].doc | {"status": "draft"}, updated_by="officer-1")
     records_wiring.history().add([first, *records])
     # When
     answer = ask("GET", at(made) + "/history", token=office["officer"])

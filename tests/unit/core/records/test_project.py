@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -108,7 +109,7 @@ def test_in_any_order_and_twice_all_is_carried(
 ) -> None:
     # Given a record of this example's own
     record_id = f"n-{order}-{again}-{cut}"
-    states = [LIFE[place]._replace(id=record_id) for place in [*order, *again]]
+    states = [replace(LIFE[place], id=record_id) for place in [*order, *again]]
     # When
     for batch in (states[:cut], states[cut:]):
         assert projector.project([streamed(item_of(state)) for state in batch]) == 0
