@@ -62,6 +62,10 @@ class Followed:
         outcomes = self.records.commit_all(KIND, changes, by="bob", operation=ids.new_id())
         assert all(isinstance(outcome, Record) for outcome in outcomes)
 
+    def annotate(self, record_id: str, **fields: Any) -> Record:
+        """Commit an annotation, as a worker does."""
+        return self.records.annotate(KIND, record_id, fields, operation=ids.new_id())
+
     def remove(self, record_id: str) -> Record:
         """Commit that it is deleted."""
         return self.records.remove(KIND, record_id, None, by="bob", operation=ids.new_id())
@@ -119,6 +123,8 @@ class Followed:
             return
         if {name: copy.get(name) for name in ("version", *_SHOWN)} != _copy(record):
             yield f"{record_id} is at version {record.version}, its copy at {copy.get('version')}"
+        elif copy.get("annotations", {}) != record.annotations:
+            yield f"{record_id} has other annotations than its copy"
         versions = self.versions(record_id)
         numbers = [version.version for version in versions if not version.lost]
         if numbers != list(range(1, record.version + 1)):

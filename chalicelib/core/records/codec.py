@@ -36,6 +36,9 @@ def record_of(item: Item) -> Record:
         operation=item["operation"],
         made=item["made"],
         deleted=item.get("deleted", False),
+        # An item that an earlier release wrote has neither.
+        annotations={name: json.loads(text) for name, text in item.get("annotations", {}).items()},
+        revision=item.get("revision", 0),
     )
 
 
@@ -52,13 +55,13 @@ def fields_of(doc: Doc) -> dict[str, str]:
 
 
 class Update:
-    """An update expression that puts *fields* into a living record's document."""
+    """An update expression that sets *fields* in one map of a living record: its document, or the map *into*."""
 
-    def __init__(self, fields: Doc, expected: int | None, where: Sequence[State]) -> None:
+    def __init__(self, fields: Doc, expected: int | None, where: Sequence[State], into: str = "doc") -> None:
         self.names: dict[str, str] = {}
         self.values: Item = {}
         texts = fields_of(fields)
-        self.sets = [f"doc.{self._name(name)} = {self._value(text)}" for name, text in texts.items()]
+        self.sets = [f"{into}.{self._name(name)} = {self._value(text)}" for name, text in texts.items()]
         conditions = ["attribute_exists(pk)", "attribute_not_exists(deleted)"]
         if expected is not None:
             conditions.append(f"version = {self._value(expected)}")
@@ -83,6 +86,25 @@ class Update:
         return placeholder
 
 
+class Annotation(Update):
+    """An update expression that sets *fields* in a living record's annotations and raises its revision by one.
+
+    The condition refuses a repeat of the last annotation. With *first* it demands that the item has no annotations yet,
+    else that it has: DynamoDB sets no field of a map that is missing.
+    """
+
+    def __init__(self, fields: Doc, operation: str, where: Sequence[State], *, first: bool) -> None:
+        super().__init__({} if first else fields, None, where, into="annotations")
+        self.values |= {":operation": operation, ":none": 0, ":one": 1}
+        if first:
+            self.values[":annotations"] = fields_of(fields)
+            self.sets.append("annotations = :annotations")
+        self.sets += ["lastAnnotation = :operation", "revision = if_not_exists(revision, :none) + :one"]
+        there = "attribute_not_exists" if first else "attribute_exists"
+        new = "(attribute_not_exists(lastAnnotation) OR lastAnnotation <> :operation)"
+        self.when = f"{self.when} AND {there}(annotations) AND {new}"
+
+
 def _see(item: Item) -> None:
     # Seen here it is one item's fault; further on it would spoil what is done for many at once.
     texts = [item[name] for name in ("createdAt", "createdBy", "updatedAt", "updatedBy", "operation", "made")]
@@ -90,3 +112,8 @@ def _see(item: Item) -> None:
         raise ValueError("text is missing where it must be")
     if type(item["version"]) is not int or not isinstance(item.get("deleted", False), bool):
         raise ValueError("its version or its mark of deletion is none")
+    annotations = item.get("annotations", {})
+    if not isinstance(annotations, dict) or not all(isinstance(text, str) for text in annotations.values()):
+        raise ValueError("its annotations are no map of texts")
+    if type(item.get("revision", 0)) is not int:
+        raise ValueError("its revision is none")

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 Doc = dict[str, Any]
@@ -10,10 +10,13 @@ Doc = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One state of a record, as the truth has it. A deleted record keeps its version, and has no document.
+    """One state of a record in the system of record. A deleted record keeps its version and has an empty document.
 
-    Times are UTC, ISO 8601 with milliseconds and ``Z``. *operation* is the id of what made
-    this state, *made* that of what made the record, at first or anew.
+    Times are UTC, ISO 8601 with milliseconds and ``Z``. *operation* is the id of the operation that wrote this version,
+    *made* the id of the operation that created the record, the first time or again.
+
+    People edit *doc*: each edit raises *version* by one. Workers add *annotations*: each annotation raises *revision*
+    by one and leaves every other field alone. *revision* is never reset, not even by a deletion.
     """
 
     kind: str
@@ -27,11 +30,18 @@ class Record:
     operation: str
     made: str
     deleted: bool = False
+    annotations: Doc = field(default_factory=dict)
+    revision: int = 0
 
     @property
     def created(self) -> bool:
-        """Whether this is the state in which the record was made."""
+        """Whether this version created the record."""
         return self.made == self.operation and not self.deleted
+
+    @property
+    def sequence(self) -> int:
+        """Place of this state among all states of the record: every write raises it by one, an edit or annotation."""
+        return self.version + self.revision
 
 
 class Kind(NamedTuple):
@@ -106,10 +116,10 @@ def differences(before: Doc | None, after: Doc | None) -> list[FieldChange]:
 
 
 def latest(records: Sequence[Record]) -> list[Record]:
-    """Return of each record the state with the highest version, in the order in which the records came."""
+    """Return the newest state of each record, in the order in which the records first came."""
     found: dict[tuple[str, str], Record] = {}
     for record in records:
         known = found.get((record.kind, record.id))
-        if known is None or known.version < record.version:
+        if known is None or known.sequence < record.sequence:
             found[record.kind, record.id] = record
     return list(found.values())

@@ -25,7 +25,10 @@ from chalicelib.core.stores.attributes import plain
 
 
 class Repair(Message):
-    """A version that could not be carried. *cause* tells one attempt to have it mended from the next."""
+    """A state that could not be projected. *cause* tells one request for a repair from the next.
+
+    *record_version* is 0 where no version is at fault: the image was not readable, or the state is an annotation.
+    """
 
     kind: str
     id: str
@@ -34,7 +37,7 @@ class Repair(Message):
 
     @property
     def work_id(self) -> str:
-        """The version, and why it is asked for."""
+        """The version, and the cause of the repair."""
         return f"{event_id(self.kind, self.id, self.record_version)}/{self.cause}"
 
 
@@ -56,21 +59,26 @@ class Projector:
             Unavailable: a store is down; the batch must come again.
         """
         records: list[Record] = []
+        annotated: list[Record] = []
         poison: list[Repair] = []
         for change in changes:
             if change["eventName"] != "REMOVE":
-                _read(change["dynamodb"], records, poison)
-        poison += [_repair(failed.record) for failed in self.project_records(records)]
+                _read(change["dynamodb"], annotated if _annotates(change["dynamodb"]) else records, poison)
+        failed = self.project_records(records, annotated)
+        poison += [_repair(fault.record, annotated=fault.record in annotated) for fault in failed]
         self.sender.send_all(REPAIR, poison)
         return len(poison)
 
-    def project_records(self, records: Sequence[Record]) -> list[Failed]:
-        """Carry *records*; return those that cannot be, each with why.
+    def project_records(self, records: Sequence[Record], annotated: Sequence[Record] = ()) -> list[Failed]:
+        """Project *records*, each a new version, and *annotated*, states that differ from a version by annotations.
+
+        Annotations reach the view alone: they are no versions, so no event is published and no history written.
+        Returns the states that cannot be projected.
 
         Raises:
-            Unavailable: a store is down; some may have been carried.
+            Unavailable: a store is down; some may have been projected.
         """
-        unshown = self.view.apply(self.view.stale(records))
+        unshown = self.view.apply(self.view.stale([*records, *annotated]))
         untold = _by_version(self._each(records, lambda some: events.tell(some, self.subscriptions, self.sender)))
         # What is in its history nobody tells again, so it must not be there before it was told.
         told = [record for record in records if _version(record) not in untold]
@@ -92,6 +100,12 @@ class Projector:
         return []
 
 
+def _annotates(change: Mapping[str, Any]) -> bool:
+    """Return whether the write was an annotation: the version stayed, and the revision did not."""
+    new, old = change.get("NewImage", {}), change.get("OldImage", {})
+    return bool(old) and new.get("version") == old.get("version") and new.get("revision") != old.get("revision")
+
+
 def _read(change: dict[str, Any], records: list[Record], poison: list[Repair]) -> None:
     """Add what the stream says to *records*; to *poison*, where it cannot be read."""
     image = change.get("NewImage", {})
@@ -100,7 +114,9 @@ def _read(change: dict[str, Any], records: list[Record], poison: list[Repair]) -
     except Exception as error:  # noqa: BLE001 # whatever is wrong with one item, the others go on
         logs.failed("record_not_read", error)
         kind, _, record_id = change["Keys"]["pk"]["S"].partition("#")
-        poison.append(Repair(kind=kind, id=record_id, record_version=_number(image.get("version", {}))))
+        version, revision = (_number(image.get(name, {})) for name in ("version", "revision"))
+        version = 0 if _annotates(change) else version
+        poison.append(Repair(kind=kind, id=record_id, record_version=version, cause=_cause(revision)))
 
 
 def _number(attribute: Mapping[str, Any]) -> int:
@@ -117,5 +133,16 @@ def _by_version(failed: Iterable[Failed]) -> dict[tuple[str, str, int], Failed]:
     return {_version(fault.record): fault for fault in failed}
 
 
-def _repair(record: Record) -> Repair:
-    return Repair(caused_by=record.operation, kind=record.kind, id=record.id, record_version=record.version)
+def _repair(record: Record, *, annotated: bool) -> Repair:
+    return Repair(
+        caused_by=record.operation,
+        kind=record.kind,
+        id=record.id,
+        record_version=0 if annotated else record.version,
+        cause=_cause(record.revision),
+    )
+
+
+def _cause(revision: int) -> str:
+    # A claim of one repair must not answer for the next annotation of the same version.
+    return f"revision {revision}" if revision else "stream"

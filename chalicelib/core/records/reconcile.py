@@ -73,15 +73,20 @@ def advance(place: Place) -> tuple[Place | None, Found]:
 
 
 def mend(kind: str, record_id: str, version: int) -> None:
-    """Carry the record as it is now, and tell of *version* if nobody was told. Safe to repeat.
+    """Project the record as it is now, and publish *version* as lost if no event told of it. Safe to repeat.
+
+    With *version* 0, as for an annotation, a version that is in history is not published again.
 
     Raises:
-        Exception: why it cannot be carried.
+        Exception: the record cannot be projected.
     """
     record = wiring.store().get_including_deleted(kind, record_id)
     if record is None:
         return
-    failed = wiring.projector().project_records([record])
+    if version or not wiring.history().has([(record, record.version)]):
+        failed = wiring.projector().project_records([record])
+    else:
+        failed = wiring.projector().project_records([], annotated=[record])
     if failed:
         raise failed[0].error
     if 0 < version < record.version and not wiring.history().has([(record, version)]):
@@ -107,16 +112,16 @@ def _compare(records: Sequence[Record]) -> Found:
 
 def _behind(record: Record, shown: dict[tuple[str, str], int]) -> bool:
     """Return whether the view has an older state. Of a deleted record, nothing at all is as good as a tombstone."""
-    version = shown.get((record.kind, record.id), record.version if record.deleted else 0)
-    return version < record.version
+    sequence = shown.get((record.kind, record.id), record.sequence if record.deleted else 0)
+    return sequence < record.sequence
 
 
 def _forget_orphans(kind: str, copies: Sequence[tuple[str, int]]) -> Found:
     """Take away copies without any truth. The truth comes first and stays for ever, so none of them is just early."""
     known = {item["pk"] for item in wiring.store().batch_get([key(kind, record_id) for record_id, _ in copies])}
-    orphans = [(record_id, version) for record_id, version in copies if key(kind, record_id) not in known]
-    for record_id, version in orphans:
-        wiring.view().forget(kind, record_id, version)
+    orphans = [(record_id, sequence) for record_id, sequence in copies if key(kind, record_id) not in known]
+    for record_id, sequence in orphans:
+        wiring.view().forget(kind, record_id, sequence)
     return Found(len(copies), len(orphans))
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from botocore.exceptions import ClientError
 
 from chalicelib.core.errors import ServiceError
-from chalicelib.core.records.codec import Update, fields_of, record_of
+from chalicelib.core.records.codec import Annotation, Update, fields_of, record_of
 from chalicelib.core.records.errors import NotInThisState, RecordExists, RecordNotFound, RecordTooLarge, VersionConflict
 from chalicelib.core.records.models import Change, Doc, Record, State, key
 from chalicelib.core.runtime import clock
@@ -66,9 +66,10 @@ class Records:
             RecordTooLarge: nothing was written.
         """
         change = (
-            f"SET doc = :doc, createdAt = :now, createdBy = :by, made = :operation, {_STAMP}, {_NEXT} REMOVE deleted"
+            "SET doc = :doc, annotations = :empty, createdAt = :now, createdBy = :by, made = :operation, "
+            f"{_STAMP}, {_NEXT} REMOVE deleted"
         )
-        values = {":doc": fields_of(doc), **_numbers(), **_stamp(by, operation)}
+        values = {":doc": fields_of(doc), ":empty": {}, **_numbers(), **_stamp(by, operation)}
         free = "attribute_not_exists(pk) OR (deleted = :yes AND made <> :operation)"
         try:
             item = self._update(key(kind, record_id), change, when=free, values=values)
@@ -126,14 +127,32 @@ class Records:
             RecordNotFound, VersionConflict, NotInThisState: as `commit`.
         """
         update = Update({}, expected, where)
-        change = f"SET doc = :doc, deleted = :yes, {_STAMP}, {_NEXT}"
-        values = {":doc": {}, **_numbers(), **_stamp(by, operation), **update.values}
+        change = f"SET doc = :empty, annotations = :empty, deleted = :yes, {_STAMP}, {_NEXT}"
+        values = {":empty": {}, **_numbers(), **_stamp(by, operation), **update.values}
         try:
             pk = key(kind, record_id)
             item = self._update(pk, change, when=update.when, values=values, names=update.names)
         except ConditionFailed as refused:
             item = _ours(refused.item, expected, operation)
         return self._shown(record_of(item))
+
+    def annotate(
+        self, kind: str, record_id: str, fields: Doc, *, operation: str, where: Sequence[State] = ()
+    ) -> Record:
+        """Set *fields* of the record's annotations, for workers; return the record. Atomic: one conditional update.
+
+        Version, document, updatedAt, updatedBy and operation stay, so an edit of the version that a user holds still
+        succeeds. *where* names states of which the document must be in one, as `Change.where`. Safe to repeat under the
+        same *operation*: a repeat of the record's last annotation changes nothing; after another annotation a repeat
+        sets its fields again. A late repeat may meet a record that was created anew under the id; *where* can name a
+        field that tells the two apart. The first annotation of an item of an earlier release takes a second update.
+
+        Raises:
+            RecordNotFound: there is no such record, or it was deleted.
+            NotInThisState: *where* does not hold.
+            RecordTooLarge: nothing was written. Document and annotations share the 400 KB of one item.
+        """
+        return self._shown(record_of(self._annotate(key(kind, record_id), fields, operation, where)))
 
     def update_with_retry(
         self, kind: str, record_id: str, change: Callable[[Doc], Doc], *, by: str, operation: str, attempts: int = 5
@@ -166,9 +185,10 @@ class Records:
         operation: str,
         where: Sequence[State] = (),
     ) -> Prepared:
-        """Return the write that puts *fields* into exactly this state of *record*, for a transaction.
+        """Return the write that puts *fields* into exactly this version of *record*, for a transaction.
 
-        Whoever commits it calls `show` with the state that it makes.
+        The caller commits the write and then calls `show` with the prepared state. An annotation between read and
+        commit refuses nothing; it is missing in the prepared state, and the stream brings the state that has it.
         """
         update, stamp = Update(fields, record.version, where), _stamp(by, operation)
         # The version is known here, so the expression needs no default for it.
@@ -209,6 +229,22 @@ class Records:
         except ConditionFailed as refused:
             item = _ours(refused.item, change.expected, operation)
         return record_of(item)
+
+    def _annotate(self, pk: str, fields: Doc, operation: str, where: Sequence[State], *, first: bool = False) -> Item:
+        update = Annotation(fields, operation, where, first=first)
+        change = f"SET {', '.join(update.sets)}"
+        try:
+            return self._update(pk, change, when=update.when, values=update.values, names=update.names)
+        except ConditionFailed as refused:
+            item = refused.item
+            if item is None or item.get("deleted"):
+                raise RecordNotFound from refused
+            if item.get("lastAnnotation") == operation:
+                return item
+            # No write takes a living record's map away, so this turns at most twice.
+            if first == ("annotations" in item):
+                return self._annotate(pk, fields, operation, where, first=not first)
+            raise NotInThisState(record_of(item)) from refused
 
     def _update(self, pk: str, change: str, *, when: str, values: Item, names: Mapping[str, str] | None = None) -> Item:
         try:

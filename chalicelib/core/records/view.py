@@ -29,6 +29,9 @@ _TAKEN = 11000
 _PAUSE_SECONDS = 5.0
 
 
+#: The fields that tell a copy's sequence.
+_SEQUENCE = {"version": 1, "sequence": 1}
+
 #: Of every kind's collection, beside those that its own lists need.
 INDEXES = [IndexModel([("purgeAt", pymongo.ASCENDING)], expireAfterSeconds=0)]
 
@@ -47,8 +50,9 @@ class _Showing(NamedTuple):
     copy: dict[str, Any]
 
     def write(self, *, new: bool) -> "ReplaceOne[dict[str, Any]]":
-        """Return the write that replaces an older copy; with *new*, or makes the first."""
-        return ReplaceOne({"_id": self.record.id, "version": {"$lt": self.record.version}}, self.copy, upsert=new)
+        """Return the write that replaces an older copy; with *new*, also inserts the first copy."""
+        older = _at({"$lt": self.record.sequence})
+        return ReplaceOne({"_id": self.record.id, **older}, self.copy, upsert=new)
 
 
 class UnknownKind(Exception):
@@ -116,43 +120,43 @@ class View:
             Unavailable: MongoDB cannot be reached.
         """
         shown = self.shown(records)
-        return [record for record in records if record.version > shown.get((record.kind, record.id), 0)]
+        return [record for record in records if record.sequence > shown.get((record.kind, record.id), 0)]
 
     def shown(self, records: Iterable[Record]) -> dict[tuple[str, str], int]:
-        """Return the version that is shown of each of *records*, by kind and id: one read for each kind.
+        """Return the sequence of the copy of each of *records*, by kind and id. Reads once for each kind.
 
-        Left out are those with neither copy nor tombstone, and of kinds that nobody knows.
+        Records with neither copy nor tombstone are left out, and records of undeclared kinds.
         """
         ids: dict[str, list[str]] = {}
         for record in records:
             if record.kind in self._kinds:
                 ids.setdefault(record.kind, []).append(record.id)
         return {
-            (kind, record_id): version
+            (kind, record_id): sequence
             for kind, some in ids.items()
-            for record_id, version in self.versions(kind, some).items()
+            for record_id, sequence in self.sequences(kind, some).items()
         }
 
-    def versions(self, kind: str, ids: Sequence[str]) -> dict[str, int]:
-        """Return the version shown of each of *ids*; those with neither copy nor tombstone are left out.
+    def sequences(self, kind: str, ids: Sequence[str]) -> dict[str, int]:
+        """Return the sequence of the copy of each of *ids*; ids with neither copy nor tombstone are left out.
 
-        What is told has been kept by a majority, so no crash takes it back.
+        A majority has acknowledged each copy that counts, so no crash takes it back.
         """
         lasting = self.of(kind).with_options(read_concern=ReadConcern("majority"))
         with reaching_mongodb():
-            found = lasting.find({"_id": {"$in": list(ids)}}, {"version": 1})
-            return {document["_id"]: document["version"] for document in found}
+            found = lasting.find({"_id": {"$in": list(ids)}}, _SEQUENCE)
+            return {document["_id"]: _sequence(document) for document in found}
 
     def walk(self, kind: str, after: str, limit: int) -> list[tuple[str, int]]:
-        """Return id and version of the next living copies beyond the id *after*."""
+        """Return id and sequence of the next living copies beyond the id *after*."""
         with reaching_mongodb():
-            found = self.of(kind).find({"_id": {"$gt": after}, "live": True}, {"version": 1})
-            return [(document["_id"], document["version"]) for document in found.sort("_id").limit(limit)]
+            found = self.of(kind).find({"_id": {"$gt": after}, "live": True}, _SEQUENCE)
+            return [(document["_id"], _sequence(document)) for document in found.sort("_id").limit(limit)]
 
-    def forget(self, kind: str, record_id: str, version: int) -> None:
-        """Take away a copy of which there is no truth, if it still has that version."""
+    def forget(self, kind: str, record_id: str, sequence: int) -> None:
+        """Delete the copy of a record that does not exist, if the copy still has that sequence."""
         with reaching_mongodb():
-            self.of(kind).delete_one({"_id": record_id, "version": version})
+            self.of(kind).delete_one({"_id": record_id, **_at(sequence)})
 
     def _shown(self, record: Record) -> dict[str, Any]:
         """Return what shows *record*.
@@ -178,10 +182,12 @@ class View:
             "updatedBy": record.updated_by,
             "doc": record.doc,
             "keys": dict(self._kinds[record.kind].keys(record)),
+            **({"annotations": record.annotations, "sequence": record.sequence} if record.revision else {}),
         }
 
     def _tombstone(self, record: Record) -> dict[str, Any]:
-        return {"_id": record.id, "version": record.version, "purgeAt": datetime.now(UTC) + self._tombstones}
+        mark = {"sequence": record.sequence} if record.revision else {}
+        return {"_id": record.id, "version": record.version, **mark, "purgeAt": datetime.now(UTC) + self._tombstones}
 
     def _apply(self, kind: str, group: Sequence[_Showing], *, new: bool = True) -> list[Failed]:
         try:
@@ -201,3 +207,15 @@ class View:
 def collection_of(kind: str) -> str:
     """Return the name of a kind's collection."""
     return f"records.{kind}"
+
+
+def _sequence(copy: Mapping[str, Any]) -> int:
+    """Return the sequence of *copy*; a copy of a record that was never annotated has its version alone."""
+    sequence: int = copy.get("sequence", copy["version"])
+    return sequence
+
+
+def _at(sequence: Any) -> dict[str, Any]:
+    """Return the filter for a copy whose sequence is, or meets, *sequence*."""
+    # Not by $expr, which MongoDB does not take in the filter of an upsert.
+    return {"$or": [{"sequence": sequence}, {"sequence": None, "version": sequence}]}

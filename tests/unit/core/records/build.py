@@ -62,12 +62,16 @@ def item_of(record: Record) -> Item:
         "operation": record.operation,
         "made": record.made,
     }
+    if record.revision:
+        item |= {"annotations": fields_of(record.annotations), "revision": record.revision}
     return item | ({"deleted": True} if record.deleted else {})
 
 
-def streamed(item: Item, event_name: str = "MODIFY") -> dict[str, Any]:
-    """Return what a stream says where *item* was written."""
+def streamed(item: Item, event_name: str = "MODIFY", *, old: Item | None = None) -> dict[str, Any]:
+    """Return what a stream says where *item* was written, in the place of *old*."""
     change = {"Keys": typed({"pk": item["pk"]}), "NewImage": typed(item), "StreamViewType": "NEW_AND_OLD_IMAGES"}
+    if old:
+        change["OldImage"] = typed(old)
     return {"eventName": event_name, "eventSource": "aws:dynamodb", "dynamodb": change}
 
 
@@ -87,6 +91,11 @@ def changed(
 ) -> Record:
     """Commit one change of a note."""
     return records.commit(NOTE.name, Change(record_id, expected, fields), by=by, operation=operation)
+
+
+def annotated(records: Records, fields: Doc, *, record_id: str = "n-1", operation: str) -> Record:
+    """Annotate a note, as a worker does."""
+    return records.annotate(NOTE.name, record_id, fields, operation=operation)
 
 
 def removed(records: Records, expected: int | None, operation: str, record_id: str = "n-1") -> Record:

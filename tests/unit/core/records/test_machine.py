@@ -1,8 +1,9 @@
-"""Records in any order of events: two writers, versions that are stale, lost answers, copies that come late.
+"""Records in any order of events: writers, workers that annotate, stale versions, lost answers, late copies.
 
 What must hold is checked on what really stands in the table, after every step.
 """
 
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -14,7 +15,7 @@ from chalicelib.core.records.codec import record_of
 from chalicelib.core.records.errors import NotInThisState, RecordExists, RecordNotFound, VersionConflict
 from chalicelib.core.records.models import Change, Doc, Record, key
 from chalicelib.core.records.store import Records
-from chalicelib.core.stores.attributes import Item
+from chalicelib.core.stores.attributes import Item, typed
 from chalicelib.core.stores.dynamodb import Table
 from tests.support.faulty_network import Fate, World, explore
 from tests.unit.conftest import STAGE
@@ -31,7 +32,7 @@ BEHIND = st.sampled_from([0, 0, 0, 1, 2, -1, None])
 
 
 class Machine(RuleBasedStateMachine):
-    """One record. *states* is what it must have been, version by version; an operation's writes are known by its id."""
+    """One record. *states* is what it must have been, write by write; an operation's writes are known by its id."""
 
     def __init__(self, client: Any) -> None:
         super().__init__()
@@ -39,6 +40,8 @@ class Machine(RuleBasedStateMachine):
         self.id = f"machine-{next(EXAMPLES)}"
         self.records = Records(Table(self.world, NAME), lambda _: None)
         self.states: list[Record] = []
+        #: The operation of the last annotation.
+        self.annotated = ""
         self.operations = count()
         #: What each operation would do: whether to a version, and which fields, None for all.
         self.wanted: dict[str, tuple[str, int | None, Doc]] = {}
@@ -53,12 +56,22 @@ class Machine(RuleBasedStateMachine):
 
     @rule(behind=BEHIND, field=st.sampled_from(["a", "b"]), fates=FATES)
     def commit(self, behind: int | None, field: str, fates: list[Fate]) -> None:
-        expected = None if behind is None else max(1, len(self.states) - behind)
-        self.do("commit", expected, {field: next(self.operations)}, fates)
+        self.do("commit", self.expected(behind), {field: next(self.operations)}, fates)
 
     @rule(behind=BEHIND, fates=FATES)
     def remove(self, behind: int | None, fates: list[Fate]) -> None:
-        self.do("remove", None if behind is None else max(1, len(self.states) - behind), {}, fates)
+        self.do("remove", self.expected(behind), {}, fates)
+
+    @rule(field=st.sampled_from(["a", "text"]), fates=FATES)
+    def annotate(self, field: str, fates: list[Fate]) -> None:
+        self.do("annotate", None, {field: next(self.operations)}, fates)
+
+    @precondition(lambda self: self.states and not self.states[-1].revision)
+    @rule()
+    def an_earlier_release_wrote_it(self) -> None:
+        """Items of an earlier release have no map of annotations."""
+        change = {"Key": typed({"pk": key(KIND, self.id)}), "UpdateExpression": "REMOVE annotations"}
+        self.world.client.update_item(TableName=NAME, **change)
 
     @precondition(lambda self: self.last)
     @rule(fates=FATES)
@@ -97,7 +110,7 @@ class Machine(RuleBasedStateMachine):
             self.look(operation)
             assert record == self.current()
             # It was done just now, or before and nobody has changed it since; what was made may have changed.
-            assert operation in {record.operation, record.made}
+            assert operation in {record.operation, record.made, self.annotated}
 
     def send(self, operation: str) -> Record:
         verb, expected, fields = self.wanted[operation]
@@ -105,6 +118,8 @@ class Machine(RuleBasedStateMachine):
             return self.records.create(KIND, self.id, fields, by=operation, operation=operation)
         if verb == "remove":
             return self.records.remove(KIND, self.id, expected, by=operation, operation=operation)
+        if verb == "annotate":
+            return self.records.annotate(KIND, self.id, fields, operation=operation)
         return self.records.commit(KIND, Change(self.id, expected, fields), by=operation, operation=operation)
 
     def may(self, operation: str, before: Record | None) -> bool:
@@ -114,6 +129,8 @@ class Machine(RuleBasedStateMachine):
             return before is None or (before.deleted and before.made != operation)
         if before is None or before.deleted:
             return False
+        if verb == "annotate":
+            return self.annotated != operation
         return before.operation != operation if expected is None else expected == before.version
 
     def judge(self, operation: str, refusal: Exception, before: Record | None) -> None:
@@ -134,11 +151,29 @@ class Machine(RuleBasedStateMachine):
         if after == before:
             return
         assert after is not None
-        # Versions go up by one, each of one operation, and only from a state in which it may be done.
-        assert after.version == len(self.states) + 1
-        assert after.operation == after.updated_by == operation
+        # Every write goes one up, in one state after the other, and only from a state in which it may be done.
+        assert after.sequence == len(self.states) + 1
         assert self.may(operation, before)
+        if self.wanted[operation][0] == "annotate":
+            self.look_at_annotation(operation, before, after)
+        else:
+            self.look_at_version(operation, before, after)
+        self.states.append(after)
+
+    def look_at_annotation(self, operation: str, before: Record | None, after: Record) -> None:
+        """Nothing but the annotations and their count has changed."""
+        assert before is not None
+        fields = self.wanted[operation][2]
+        assert after == replace(before, annotations={**before.annotations, **fields}, revision=before.revision + 1)
+        self.annotated = operation
+
+    def look_at_version(self, operation: str, before: Record | None, after: Record) -> None:
+        """The version went up, the count of annotations stayed, and they did where the record lives on."""
+        assert after.version == (before.version if before else 0) + 1
+        assert after.revision == (before.revision if before else 0)
+        assert after.operation == after.updated_by == operation
         verb, _, fields = self.wanted[operation]
+        assert after.annotations == (before.annotations if before and verb == "commit" else {})
         kept = before.doc if before and verb == "commit" else {}
         assert after.doc == {**kept, **fields}
         assert after.deleted == (verb == "remove")
@@ -150,7 +185,11 @@ class Machine(RuleBasedStateMachine):
                 before.created_by,
                 before.created_at,
             )
-        self.states.append(after)
+
+    def expected(self, behind: int | None) -> int | None:
+        """Return the version that a writer means who is *behind*."""
+        current = self.current()
+        return None if behind is None else max(1, (current.version if current else 0) - behind)
 
     def current(self) -> Record | None:
         return self.states[-1] if self.states else None

@@ -62,7 +62,7 @@ def test_every_version_reaches_view_followers_and_history(
     poisoned = projector.project([streamed(item_of(state)) for state in (first, second, third)])
     # Then
     assert poisoned == 0
-    assert view.versions(NOTE.name, ["n-1"]) == {"n-1": 3}
+    assert view.sequences(NOTE.name, ["n-1"]) == {"n-1": 3}
     assert [(event.record_version, event.operation, event.caused_by) for event in told()] == [
         (1, "created", "make"),
         (2, "updated", "change"),
@@ -78,7 +78,7 @@ def test_a_kind_that_nobody_knows_goes_to_repair_whatever_it_is_called(
 ) -> None:
     strange = streamed(item_of(a_record("n-1", kind=kind)))
     assert projector.project([strange, streamed(item_of(a_record("n-2")))]) == 1
-    assert view.versions(NOTE.name, ["n-2"]) == {"n-2": 1}
+    assert view.sequences(NOTE.name, ["n-2"]) == {"n-2": 1}
 
 
 def test_a_batch_of_nothing_is_carried(projector: Projector) -> None:
@@ -94,7 +94,7 @@ def test_what_is_taken_away_is_not_followed(projector: Projector, view: View, hi
     # When
     assert projector.project([gone, streamed(item_of(a_record("n-2")))]) == 0
     # Then
-    assert view.versions(NOTE.name, ["n-1", "n-2"]) == {"n-2": 1}
+    assert view.sequences(NOTE.name, ["n-1", "n-2"]) == {"n-2": 1}
     assert [event.id for event in told()] == ["n-2"]
     assert (_written(history), _repairs()) == ([], [])
 
@@ -174,7 +174,7 @@ def test_a_store_that_is_down_holds_the_batch_up_and_nothing_is_said_to_be_told_
         patch.setattr(owner, name, _down)
         with pytest.raises(Unavailable):
             projector.project(batch)
-    assert bool(view.versions(NOTE.name, ["a"])) is shown
+    assert bool(view.sequences(NOTE.name, ["a"])) is shown
     assert bool(told()) is heard
     assert _written(history, "a") == []
     assert _repairs() == []
@@ -258,7 +258,7 @@ def test_what_cannot_be_read_goes_to_repair_and_all_others_are_carried(
     # Then
     (repair,) = _repairs()
     assert (repair.kind, repair.id, repair.record_version) == ("note", "bad", version)
-    assert view.versions(NOTE.name, ["a", "b", "bad"]) == {"a": 1, "b": 1}
+    assert view.sequences(NOTE.name, ["a", "b", "bad"]) == {"a": 1, "b": 1}
     assert [event.id for event in told()] == ["a", "b"]
     assert _written(history, "a") == _written(history, "b") == [1]
     assert [line["action"] for line in printed.lines()] == ["record_not_read"]

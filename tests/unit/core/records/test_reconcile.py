@@ -73,7 +73,7 @@ def test_a_copy_that_is_missing_or_behind_is_shown_and_nobody_is_told_again(
     # When
     assert _walk().mended == 2
     # Then
-    assert view.versions(NOTE.name, ["a", "b", "c"]) == {"a": 2, "b": 2, "c": 2}
+    assert view.sequences(NOTE.name, ["a", "b", "c"]) == {"a": 2, "b": 2, "c": 2}
     assert told() == []
 
 
@@ -230,7 +230,7 @@ def test_a_copy_without_any_truth_is_forgotten(wired: Projector, view: View) -> 
     view.apply([a_record("orphan", 3), a_tombstone("gone", 2)])
     assert _walk().mended == 1
     # A tombstone goes by itself.
-    assert view.versions(NOTE.name, ["stays", "orphan", "gone"]) == {"stays": 1, "gone": 2}
+    assert view.sequences(NOTE.name, ["stays", "orphan", "gone"]) == {"stays": 1, "gone": 2}
     assert told() == []
 
 
@@ -240,7 +240,7 @@ def test_a_record_that_is_just_being_made_is_no_orphan(records: Records, view: V
     view.apply_eagerly([record])
     following, found = reconcile.advance(Place(NOTE.name, ""))
     assert (following, found) == (None, Found(1, 0))
-    assert view.versions(NOTE.name, ["n-1"]) == {"n-1": 1}
+    assert view.sequences(NOTE.name, ["n-1"]) == {"n-1": 1}
 
 
 def test_an_orphan_that_became_a_record_meanwhile_is_kept(
@@ -277,7 +277,7 @@ def test_what_cannot_be_read_or_shown_is_said_and_keeps_nothing_else_from_being_
     # Then
     assert (first.mended, again.mended) == (1, 0)
     assert line.counts["recordsUnreadable"] == 1
-    assert view.versions(NOTE.name, ["broken", "bad", "fine"]) == {"fine": 1}
+    assert view.sequences(NOTE.name, ["broken", "bad", "fine"]) == {"fine": 1}
     actions = [line["action"] for line in printed.lines() if "action" in line]
     assert actions.count("record_not_read") == 2
     assert actions.count("record_not_carried") == 4
@@ -374,7 +374,7 @@ def test_what_is_mended_is_carried_as_it_is_now(wired: Projector, view: View, hi
     put(a_record(version=3))
     history.add([a_record(version=2)])
     reconcile.mend(NOTE.name, "n-1", 2)
-    assert view.versions(NOTE.name, ["n-1"]) == {"n-1": 3}
+    assert view.sequences(NOTE.name, ["n-1"]) == {"n-1": 3}
     assert [event.record_version for event in told()] == [3]
 
 

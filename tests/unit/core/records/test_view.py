@@ -65,7 +65,7 @@ def test_a_document_of_any_spelling_is_shown_as_it_is(view: View, copies: Copies
 
 def test_of_a_batch_each_record_is_shown_in_its_last_state(view: View, copies: Copies) -> None:
     view.apply([a_record("a", 1), a_record("b", 2), a_record("a", 3), a_record("b", 1)])
-    assert view.versions(NOTE.name, ["a", "b", "c"]) == {"a": 3, "b": 2}
+    assert view.sequences(NOTE.name, ["a", "b", "c"]) == {"a": 3, "b": 2}
 
 
 def test_kinds_are_shown_apart(copies: Copies, mongodb: Database[dict[str, Any]]) -> None:
@@ -73,7 +73,7 @@ def test_kinds_are_shown_apart(copies: Copies, mongodb: Database[dict[str, Any]]
     mongodb[collection_of("memo")].delete_many({})
     view = View(clients.mongodb, {NOTE.name: NOTE, "memo": other}, _options())
     view.apply([a_record(version=1), a_record(kind="memo", version=2)])
-    assert (view.versions("note", ["n-1"]), view.versions("memo", ["n-1"])) == ({"n-1": 1}, {"n-1": 2})
+    assert (view.sequences("note", ["n-1"]), view.sequences("memo", ["n-1"])) == ({"n-1": 1}, {"n-1": 2})
 
 
 # --- only ever a higher version
@@ -138,7 +138,7 @@ def test_of_two_first_copies_made_at_once_the_higher_stays(view: View, copies: C
         copies.delete_many({})
         batches = [[a_record(record_id, version) for record_id in ids] for version in (1, 2)]
         race([lambda batch=batch: view.apply(batch) for batch in batches])  # type: ignore[misc]
-        assert set(view.versions(NOTE.name, ids).values()) == {2}
+        assert set(view.sequences(NOTE.name, ids).values()) == {2}
 
 
 # --- one that cannot be shown
@@ -165,7 +165,7 @@ def test_one_that_can_never_be_shown_fails_alone(
     (failed,) = view.apply([a_record("a"), poison, a_record("b")])
     assert failed.record == poison
     assert isinstance(failed.error, error)
-    assert view.versions(NOTE.name, ["a", "b", "bad"]) == {"a": 1, "b": 1}
+    assert view.sequences(NOTE.name, ["a", "b", "bad"]) == {"a": 1, "b": 1}
 
 
 def test_a_batch_of_nothing_that_can_be_shown_is_no_fault_of_mongodb(view: View, copies: Copies) -> None:
@@ -184,7 +184,7 @@ def test_one_that_mongodb_refuses_fails_alone_and_what_is_shown_already_is_no_fa
     # Then
     mongodb.command("collMod", copies.name, validator={})
     assert [fault.record.id for fault in failed] == ["bad"]
-    assert view.versions(NOTE.name, ["a", "b", "bad"]) == {"a": 1, "b": 1}
+    assert view.sequences(NOTE.name, ["a", "b", "bad"]) == {"a": 1, "b": 1}
 
 
 def test_what_is_not_shown_yet_is_told_with_one_question_for_each_kind(mongod: Mongod, copies: Copies) -> None:
@@ -223,7 +223,7 @@ def test_a_database_that_is_gone_is_unavailable(closing: Callable[[Any], None]) 
     view = View(lambda: database, {NOTE.name: NOTE}, _options())
     for call in (
         lambda: view.apply([a_record()]),
-        lambda: view.versions(NOTE.name, ["n-1"]),
+        lambda: view.sequences(NOTE.name, ["n-1"]),
         lambda: view.walk(NOTE.name, "", 1),
         lambda: view.forget(NOTE.name, "n-1", 1),
     ):
@@ -276,7 +276,7 @@ def test_what_was_just_written_is_shown_early(view: View, copies: Copies) -> Non
 def test_a_change_is_not_failed_by_what_cannot_be_shown(view: View, copies: Copies) -> None:
     with logs.invocation("test") as line:
         view.apply_eagerly([a_record("bad", doc={}), a_record("b")])
-    assert view.versions(NOTE.name, ["bad", "b"]) == {"b": 1}
+    assert view.sequences(NOTE.name, ["bad", "b"]) == {"b": 1}
     assert line.counts["viewsLate"] == 1
 
 

@@ -56,7 +56,7 @@ def test_a_batch_of_the_stream_is_carried_and_counted(view: View, history: Histo
     # When
     worker.project(_stream(streamed(item_of(a_record("a"))), streamed(item_of(a_record("bad", doc={})))))
     # Then
-    assert view.versions(NOTE.name, ["a", "bad"]) == {"a": 1}
+    assert view.sequences(NOTE.name, ["a", "bad"]) == {"a": 1}
     assert len(history.page(NOTE.name, "a", 10)) == 1
     (line,) = (line for line in printed.lines() if line.get("kind") == "stream")
     assert (line["recordsRead"], line["recordsPoisoned"]) == (2, 1)
@@ -84,7 +84,7 @@ def test_a_repair_is_made_once_however_often_it_is_delivered(view: View) -> None
     for _ in range(3):
         assert worker.repair(_messages(repair)) == {"batchItemFailures": []}
     # Then
-    assert view.versions(NOTE.name, ["n-1"]) == {"n-1": 2}
+    assert view.sequences(NOTE.name, ["n-1"]) == {"n-1": 2}
     assert len(told()) == 1
     assert coordination_wiring.counts().read(["repair"], ["completed", "failed"]) == {
         "repair": {"completed": 1, "failed": 0}
@@ -109,7 +109,7 @@ def test_what_still_cannot_be_carried_comes_again_and_others_are(wired: Projecto
     # Then
     failed = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
     assert failed == [batch.to_dict()["Records"][0]["messageId"]]
-    assert view.versions(NOTE.name, ["good"]) == {"good": 1}
+    assert view.sequences(NOTE.name, ["good"]) == {"good": 1}
 
 
 def test_what_can_never_be_carried_is_buried_with_why(mail: Sender) -> None:
@@ -181,4 +181,4 @@ def test_a_comparison_that_fails_frees_its_lock(monkeypatch: pytest.MonkeyPatch,
 def test_a_comparison_really_compares(view: View) -> None:
     put(a_record())
     worker.reconcile(_schedule())
-    assert view.versions(NOTE.name, ["n-1"]) == {"n-1": 1}
+    assert view.sequences(NOTE.name, ["n-1"]) == {"n-1": 1}
