@@ -251,6 +251,23 @@ def test_a_batch_that_is_made_again_finds_what_it_did(officer: str) -> None:
     assert "Idempotency-Replayed" not in again.headers
 
 
+# --- annotations
+
+
+def test_an_annotation_leaves_the_version_in_hand_and_the_answers_alone(officer: str) -> None:
+    # Given
+    made = make(officer)
+    records_wiring.store().annotate(KIND.name, made["applicationId"], {"score": 0.5}, operation="score")
+    # Then every answer is as before
+    found = ask("GET", at(made), token=officer)
+    assert (found.json, found.headers["ETag"]) == (made, '"1"')
+    assert ask("GET", PATH, token=officer).json["items"] == [made]
+    # And a change of the version that was read succeeds, and keeps the annotation
+    assert change(officer, made, termMonths=36).json["version"] == 2
+    record = records_wiring.store().get(KIND.name, made["applicationId"])
+    assert (record.annotations, record.doc["termMonths"]) == ({"score": 0.5}, 36)
+
+
 # --- history
 
 

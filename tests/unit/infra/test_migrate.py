@@ -128,6 +128,16 @@ def test_a_document_becomes_version_one_of_a_record_and_lists_have_it(collection
     assert {copy["_id"]: copy["doc"] for copy in shown} == {record.id: record.doc for record in made.values()}
 
 
+def test_a_record_annotated_since_its_import_is_its_documents_own(collection: Any, mongodb: Mongo) -> None:
+    collection.insert_one(a_document("A-1"))
+    assert run() == 0
+    annotated = records_wiring.store().annotate(KIND, "A-1", {"score": 0.5}, operation="score")
+    assert run() == 0
+    assert records() == {"A-1": annotated}
+    copy = mongodb[f"records.{KIND}"].find_one({"_id": "A-1"}) or {}
+    assert (copy["version"], copy["annotations"]) == (1, {"score": 0.5})
+
+
 def test_whoever_migrates_may_name_who_made_the_records(collection: Any) -> None:
     collection.insert_one(a_document("A-1"))
     assert run("--by", "import-2026") == 0
