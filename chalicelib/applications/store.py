@@ -52,7 +52,7 @@ class ApplicationStore:
         """Return the page that begins behind *after*, else the one that *query* names.
 
         The total is counted up to one more than `COUNTED`, all in one round trip; where the list is long it may be as
-        old as `CountCache` keeps it, but never contradicts the page.
+        old as `CountCache` allows, but never contradicts the page.
         """
         number = after.page if after else query.page or 1
         skip = 0 if after else (number - 1) * query.limit

@@ -1,18 +1,18 @@
-"""Records: whatever has versions. Committed once, to DynamoDB; its stream carries each state to all that follow it.
+"""Versioned records. DynamoDB is the system of record; its stream projects each state to view, events and history.
 
-models.py    what a record is, and how two states of it differ
-errors.py    why a record was not written
-store.py     the truth: one item per record, one conditional update per write
-etags.py     which version a request means
-codec.py     a record as an item, and back
-history.py   every version: who, when, and what it was
-view.py      what lists read: a copy in MongoDB that only ever moves to a higher version
-count_cache.py how many a list has, remembered for a moment
-events.py    the event that every version is, and the queues of those who asked for it
-project.py   the projector: carries states from the stream to view, subscribers and history
-reconcile.py the walk that compares truth, history and view
-lost_versions.py the versions that the stream has lost
+models.py    a record, its kind, its versions and the difference of two states (no I/O)
+errors.py    the reasons for which a write is refused
+store.py     the system of record: one item per record, one conditional update per edit or annotation
+etags.py     the version that a request names
+codec.py     a record as a DynamoDB item and back; update expressions
+history.py   every version: who wrote it, when, and the document
+view.py      the read model for lists: copies in MongoDB, replaced by newer states only
+count_cache.py the lengths of lists, cached for a moment
+events.py    one event per version, and the queues that subscribe to it
+project.py   the projector: applies the stream to view, subscribers and history
+reconcile.py compares system of record, history and view, and repairs the difference
+lost_versions.py finds and publishes versions whose stream event was lost
 queues.py    the ``repair`` queue
-wiring.py    makes these, once per process; knows the kinds that slices declare
+wiring.py    makes these, once per process; holds the kinds that slices declare
 worker.py    the stream, the ``repair`` queue and the schedule
 """

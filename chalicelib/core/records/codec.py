@@ -1,7 +1,7 @@
-"""A record as an item of its table, and back.
+"""A record as a DynamoDB item and back, and the update expressions that edit or annotate an item.
 
-A document's fields are kept one by one, each as JSON text: a write that leaves fields out is one update and needs no
-read before it, a condition can name a field's former value, and DynamoDB's own idea of numbers stays out of it.
+Each field of a document, and of the annotations, is an attribute of its own that holds JSON text. So an edit of some
+fields is one update without a read, a condition can name a field's former value, and numbers keep their JSON form.
 """
 
 import json
@@ -12,17 +12,17 @@ from chalicelib.core.records.errors import RecordTooLarge
 from chalicelib.core.records.models import Doc, Record, State, packed
 from chalicelib.core.stores.attributes import Item
 
-#: What one record's document may weigh; DynamoDB takes 400 KB, and history needs some of it.
+#: Size limit of one record's document, in bytes. DynamoDB takes 400 KB, and a history entry needs some of that.
 _LARGEST_BYTES = 350_000
 
 
 def record_of(item: Item) -> Record:
-    """Return the record that *item* is.
+    """Return the record that *item* holds.
 
     Raises:
-        ValueError, KeyError: it is not one.
+        ValueError, KeyError: *item* is no record.
     """
-    _see(item)
+    _check(item)
     kind, _, record_id = item["pk"].partition("#")
     return Record(
         kind=kind,
@@ -43,10 +43,10 @@ def record_of(item: Item) -> Record:
 
 
 def fields_of(doc: Doc) -> dict[str, str]:
-    """Return a document's fields as they stand in an item.
+    """Return the fields of a document, or of annotations, as an item holds them.
 
     Raises:
-        RecordTooLarge: they are more than a record may hold.
+        RecordTooLarge: the fields exceed the size limit of a record.
     """
     fields = {name: packed(value) for name, value in doc.items()}
     if sum(len(name.encode()) + len(text.encode()) for name, text in fields.items()) > _LARGEST_BYTES:
@@ -105,8 +105,8 @@ class Annotation(Update):
         self.when = f"{self.when} AND {there}(annotations) AND {new}"
 
 
-def _see(item: Item) -> None:
-    # Seen here it is one item's fault; further on it would spoil what is done for many at once.
+def _check(item: Item) -> None:
+    # A fault found here fails one item; found later it would fail a whole batch.
     texts = [item[name] for name in ("createdAt", "createdBy", "updatedAt", "updatedBy", "operation", "made")]
     if not isinstance(item["doc"], dict) or not all(isinstance(text, str) for text in [*texts, *item["doc"].values()]):
         raise ValueError("text is missing where it must be")

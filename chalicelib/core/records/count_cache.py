@@ -1,33 +1,32 @@
-"""How many a list has, remembered as long as counting them is worth.
+"""A cache of the lengths of lists. Counting takes time in proportion to the count, so a count is kept in proportion.
 
-Counting takes time in proportion to what is counted, so a count is kept in proportion too: however many ask, and
-however long the list, a process has its store count that list for the same small share of the time.
+So a process spends the same small share of its time on counting a list, for any length and any number of callers.
 """
 
 from collections.abc import Callable, Hashable
 from time import monotonic
 
-#: So many that are counted stay known for as long as the setting says.
+#: A count of this size is kept for the time that the setting names.
 _UNIT = 10_000
-#: More lists than anybody looks at within a second.
+#: More lists than are asked for within a second.
 _MOST = 1_000
 
 
 class CountCache:
-    """Counts by the list they are of. Safe for threads; what two count at once is counted twice."""
+    """Counts by list. Safe for threads; two threads that miss at once both count."""
 
     def __init__(self, kept_ms: int, ticks: Callable[[], float] = monotonic) -> None:
-        """Make an empty one: a count of 10,000 is kept for *kept_ms*, a smaller one for its part of that."""
+        """Make an empty cache: a count of 10,000 is kept for *kept_ms*, a smaller count for its share of that."""
         self._seconds_each, self._ticks = kept_ms / 1000 / _UNIT, ticks
         self._kept: dict[Hashable, tuple[int, float]] = {}
 
     def known(self, what: Hashable) -> int | None:
-        """Return the count of *what*, or None if it is to be counted."""
+        """Return the count of the list *what*, or None if the caller must count."""
         total, until = self._kept.get(what, (None, 0.0))
         return total if self._ticks() < until else None
 
     def keep(self, what: Hashable, total: int) -> int:
-        """Remember and return the *total* that was counted just now."""
+        """Store and return the *total* of the list *what*."""
         if len(self._kept) >= _MOST:
             self._kept.clear()
         self._kept[what] = total, self._ticks() + total * self._seconds_each

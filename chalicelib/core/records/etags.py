@@ -1,4 +1,7 @@
-"""Which version a request means: in its body or query, or as the ETag that a read has given (RFC 9110, 13.1.1)."""
+"""The version that a request names: in body or query, or by If-Match with the ETag of a read (RFC 9110, 13.1.1).
+
+An ETag names the version alone. An annotation leaves the ETag as it is, so that If-Match guards against edits only.
+"""
 
 import re
 
@@ -10,16 +13,16 @@ _ETAG = re.compile(r'"([1-9][0-9]{0,15})"')
 
 
 def etag(record: Record) -> dict[str, str]:
-    """Return the header that names this state of *record*."""
+    """Return the header that names the version of *record*."""
     return {"ETag": f'"{record.version}"'}
 
 
 def version(given: int | None, if_match: str | None) -> int:
-    """Return the version that the request means.
+    """Return the version that the request names.
 
     Raises:
-        VersionRequired: it names none.
-        Invalid: the header is not one strong ETag, or means another version than the request itself.
+        VersionRequired: the request names no version.
+        Invalid: the header is not one strong ETag, or names another version than the body or query.
     """
     if if_match is None:
         if given is None:

@@ -1,7 +1,10 @@
-"""The event that every version is, and the queues of those who asked for it.
+"""One event per version, sent to the queues that subscribe to the kind.
 
-A slice that follows records declares a `Subscription`; `wiring.subscriptions` gathers them. An event says which version
-came to be and carries no document: that is in the record's history, exactly as it was.
+A slice that follows records declares a `Subscription`; `wiring.subscriptions` gathers them. An event names the version
+and carries no document: history has the document of every version.
+
+An annotation is no version and publishes no event. A worker that subscribes to the kind that it annotates would
+otherwise be woken by its own annotations without end. A worker whose result others wait for sends its own message.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,7 +18,7 @@ Operation = Literal["created", "updated", "deleted"]
 
 
 class Event(Message):
-    """One version of a record came to be. Told at least once, each time under the same id."""
+    """A version of a record was committed. Delivered at least once, under the same id each time."""
 
     kind: str
     id: str
@@ -24,22 +27,22 @@ class Event(Message):
 
     @property
     def work_id(self) -> str:
-        """The event's id: the same however often it is told."""
+        """The event's id, the same for every delivery."""
         return event_id(self.kind, self.id, self.record_version)
 
 
 class Subscription(NamedTuple):
-    """A queue that is told of every version of records of *kinds*; of every kind, where these are empty."""
+    """A queue that receives the event of every version of *kinds*; of all kinds, if *kinds* is empty."""
 
     queue: Queue
     kinds: frozenset[str] = frozenset()
 
 
 def tell(records: Sequence[Record], subscriptions: Iterable[Subscription], sender: Sender) -> None:
-    """Put the event of each of *records* into the queues of those who asked. Safe to repeat: ids stay the same.
+    """Send the event of each of *records* to the subscribed queues. Safe to repeat: event ids stay the same.
 
     Raises:
-        Unavailable: a queue cannot be reached; some events may have been told.
+        Unavailable: a queue cannot be reached; some events may have been sent.
     """
     for subscription in subscriptions:
         wanted = [record for record in records if not subscription.kinds or record.kind in subscription.kinds]

@@ -1,7 +1,7 @@
-"""History: every version of every record, in DynamoDB, written behind the truth by the projector.
+"""History: every version of every record, in DynamoDB, written by the projector after the system of record.
 
-An entry is the whole state, so that an event can still be told as it was. What a version has changed is read off the
-entry before it.
+An entry holds the whole document. The changes of a version follow from the entry before it. Annotations are no versions
+and leave no entry.
 """
 
 import json
@@ -13,25 +13,25 @@ from chalicelib.core.stores.attributes import Item
 from chalicelib.core.stores.dynamodb import ConditionFailed, Table
 
 _ABSENT = "attribute_not_exists(pk)"
-#: Before a record's key: no kind begins with it.
+#: Prefix of the key of a record's mark; no kind begins with it.
 _MARK = "#"
 
 
 class Changed(NamedTuple):
-    """A version, and what differs from the one before it that is known."""
+    """A version, and its differences from the nearest older version that is known."""
 
     version: Version
     changes: list[FieldChange]
 
 
 class History:
-    """Versions by record. Of each record the last *kept* are kept."""
+    """Versions by record: the last *kept* of each record."""
 
     def __init__(self, table: Table, kept: int) -> None:
         self._table, self._kept = table, kept
 
     def add(self, records: Sequence[Record]) -> None:
-        """Write these states, and forget those that are beyond what is kept. Safe to repeat, in any order."""
+        """Write the versions of *records* and delete those too old to be kept. Safe to repeat, in any order."""
         entries = {(record.kind, record.id, record.version): _entry(record) for record in records}
         old = {(kind, record_id, version - self._kept) for kind, record_id, version in entries if version > self._kept}
         self._table.write(
@@ -40,7 +40,7 @@ class History:
         )
 
     def add_lost(self, record: Record, version: int) -> None:
-        """Say that *version* of the record was, where nothing is known of it. What is known is left alone."""
+        """Write *version* of the record as lost, unless an entry exists."""
         entry = {**_key(record, version), "at": record.updated_at, "by": "", "lost": True}
         try:
             self._table.put(entry, when=_ABSENT)
@@ -48,39 +48,39 @@ class History:
             return
 
     def has(self, versions: Sequence[tuple[Record, int]]) -> set[tuple[str, int]]:
-        """Return key and number of those *versions* that are written down."""
+        """Return key and number of the *versions* that have an entry."""
         found = self._table.find([_key(record, version) for record, version in versions])
         return {(item["pk"], item["version"]) for item in found}
 
     def times(self, record: Record, versions: Sequence[int]) -> dict[int, str]:
-        """Return of those *versions* of the record that are written down when each came to be."""
+        """Return the commit time of each of the record's *versions* that has an entry."""
         found = self._table.find([_key(record, version) for version in versions])
         return {item["version"]: item["at"] for item in found}
 
     def complete_up_to(self, records: Sequence[Record]) -> dict[str, int]:
-        """Return by key up to which version nothing is missing, as `mark_complete_up_to` was told."""
+        """Return by key the version up to which history is complete, as `mark_complete_up_to` stored it."""
         found = self._table.find([_mark(record) for record in records])
         return {item["pk"].removeprefix(_MARK): item["whole"] for item in found}
 
     def mark_complete_up_to(self, record: Record, version: int) -> None:
-        """Remember that up to *version* nothing of the record is missing."""
+        """Store that the record's history is complete up to *version*."""
         self._table.write([{**_mark(record), "whole": version}])
 
     def page(self, kind: str, record_id: str, limit: int, before: int | None = None) -> list[Changed]:
         """Return up to *limit* versions, newest first, those below *before* if it is given.
 
-        Fewer where documents are large: whoever wants the rest asks on from the last.
+        Fewer if documents are large: the caller continues from the last version returned.
         """
         items = self._table.newest(key(kind, record_id), "version", below=before, limit=limit + 1)
         versions = [_version(item) for item in items]
         changed = [Changed(new, _changes(new, versions[place:])) for place, new in enumerate(versions, start=1)]
-        # The last that was read is shown only if it is the first there is; else it served to compare with.
+        # The oldest version read serves for comparison only, unless no older version exists.
         if len(changed) > limit or (changed and self._older(kind, record_id, versions[-1].version)):
             changed.pop()
         return changed
 
     def _older(self, kind: str, record_id: str, version: int) -> bool:
-        # A first version has none before it, and nearly every history is read down to that.
+        # Saves the query for most histories, which are read down to version 1.
         return version > 1 and bool(self._table.newest(key(kind, record_id), "version", below=version, limit=1))
 
 
@@ -103,6 +103,6 @@ def _version(item: Item) -> Version:
 
 
 def _changes(new: Version, older: Sequence[Version]) -> list[FieldChange]:
-    # To compare with one that is lost would say that everything is new.
+    # Compared with a lost version, every field would look new.
     known = next((old for old in older if not old.lost), None)
     return [] if new.lost else differences(known.doc if known else None, new.doc)

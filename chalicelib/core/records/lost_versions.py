@@ -1,7 +1,7 @@
-"""Gaps: versions that nobody was told of, and that no stream will bring any more.
+"""Finds versions whose stream event was lost for good (older than the 24 h stream retention) and publishes them.
 
-Reading every history to its beginning, each time, would take longer than the time between two walks. So each record has
-a mark, up to which nothing is missing, and only what came after it is looked at.
+Reading every history to its beginning would take longer than the time between two passes. So each record has a mark
+up to which history is complete, and only later versions are looked up. Annotations are no versions and have no event.
 """
 
 from collections.abc import Sequence
@@ -13,26 +13,26 @@ from chalicelib.core.records import events, wiring
 from chalicelib.core.records.models import Record
 from chalicelib.core.runtime import clock, logs, settings
 
-#: A stream keeps what it holds for 24 hours; clocks differ by less than the rest.
+#: A stream keeps its records for 24 hours; clocks differ by less than the extra hour.
 _STREAM = timedelta(hours=25)
-#: Of one record, so many versions are looked at in one go.
+#: Versions of one record that one call looks up.
 _AT_ONCE = 100
 
 
-def report(record: Record, whole: int) -> int:
-    """Tell of versions before this one that are lost, from the mark *whole* on; return how many. Safe to repeat.
+def report(record: Record, complete: int) -> int:
+    """Publish lost versions between the mark *complete* and this version; return how many. Safe to repeat.
 
-    What is missing and may still come is left to come: it would be told as what it was.
+    A missing version that the stream may still bring is left to the stream, which has its document.
 
     Raises:
         Unavailable: a store is down.
     """
-    first = max(whole, record.version - settings.load(settings.RecordSettings).kept_versions) + 1
+    first = max(complete, record.version - settings.load(settings.RecordSettings).kept_versions) + 1
     versions = range(first, min(first + _AT_ONCE, record.version))
     times = wiring.history().times(record, versions) | {record.version: record.updated_at}
     missing = [version for version in versions if version not in times]
     past = clock.stamp(datetime.now(UTC) - _STREAM)
-    # What came to be before something that has left the stream has left it too.
+    # The stream drops its oldest records first: a version older than a dropped one is dropped too.
     gone = max((version for version, at in times.items() if at < past), default=0)
     lost = [version for version in missing if version < gone]
     tell_lost(record, lost)
@@ -42,12 +42,12 @@ def report(record: Record, whole: int) -> int:
 
 
 def tell_lost(record: Record, versions: Sequence[int]) -> None:
-    """Tell that *versions* of the record were, under the ids they always had. What they were is not known any more.
+    """Publish *versions* of the record as lost, under their original event ids, and write them to history.
 
     Raises:
         Unavailable: a store is down.
     """
-    # A first version is always one in which something was made.
+    # A first version always created its record.
     states = [
         replace(record, version=version, made=record.operation if version == 1 else "", deleted=False)
         for version in versions

@@ -1,4 +1,4 @@
-"""What a versioned record is: a document under an id, every state of it numbered, and who put it there (no I/O)."""
+"""A versioned record: a document under an id, its versions, and the difference between two of them (no I/O)."""
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -45,21 +45,21 @@ class Record:
 
 
 class Kind(NamedTuple):
-    """One sort of record. *keys* derives what its lists are searched by; it is pure, and a fault in it is poison."""
+    """One kind of record. *keys* derives the search keys of lists; it is pure, and an error in it is permanent."""
 
     name: str
     keys: Callable[[Record], Mapping[str, Any]] = lambda _: {}
 
 
-#: Fields, and for each the values of which it must have one.
+#: A state of a document: for each field, the values that the field may have.
 State = Mapping[str, Collection[Any]]
 
 
 class Change(NamedTuple):
-    """A write that was asked for.
+    """A requested edit.
 
-    *expected* is the version it was meant for, None for whichever there is; *fields* replace those of the document,
-    the others stay; *where* names states of which the document must have been in one, none being any.
+    *expected* is the version to edit; None edits any version. *fields* replace fields of the document; the others stay.
+    *where* lists states; the document must be in one of them. An empty *where* allows every state.
     """
 
     id: str
@@ -70,9 +70,9 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One entry of a record's history. *doc* is None where the record was deleted, or the entry is *lost*.
+    """One entry of a record's history. *doc* is None if the record was deleted or the entry is *lost*.
 
-    *lost*: the state was committed, and what it was is no longer known.
+    A *lost* version was committed, and its document is no longer known.
     """
 
     version: int
@@ -84,7 +84,7 @@ class Version:
 
 
 class FieldChange(NamedTuple):
-    """One field that differs between two states; None is a field that is not there."""
+    """One field that differs between two states; None stands for a missing field."""
 
     field: str
     before: Any
@@ -97,12 +97,12 @@ def key(kind: str, record_id: str) -> str:
 
 
 def event_id(kind: str, record_id: str, version: int) -> str:
-    """Return the id of the event that one version of a record is."""
+    """Return the id of the event of one version of a record."""
     return f"{kind}/{record_id}@{version}"
 
 
 def packed(value: Any) -> str:
-    """Return *value* as the one JSON text that it has in an item: equal values are equal texts."""
+    """Return *value* as canonical JSON text: equal values give equal texts."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
 
 

@@ -1,9 +1,11 @@
-"""The projector: carries states of records to everything that follows the truth.
+"""The projector: applies states of records to view, subscribers and history.
 
-For each batch: the view first, then the events, and history last; so that a version that is in its history has been
-told. Every step may be done twice, and in any order, so a batch that was cut off is simply done again. What
-cannot be carried for reasons of its own goes to the ``repair`` queue and keeps nobody waiting; only a store that is
-down holds the stream up, and then everything in its order waits with it.
+For each batch the view comes first, then the events, history last. So a version that is in history was published. Every
+step may be repeated, in any order, so an interrupted batch is done again. A state that cannot be projected goes to the
+``repair`` queue and delays no other. A store that is down holds up the stream, which keeps its order.
+
+An annotation is no version. The projector recognises an annotation by the two images of the stream (same version, other
+revision) and applies it to the view alone.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -43,7 +45,7 @@ class Repair(Message):
 
 @dataclass(frozen=True, slots=True)
 class Projector:
-    """Where states are carried to."""
+    """Projects states of records to the view, the subscribers' queues and history."""
 
     view: View
     history: History
@@ -51,12 +53,12 @@ class Projector:
     sender: Sender
 
     def project(self, changes: Iterable[dict[str, Any]]) -> int:
-        """Carry the records of a stream's batch; return how many went to ``repair`` instead.
+        """Project a batch of the stream; return how many states went to ``repair`` instead.
 
-        Removals are not looked at: this service deletes by tombstone, so only TTL or an operator takes items away.
+        Removals are skipped: this service deletes by tombstone, so only TTL or an operator removes items.
 
         Raises:
-            Unavailable: a store is down; the batch must come again.
+            Unavailable: a store is down; the batch must be delivered again.
         """
         records: list[Record] = []
         annotated: list[Record] = []
@@ -80,7 +82,7 @@ class Projector:
         """
         unshown = self.view.apply(self.view.stale([*records, *annotated]))
         untold = _by_version(self._each(records, lambda some: events.tell(some, self.subscriptions, self.sender)))
-        # What is in its history nobody tells again, so it must not be there before it was told.
+        # A version found in history is never published again, so publish first and write history last.
         told = [record for record in records if _version(record) not in untold]
         failed = [*unshown, *untold.values(), *self._each(told, self.history.add)]
         for fault in failed:
@@ -88,7 +90,7 @@ class Projector:
         return list(_by_version(failed).values())
 
     def _each(self, records: Sequence[Record], step: Callable[[Sequence[Record]], None]) -> list[Failed]:
-        """Do *step* for all at once, or for one after the other where one of them spoils it."""
+        """Do *step* for all records at once; if that fails, for each alone. Return the failures."""
         try:
             step(records)
         except Unavailable:
@@ -107,11 +109,11 @@ def _annotates(change: Mapping[str, Any]) -> bool:
 
 
 def _read(change: dict[str, Any], records: list[Record], poison: list[Repair]) -> None:
-    """Add what the stream says to *records*; to *poison*, where it cannot be read."""
+    """Add the new image of *change* to *records*, or a repair to *poison* if the image cannot be read."""
     image = change.get("NewImage", {})
     try:
         records.append(record_of(plain(image)))
-    except Exception as error:  # noqa: BLE001 # whatever is wrong with one item, the others go on
+    except Exception as error:  # noqa: BLE001 # one item's fault must not keep the others back
         logs.failed("record_not_read", error)
         kind, _, record_id = change["Keys"]["pk"]["S"].partition("#")
         version, revision = (_number(image.get(name, {})) for name in ("version", "revision"))
@@ -120,7 +122,7 @@ def _read(change: dict[str, Any], records: list[Record], poison: list[Repair]) -
 
 
 def _number(attribute: Mapping[str, Any]) -> int:
-    """Return the whole number that *attribute* is, 0 if it is none: what says why it cannot be read must not fail."""
+    """Return the whole number in *attribute*, else 0: an unreadable image may hold anything."""
     text = attribute.get("N", "")
     return int(text) if text.isdecimal() else 0
 

@@ -1,7 +1,8 @@
-"""The walk that compares truth, history and view, and raises what is missing under the ids it always had.
+"""Reconciliation: compares system of record, history and view, and repairs the difference under the original event ids.
 
-The stream carries everything; this is for what it could not: a projector that was broken for longer than the stream
-keeps its records, a database that was restored, a letter that nobody sent back. Each step looks at a hundred records.
+The stream projects every state. Reconciliation covers the rest: a projector broken for longer than the stream keeps
+its records, a restored database, a dead letter that was not sent back. View and record are compared by
+`Record.sequence`, so a missing annotation is found as well. Each step compares a hundred records.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,20 +17,20 @@ from chalicelib.core.stores import clients
 from chalicelib.core.stores.attributes import Item
 
 _AT_ONCE = 100
-#: With less left, the next invocation goes on.
+#: With less time left, the next invocation continues.
 _ENOUGH_MS = 10_000
 _BOOKMARK = "walk#records"
 
 
 class Place(NamedTuple):
-    """How far a walk has come: through the truth first, with *kind* "", then through the view of each kind."""
+    """The cursor of a pass: through the system of record first, with *kind* "", then through each kind's view."""
 
     kind: str
     after: str
 
 
 class Found(NamedTuple):
-    """What one walk, or a part of it, has seen and done."""
+    """How many records a pass, or a part of one, compared and repaired, and whether the pass ended."""
 
     compared: int = 0
     mended: int = 0
@@ -40,10 +41,10 @@ START = Place("", "")
 
 
 def step() -> Found:
-    """Go on from where the last one stopped, until the time is up or everything was seen once. Safe to repeat.
+    """Continue the pass from its stored cursor until the time is up or the pass ends. Safe to repeat.
 
     Raises:
-        Unavailable: a store is down; what was seen until then is kept.
+        Unavailable: a store is down; the cursor stands after the last complete step.
     """
     until = monotonic() + settings.load(settings.RecordSettings).reconcile_seconds
     place, total = _bookmark(), Found()
@@ -58,7 +59,7 @@ def step() -> Found:
 
 
 def advance(place: Place) -> tuple[Place | None, Found]:
-    """Compare the next records; return where to go on, None at the end, and what was found.
+    """Compare the next records; return the next cursor, None at the end, and the counts.
 
     Raises:
         Unavailable: a store is down.
@@ -94,7 +95,7 @@ def mend(kind: str, record_id: str, version: int) -> None:
 
 
 def _compare(records: Sequence[Record]) -> Found:
-    """Carry what its view or its history does not have; what is in its history was told."""
+    """Project the records that history lacks, apply those that the view lacks, and report lost versions."""
     history = wiring.history()
     written = history.has([(record, record.version) for record in records])
     whole = history.complete_up_to([record for record in records if record.version > 1])
@@ -111,13 +112,13 @@ def _compare(records: Sequence[Record]) -> Found:
 
 
 def _behind(record: Record, shown: dict[tuple[str, str], int]) -> bool:
-    """Return whether the view has an older state. Of a deleted record, nothing at all is as good as a tombstone."""
+    """Return whether the view has an older state. For a deleted record, a missing copy is as good as a tombstone."""
     sequence = shown.get((record.kind, record.id), record.sequence if record.deleted else 0)
     return sequence < record.sequence
 
 
 def _forget_orphans(kind: str, copies: Sequence[tuple[str, int]]) -> Found:
-    """Take away copies without any truth. The truth comes first and stays for ever, so none of them is just early."""
+    """Delete copies without a record. A record is written before its copy and never removed, so no copy is early."""
     known = {item["pk"] for item in wiring.store().batch_get([key(kind, record_id) for record_id, _ in copies])}
     orphans = [(record_id, sequence) for record_id, sequence in copies if key(kind, record_id) not in known]
     for record_id, sequence in orphans:

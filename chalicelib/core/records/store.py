@@ -1,7 +1,10 @@
-"""The truth: one item per record in DynamoDB, and one conditional update per write. No version is lost or comes twice.
+"""The system of record: one item per record in DynamoDB, one conditional update per write. Versions have no gaps.
 
-A deleted record stays as a tombstone, so that a record made anew under its id goes on with its versions. Every write
-carries the id of its operation: one whose answer was lost is recognised when it is made again.
+A deleted record leaves a tombstone, so a record created anew under the id continues the versions. Every write stores
+the id of its operation, so a retry after a lost answer is recognised.
+
+People edit a record (`Records.commit`): the version rises. Workers annotate a record (`Records.annotate`): the revision
+rises, and the version that a user holds stays good.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,33 +23,33 @@ from chalicelib.core.runtime import clock
 from chalicelib.core.stores.attributes import Item
 from chalicelib.core.stores.dynamodb import ConditionFailed, Table, Write
 
-#: Writes at the same time within one call; as many as a client keeps connections.
+#: Concurrent writes within one call: the number of connections that a client keeps.
 _AT_ONCE = 10
 _STAMP = "updatedAt = :now, updatedBy = :by, operation = :operation"
 _NEXT = "version = if_not_exists(version, :none) + :one"
 
-#: Shows what was committed where lists read, without waiting for the stream. Never raises.
+#: Applies committed states to the view at once, before the stream does. Never raises.
 Show = Callable[[Sequence[Record]], None]
 
 
 class Prepared(NamedTuple):
-    """A write for a transaction, and the state that it makes."""
+    """A write for a transaction, and the record after that write."""
 
     write: Write
     record: Record
 
 
 class Records:
-    """Records by kind and id. *show* is called with what each call has committed."""
+    """Records by kind and id. Each call passes the states that it committed to *show*."""
 
     def __init__(self, table: Table, show: Show) -> None:
         self._table, self.show = table, show
 
     def get(self, kind: str, record_id: str) -> Record:
-        """Return the record as it is at this moment.
+        """Return the record, by a consistent read.
 
         Raises:
-            RecordNotFound: there is none, or it was deleted.
+            RecordNotFound: there is no such record, or it was deleted.
         """
         item = self._table.get(key(kind, record_id))
         if item is None or item.get("deleted"):
@@ -54,15 +57,17 @@ class Records:
         return record_of(item)
 
     def get_including_deleted(self, kind: str, record_id: str) -> Record | None:
-        """Return the record as it is at this moment, also if it was deleted; None if there never was one."""
+        """Return the record or its tombstone, by a consistent read; None if no such record ever existed."""
         item = self._table.get(key(kind, record_id))
         return record_of(item) if item else None
 
     def create(self, kind: str, record_id: str, doc: Doc, *, by: str, operation: str) -> Record:
-        """Make a record. Atomic: of many under one id, one is made. Safe to repeat under the same *operation*.
+        """Create a record. Atomic: of many calls for one id, one creates it. Safe to repeat under the same *operation*.
+
+        A record created anew over a tombstone has no annotations; its version and revision continue.
 
         Raises:
-            RecordExists: there is one.
+            RecordExists: there is a record with this id.
             RecordTooLarge: nothing was written.
         """
         change = (
@@ -75,20 +80,21 @@ class Records:
             item = self._update(key(kind, record_id), change, when=free, values=values)
         except ConditionFailed as refused:
             item = refused.item or {}
-            # Others may have changed it since this operation made it, and it must not be made a second time.
+            # Others may have edited the record since this operation created it; it must not be created twice.
             if item["made"] != operation or item.get("deleted"):
                 raise RecordExists(record_of(item)) from refused
         return self._shown(record_of(item))
 
     def commit(self, kind: str, change: Change, *, by: str, operation: str) -> Record:
-        """Make one change. Atomic: one conditional update.
+        """Commit one change and return the record. Atomic: one conditional update.
 
-        Safe to repeat under the same *operation* until others change the record; so one operation makes one change.
+        Safe to repeat under the same *operation* until another edit of the record; annotations do not count as edits.
+        One operation commits one change of a record.
 
         Raises:
-            RecordNotFound: there is none, or it was deleted.
-            VersionConflict: it has another version than was expected.
-            NotInThisState: it has that version, and `Change.where` does not hold.
+            RecordNotFound: there is no such record, or it was deleted.
+            VersionConflict: the record has another version than `Change.expected`.
+            NotInThisState: the version is right, and `Change.where` does not hold.
             RecordTooLarge: nothing was written.
         """
         return self._shown(self._commit(kind, change, by, operation))
@@ -96,7 +102,7 @@ class Records:
     def commit_all(
         self, kind: str, changes: Sequence[Change], *, by: str, operation: str
     ) -> list[Record | ServiceError]:
-        """Make every change, each as `commit` would, several at the same time; return what came of each, in order."""
+        """Commit every change as `commit` does, several at a time; return the record or error of each, in order."""
 
         def one(change: Change) -> Record | ServiceError:
             try:
@@ -105,7 +111,7 @@ class Records:
                 return error
 
         with ThreadPoolExecutor(min(_AT_ONCE, len(changes) or 1)) as threads:
-            # Each in the caller's context, so that its round trips are counted.
+            # In the caller's context, so that the round trips count for the caller's log record.
             done = [threads.submit(copy_context().run, one, change) for change in changes]
             outcomes = [future.result() for future in done]
         self.show([outcome for outcome in outcomes if isinstance(outcome, Record)])
@@ -157,13 +163,13 @@ class Records:
     def update_with_retry(
         self, kind: str, record_id: str, change: Callable[[Doc], Doc], *, by: str, operation: str, attempts: int = 5
     ) -> Record:
-        """Put the fields that *change* makes of the document, for callers without a version of their own.
+        """Commit the fields that *change* derives from the document, for callers that hold no version.
 
-        *change* is asked anew for each state it meets; a refusal brings that state, so nothing is read twice.
+        *change* is called again for each newer document. A refused write returns that document, so no read follows.
 
         Raises:
-            RecordNotFound: there is none, or it was deleted.
-            VersionConflict: others were faster *attempts* times.
+            RecordNotFound: there is no such record, or it was deleted.
+            VersionConflict: other edits came first *attempts* times.
         """
         current = self.get(kind, record_id)
         for attempt in range(1, attempts + 1):
@@ -191,7 +197,6 @@ class Records:
         commit refuses nothing; it is missing in the prepared state, and the stream brings the state that has it.
         """
         update, stamp = Update(fields, record.version, where), _stamp(by, operation)
-        # The version is known here, so the expression needs no default for it.
         change = f"SET {', '.join([*update.sets, _STAMP, 'version = version + :one'])}"
         write = self._table.updating(
             key(record.kind, record.id),
@@ -215,14 +220,14 @@ class Records:
         return self._table.batch(keys)
 
     def walk(self, after: str, limit: int) -> tuple[list[Item], str]:
-        """Return the next items beyond the key *after*, and where to go on: "" at the beginning and the end."""
+        """Return the next items beyond the key *after*, and the key to continue after: "" at the start and the end."""
         return self._table.scan(after, limit)
 
     def _commit(self, kind: str, change: Change, by: str, operation: str) -> Record:
         update = Update(change.fields, change.expected, change.where)
         expression = f"SET {', '.join([*update.sets, _STAMP, 'version = version + :one'])}"
         values = {":one": 1, **_stamp(by, operation), **update.values}
-        # Where any version will do, nothing else tells a repeat from the first time.
+        # Without an expected version, only the operation tells a repeat from the first write.
         when = f"{update.when} AND operation <> :operation" if change.expected is None else update.when
         try:
             item = self._update(key(kind, change.id), expression, when=when, values=values, names=update.names)
@@ -250,7 +255,7 @@ class Records:
         try:
             return self._table.update(pk, change, when=when, values=values, names=names)
         except ClientError as error:
-            # What was there before counts as well, and only DynamoDB sees both.
+            # DynamoDB alone knows the size of the whole item, with the fields that stay.
             if "size" in error.response["Error"]["Message"]:
                 raise RecordTooLarge from error
             raise
@@ -261,7 +266,7 @@ class Records:
 
 
 def _ours(item: Item | None, expected: int | None, operation: str) -> Item:
-    """Return *item* if this operation has made it before, else raise what refuses the change.
+    """Return *item* if this operation wrote it before; else raise the reason for the refusal.
 
     Raises:
         RecordNotFound, VersionConflict, NotInThisState: as `Records.commit`.

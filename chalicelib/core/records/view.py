@@ -1,7 +1,8 @@
-"""What lists read: a copy of every living record in MongoDB, one collection per kind.
+"""The read model for lists: a copy of every living record in MongoDB, one collection per kind.
 
-A copy is only ever replaced by a higher version, so it does not matter how often, in which order or by whom states are
-applied. A deleted record leaves a tombstone until no older state can be on its way any more.
+A copy is replaced only by a state with a higher sequence (`Record.sequence`), so states may be applied in any order and
+any number of times. A copy holds `annotations` beside `doc`, and `sequence`, once a worker has annotated the record. A
+deleted record leaves a tombstone for as long as older states may still arrive.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,16 +24,16 @@ from chalicelib.core.runtime import logs
 from chalicelib.core.runtime.settings import RecordSettings
 from chalicelib.core.stores.driver_errors import reaching_mongodb
 
-#: What MongoDB says where the filter missed a copy, as it is as new already, and its place is taken.
+#: MongoDB's duplicate key error: the filter missed a copy that is as new, and the upsert found its _id taken.
 _TAKEN = 11000
-#: After MongoDB was slow or gone, nothing is shown early for so long; the stream shows it all the same.
+#: After MongoDB was slow or unreachable, eager updates pause for so long; the stream applies those states.
 _PAUSE_SECONDS = 5.0
 
 
 #: The fields that tell a copy's sequence.
 _SEQUENCE = {"version": 1, "sequence": 1}
 
-#: Of every kind's collection, beside those that its own lists need.
+#: Indexes of every kind's collection, beside those of the kind's own lists.
 INDEXES = [IndexModel([("purgeAt", pymongo.ASCENDING)], expireAfterSeconds=0)]
 
 
@@ -44,7 +45,7 @@ class Failed(NamedTuple):
 
 
 class _Showing(NamedTuple):
-    """A record on its way into the view, and the copy that shows it."""
+    """A record to be applied, and its copy."""
 
     record: Record
     copy: dict[str, Any]
@@ -56,7 +57,7 @@ class _Showing(NamedTuple):
 
 
 class UnknownKind(Exception):
-    """No part of this build knows records of this kind."""
+    """No slice of this build declares records of this kind."""
 
 
 class View:
@@ -69,7 +70,7 @@ class View:
         settings: RecordSettings,
         ticks: Callable[[], float] = monotonic,
     ) -> None:
-        """Make the views of *kinds* in *database*, which is asked for when it is first needed."""
+        """Keep the copies of *kinds* in *database*, which is called when the database is first needed."""
         self._database, self._kinds, self._ticks = database, kinds, ticks
         self._tombstones = timedelta(hours=settings.tombstone_hours)
         self._early_seconds = settings.early_within_ms / 1000
@@ -80,7 +81,7 @@ class View:
         return self._database()[collection_of(kind)]
 
     def apply_eagerly(self, records: Sequence[Record]) -> None:
-        """Show *records* before the stream does, for callers who list what they have just written. Never raises."""
+        """Apply *records* before the stream does, so that callers read their own writes in lists. Never raises."""
         if not records or self._ticks() < self._resume:
             return
         try:
@@ -90,16 +91,16 @@ class View:
             self._resume = self._ticks() + _PAUSE_SECONDS
             logs.line().count("viewsLate")
             return
-        except Exception as error:  # noqa: BLE001 # the write is committed, and must be answered as such
+        except Exception as error:  # noqa: BLE001 # the write is committed and must be answered so
             logs.failed("early_view_failed", error)
             return
         logs.line().count("viewsLate", len(failed))
 
     def apply(self, records: Sequence[Record]) -> list[Failed]:
-        """Show each of *records* unless a version as high is shown. Returns those that can never be shown.
+        """Apply each of *records* unless its copy is as new. Returns the records that can never be applied.
 
         Raises:
-            Unavailable: MongoDB cannot be reached; some may be shown already.
+            Unavailable: MongoDB cannot be reached; some records may be applied.
         """
         writes: dict[str, list[_Showing]] = {}
         failed = []
@@ -109,12 +110,12 @@ class View:
             except Exception as error:  # noqa: BLE001 # one record's fault must not keep the others back
                 failed.append(Failed(record, error))
             else:
-                # Only now: a kind of which nothing can be shown has no writes, and MongoDB takes no bulk of none.
+                # Only now: MongoDB takes no bulk without writes, so a kind whose records all failed has no entry.
                 writes.setdefault(record.kind, []).append(showing)
         return failed + [fault for kind, group in writes.items() for fault in self._apply(kind, group)]
 
     def stale(self, records: Sequence[Record]) -> list[Record]:
-        """Return those of *records* that are not shown, nor a higher version: most were shown early.
+        """Return the records whose copies are older or missing: few, as most were applied eagerly.
 
         Raises:
             Unavailable: MongoDB cannot be reached.
@@ -159,15 +160,15 @@ class View:
             self.of(kind).delete_one({"_id": record_id, **_at(sequence)})
 
     def _shown(self, record: Record) -> dict[str, Any]:
-        """Return what shows *record*.
+        """Return the copy or tombstone of *record*.
 
         Raises:
-            UnknownKind: nobody lists such records.
+            UnknownKind: no slice declares the kind.
         """
         if record.kind not in self._kinds:
             raise UnknownKind(record.kind)
         copy = self._tombstone(record) if record.deleted else self._copy(record)
-        # Encoded here once to see that it can be: in a bulk, one that cannot fails all.
+        # Encoded here as a check: in a bulk, one copy that cannot be encoded fails all.
         encode(copy)
         return copy
 
@@ -198,7 +199,7 @@ class View:
                 raise Unavailable("MongoDB could not keep what was written.") from error
             faults = [(group[fault["index"]], fault["code"]) for fault in error.details["writeErrors"]]
             failed = [Failed(showing.record, error) for showing, code in faults if code != _TAKEN]
-            # Where two at once made the first copy, the place may have been taken by the older: then it is replaced.
+            # Two first copies may race, and the older may have won: then the newer replaces it.
             taken = [showing for showing, code in faults if code == _TAKEN]
             return failed + (self._apply(kind, taken, new=False) if taken else [])
         return []

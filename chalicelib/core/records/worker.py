@@ -1,4 +1,4 @@
-"""What follows the truth: the table's stream, the ``repair`` queue, and the hourly comparison."""
+"""The functions behind the system of record: table stream, ``repair`` queue, hourly reconciliation."""
 
 from typing import Any
 
@@ -12,12 +12,12 @@ from chalicelib.core.records.project import Repair
 from chalicelib.core.records.queues import REPAIR
 from chalicelib.core.runtime import deadline, logs
 
-#: Longer than one comparison may take.
+#: Longer than one reconciliation may take.
 _LOCK_MS = 300_000
 
 
 def project(event: Any) -> None:
-    """Carry a batch of the stream. Running twice is harmless: every step knows what it has done by id and version.
+    """Project a batch of the stream. Running twice is harmless: every step is recognised by id and version.
 
     Raises:
         Unavailable: a store is down. The stream keeps the batch, and its order, until it is back.
@@ -29,12 +29,12 @@ def project(event: Any) -> None:
 
 
 def repair(event: Any) -> dict[str, Any]:
-    """Carry once more what could not be carried. What still cannot is tried again, and buried with why in the end."""
+    """Project failed states again. Still-failing messages are retried, then dead-lettered with a reason."""
     return run_batch(event, REPAIR, Repair, _mend)
 
 
 def reconcile(event: Any) -> None:
-    """Compare truth, history and view for a while, where the last time ended. Two at once would do the same twice."""
+    """Continue the reconciliation where the last call ended. A second call at the same time does nothing."""
     with deadline.of(event.context), logs.invocation("reconcile") as line:
         line.add(requestId=event.event_id)
         try:
@@ -49,9 +49,9 @@ def reconcile(event: Any) -> None:
 
 
 def _mend(task: Repair, _claim: Claim) -> None:
-    """Carry the record as it is now, and what is still missing of this version.
+    """Project the record as it is now, and publish the version of the task if no event told of it.
 
     Raises:
-        Exception: why it still cannot be carried.
+        Exception: the record still cannot be projected.
     """
     comparison.mend(task.kind, task.id, task.record_version)
