@@ -1,7 +1,8 @@
 """An operator's commands.
 
-console.py   what they share: which stack, how far, what a terminal may be shown
-queues.py    figures of queues, and their dead letters
+target.py    the stack that a command works on
+progress.py  progress bars, and text that a terminal may show
+queues.py    queue statistics and dead letters
 reconcile.py compares records, history and view now
-migration/   takes an existing collection over into records
+migration/   imports an existing collection into records
 """

@@ -14,13 +14,13 @@ from chalicelib.core.queueing import queues
 from chalicelib.core.queueing.dead_letters import MOVE_SECONDS, PEEK_SECONDS, DeadLetter, DeadLetterQueue, prefix_of
 from chalicelib.core.queueing.sender import Sender
 from chalicelib.core.stores.dynamodb import Table
-from infra.operations import console
-from infra.operations.console import plain
+from infra.operations.progress import escaped, progress
+from infra.operations.target import STACKS, reporting, stack_options, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from infra.operations.console import Target
+    from infra.operations.target import Target
 
 DESCRIPTION = """\
 Looks into the queues and their dead letters. A message that can never succeed, or has failed too often, is buried
@@ -42,11 +42,11 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 def parsed(arguments: list[str]) -> argparse.Namespace:
     """Return what was asked for."""
-    shared = console.stack_options()
+    shared = stack_options()
     parser = argparse.ArgumentParser(
         prog="scripts/queues",
         description=DESCRIPTION,
-        epilog=EPILOG + console.STACKS,
+        epilog=EPILOG + STACKS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -94,7 +94,7 @@ def peek(target: Target, asked: argparse.Namespace) -> int:
     """Print letters and leave them where they are."""
     box = _box(target, asked.queue)
     dead = _dead(target, asked.queue)
-    with console.progress() as task, box.held(PEEK_SECONDS, asked.limit, task("reading", min(dead, asked.limit))):
+    with progress() as task, box.held(PEEK_SECONDS, asked.limit, task("reading", min(dead, asked.limit))):
         letters = box.letters
     for letter in letters:
         print(_as_json(letter) if asked.json else _as_text(letter))
@@ -107,7 +107,7 @@ def redrive(target: Target, asked: argparse.Namespace) -> int:
     """Send letters back, and say how many. Those that die meanwhile stay: nothing goes round in circles."""
     box = _box(target, asked.queue)
     dead = _dead(target, asked.queue)
-    with console.progress() as task, box.held(MOVE_SECONDS, on_letters=task("reading", dead)):
+    with progress() as task, box.held(MOVE_SECONDS, on_letters=task("reading", dead)):
         wanted = [letter for letter in box.letters if asked.id is None or letter.id in asked.id]
         sent = task("sending back", len(wanted))
         for letter in wanted:
@@ -157,8 +157,8 @@ def _as_json(letter: DeadLetter) -> str:
 
 
 def _as_text(letter: DeadLetter) -> str:
-    cause = f", caused by request {plain(letter.caused_by)}" if letter.caused_by else ""
-    return f"{letter.id}  {_age(letter.age_seconds)} old{cause}\n  {plain(letter.reason)}\n  {plain(letter.body)}\n"
+    cause = f", caused by request {escaped(letter.caused_by)}" if letter.caused_by else ""
+    return f"{letter.id}  {_age(letter.age_seconds)} old{cause}\n  {escaped(letter.reason)}\n  {escaped(letter.body)}\n"
 
 
 def _age(seconds: float) -> str:
@@ -171,8 +171,8 @@ def _age(seconds: float) -> str:
 def main(arguments: list[str]) -> int:
     """Do what was asked for and return the exit code."""
     asked = parsed(arguments)
-    with console.reporting(asked.command):
-        code: int = asked.run(console.target_of(asked, os.environ), asked)
+    with reporting(asked.command):
+        code: int = asked.run(target_of(asked, os.environ), asked)
     return code
 
 

@@ -15,13 +15,24 @@ from chalicelib.core.records import reconcile
 from chalicelib.core.records import wiring as records_wiring
 from chalicelib.core.runtime import logs
 from chalicelib.core.stores.driver_errors import reaching_aws, reaching_mongodb
-from infra.operations import console
+from infra.operations.progress import escaped, progress
+from infra.operations.target import (
+    INTERRUPTED,
+    PATIENT,
+    STACKS,
+    act_as,
+    patiently,
+    reporting,
+    stack_options,
+    target_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from chalicelib.core.records.reconcile import Place
-    from infra.operations.console import Target
+    from infra.operations.progress import Advance
+    from infra.operations.target import Target
 
 DESCRIPTION = """\
 Compares every record with its history and with the copy that lists read, once through and now, and mends what is
@@ -56,7 +67,7 @@ class _Faults(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.count += 1
-        print(console.plain(f"{getattr(record, 'action', 'fault')}: {record.getMessage()}"), file=sys.stderr)
+        print(escaped(f"{getattr(record, 'action', 'fault')}: {record.getMessage()}"), file=sys.stderr)
 
 
 def parsed(arguments: list[str]) -> argparse.Namespace:
@@ -64,9 +75,9 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="scripts/reconcile",
         description=DESCRIPTION,
-        epilog=EPILOG + console.STACKS,
+        epilog=EPILOG + STACKS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[console.stack_options()],
+        parents=[stack_options()],
     )
     return parser.parse_args(arguments)
 
@@ -75,7 +86,7 @@ def run(target: Target) -> int:
     """Walk once through everything of the stack that this process acts as a part of; return the exit code."""
     print(f"{target.stage} at {target.where}")
     started = monotonic()
-    with _faults() as faults, console.progress() as begin:
+    with _faults() as faults, progress() as begin:
         parts = list(_walk(target, begin))
     print(f"{'':<24}{'compared':>12}{'mended':>12}")
     for part in parts:
@@ -87,7 +98,7 @@ def run(target: Target) -> int:
     return 1 if faults.count else 0
 
 
-def _walk(target: Target, begin: Callable[..., console.Advance]) -> Iterator[Part]:
+def _walk(target: Target, begin: Callable[..., Advance]) -> Iterator[Part]:
     """Compare everything, and yield what came of each part once it is through.
 
     Nothing but this walk's own place is kept: the hourly comparison goes on where it was. Two at once may do the same
@@ -96,9 +107,9 @@ def _walk(target: Target, begin: Callable[..., console.Advance]) -> Iterator[Par
     place: Place | None = reconcile.START
     while place is not None:
         kind, compared, mended = place.kind, 0, 0
-        advance = begin(_name(kind), console.patiently(partial(_size, target, kind)))
+        advance = begin(_name(kind), patiently(partial(_size, target, kind)))
         while place is not None and place.kind == kind:
-            place, found = console.patiently(partial(reconcile.advance, place))
+            place, found = patiently(partial(reconcile.advance, place))
             compared, mended = compared + found.compared, mended + found.mended
             advance(found.compared)
         yield Part(_name(kind), compared, mended)
@@ -134,14 +145,14 @@ def _faults() -> Iterator[_Faults]:
 def main(arguments: list[str]) -> int:
     """Do what was asked for and return the exit code."""
     asked = parsed(arguments)
-    with console.reporting("reconcile"):
+    with reporting("reconcile"):
         try:
-            target = console.target_of(asked, os.environ)
-            console.act_as(target, **console.PATIENT)
+            target = target_of(asked, os.environ)
+            act_as(target, **PATIENT)
             return run(target)
         except KeyboardInterrupt:
             print("\nInterrupted. What was mended stays so; the next run begins at the beginning.", file=sys.stderr)
-            return console.INTERRUPTED
+            return INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from granian.server.mp import MPServer
 from chalicelib import slices  # noqa: F401 # makes every class of options known
 from chalicelib.core.runtime import settings
 from infra.host import ports
-from infra.operations import console
+from infra.operations.target import STACKS, act_as, reporting, stack_options, target_of
 from infra.server.worker import begin
 from infra.server.wsgi import Places
 
@@ -52,9 +52,9 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="scripts/serve",
         description=DESCRIPTION,
-        epilog=EPILOG + console.STACKS,
+        epilog=EPILOG + STACKS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[console.stack_options()],
+        parents=[stack_options()],
     )
     add = partial(parser.add_argument, metavar="N")
     parser.add_argument(
@@ -71,10 +71,10 @@ def main(arguments: list[str]) -> None:
     """Serve until told to stop; exit with a sentence where that cannot be."""
     asked = parsed(arguments)
     threads = asked.threads + asked.held
-    with console.reporting("serve"):
-        target = console.target_of(asked, os.environ)
+    with reporting("serve"):
+        target = target_of(asked, os.environ)
         # In a function one request is at work; here each thread wants a connection.
-        console.act_as(target, **_unless_set(MONGODB_MAX_POOL_SIZE=threads, AWS_CLIENT_MAX_CONNECTIONS=threads))
+        act_as(target, **_unless_set(MONGODB_MAX_POOL_SIZE=threads, AWS_CLIENT_MAX_CONNECTIONS=threads))
         settings.load(settings.HoldfastSettings)
     try:
         ports.bound(asked.port, str(asked.host)).close()

@@ -16,15 +16,16 @@ from chalicelib.applications import importing
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.stores import clients
 from chalicelib.core.stores.driver_errors import reaching_mongodb
-from infra.operations import console
 from infra.operations.migration.importer import State, Takeover, Wanted
 from infra.operations.migration.source import Source
+from infra.operations.progress import escaped, progress
+from infra.operations.target import INTERRUPTED, PATIENT, STACKS, NoTarget, act_as, reporting, stack_options, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from infra.operations.console import Target
     from infra.operations.migration.importer import Outcome, Reader
+    from infra.operations.target import Target
 
 DESCRIPTION = """\
 Takes the documents of an existing MongoDB collection over into versioned records. The collection is only read. Each
@@ -62,9 +63,9 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="scripts/migrate",
         description=DESCRIPTION,
-        epilog=EPILOG + console.STACKS,
+        epilog=EPILOG + STACKS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[console.stack_options()],
+        parents=[stack_options()],
     )
     add = parser.add_argument
     add("--collection", required=True, metavar="NAME", help="what to take over")
@@ -104,7 +105,7 @@ def run(target: Target, asked: argparse.Namespace) -> int:
     doing = "checking" if asked.dry_run else "taking over"
     with (
         _told(asked.skipped, going_on=before > 0) as tell,
-        console.progress() as begin,
+        progress() as begin,
         closing(takeover.pages()) as pages,
     ):
         advance = begin(doing, source.size(), before)
@@ -129,9 +130,7 @@ def _source(asked: argparse.Namespace) -> Source:
         database = ours.client[asked.database or named].with_options(codec_options=ours.codec_options)
         if asked.collection not in (there := database.list_collection_names()):
             known = ", ".join(sorted(there)[:20]) or "none at all"
-            raise console.NoTarget(
-                f"The database {database.name} has no collection {asked.collection}; it has {known}."
-            )
+            raise NoTarget(f"The database {database.name} has no collection {asked.collection}; it has {known}.")
     return Source(database[asked.collection])
 
 
@@ -168,12 +167,12 @@ def _report(takeover: Takeover, asked: argparse.Namespace, first: list[Outcome],
         return
     print("why:")
     for reason, count in figures.reasons.most_common(_REASONS_SHOWN):
-        print(f"  {count:>9,}  {console.plain(reason)}")
+        print(f"  {count:>9,}  {escaped(reason)}")
     if len(figures.reasons) > _REASONS_SHOWN:
         print(f"  and {len(figures.reasons) - _REASONS_SHOWN} reasons more")
     print("which:")
     for outcome in first:
-        print(f"  {console.plain(str(outcome.id))}  {console.plain('; '.join(outcome.reasons))}")
+        print(f"  {escaped(str(outcome.id))}  {escaped('; '.join(outcome.reasons))}")
     if skipped > len(first):
         where = f"all are in {asked.skipped}" if asked.skipped else "--skipped FILE names all"
         print(f"  and {skipped - len(first):,} more; {where}")
@@ -189,14 +188,14 @@ def main(arguments: list[str]) -> int:
     """Do what was asked for and return the exit code."""
     asked = parsed(arguments)
     again = "What was taken over stays so; the same command goes on from there."
-    with console.reporting("migrate"):
+    with reporting("migrate"):
         try:
-            target = console.target_of(asked, os.environ)
-            console.act_as(target, **console.PATIENT, AWS_CLIENT_MAX_CONNECTIONS=str(asked.at_once))
+            target = target_of(asked, os.environ)
+            act_as(target, **PATIENT, AWS_CLIENT_MAX_CONNECTIONS=str(asked.at_once))
             return run(target, asked)
         except KeyboardInterrupt:
             print(f"\nInterrupted. {again}", file=sys.stderr)
-            return console.INTERRUPTED
+            return INTERRUPTED
         except Unavailable as error:
             sys.exit(f"{error} {again}")
 

@@ -22,8 +22,8 @@ from chalicelib.core.records.errors import RecordExists, RecordTooLarge
 from chalicelib.core.records.models import Doc, Record, key
 from chalicelib.core.records.store import Records
 from chalicelib.core.stores import clients
-from infra.operations.console import patiently
 from infra.operations.migration.source import Bookmark, Source, named, plain
+from infra.operations.target import patiently
 
 if TYPE_CHECKING:
     from chalicelib.core.stores.attributes import Item

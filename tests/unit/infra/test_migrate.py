@@ -20,10 +20,10 @@ from chalicelib.core.records.errors import RecordNotFound
 from chalicelib.core.records.models import Change, Record
 from chalicelib.core.records.store import Records
 from chalicelib.core.stores import clients
-from infra.operations import console
-from infra.operations.console import Target
+from infra.operations import target
 from infra.operations.migration import __main__ as migrate
 from infra.operations.migration import source
+from infra.operations.target import Target
 from tests.unit.conftest import STAGE
 
 Mongo = Database[dict[str, Any]]
@@ -155,7 +155,7 @@ def test_another_database_may_be_named(collection: Any, mongodb: Mongo) -> None:
     elsewhere = mongodb.client["elsewhere"]
     elsewhere[OLD].insert_one(a_document("A-1"))
     try:
-        with pytest.raises(console.NoTarget, match=f"no collection {OLD}"):
+        with pytest.raises(target.NoTarget, match=f"no collection {OLD}"):
             run()
         assert run("--database", "elsewhere") == 0
         assert records().keys() == {"A-1"}
@@ -268,7 +268,7 @@ def test_two_runs_at_once_make_every_record_once(collection: Any) -> None:
 def test_a_store_that_is_down_for_a_moment_is_waited_for(collection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     collection.insert_many([a_document(f"A-{number:02}") for number in range(12)])
     waited: list[float] = []
-    monkeypatch.setattr(console, "_PAUSES_SECONDS", (0.01, 0.02))
+    monkeypatch.setattr(target, "_PAUSES_SECONDS", (0.01, 0.02))
     create, left = Records.create, [Unavailable(), Unavailable()]
 
     def failing(*arguments: Any, **more: Any) -> Record:
@@ -291,7 +291,7 @@ def test_a_store_that_stays_down_ends_the_run_which_can_be_gone_on_with(
 ) -> None:
     collection.insert_many([a_document(f"A-{number:02}") for number in range(12)])
     with monkeypatch.context() as patch:
-        patch.setattr(console, "_PAUSES_SECONDS", (0.01,))
+        patch.setattr(target, "_PAUSES_SECONDS", (0.01,))
         dying(patch, 6, Unavailable())
         with pytest.raises(Unavailable):
             run()
@@ -589,8 +589,8 @@ def test_whoever_interrupts_is_told_how_to_go_on(
     def interrupted(*_: Any) -> int:
         raise error
 
-    monkeypatch.setattr(console, "target_of", lambda *_: Target(STAGE, "here", lambda _: None, {}))
-    monkeypatch.setattr(console, "act_as", lambda *_, **__: None)
+    monkeypatch.setattr(migrate, "target_of", lambda *_: Target(STAGE, "here", lambda _: None, {}))
+    monkeypatch.setattr(migrate, "act_as", lambda *_, **__: None)
     monkeypatch.setattr(migrate, "run", interrupted)
     if code:
         assert migrate.main(["--collection", OLD]) == code

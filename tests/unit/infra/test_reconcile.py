@@ -15,9 +15,9 @@ from chalicelib.core.records.models import Change
 from chalicelib.core.records.reconcile import Found, Place
 from chalicelib.core.records.store import Records
 from chalicelib.core.stores import clients
-from infra.operations import console
 from infra.operations import reconcile as command
-from infra.operations.console import Target
+from infra.operations import target
+from infra.operations.target import Target
 from tests.unit.conftest import STAGE
 
 Mongo = Database[dict[str, Any]]
@@ -121,7 +121,7 @@ def test_a_store_that_is_down_for_a_moment_is_waited_for(
     truth: Records, mongodb: Mongo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made(truth, 7)
-    monkeypatch.setattr(console, "_PAUSES_SECONDS", (0.01,))
+    monkeypatch.setattr(target, "_PAUSES_SECONDS", (0.01,))
     with monkeypatch.context() as patch:
         patch.setattr(reconcile, "advance", stopping(1, Unavailable(), times=1))
         assert run() == 0
@@ -152,8 +152,8 @@ def test_the_exit_code_says_how_it_ended(
     def interrupted(*_: Any) -> int:
         raise error
 
-    monkeypatch.setattr(console, "target_of", lambda *_: Target(STAGE, "here", lambda _: None, {}))
-    monkeypatch.setattr(console, "act_as", lambda *_, **__: None)
+    monkeypatch.setattr(command, "target_of", lambda *_: Target(STAGE, "here", lambda _: None, {}))
+    monkeypatch.setattr(command, "act_as", lambda *_, **__: None)
     monkeypatch.setattr(command, "run", interrupted)
     if code:
         assert command.main([]) == code

@@ -1,4 +1,4 @@
-"""What operators' commands share: which stack they work on, how far they are, and what a terminal may be shown."""
+"""The stack that a command works on, and how a command ends where that stack cannot be reached."""
 
 from __future__ import annotations
 
@@ -7,16 +7,12 @@ import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Timer
-from time import monotonic, sleep
+from time import sleep
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import botocore.session
 from botocore.exceptions import BotoCoreError, ClientError
 from pymongo.errors import PyMongoError
-from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
-from rich.text import Text
 
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.runtime.settings import BadSettings
@@ -25,8 +21,6 @@ from infra.local.cli.data_folder import Folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-
-    Advance = Callable[[int], None]
 
 Result = TypeVar("Result")
 
@@ -42,10 +36,6 @@ INTERRUPTED = 130
 PATIENT = {"MONGODB_OPERATION_TIMEOUT_MS": "30000", "AWS_CLIENT_READ_TIMEOUT_SECONDS": "10"}
 #: A store that is replaced is back within a minute; these pauses are that long.
 _PAUSES_SECONDS = (0.5, 1, 2, 4, 8, 15, 15, 15)
-#: What takes less needs no bar.
-_SHOWN_AFTER_SECONDS = 2
-#: Where nobody sees a bar, one line so often.
-_LINE_EVERY_SECONDS = 10
 
 
 class Target(NamedTuple):
@@ -141,80 +131,3 @@ def patiently(call: Callable[[], Result], pause: Callable[[float], None] = sleep
             print(f"{error} Trying again in {seconds} s.", file=sys.stderr)
             pause(seconds)
     return call()
-
-
-class Gauge:
-    """Shows whoever looks on how far each task is, once it takes longer than two seconds."""
-
-    def __init__(self, console: Console) -> None:
-        self._bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            _Count(),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-        )
-        self._console = console
-        self._said = monotonic()
-
-    def begin(self, what: str, total: int, done: int = 0) -> Advance:
-        """Begin a task of which *done* is done already, and return what it is told by."""
-        task, started = self._bars.add_task(what, total=total, completed=done), monotonic()
-
-        def advance(count: int) -> None:
-            self._bars.advance(task, count)
-            if not self._console.is_terminal and monotonic() - self._said > _LINE_EVERY_SECONDS:
-                self._said = monotonic()
-                self._say(task, done, monotonic() - started)
-
-        return advance
-
-    @contextmanager
-    def shown(self) -> Iterator[None]:
-        """Show it for the length of the block."""
-        if not self._console.is_terminal:
-            yield
-            return
-        # By a clock of its own: the first step may be the long one.
-        timer = Timer(_SHOWN_AFTER_SECONDS, self._bars.start)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-            timer.join()
-            self._bars.stop()
-
-    def _say(self, task_id: TaskID, before: int, seconds: float) -> None:
-        task = next(task for task in self._bars.tasks if task.id == task_id)
-        figures = _figures(task, (task.completed - before) / seconds)
-        self._console.print(f"{task.description}: {figures}", highlight=False)
-
-
-class _Count(ProgressColumn):
-    """Count, percent and rate."""
-
-    def render(self, task: Task) -> Text:
-        return Text(_figures(task, task.finished_speed or task.speed))
-
-
-def _figures(task: Task, rate: float | None) -> str:
-    # What a store says of its own size may be hours old, and nothing is more than done.
-    total = max(task.total or 0, task.completed)
-    percent = 100 * task.completed / total if total else 100
-    return f"{task.completed:,.0f} of {total:,.0f} ({percent:.0f} %), {rate or 0:,.0f} per second"
-
-
-@contextmanager
-def progress() -> Iterator[Callable[..., Advance]]:
-    """Show on the error stream how far each task is; what is yielded begins one, and returns what it is told by."""
-    gauge = Gauge(Console(stderr=True))
-    with gauge.shown():
-        yield gauge.begin
-
-
-def plain(text: str) -> str:
-    """Return *text* without what a terminal would obey: anyone may have written it."""
-    return "".join(sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in text)

@@ -1,0 +1,113 @@
+"""The stack that a command works on, and the sentence a command ends with."""
+
+import argparse
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from chalicelib.core.errors import Unavailable
+from infra.host.processes import Identity
+from infra.local.cli.data_folder import Folder, Run
+from infra.operations import target
+from infra.operations.target import Target
+
+HERE = {
+    "HOLDFAST_STAGE": "local",
+    "MONGODB_URI": "mongodb://here",
+    "AWS_ENDPOINT_URL": "http://here",
+    "AWS_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "a",
+    "AWS_SECRET_ACCESS_KEY": "b",
+}
+
+
+@pytest.fixture
+def environ(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """An environment of its own: what a command sets must not reach other tests."""
+    made = {"PATH": os.environ["PATH"]}
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "environ", made)
+        yield made
+
+
+def asked(folder: Path, stage: str | None = None) -> argparse.Namespace:
+    return argparse.Namespace(stage=stage, data=folder)
+
+
+def deployed(stage: str = "prod", **more: str) -> Target:
+    """A stage whose functions have these variables."""
+
+    def described(FunctionName: str) -> dict[str, Any]:  # noqa: N803 # as botocore has it
+        assert FunctionName == f"holdfast-{stage}-api"
+        return {"Environment": {"Variables": {"HOLDFAST_STAGE": stage, "MONGODB_DATABASE": "theirs", **more}}}
+
+    return Target(stage, "AWS", lambda _: SimpleNamespace(get_function_configuration=described), {})
+
+
+def test_target_without_a_stage_is_the_stack_that_runs_here(tmp_path: Path, environ: dict[str, str]) -> None:
+    with pytest.raises(target.NoTarget, match="scripts/up"):
+        target.target_of(asked(tmp_path), environ)
+    Folder(tmp_path).write(Run(Identity.of(os.getpid()), "http://url", HERE))
+    found = target.target_of(asked(tmp_path), environ)
+    assert (found.stage, found.where) == ("local", "http://url")
+    target.act_as(found, AWS_CLIENT_MAX_CONNECTIONS="7")
+    assert environ.items() >= HERE.items()
+    assert environ["AWS_CLIENT_MAX_CONNECTIONS"] == "7"
+
+
+def test_local_stack_overrides_stores_named_by_the_shell(tmp_path: Path, environ: dict[str, str]) -> None:
+    environ["MONGODB_URI"] = "mongodb://elsewhere"
+    Folder(tmp_path).write(Run(Identity.of(os.getpid()), "http://url", HERE))
+    target.act_as(target.target_of(asked(tmp_path), environ))
+    assert environ["MONGODB_URI"] == "mongodb://here"
+
+
+def test_deployed_stage_supplies_the_environment_of_its_functions(environ: dict[str, str]) -> None:
+    environ["HOLDFAST_STAGE"] = "dev"
+    target.act_as(deployed())
+    assert (environ["HOLDFAST_STAGE"], environ["MONGODB_DATABASE"]) == ("prod", "theirs")
+    assert "MONGODB_URI" not in environ
+
+
+def test_mongodb_uri_of_the_operator_overrides_the_functions_own(environ: dict[str, str]) -> None:
+    environ["MONGODB_URI"] = "mongodb://tunnel"
+    target.act_as(deployed(MONGODB_URI="mongodb://inside"))
+    assert environ["MONGODB_URI"] == "mongodb://tunnel"
+
+
+def test_patient_call_retries_an_unavailable_store_for_a_minute(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pauses: list[float] = []
+    faults = [Unavailable("Gone.")] * 3
+
+    def call() -> str:
+        if faults:
+            raise faults.pop()
+        return "done"
+
+    assert target.patiently(call, pauses.append) == "done"
+    assert pauses == [0.5, 1, 2]
+    assert "Gone. Trying again in 2 s." in capsys.readouterr().err
+    faults = [Unavailable("Gone.")] * 100
+    with pytest.raises(Unavailable):
+        target.patiently(call, pauses.append)
+    assert 60 <= sum(pauses[3:]) <= 120
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (target.NoTarget("Nothing runs."), "Nothing runs."),
+        (ClientError({"Error": {"Code": "No", "Message": "not allowed"}}, "Scan"), "look: not allowed"),
+        (Unavailable("Gone."), "look: Gone."),
+    ],
+)
+def test_expected_error_ends_the_command_with_a_sentence(error: Exception, said: str) -> None:
+    with pytest.raises(SystemExit, match=said), target.reporting("look"):
+        raise error
