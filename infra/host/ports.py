@@ -7,8 +7,6 @@ import socket
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-import psutil
-
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -73,7 +71,12 @@ def listening(port: int) -> bool:
 
 
 def holder(port: int) -> str:
-    """Return `` by NAME (process PID)`` for a taken port, or nothing where the system does not tell."""
+    """Return `` by NAME (process PID)`` for a taken port, or nothing where that is unknown: no psutil, or no right."""
+    try:
+        # A container has no psutil; the port is taken all the same.
+        import psutil  # noqa: PLC0415
+    except ModuleNotFoundError:
+        return ""
     try:
         for found in psutil.net_connections("tcp"):
             if found.status == psutil.CONN_LISTEN and found.laddr and found.laddr.port == port and found.pid:

@@ -17,10 +17,11 @@ from pymongo.errors import PyMongoError
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.runtime.settings import BadSettings
 from infra.environment import ROOT
-from infra.local.cli.data_folder import Folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from infra.operations.running_stack import Run
 
 Result = TypeVar("Result")
 
@@ -60,20 +61,32 @@ def stack_options() -> argparse.ArgumentParser:
 
 
 def target_of(asked: argparse.Namespace, environ: Mapping[str, str]) -> Target:
-    """Return the stack that was meant.
+    """Return the stack that the options name, else the stack that runs on this machine.
 
     Raises:
-        NoTarget: none was named and none runs.
+        NoTarget: no stack was named, and none runs here or none can be looked for.
     """
     session = botocore.session.get_session()
     stage, endpoint = asked.stage or environ.get("HOLDFAST_STAGE"), environ.get("AWS_ENDPOINT_URL")
     if asked.stage or (stage and endpoint):
         return Target(str(stage), endpoint or "AWS", session.create_client, {})
-    run = Folder(asked.data.resolve()).read()
+    run = _running(asked.data.resolve())
     if run is None or not run.url:
         raise NoTarget(f"Nothing runs on {asked.data}. Start it with scripts/up, or name a deployed one with --stage.")
     known = run.environment
     return Target(known["HOLDFAST_STAGE"], run.url, lambda service: _local(session, service, known), known)
+
+
+def _running(folder: Path) -> Run | None:
+    try:
+        # A container has no psutil and names its stage: only the search for a stack on this machine needs the module.
+        from infra.operations import running_stack  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise NoTarget(
+            f"A stack on this machine cannot be looked for without {error.name} (requirements-dev.txt). "
+            "Name a deployed one with --stage."
+        ) from error
+    return running_stack.read(folder)
 
 
 def act_as(target: Target, **options: str) -> None:

@@ -14,8 +14,9 @@ import pytest
 from pymongo.database import Database
 
 from infra.host.processes import Identity
-from infra.local.cli.data_folder import Folder, Run
 from infra.local.stack import Stack
+from infra.operations import running_stack
+from infra.operations.running_stack import Run
 from tests.support.client import eventually, told
 from tests.support.records import Followed
 from tests.support.stack import NewPerson
@@ -39,7 +40,7 @@ soon = partial(eventually, deadline_seconds=60)
 @pytest.fixture
 def running(stack: Stack, tmp_path: Path) -> Path:
     """The folder that names the running stack to a script."""
-    Folder(tmp_path).write(Run(Identity.of(os.getpid()), stack.url, stack.environment))
+    running_stack.write(tmp_path, Run(Identity.of(os.getpid()), stack.url, stack.environment))
     return tmp_path
 
 

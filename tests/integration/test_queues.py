@@ -14,9 +14,10 @@ from chalicelib.core.queueing import queues
 from chalicelib.core.queueing.dead_letters import MOVE_SECONDS, PEEK_SECONDS
 from chalicelib.core.queueing.sender import Sender
 from infra.host.processes import Identity
-from infra.local.cli.data_folder import Folder, Run
 from infra.local.stack import Stack
 from infra.operations import queues as command
+from infra.operations import running_stack
+from infra.operations.running_stack import Run
 from tests.support.client import Client, eventually, refused, told
 from tests.support.extra_worker import Scratch, deployed
 from tests.support.stack import STAGE, NewPerson
@@ -39,7 +40,7 @@ def running(scratch: Scratch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(slices, "QUEUES", (scratch.queue,))
     monkeypatch.setitem(queues._declared, scratch.queue.name, scratch.queue)
     run = Run(Identity.of(os.getpid()), scratch.stack.url, scratch.stack.environment)
-    Folder(tmp_path).write(run)
+    running_stack.write(tmp_path, run)
     return ["--data", str(tmp_path)]
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from infra.environment import ROOT
 from infra.host.processes import Identity
-from infra.local.cli.data_folder import AlreadyRunning, Folder, Run
+from infra.local.cli.data_folder import AlreadyRunning, Folder
+from infra.operations.running_stack import Run
 from tests.support.waiting import gone, until
 
 HOLDER = "from infra.local.cli.data_folder import Folder; from pathlib import Path; import sys, time\n"

@@ -12,8 +12,9 @@ import requests
 from infra.environment import ROOT
 from infra.host import ports
 from infra.host.processes import Identity
-from infra.local.cli.data_folder import Folder, Run
 from infra.local.stack import Stack
+from infra.operations import running_stack
+from infra.operations.running_stack import Run
 from tests.support.client import eventually
 
 #: Fewer files than it may have callers: it is to ask for more by itself.
@@ -31,7 +32,7 @@ class Served:
 
         *options* are the command's own.
         """
-        Folder(folder).write(Run(Identity.of(os.getpid()), stack.url, stack.environment))
+        running_stack.write(folder, Run(Identity.of(os.getpid()), stack.url, stack.environment))
         self.port, self.processes, self.log = ports.free(), processes, folder / "serve.log"
         place: dict[str, object] = {"stage": stack.stage} if as_deployed else {"data": folder}
         own = {**place, "port": self.port, "processes": processes, **options}

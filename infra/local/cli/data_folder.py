@@ -1,16 +1,17 @@
-"""What one data folder knows about the stack that runs on it: at most one, held by a lock that dies with it."""
+"""One data folder: its parts, and the lock that lets one stack run on it and dies with that stack."""
 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import shutil
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from infra.host import processes
 from infra.host.processes import Identity
+from infra.operations import running_stack
+from infra.operations.running_stack import Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,15 +19,6 @@ if TYPE_CHECKING:
 
 #: All that is ours in a data folder.
 PARTS = ("mongod", "emulator", "package")
-
-
-class Run(NamedTuple):
-    """A running stack, as others see it. Without a URL it is still starting."""
-
-    supervisor: Identity
-    url: str
-    #: What a program needs to reach it: endpoint, keys, database.
-    environment: dict[str, str]
 
 
 class AlreadyRunning(Exception):
@@ -38,14 +30,15 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._note = path / "run.json"
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Be the only one here for the length of the block. A lock has no stale state: the system drops it.
+        """Hold the folder against other stacks for the length of the block.
+
+        The system drops the lock with its process, so no lock is ever stale.
 
         Raises:
-            AlreadyRunning: somebody else is.
+            AlreadyRunning: another stack holds it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / "lock").open("w") as lock:
@@ -57,23 +50,15 @@ class Folder:
             try:
                 yield
             finally:
-                self._note.unlink(missing_ok=True)
+                running_stack.forget(self.path)
 
     def write(self, run: Run) -> None:
-        """Let others see *run*, all at once and only to this user: a database's URI may hold a password."""
-        part = self._note.with_suffix(".part")
-        part.touch(mode=0o600)
-        part.write_text(json.dumps(run._asdict()))
-        part.replace(self._note)
+        """Let others see *run*, in one step and only as this user."""
+        running_stack.write(self.path, run)
 
     def read(self) -> Run | None:
-        """Return what runs here, if anything does; a note left by a killed supervisor counts for nothing."""
-        try:
-            found: dict[str, Any] = json.loads(self._note.read_text())
-            run = Run(Identity(*found["supervisor"]), found["url"], found["environment"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        return run if run.supervisor.alive else None
+        """Return what runs here, None if nothing does."""
+        return running_stack.read(self.path)
 
     def reclaim(self) -> None:
         """End what a killed supervisor may have left running."""

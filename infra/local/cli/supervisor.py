@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from infra.host.ports import PortTaken, free
 from infra.host.processes import Identity
-from infra.local.cli.data_folder import Run
 from infra.local.cli.log_follower import Follower
 from infra.local.cli.reload import Reloader
 from infra.local.clients import Unreachable
 from infra.local.deployer.fork_server import TaskFailed
 from infra.local.processes.child import ChildFailed
 from infra.local.stack import Stack
+from infra.operations.running_stack import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable

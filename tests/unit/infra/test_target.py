@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError
 
 from chalicelib.core.errors import Unavailable
 from infra.host.processes import Identity
-from infra.local.cli.data_folder import Folder, Run
-from infra.operations import target
+from infra.operations import running_stack, target
+from infra.operations.running_stack import Run
 from infra.operations.target import Target
 
 HERE = {
@@ -52,7 +52,7 @@ def deployed(stage: str = "prod", **more: str) -> Target:
 def test_target_without_a_stage_is_the_stack_that_runs_here(tmp_path: Path, environ: dict[str, str]) -> None:
     with pytest.raises(target.NoTarget, match="scripts/up"):
         target.target_of(asked(tmp_path), environ)
-    Folder(tmp_path).write(Run(Identity.of(os.getpid()), "http://url", HERE))
+    running_stack.write(tmp_path, Run(Identity.of(os.getpid()), "http://url", HERE))
     found = target.target_of(asked(tmp_path), environ)
     assert (found.stage, found.where) == ("local", "http://url")
     target.act_as(found, AWS_CLIENT_MAX_CONNECTIONS="7")
@@ -62,7 +62,7 @@ def test_target_without_a_stage_is_the_stack_that_runs_here(tmp_path: Path, envi
 
 def test_local_stack_overrides_stores_named_by_the_shell(tmp_path: Path, environ: dict[str, str]) -> None:
     environ["MONGODB_URI"] = "mongodb://elsewhere"
-    Folder(tmp_path).write(Run(Identity.of(os.getpid()), "http://url", HERE))
+    running_stack.write(tmp_path, Run(Identity.of(os.getpid()), "http://url", HERE))
     target.act_as(target.target_of(asked(tmp_path), environ))
     assert environ["MONGODB_URI"] == "mongodb://here"
 

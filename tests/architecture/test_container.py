@@ -1,0 +1,67 @@
+"""The container: what `infra.server` loads, in an interpreter of its own, and what works in a container."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from infra.environment import ROOT
+
+#: Modules that the container's image does not hold.
+LAPTOP_ONLY = ("infra.local", "psutil", "rich")
+#: Makes these modules impossible to import, as they are in a container.
+WITHOUT = f"""
+import sys
+sys.modules.update(dict.fromkeys({LAPTOP_ONLY!r}))
+"""
+
+
+def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {
+        "PATH": os.defpath,
+        "PYTHONPATH": str(ROOT),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "AWS_CONFIG_FILE": os.devnull,
+    }
+    command = [sys.executable, "-c", script, *arguments]
+    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_server_loads_nothing_that_a_container_lacks() -> None:
+    done = run("import infra.server.__main__, infra.server.worker, sys; print(*sys.modules)")
+    loaded = done.stdout.split()
+    assert {"infra.server.__main__", "infra.operations.target", "granian"} <= set(loaded), done.stderr
+    assert not [name for name in loaded if name.startswith(tuple(f"{one}." for one in LAPTOP_ONLY))]
+    assert not set(loaded) & set(LAPTOP_ONLY)
+
+
+def test_server_starts_for_a_named_stage_without_psutil() -> None:
+    # A stage of its own account: the first call fails for want of credentials, long after the target was chosen.
+    done = run(WITHOUT + "from infra.server.__main__ import main; main(['--stage', 'prod'])")
+    assert (done.returncode, done.stderr) == (1, "serve: You must specify a region.\n")
+
+
+def test_search_for_a_local_stack_without_psutil_ends_with_a_sentence() -> None:
+    done = run(WITHOUT + "from infra.server.__main__ import main; main([])")
+    assert done.returncode == 1
+    assert "cannot be looked for without psutil" in done.stderr
+    assert "--stage" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("without", [WITHOUT, ""])
+def test_taken_port_is_reported_with_and_without_psutil(without: str) -> None:
+    done = run(
+        without
+        + "from infra.host import ports\n"
+        + "taken = ports.bound(0); taken.listen(); port = taken.getsockname()[1]\n"
+        + "try: ports.bound(port)\n"
+        + "except ports.PortTaken as error: print(str(error).replace(str(port), 'N'))"
+    )
+    assert done.stdout.startswith("Port N is taken." if without else "Port N is taken by "), done.stderr
+
+
+def test_requirements_of_the_container_name_no_module_of_the_laptop() -> None:
+    named = (ROOT / "requirements-serve.txt").read_text() + (ROOT / "requirements.txt").read_text()
+    assert not [name for name in LAPTOP_ONLY if f"\n{name}==" in named]
