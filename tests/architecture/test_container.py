@@ -1,14 +1,19 @@
 """The container: what `infra.server` loads, in an interpreter of its own, and what works in a container."""
 
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from infra.environment import ROOT
 
-#: Modules that the container's image does not hold.
+#: The files of the repository that a container needs, as docs/architecture.md says.
+SHIPPED = ("app.py", "chalicelib", "infra/__init__.py", "infra/environment.py", "infra/host", "infra/server")
+SHIPPED += ("infra/operations",)
+#: Modules that a container does not hold.
 LAPTOP_ONLY = ("infra.local", "psutil", "rich")
 #: Makes these modules impossible to import, as they are in a container.
 WITHOUT = f"""
@@ -17,15 +22,10 @@ sys.modules.update(dict.fromkeys({LAPTOP_ONLY!r}))
 """
 
 
-def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {
-        "PATH": os.defpath,
-        "PYTHONPATH": str(ROOT),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "AWS_CONFIG_FILE": os.devnull,
-    }
-    command = [sys.executable, "-c", script, *arguments]
-    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+def run(script: str, root: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.defpath, "PYTHONDONTWRITEBYTECODE": "1", "AWS_CONFIG_FILE": os.devnull}
+    command = [sys.executable, "-c", script]
+    return subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True, check=False)
 
 
 def test_server_loads_nothing_that_a_container_lacks() -> None:
@@ -65,3 +65,16 @@ def test_taken_port_is_reported_with_and_without_psutil(without: str) -> None:
 def test_requirements_of_the_container_name_no_module_of_the_laptop() -> None:
     named = (ROOT / "requirements-serve.txt").read_text() + (ROOT / "requirements.txt").read_text()
     assert not [name for name in LAPTOP_ONLY if f"\n{name}==" in named]
+
+
+def test_application_and_command_line_load_from_the_shipped_files_alone(tmp_path: Path) -> None:
+    for name in SHIPPED:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, tmp_path / name)
+        else:
+            shutil.copy(ROOT / name, tmp_path / name)
+    script = "import infra.server.__main__ as main; from infra.server import wsgi, worker\n"
+    script += "print(main.__file__, len(wsgi.load(wsgi.Places(1, 1))._app.endpoints) > 30)"
+    done = run(WITHOUT + script, tmp_path)
+    assert done.stdout == f"{tmp_path}/infra/server/__main__.py True\n", done.stderr
