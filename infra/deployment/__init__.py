@@ -1,11 +1,11 @@
-"""What is deployed, and how.
+"""Packages the application and deploys it.
 
 package.py        code and templates, as a build step
-template.py       the two templates: chalice's, completed, and what holds data
+template.py       the two templates: chalice's, completed, and the data template
 policies.py       each function's role, of what the slices declare
 resources.yaml    the data template: tables, secret, bucket
 stacks.py         deploys through CloudFormation: to AWS, or to any endpoint that speaks like it
-emulator_fixes.py what an emulator's CloudFormation leaves out, done by hand
+emulator_fixes.py sets the properties that an emulator's CloudFormation ignores
 indexes.py        MongoDB's indexes, made at deployment
 first_admin.py    the first administrator
 """

@@ -1,6 +1,6 @@
-"""What an emulator's CloudFormation leaves out, done by hand after it. Never run against AWS.
+"""Fixes for properties that an emulator's CloudFormation ignores. Never run against AWS.
 
-Each mend is one small step, and reads what to do from the template, so that the template stays the only truth.
+Each fix is one step, safe to repeat. It reads the wanted value from the template, which stays the only source.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ Client = Callable[[str], Any]
 
 
 def apply(client: Client, outputs: dict[str, str], data: dict[str, Any], template: dict[str, Any], stage: str) -> None:
-    """Run every mend of the two templates, *data*'s and the app's."""
+    """Apply every fix: to the *data* template's resources, then to those of the app's *template*."""
     resources = template["Resources"]
     expire_items(client("dynamodb"), data["Resources"], stage)
     reserve_concurrency(client("lambda"), resources, stage)

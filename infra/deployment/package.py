@@ -84,7 +84,7 @@ def main() -> None:
     endpoints = _endpoints()
     waiting = [(endpoint.method, endpoint.path) for endpoint in endpoints if endpoint.waits]
     (asked.folder / "waiting.json").write_text(json.dumps(waiting))
-    (asked.folder / "app.json").write_text(json.dumps(template.mended(made, waiting), indent=1))
+    (asked.folder / "app.json").write_text(json.dumps(template.completed(made, waiting), indent=1))
     print(f"{asked.folder}: {size / 2**20:.1f} MB unpacked, {len(endpoints)} routes, {len(waiting)} of them wait")
 
 

@@ -38,7 +38,7 @@ def deploy(package: Package, stage: str, *, client: Client, variables: dict[str,
     """Deploy *package* as *stage*: the data stack, the code, the app stack. Safe to repeat; data is kept.
 
     *variables* join every function's environment; with ``MONGODB_URI`` among them, its indexes are made too. With
-    *aws* false, what emulators leave out is mended afterwards.
+    *aws* false, the properties that emulators ignore are set afterwards (`emulator_fixes`).
 
     Raises:
         DeployFailed: a stack could not be made; what stood before still stands.

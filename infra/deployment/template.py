@@ -1,10 +1,10 @@
 """The two templates: what must outlive a deployment, and what a deployment replaces.
 
 **data** is `resources.yaml`, and for every declared queue itself, its dead-letter queue and its alarm. **app** is what
-chalice makes of `app.py`, mended here:
+chalice makes of `app.py`, completed here:
 
 * every function gets its name, its stage and the runtime; one that works on a queue, what its queue declares; one that
-  follows a table's stream, the stream, which the data stack names and `deploy.py` hands over;
+  follows a table's stream, the stream, which the data stack names and `stacks.py` hands over;
 * routes that may hold a request run in a function of their own (`waits=True`), so that waiters never starve the rest;
 * every path answers every method, and the gateway's own errors are problems (RFC 9457), so that an unknown path is 404
   and a wrong method 405.
@@ -63,8 +63,8 @@ def resources() -> dict[str, Any]:
     return template
 
 
-def mended(template: dict[str, Any], waiting: list[tuple[str, str]]) -> dict[str, Any]:
-    """Return chalice's *template* with the mends that the module names. Pure."""
+def completed(template: dict[str, Any], waiting: list[tuple[str, str]]) -> dict[str, Any]:
+    """Return chalice's *template* with the additions that the module names. Pure: *template* stays as it is."""
     made = copy.deepcopy(template)
     made["Parameters"] = {"Stage": {"Type": "String"}, "RecordsStream": {"Type": "String"}}
     resources = made["Resources"]
@@ -72,12 +72,12 @@ def mended(template: dict[str, Any], waiting: list[tuple[str, str]]) -> dict[str
     for name, resource in resources.items():
         if resource["Type"] == "AWS::Serverless::Function":
             short = {"APIHandler": "api", "WaitHandler": "wait"}.get(name, name.lower())
-            _mend_function(resource["Properties"], short)
+            _complete_function(resource["Properties"], short)
             for event in resource["Properties"].get("Events", {}).values():
                 if event["Type"] == "SQS":
-                    _mend_queue_event(resource["Properties"], event["Properties"])
+                    _complete_queue_event(resource["Properties"], event["Properties"])
                 if event["Type"] == "DynamoDB":
-                    _mend_stream_event(event["Properties"])
+                    _complete_stream_event(event["Properties"])
     definition = resources["RestAPI"]["Properties"]["DefinitionBody"]
     _repoint(definition["paths"], waiting)
     for path in definition["paths"].values():
@@ -128,7 +128,7 @@ def _sub(text: str) -> dict[str, str]:
     return {"Fn::Sub": text}
 
 
-def _mend_queue_event(function: dict[str, Any], event: dict[str, Any]) -> None:
+def _complete_queue_event(function: dict[str, Any], event: dict[str, Any]) -> None:
     """Point the mapping at this stage's queue, as the declaration says; chalice cannot ask for partial failures."""
     name = event["Queue"]["Fn::Sub"].rpartition(":")[2]
     queue = queues.named(name)
@@ -141,7 +141,7 @@ def _mend_queue_event(function: dict[str, Any], event: dict[str, Any]) -> None:
     }
 
 
-def _mend_stream_event(event: dict[str, Any]) -> None:
+def _complete_stream_event(event: dict[str, Any]) -> None:
     """Point the mapping at the stream of the table that `app.py` names; its ARN is known once the table is made."""
     event |= {
         "Stream": {"Ref": f"{event['Stream'].title()}Stream"},
@@ -166,7 +166,7 @@ def _add_wait_handler(resources: dict[str, Any]) -> None:
     resources |= {"WaitHandler": wait, "WaitHandlerRole": role, "WaitHandlerInvokePermission": permission}
 
 
-def _mend_function(properties: dict[str, Any], short: str) -> None:
+def _complete_function(properties: dict[str, Any], short: str) -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     variables = {
         "HOLDFAST_STAGE": {"Ref": "Stage"},

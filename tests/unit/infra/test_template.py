@@ -23,7 +23,7 @@ Template = dict[str, Any]
 
 
 class Built(NamedTuple):
-    """What was built, and what chalice had made of it before our mends."""
+    """What was built, and what chalice had made of it before the template was completed."""
 
     package: Package
     chalices: Template
@@ -37,13 +37,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 
 @pytest.fixture(scope="module")
-def mended(built: Built) -> Template:
+def completed(built: Built) -> Template:
     return built.package.app
 
 
 @pytest.fixture(scope="module")
-def paths(mended: Template) -> Template:
-    found: Template = mended["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["paths"]
+def paths(completed: Template) -> Template:
+    found: Template = completed["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["paths"]
     return found
 
 
@@ -84,8 +84,8 @@ def test_a_path_that_waits_answers_its_other_methods_in_the_api_function(paths: 
 # --- functions
 
 
-def test_waiters_have_a_concurrency_a_role_and_a_permission_of_their_own(mended: Template) -> None:
-    resources = mended["Resources"]
+def test_waiters_have_a_concurrency_a_role_and_a_permission_of_their_own(completed: Template) -> None:
+    resources = completed["Resources"]
     wait, api = resources["WaitHandler"]["Properties"], resources["APIHandler"]["Properties"]
     assert wait["ReservedConcurrentExecutions"] == template.WAITERS
     assert "ReservedConcurrentExecutions" not in api
@@ -96,15 +96,15 @@ def test_waiters_have_a_concurrency_a_role_and_a_permission_of_their_own(mended:
     assert resources["WaitHandlerInvokePermission"]["Properties"]["FunctionName"] == {"Ref": "WaitHandler"}
 
 
-def test_no_role_may_do_more_than_named_actions_on_named_things(mended: Template) -> None:
-    roles = [one["Properties"] for one in mended["Resources"].values() if one["Type"] == "AWS::IAM::Role"]
+def test_no_role_may_do_more_than_named_actions_on_named_things(completed: Template) -> None:
+    roles = [one["Properties"] for one in completed["Resources"].values() if one["Type"] == "AWS::IAM::Role"]
     statements = [
         statement
         for role in roles
         for policy in role["Policies"]
         for statement in policy["PolicyDocument"]["Statement"]
     ]
-    assert len(roles) == len(functions(mended))
+    assert len(roles) == len(functions(completed))
     assert len(statements) > len(roles)
     for statement in statements:
         actions, things = statement["Action"], statement["Resource"]
@@ -113,8 +113,8 @@ def test_no_role_may_do_more_than_named_actions_on_named_things(mended: Template
             assert "${Stage}" in thing["Fn::Sub"]
 
 
-def test_the_function_for_waiting_writes_no_user(mended: Template) -> None:
-    (policy,) = mended["Resources"]["WaitHandlerRole"]["Properties"]["Policies"]
+def test_the_function_for_waiting_writes_no_user(completed: Template) -> None:
+    (policy,) = completed["Resources"]["WaitHandlerRole"]["Properties"]["Policies"]
     about_users = [
         action
         for statement in policy["PolicyDocument"]["Statement"]
@@ -125,8 +125,8 @@ def test_the_function_for_waiting_writes_no_user(mended: Template) -> None:
     assert all(action in {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"} for action in about_users)
 
 
-def test_every_function_knows_its_stage_and_has_its_name_and_runtime(mended: Template) -> None:
-    found = functions(mended)
+def test_every_function_knows_its_stage_and_has_its_name_and_runtime(completed: Template) -> None:
+    found = functions(completed)
     assert {"APIHandler", "WaitHandler", "Sweep", "Approval", "Project", "Repair", "Reconcile"} <= set(found)
     names = [properties["FunctionName"]["Fn::Sub"] for properties in found.values()]
     assert len(set(names)) == len(names)
@@ -137,11 +137,13 @@ def test_every_function_knows_its_stage_and_has_its_name_and_runtime(mended: Tem
         assert {"HOLDFAST_STAGE", "HOLDFAST_SECRET_ID", "HOLDFAST_VERSION", "QUEUES_URL_PREFIX"} <= set(variables)
 
 
-def test_functions_on_a_queue_report_single_failures_and_end_before_their_messages_come_again(mended: Template) -> None:
+def test_functions_on_a_queue_report_single_failures_and_end_before_their_messages_come_again(
+    completed: Template,
+) -> None:
     # When
     events = [
         (properties, event["Properties"])
-        for properties in functions(mended).values()
+        for properties in functions(completed).values()
         for event in properties.get("Events", {}).values()
         if event["Type"] == "SQS"
     ]
@@ -154,11 +156,11 @@ def test_functions_on_a_queue_report_single_failures_and_end_before_their_messag
         assert properties["Timeout"] == queue.timeout_seconds <= queue.visibility_seconds
 
 
-def test_the_projector_reads_the_stream_that_the_data_stack_names_in_its_order(mended: Template) -> None:
+def test_the_projector_reads_the_stream_that_the_data_stack_names_in_its_order(completed: Template) -> None:
     # When
     ((properties, event),) = (
         (properties, event["Properties"])
-        for properties in functions(mended).values()
+        for properties in functions(completed).values()
         for event in properties.get("Events", {}).values()
         if event["Type"] == "DynamoDB"
     )
@@ -168,11 +170,11 @@ def test_the_projector_reads_the_stream_that_the_data_stack_names_in_its_order(m
     assert event["StartingPosition"] == "TRIM_HORIZON"
     assert (event["BisectBatchOnFunctionError"], event["MaximumRetryAttempts"]) == (False, -1)
     # And the data stack says what the app stack asks for
-    assert set(mended["Parameters"]) - {"Stage"} <= set(template.resources()["Outputs"])
+    assert set(completed["Parameters"]) - {"Stage"} <= set(template.resources()["Outputs"])
 
 
-def test_functions_that_work_through_much_have_the_time_they_need(mended: Template) -> None:
-    found = functions(mended)
+def test_functions_that_work_through_much_have_the_time_they_need(completed: Template) -> None:
+    found = functions(completed)
     assert {name: found[name]["Timeout"] for name in ("APIHandler", "Project", "Reconcile")} == {
         "APIHandler": 29,
         "Project": 60,
@@ -183,8 +185,8 @@ def test_functions_that_work_through_much_have_the_time_they_need(mended: Templa
 # --- the gateway's own answers
 
 
-def test_the_gateways_own_errors_are_problems(mended: Template) -> None:
-    definition = mended["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
+def test_the_gateways_own_errors_are_problems(completed: Template) -> None:
+    definition = completed["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
     responses = definition["x-amazon-apigateway-gateway-responses"]
     assert responses["MISSING_AUTHENTICATION_TOKEN"]["statusCode"] == "404"
     assert responses["REQUEST_TOO_LARGE"]["statusCode"] == "413"
@@ -199,19 +201,19 @@ def test_the_gateways_own_errors_are_problems(mended: Template) -> None:
     assert "x-amazon-apigateway-binary-media-types" not in definition
 
 
-# --- the mends are pure
+# --- completing is pure
 
 
-def test_mending_leaves_what_it_was_given_alone_and_always_makes_the_same(built: Built) -> None:
+def test_completing_a_template_is_pure_and_repeatable(built: Built) -> None:
     before = copy.deepcopy(built.chalices)
-    made = [template.mended(built.chalices, built.package.waiting) for _ in range(2)]
+    made = [template.completed(built.chalices, built.package.waiting) for _ in range(2)]
     assert built.chalices == before
     assert made[0] == made[1] == built.package.app
 
 
 def test_a_route_that_waits_and_is_not_there_is_told(built: Built) -> None:
     with pytest.raises(KeyError):
-        template.mended(built.chalices, [("GET", "/nowhere")])
+        template.completed(built.chalices, [("GET", "/nowhere")])
 
 
 # --- data
@@ -243,10 +245,10 @@ def test_only_the_truth_of_versioned_records_has_a_stream_of_both_images() -> No
     assert resources["Outputs"]["RecordsStream"]["Value"] == {"Fn::GetAtt": ["RecordsTable", "StreamArn"]}
 
 
-def test_a_projector_that_falls_behind_is_told(mended: Template) -> None:
+def test_a_projector_that_falls_behind_is_told(completed: Template) -> None:
     alarm = template.resources()["Resources"]["RecordsStreamAlarm"]["Properties"]
     (watched,) = alarm["Dimensions"]
-    assert (watched["Name"], watched["Value"]) == ("FunctionName", functions(mended)["Project"]["FunctionName"])
+    assert (watched["Name"], watched["Value"]) == ("FunctionName", functions(completed)["Project"]["FunctionName"])
     assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/Lambda", "IteratorAge")
     assert alarm["Threshold"] == 60_000
     assert alarm["Period"] * alarm["EvaluationPeriods"] == 300

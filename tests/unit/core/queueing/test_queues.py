@@ -162,7 +162,7 @@ def test_a_mapping_reports_each_failure_and_is_bounded_as_declared(queue: Queue)
     function: dict[str, Any] = {"Timeout": 29}
     event = {"Queue": {"Fn::Sub": f"arn:${{AWS::Partition}}:sqs:${{AWS::Region}}:${{AWS::AccountId}}:{queue.name}"}}
     # When
-    template._mend_queue_event(function, event)
+    template._complete_queue_event(function, event)
     # Then
     assert function["Timeout"] == queue.timeout_seconds <= queue.visibility_seconds
     assert str(event.pop("Queue")["Fn::Sub"]).endswith(f":holdfast-${{Stage}}-{queue.name}")
