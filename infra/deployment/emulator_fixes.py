@@ -3,10 +3,18 @@
 Each fix is one step, safe to repeat. It reads the wanted value from the template, which stays the only source.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
+from infra.deployment.template import ANY_METHOD, GATEWAY_RESPONSES, INTEGRATION
+
 Client = Callable[[str], Any]
+Call = Callable[[], Any]
+
+#: Calls to the emulator at once: its one process answers them in turn, while this one prepares the next.
+_AT_ONCE = 4
 
 
 def apply(client: Client, outputs: dict[str, str], data: dict[str, Any], template: dict[str, Any], stage: str) -> None:
@@ -14,7 +22,7 @@ def apply(client: Client, outputs: dict[str, str], data: dict[str, Any], templat
     resources = template["Resources"]
     expire_items(client("dynamodb"), data["Resources"], stage)
     reserve_concurrency(client("lambda"), resources, stage)
-    answer_as_problems(client("apigateway"), outputs["RestAPIId"], resources["RestAPI"]["Properties"])
+    complete_api(client("apigateway"), outputs, resources["RestAPI"]["Properties"])
 
 
 def expire_items(dynamodb: Any, resources: dict[str, Any], stage: str) -> None:
@@ -37,17 +45,55 @@ def reserve_concurrency(functions: Any, resources: dict[str, Any], stage: str) -
             functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=wanted)
 
 
-def answer_as_problems(gateway: Any, api_id: str, properties: dict[str, Any]) -> None:
-    """Set the gateway's own answers where they differ; they take effect with the next deployment of the API."""
-    wanted = properties["DefinitionBody"]["x-amazon-apigateway-gateway-responses"]
+def complete_api(gateway: Any, outputs: Mapping[str, str], properties: dict[str, Any]) -> None:
+    """Add the any-methods and the gateway responses that are missing, then deploy the API; nothing if none is."""
+    api_id, definition = outputs["RestAPIId"], properties["DefinitionBody"]
+    calls = [
+        *_any_methods(gateway, outputs, definition["paths"]),
+        *_gateway_responses(gateway, api_id, definition[GATEWAY_RESPONSES]),
+    ]
+    if not calls:
+        return
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for done in [pool.submit(call) for call in calls]:
+            done.result()
+    # Gateway responses take effect with a deployment.
+    gateway.create_deployment(restApiId=api_id, stageName=properties["StageName"])
+
+
+def _any_methods(gateway: Any, outputs: Mapping[str, str], paths: dict[str, Any]) -> Iterator[Call]:
+    """Yield a call for each path whose any-method is missing: the emulator's import drops them."""
+    pages = gateway.get_paginator("get_resources").paginate(restApiId=outputs["RestAPIId"], embed=["methods"])
+    for resource in (resource for page in pages for resource in page["items"]):
+        if resource["path"] in paths:
+            integration = paths[resource["path"]][ANY_METHOD][INTEGRATION]
+            uri = _resolved(integration["uri"]["Fn::Sub"], gateway.meta.region_name, outputs)
+            method = resource.get("resourceMethods", {}).get("ANY")
+            if method is None or (method.get("methodIntegration") or {}).get("uri") != uri:
+                yield partial(_put_any, gateway, outputs["RestAPIId"], resource["id"], uri, new=method is None)
+
+
+def _put_any(gateway: Any, api_id: str, resource_id: str, uri: str, *, new: bool) -> None:
+    which = {"restApiId": api_id, "resourceId": resource_id, "httpMethod": "ANY"}
+    if new:
+        gateway.put_method(**which, authorizationType="NONE")
+    gateway.put_integration(**which, type="AWS_PROXY", integrationHttpMethod="POST", uri=uri)
+
+
+def _resolved(text: str, region: str, outputs: Mapping[str, str]) -> str:
+    """Return *text* with the values that CloudFormation puts into an integration's URI."""
+    values = {"AWS::Partition": "aws", "AWS::Region": region, "APIHandler.Arn": outputs["APIHandlerArn"]}
+    for name, value in values.items():
+        text = text.replace(f"${{{name}}}", value)
+    return text
+
+
+def _gateway_responses(gateway: Any, api_id: str, wanted: dict[str, Any]) -> Iterator[Call]:
+    """Yield a call for each gateway response that differs: the emulator's import ignores them."""
     found = {item["responseType"]: item for item in gateway.get_gateway_responses(restApiId=api_id)["items"]}
-    missing = {
-        kind: response for kind, response in wanted.items() if not response.items() <= found.get(kind, {}).items()
-    }
-    for kind, response in missing.items():
-        gateway.put_gateway_response(restApiId=api_id, responseType=kind, **response)
-    if missing:
-        gateway.create_deployment(restApiId=api_id, stageName=properties["StageName"])
+    for kind, response in wanted.items():
+        if not response.items() <= found.get(kind, {}).items():
+            yield partial(gateway.put_gateway_response, restApiId=api_id, responseType=kind, **response)
 
 
 def api_url(client: Client, outputs: dict[str, str]) -> str:

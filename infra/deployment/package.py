@@ -27,6 +27,8 @@ from infra.environment import ROOT
 PLATFORMS = ("manylinux_2_34_x86_64", "manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 #: Lambda's own limit on a function and its layers, unpacked.
 MAX_UNPACKED_BYTES = 250 * 1024 * 1024
+#: CloudFormation's own limit on a template that it fetches from S3.
+MAX_TEMPLATE_BYTES = 1_000_000
 
 
 class Package(NamedTuple):
@@ -84,8 +86,24 @@ def main() -> None:
     endpoints = _endpoints()
     waiting = [(endpoint.method, endpoint.path) for endpoint in endpoints if endpoint.waits]
     (asked.folder / "waiting.json").write_text(json.dumps(waiting))
-    (asked.folder / "app.json").write_text(json.dumps(template.completed(made, waiting), indent=1))
+    text = template.minified(template.completed(made, waiting))
+    _check_template(len(text.encode()))
+    (asked.folder / "app.json").write_text(text)
     print(f"{asked.folder}: {size / 2**20:.1f} MB unpacked, {len(endpoints)} routes, {len(waiting)} of them wait")
+
+
+def _check_template(size_bytes: int) -> None:
+    """Print a warning where the app template is over half of CloudFormation's limit.
+
+    Raises:
+        SystemExit: the template is over the limit; the text says what to do.
+    """
+    figures = f"The app template has {size_bytes:,} bytes, and CloudFormation takes {MAX_TEMPLATE_BYTES:,}."
+    advice = "Put routes of one thing under one path, or move slices to an app stack with an API of its own."
+    if size_bytes > MAX_TEMPLATE_BYTES:
+        raise SystemExit(f"{figures} {advice}")
+    if size_bytes > MAX_TEMPLATE_BYTES / 2:
+        print(f"Warning: {figures} {advice}")
 
 
 def _gather(source: Path, *, vendor: bool) -> Path:

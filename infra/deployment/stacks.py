@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from infra.deployment import emulator_fixes, first_admin, indexes
 from infra.deployment.package import Package, PackageFailed, build
+from infra.deployment.template import minified
 from infra.environment import ROOT
 
 _DEADLINE_SECONDS = 900
@@ -50,7 +51,7 @@ def deploy(package: Package, stage: str, *, client: Client, variables: dict[str,
     code = _upload(s3, bucket, package.code.read_bytes(), "zip")
     template = _pointed(package, bucket, code, variables)
     # By way of S3, as a template over 51,200 bytes cannot come with the call.
-    key = _upload(s3, bucket, json.dumps(template).encode(), "json")
+    key = _upload(s3, bucket, minified(template).encode(), "json")
     url = f"{s3.meta.endpoint_url}/{bucket}/{key}"
     # Of what the data stack says, the app stack is told what it asks for: CloudFormation refuses anything more.
     given |= {name: value for name, value in data.items() if name in template["Parameters"]}

@@ -28,9 +28,10 @@ RUNTIME = "python3.12"
 #: Callers held at the same time; beyond it the gateway answers for the function.
 WAITERS = 60
 
-_METHODS = ("get", "put", "post", "delete", "patch", "head", "options")
-_INTEGRATION = "x-amazon-apigateway-integration"
-_GATEWAY_RESPONSES = "x-amazon-apigateway-gateway-responses"
+#: API Gateway's extension for the methods that a path does not list.
+ANY_METHOD = "x-amazon-apigateway-any-method"
+INTEGRATION = "x-amazon-apigateway-integration"
+GATEWAY_RESPONSES = "x-amazon-apigateway-gateway-responses"
 
 #: What the gateway says without asking a function, and how we say it.
 _GATEWAY_ERRORS = {
@@ -82,10 +83,15 @@ def completed(template: dict[str, Any], waiting: list[tuple[str, str]]) -> dict[
     _repoint(definition["paths"], waiting)
     for path in definition["paths"].values():
         _answer_every_method(path)
-    definition[_GATEWAY_RESPONSES] = _gateway_responses()
+    definition[GATEWAY_RESPONSES] = _gateway_responses()
     # No answer of ours is binary, and with these types a JSON request may arrive as base64.
     definition.pop("x-amazon-apigateway-binary-media-types", None)
     return made
+
+
+def minified(template: dict[str, Any]) -> str:
+    """Return *template* as JSON without spaces: CloudFormation counts bytes."""
+    return json.dumps(template, separators=(",", ":"))
 
 
 def _queue(queue: queues.Queue) -> dict[str, Any]:
@@ -182,17 +188,21 @@ def _complete_function(properties: dict[str, Any], short: str) -> None:
 
 def _repoint(paths: dict[str, Any], waiting: list[tuple[str, str]]) -> None:
     for method, path in waiting:
-        uri = paths[path][method.lower()][_INTEGRATION]["uri"]
+        uri = paths[path][method.lower()][INTEGRATION]["uri"]
         uri["Fn::Sub"] = uri["Fn::Sub"].replace("${APIHandler.Arn}", "${WaitHandler.Arn}")
 
 
 def _answer_every_method(path: dict[str, Any]) -> None:
-    """Send methods that no route has to the function too: it answers 405, and preflights."""
+    """Send the methods that no route has to the API function, which answers 405 and preflights.
+
+    One entry instead of up to six keeps the template small: CloudFormation limits its size.
+    """
     fallback = copy.deepcopy(next(iter(path.values())))
-    uri = fallback[_INTEGRATION]["uri"]
+    # The summary describes the route.
+    fallback.pop("summary", None)
+    uri = fallback[INTEGRATION]["uri"]
     uri["Fn::Sub"] = uri["Fn::Sub"].replace("${WaitHandler.Arn}", "${APIHandler.Arn}")
-    for method in _METHODS:
-        path.setdefault(method, fallback)
+    path[ANY_METHOD] = fallback
 
 
 def _gateway_responses() -> dict[str, Any]:

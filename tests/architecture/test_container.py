@@ -11,8 +11,15 @@ import pytest
 from infra.environment import ROOT
 
 #: The files of the repository that a container needs, as docs/architecture.md says.
-SHIPPED = ("app.py", "chalicelib", "infra/__init__.py", "infra/environment.py", "infra/host", "infra/server")
-SHIPPED += ("infra/operations",)
+SHIPPED = (
+    "app.py",
+    "chalicelib",
+    "infra/__init__.py",
+    "infra/environment.py",
+    "infra/host",
+    "infra/operations",
+    "infra/server",
+)
 #: Modules that a container does not hold.
 LAPTOP_ONLY = ("infra.local", "psutil", "rich")
 #: Makes these modules impossible to import, as they are in a container.

@@ -49,6 +49,14 @@ def test_a_method_that_a_path_does_not_have_is_not_allowed(door: Client, path: s
         assert named <= allowed
 
 
+@pytest.mark.parametrize("method", ["TRACE", "PROPFIND", "LINK", "QUERY"])
+@pytest.mark.parametrize(("path", "allowed"), [("/health", "GET"), ("/send-notification", "POST")])
+def test_method_unknown_to_the_gateway_is_not_allowed(door: Client, path: str, allowed: str, method: str) -> None:
+    answer = door.call(method, path)
+    refused(answer, 405)
+    assert answer.headers["Allow"] == allowed
+
+
 def test_a_head_has_no_body(door: Client) -> None:
     answer = door.call("HEAD", "/health")
     assert (answer.status_code, answer.headers["Allow"], answer.content) == (405, "GET", b"")

@@ -1,9 +1,12 @@
+"""Fixes for what an emulator ignores, on moto's services."""
+
 import io
 import zipfile
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
+from botocore.exceptions import ClientError
 
 from chalicelib.core.stores import clients
 from infra.deployment import emulator_fixes, template
@@ -63,24 +66,109 @@ def test_items_expire_where_the_template_says_so_and_asking_again_is_no_fault(dy
     assert found["users"]["TimeToLiveStatus"] == "DISABLED"
 
 
-def test_the_gateways_own_answers_are_set_and_deployed(client: Client) -> None:
-    # Given
-    gateway = client("apigateway")
-    api = gateway.create_rest_api(name="any")["id"]
-    root = gateway.get_resources(restApiId=api)["items"][0]["id"]
-    gateway.put_method(restApiId=api, resourceId=root, httpMethod="GET", authorizationType="NONE")
-    gateway.put_integration(restApiId=api, resourceId=root, httpMethod="GET", type="MOCK")
-    properties = {
-        "StageName": "api",
-        "DefinitionBody": {"x-amazon-apigateway-gateway-responses": template._gateway_responses()},
-    }
+FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:any"
+PREFIX = "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions"
+
+
+class Gateway(NamedTuple):
+    """API Gateway with one API as an emulator imports it: routes, and neither any-methods nor gateway responses."""
+
+    client: Any
+    outputs: dict[str, str]
+    properties: dict[str, Any]
+
+    def methods(self) -> dict[str, dict[str, str]]:
+        """Return the URI of each method's integration, by path and method."""
+        found = self.client.get_resources(restApiId=self.outputs["RestAPIId"], embed=["methods"])["items"]
+        return {
+            one["path"]: {
+                name: method.get("methodIntegration", {}).get("uri")
+                for name, method in one.get("resourceMethods", {}).items()
+            }
+            for one in found
+        }
+
+    def deployments(self) -> int:
+        return len(self.client.get_deployments(restApiId=self.outputs["RestAPIId"])["items"])
+
+
+@pytest.fixture
+def gateway(client: Client) -> Gateway:
+    made = client("apigateway")
+    api = made.create_rest_api(name="any")["id"]
+    root = made.get_resources(restApiId=api)["items"][0]["id"]
+    for name in ("first", "second", "unrouted"):
+        resource = made.create_resource(restApiId=api, parentId=root, pathPart=name)["id"]
+        if name != "unrouted":
+            which = {"restApiId": api, "resourceId": resource, "httpMethod": "GET"}
+            made.put_method(**which, authorizationType="NONE")
+            made.put_integration(**which, type="AWS_PROXY", integrationHttpMethod="POST", uri=_uri("wait"))
+    uri = {"Fn::Sub": _uri("APIHandler").replace("aws", "${AWS::Partition}", 1).replace("us-east-1", "${AWS::Region}")}
+    uri["Fn::Sub"] = uri["Fn::Sub"].replace("APIHandler/", "${APIHandler.Arn}/")
+    paths = {f"/{name}": {template.ANY_METHOD: {template.INTEGRATION: {"uri": uri}}} for name in ("first", "second")}
+    responses = template._gateway_responses()
+    definition = {"paths": paths, "x-amazon-apigateway-gateway-responses": responses}
+    outputs = {"RestAPIId": api, "APIHandlerArn": FUNCTION}
+    return Gateway(made, outputs, {"StageName": "api", "DefinitionBody": definition})
+
+
+def _uri(function: str) -> str:
+    return f"{PREFIX}/{function}/invocations"
+
+
+def test_any_method_that_the_import_dropped_is_put_back(gateway: Gateway) -> None:
+    # Given a path whose fix was interrupted before it had its integration
+    first = next(
+        one
+        for one in gateway.client.get_resources(restApiId=gateway.outputs["RestAPIId"])["items"]
+        if one["path"] == "/first"
+    )
+    gateway.client.put_method(
+        restApiId=gateway.outputs["RestAPIId"], resourceId=first["id"], httpMethod="ANY", authorizationType="NONE"
+    )
     # When
-    emulator_fixes.answer_as_problems(gateway, api, properties)
+    emulator_fixes.complete_api(*gateway)
     # Then
-    found = gateway.get_gateway_response(restApiId=api, responseType="MISSING_AUTHENTICATION_TOKEN")
+    both = {"GET": _uri("wait"), "ANY": _uri(FUNCTION)}
+    assert gateway.methods() == {"/": {}, "/unrouted": {}, "/first": both, "/second": both}
+
+
+def test_complete_api_is_left_alone_and_not_deployed_again(gateway: Gateway) -> None:
+    # Given
+    emulator_fixes.complete_api(*gateway)
+    calls: list[str] = []
+    gateway.client.meta.events.register("before-call.apigateway", lambda model, **_: calls.append(model.name))
+    # When
+    emulator_fixes.complete_api(*gateway)
+    # Then
+    assert calls == ["GetResources", "GetGatewayResponses"]
+    assert gateway.deployments() == 1
+
+
+def test_any_method_follows_a_function_that_was_replaced(gateway: Gateway) -> None:
+    emulator_fixes.complete_api(*gateway)
+    moved = gateway._replace(outputs={**gateway.outputs, "APIHandlerArn": f"{FUNCTION}-new"})
+    emulator_fixes.complete_api(*moved)
+    assert {methods["ANY"] for path, methods in gateway.methods().items() if "ANY" in methods} == {
+        _uri(f"{FUNCTION}-new")
+    }
+
+
+def test_failed_call_to_the_gateway_is_raised(gateway: Gateway) -> None:
+    broken = gateway._replace(outputs={**gateway.outputs, "RestAPIId": "nosuchapi"})
+    with pytest.raises(ClientError):
+        emulator_fixes.complete_api(*broken)
+
+
+def test_gateway_responses_are_set_and_deployed(gateway: Gateway) -> None:
+    # When
+    emulator_fixes.complete_api(*gateway)
+    # Then
+    api, gateway_client = gateway.outputs["RestAPIId"], gateway.client
+    found = gateway_client.get_gateway_response(restApiId=api, responseType="MISSING_AUTHENTICATION_TOKEN")
     assert found["statusCode"] == "404"
     assert found["responseParameters"]["gatewayresponse.header.Content-Type"] == "'application/problem+json'"
-    assert [stage["stageName"] for stage in gateway.get_stages(restApiId=api)["item"]] == ["api"]
+    assert [stage["stageName"] for stage in gateway_client.get_stages(restApiId=api)["item"]] == ["api"]
 
 
 def test_an_emulators_api_is_under_the_emulators_own_address(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,8 +17,9 @@ from infra.deployment import package, template
 from infra.deployment.package import Package
 from infra.environment import ROOT
 
-METHODS = {"get", "put", "post", "delete", "patch", "head", "options"}
 INTEGRATION = "x-amazon-apigateway-integration"
+#: The entry for the methods that a path does not list.
+ANY = "x-amazon-apigateway-any-method"
 Template = dict[str, Any]
 
 
@@ -63,7 +64,13 @@ def target(operation: Template) -> str:
 
 def test_every_path_answers_every_method(paths: Template) -> None:
     assert set(paths) == set(app.routes)
-    assert all(set(path) >= METHODS for path in paths.values())
+    assert {path: {*methods} for path, methods in paths.items()} == {
+        path: {ANY, *(method.lower() for method in methods)} for path, methods in app.routes.items()
+    }
+
+
+def test_any_method_of_every_path_runs_in_the_api_function(paths: Template) -> None:
+    assert {target(path[ANY]) for path in paths.values()} == {"APIHandler"}
 
 
 def test_routes_that_wait_run_in_the_function_for_waiting_and_no_others(built: Built, paths: Template) -> None:
@@ -77,8 +84,8 @@ def test_routes_that_wait_run_in_the_function_for_waiting_and_no_others(built: B
 
 def test_a_path_that_waits_answers_its_other_methods_in_the_api_function(paths: Template) -> None:
     assert target(paths["/send-notification"]["post"]) == "WaitHandler"
-    assert target(paths["/send-notification"]["get"]) == "APIHandler"
-    assert target(paths["/send-notification"]["options"]) == "APIHandler"
+    assert set(paths["/send-notification"]) == {"post", ANY}
+    assert target(paths["/send-notification"][ANY]) == "APIHandler"
 
 
 # --- functions
@@ -214,6 +221,60 @@ def test_completing_a_template_is_pure_and_repeatable(built: Built) -> None:
 def test_a_route_that_waits_and_is_not_there_is_told(built: Built) -> None:
     with pytest.raises(KeyError):
         template.completed(built.chalices, [("GET", "/nowhere")])
+
+
+# --- the template's size
+
+
+def with_paths(chalices: Template, count: int) -> Template:
+    """Chalice's template with *count* paths of three routes each, as long as the longest of the application."""
+    grown = copy.deepcopy(chalices)
+    paths = grown["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["paths"]
+    longest = max((one for path in paths.values() for one in path.values()), key=lambda one: len(json.dumps(one)))
+    for number in range(count - len(paths)):
+        path = f"/api/things/{{thing_id}}/parts-{number}/{{part_id}}"
+        paths[path] = {method: copy.deepcopy(longest) for method in ("get", "put", "delete")}
+    assert len(paths) == count
+    return grown
+
+
+def test_template_of_120_paths_is_within_half_of_cloudformations_limit(built: Built) -> None:
+    text = template.minified(template.completed(with_paths(built.chalices, 120), built.package.waiting))
+    assert len(text.encode()) < package.MAX_TEMPLATE_BYTES / 2
+    assert json.loads(text)["Resources"].keys() == built.package.app["Resources"].keys()
+
+
+def test_packaged_template_is_minified(built: Built) -> None:
+    text = (built.package.code.parent / "app.json").read_text()
+    assert text == template.minified(built.package.app)
+    assert ": " not in text.partition("RestAPI")[0]
+
+
+@pytest.fixture
+def packaging(built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder into which `package.main` packages a template of 40 paths."""
+    shutil.copy(built.package.code, tmp_path)
+    monkeypatch.setattr(package, "_package", lambda *_: with_paths(built.chalices, 40))
+    monkeypatch.setattr(package, "_endpoints", lambda: [endpoint for endpoint in app.endpoints if endpoint.waits])
+    monkeypatch.setattr(sys, "argv", ["package", "--folder", str(tmp_path)])
+    return tmp_path
+
+
+def test_template_over_cloudformations_limit_is_refused(packaging: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(package, "MAX_TEMPLATE_BYTES", 50_000)
+    with pytest.raises(SystemExit, match=r"bytes, and CloudFormation takes 50,000\. Put routes"):
+        package.main()
+    assert not (packaging / "app.json").exists()
+
+
+@pytest.mark.parametrize(("limit", "warned"), [(150_000, True), (1_000_000, False)])
+def test_template_over_half_of_the_limit_prints_a_warning(
+    packaging: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, limit: int, warned: bool
+) -> None:
+    monkeypatch.setattr(package, "MAX_TEMPLATE_BYTES", limit)
+    package.main()
+    assert ("Warning: The app template has" in capsys.readouterr().out) is warned
+    assert (packaging / "app.json").exists()
 
 
 # --- data
