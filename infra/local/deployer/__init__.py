@@ -1,6 +1,6 @@
 """Packages and deploys, in a process of its own.
 
-deployer.py    what the stack asks
-fork_server.py a process with everything loaded
-tasks.py       what its forks do
+deployer.py    packages and deploys for the stack
+fork_server.py a process with everything loaded, which forks for each task
+tasks.py       the tasks that run in forks
 """

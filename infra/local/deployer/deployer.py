@@ -1,10 +1,10 @@
-"""Packages and deploys one stage, in forks of a zygote that is there only as long as it is needed."""
+"""Packages and deploys one stage, in forks of a fork server that runs only as long as it is needed."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from infra.local.deployer.fork_server import Zygote
+from infra.local.deployer.fork_server import ForkServer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,35 +18,35 @@ class Deployed(NamedTuple):
 
 
 class Deployer:
-    """What tasks.py does, from this side. A *warm* one keeps its zygote, for 70 MB, and is quick from then on.
+    """Runs the tasks of tasks.py. A *warm* one keeps its fork server, for 70 MB, and is quick from then on.
 
-    Every method raises TaskFailed with the words of who failed; what was deployed before keeps serving.
+    Every method raises TaskFailed with the text of the failed task; the deployment before keeps serving.
     """
 
     def __init__(self, folder: Path, stage: str, *, warm: bool) -> None:
         self._folder = str(folder / "package")
         self._stage = stage
         self._warm = warm
-        self._zygote = Zygote(folder)
+        self._fork_server = ForkServer(folder)
 
     def start(self) -> None:
         """Load, while others start."""
-        self._zygote.start()
+        self._fork_server.start()
 
     def package(self, *, vendor: bool) -> None:
         """Build the package; with *vendor* it holds its requirements."""
-        self._zygote.call("package", stage=self._stage, folder=self._folder, vendor=vendor)
+        self._fork_server.call("package", stage=self._stage, folder=self._folder, vendor=vendor)
 
     def deploy(self, endpoint: str, variables: dict[str, str]) -> Deployed:
         """Deploy what was packaged, with *variables* in every function; *endpoint* is our emulator's, if it is ours."""
-        done = self._zygote.call(
+        done = self._fork_server.call(
             "deploy", stage=self._stage, folder=self._folder, endpoint=endpoint, variables=variables
         )
         return Deployed(done["api_url"], [(method, path) for method, path in done["waiting"]])
 
     def admin(self, endpoint: str) -> str | None:
         """Make the first administrator; return the password if one was invented."""
-        password: str | None = self._zygote.call("admin", stage=self._stage, endpoint=endpoint)
+        password: str | None = self._fork_server.call("admin", stage=self._stage, endpoint=endpoint)
         return password
 
     def rest(self) -> None:
@@ -55,5 +55,5 @@ class Deployer:
             self.stop()
 
     def stop(self) -> None:
-        """End the zygote and the task at work."""
-        self._zygote.stop()
+        """End the fork server and the task at work."""
+        self._fork_server.stop()

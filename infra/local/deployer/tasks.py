@@ -1,6 +1,6 @@
-"""What the zygote's forks do: package, deploy, make the administrator.
+"""The tasks that run in forks of the fork server: package, deploy, make the administrator.
 
-Each task runs in a process of its own, so it imports the application afresh, and what it loaded is gone with it.
+Each task runs in a process of its own: it imports the application afresh, and its end frees what it loaded.
 Arguments and results are JSON.
 """
 
@@ -76,7 +76,7 @@ def admin(*, stage: str, endpoint: str) -> str | None:
     return ensure_admin(_clients(endpoint).client("dynamodb"), stage, os.environ)
 
 
-#: By the name under which the zygote is asked for them.
+#: Tasks by the name in a request to the fork server.
 TASKS: dict[str, Callable[..., Any]] = {"package": package, "deploy": deploy, "admin": admin}
 
 
