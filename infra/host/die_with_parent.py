@@ -1,7 +1,7 @@
 """Becomes another program that ends when its parent does: ``python -I die_with_parent.py SIGNAL PARENT PROGRAM...``.
 
-A program of its own, because the request to the kernel has to be made between fork and exec, where a process
-with threads may run no Python. Where the kernel has no such thing, the program just runs.
+The kernel must be asked between fork and exec, where a process with threads may run no Python: therefore this is a
+program of its own. On a system without parent-death signals the program runs without one.
 """
 
 import ctypes
@@ -11,17 +11,21 @@ import sys
 PR_SET_PDEATHSIG = 1
 
 
-def tie(signal: int, parent: int) -> bool:
-    """Ask for *signal* at the death of the *parent* that forked this process; return whether it lives."""
+def set_parent_death_signal(signal: int, parent: int) -> bool:
+    """Have the kernel send *signal* to this process when *parent*, which forked it, dies.
+
+    Return whether *parent* was alive after the request; if it was not, no signal will come. Linux only; elsewhere
+    nothing is requested.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0)
-    # It may have died before the request was made; nobody would tell us any more.
+    # A parent that died before the request was made sends no signal any more.
     return os.getppid() == parent
 
 
 def main(signal: int, parent: int, command: list[str]) -> None:
-    """Ask for *signal* at the parent's death, then become *command*."""
-    if tie(signal, parent):
+    """Request *signal* at the death of *parent*, then become *command*; return without it if *parent* has died."""
+    if set_parent_death_signal(signal, parent):
         os.execv(command[0], command)  # noqa: S606 - no shell is wanted
 
 

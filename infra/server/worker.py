@@ -1,4 +1,4 @@
-"""One process of the server. A module of its own: a spawned process imports it, and cannot import ``__main__``."""
+"""One process of the server. A spawned process imports this module, as it cannot import ``__main__``."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def begin(places: Places, parent: int) -> Server:
-    """Return what a process answers with. It ends when its *parent* does, however that ends."""
-    # A terminal's Ctrl-C is for the parent, which tells us; of two signals at once granian may never return.
+    """Return the WSGI application of this process, which ends when its *parent* does, however that ends."""
+    # A terminal's Ctrl-C goes to the parent alone, which ends its workers: after two signals at once granian may hang.
     os.setpgid(0, 0)
-    if not die_with_parent.tie(signal.SIGTERM, parent):
+    if not die_with_parent.set_parent_death_signal(signal.SIGTERM, parent):
         sys.exit(1)
     return wsgi.load(places)

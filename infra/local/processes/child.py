@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 DIE_WITH_PARENT = Path(die_with_parent.__file__)
-#: The kernel ties a child to the thread that forked it, not to the process; this thread lives as long as we do.
+#: The kernel sends the death signal when the forking thread ends, not the process; this thread lives as long as we do.
 _forking = ThreadPoolExecutor(max_workers=1, thread_name_prefix="forking")
 
 
@@ -67,11 +67,11 @@ class Child:
         """
         self.log.parent.mkdir(parents=True, exist_ok=True)
         processes.reclaim(self.note)
-        tether = [sys.executable, "-I", "-S", str(DIE_WITH_PARENT), str(int(signal.SIGTERM)), str(os.getpid())]
+        wrapper = [sys.executable, "-I", "-S", str(DIE_WITH_PARENT), str(int(signal.SIGTERM)), str(os.getpid())]
         with self.log.open("wb") as log:
             self._process = _forking.submit(
                 subprocess.Popen,
-                [*tether, *map(str, command)],
+                [*wrapper, *map(str, command)],
                 env=dict(env),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
