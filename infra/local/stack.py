@@ -40,8 +40,8 @@ class Stopped(Exception):
 class Stack:
     """Everything in *folder*, which keeps the data; ``with Stack(...)`` starts it and stops it.
 
-    *on_step* is told each step and its seconds, *on_fault* what the emulator said where a caller only gets a problem;
-    both on any thread. A *warm* one is ready to redeploy at any moment, for 70 MB.
+    *on_step* is called with each step and its seconds, *on_fault* with the emulator's own words where a caller gets a
+    problem instead; both on any thread. A *warm* one is ready to redeploy at any moment, for 70 MB.
     """
 
     def __init__(

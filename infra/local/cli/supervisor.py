@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from infra.local.cli.terminal import Screen, Shown
     from infra.local.processes.child import Child
 
-TOLD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-#: They explain themselves; anything else is a fault of ours and comes with its traceback.
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+#: Errors whose text suffices; any other is a bug and is printed with its traceback.
 EXPECTED = (ChildFailed, PortTaken, TaskFailed, Unreachable)
 
 
-class Told(NamedTuple):
-    """A signal asked us to end."""
+class StopRequested(NamedTuple):
+    """A signal asked this process to end."""
 
     number: int
 
@@ -45,7 +45,7 @@ class Started(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """It did not start."""
+    """The stack did not start."""
 
     error: BaseException
 
@@ -66,21 +66,21 @@ class Supervisor:
         self._screen = screen
         self._began = time.monotonic()
         self._stack = Stack(folder.path, port, warm=reload, on_step=shown.step, on_fault=screen.note)
-        self._events: SimpleQueue[Told | Started | Failed | Ended] = SimpleQueue()
+        self._events: SimpleQueue[StopRequested | Started | Failed | Ended] = SimpleQueue()
         self._helpers: list[Follower | Reloader] = []
 
     def run(self) -> int:
         """Return the exit code, once everything of ours has ended."""
-        for number in TOLD:
-            # Under nohup a hang-up is not for us.
+        for number in STOP_SIGNALS:
+            # Under nohup a hang-up must not end the stack.
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
-                signal.signal(number, lambda told, _frame: self._events.put(Told(told)))
+                signal.signal(number, lambda received, _frame: self._events.put(StopRequested(received)))
         starting = self._aside("start", self._start)
         try:
             return self._react()
         finally:
-            # From here on the end is near by itself: a second Ctrl-C has nothing to add.
-            for number in TOLD:
+            # The end has begun: a second Ctrl-C must not interrupt it.
+            for number in STOP_SIGNALS:
                 signal.signal(number, signal.SIG_IGN)
             for helper in self._helpers:
                 helper.stop()
@@ -90,7 +90,7 @@ class Supervisor:
     def _react(self) -> int:
         while True:
             match self._events.get():
-                case Told(number):
+                case StopRequested(number):
                     self._screen.note("\nStopping.")
                     return 0 if self._helpers else 128 + number
                 case Failed(error):
@@ -105,14 +105,14 @@ class Supervisor:
     def _start(self) -> None:
         try:
             self._stack.start()
-        # It crosses to the main thread, which says it.
+        # The main thread reports it.
         except BaseException as exc:  # noqa: BLE001
             self._events.put(Failed(exc))
         else:
             self._events.put(Started())
 
     def _go_on(self) -> None:
-        """Tell everybody that it runs, and watch."""
+        """Write the note of the running stack, start the helpers, and report that callers can connect."""
         stack, url = self._stack, f"http://localhost:{self._stack.front.port}"
         self._folder.write(Run(Identity.of(os.getpid()), url, stack.environment))
         for child in stack.children:

@@ -16,7 +16,7 @@ from infra.environment import EMULATOR, FUNCTIONS, ROOT
 from infra.host import ports
 from infra.local.processes.child import Child
 
-LAUNCHER = Path(__file__).with_name("emulator_main.py")
+MAIN = Path(__file__).with_name("emulator_main.py")
 #: One process per concurrent invocation: past this the answer is 429, as it is on AWS past 1000.
 CONCURRENT_EXECUTIONS = 120
 #: What a burst leaves behind is gone after a minute; one worker per function stays.
@@ -62,7 +62,7 @@ class Emulator:
             (self.folder / private).mkdir(parents=True, exist_ok=True)
         packages = sysconfig.get_path("purelib", vars={"base": str(ROOT / EMULATOR.folder)})
         python = FUNCTIONS.python(ROOT)
-        self.child.spawn([python, "-I", LAUNCHER, packages, ports.HOST, str(self.port)], self._environment())
+        self.child.spawn([python, "-I", MAIN, packages, ports.HOST, str(self.port)], self._environment())
 
     def ready(self, deadline_seconds: float = 30) -> None:
         """Block until the spawned process answers.

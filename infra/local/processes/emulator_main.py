@@ -26,20 +26,20 @@ async def serve(address: str) -> None:
     config.keep_alive_timeout = 75
     config.graceful_timeout = 1
     config.loglevel = "WARNING"
-    told = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop, told)
+    stop_requested = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop, stop_requested)
     app = import_module("ministack.app").app
-    await import_module("hypercorn.asyncio").serve(app, config, shutdown_trigger=told.wait)
+    await import_module("hypercorn.asyncio").serve(app, config, shutdown_trigger=stop_requested.wait)
 
 
-def stop(told: asyncio.Event) -> None:
+def stop(stop_requested: asyncio.Event) -> None:
     """Ask the whole group to end, ourselves included.
 
-    Invocations are cut off first: otherwise the server would wait for the long polls of callers who have
-    been told already.
+    Invocations are cut off first: otherwise the server would wait for the long polls of callers who are
+    ending too.
     """
-    if not told.is_set():
-        told.set()
+    if not stop_requested.is_set():
+        stop_requested.set()
         os.killpg(0, signal.SIGTERM)
 
 

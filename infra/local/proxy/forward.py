@@ -49,7 +49,7 @@ async def forward(
 ) -> web.Response:
     """Send *request* on to *upstream* and return the answer, or a problem where there is none.
 
-    *on_fault* is told the words that a translation keeps from the caller: often nobody else says why.
+    *on_fault* is called with the words that a translation keeps from the caller; often no log has them.
     """
     try:
         async with connections.request(

@@ -32,7 +32,7 @@ LONGEST_FIELD = 65536
 class Front:
     """The server, in a thread of its own; where it forwards to may change while it runs.
 
-    *on_fault* is told what the emulator said where callers get a problem instead.
+    *on_fault* is called with the emulator's own words where callers get a problem instead.
 
     Takes its port when made and answers from ``start`` on, so that a taken port shows before anything else starts.
     """
@@ -78,12 +78,12 @@ class Front:
         """Let go of the port; requests in flight are cut off soon. Safe to repeat."""
         loop, self._loop = self._loop, None
         if loop:
-            loop.call_soon_threadsafe(self._told.set)
+            loop.call_soon_threadsafe(self._stop_requested.set)
             self._thread.join()
         self._socket.close()
 
     async def _serve(self) -> None:
-        self._told = asyncio.Event()
+        self._stop_requested = asyncio.Event()
         self._admission = Admission(self._admitted, self._queue_seconds)
         async with session() as self._connections:
             # A caller who hangs up stops waiting, and so does the API's side.
@@ -98,7 +98,7 @@ class Front:
             await web.SockSite(runner, self._socket, backlog=BACKLOG).start()
             self._loop = asyncio.get_running_loop()
             self._started.set_result(None)
-            await self._told.wait()
+            await self._stop_requested.wait()
             await runner.cleanup()
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
