@@ -71,13 +71,14 @@ def main(arguments: list[str]) -> int:
 def up(folder: Folder, asked: argparse.Namespace) -> int:
     """Start, here or in the background."""
     # Only here, as these take half a second that the other commands need not wait.
-    from infra.local.cli import detach, terminal  # noqa: PLC0415
+    from infra.local.cli import detach  # noqa: PLC0415
+    from infra.local.cli.terminal import PipeReporter, Terminal  # noqa: PLC0415
 
-    screen = terminal.Screen(raw_logs=asked.json)
+    terminal = Terminal(raw_logs=asked.json)
     if asked.detach:
         passed = [word for word in sys.argv[1:] if word != "--detach"]
-        return detach.start(passed, folder.path / "up.log", screen)
-    shown = screen if asked.report is None else terminal.Reporter(asked.report)
+        return detach.start(passed, folder.path / "up.log", terminal)
+    reporter = terminal if asked.report is None else PipeReporter(asked.report)
     try:
         with folder.held():
             from infra.local.cli.supervisor import Supervisor  # noqa: PLC0415
@@ -85,11 +86,11 @@ def up(folder: Folder, asked: argparse.Namespace) -> int:
             if asked.fresh:
                 folder.wipe()
             folder.reclaim()
-            return Supervisor(folder, port=asked.port, reload=asked.reload, shown=shown, screen=screen).run()
+            return Supervisor(folder, port=asked.port, reload=asked.reload, reporter=reporter, terminal=terminal).run()
     except AlreadyRunning:
         run = folder.read()
         where = run.url if run and run.url else "and is just starting"
-        shown.failed(f"It already runs: {where}. See scripts/up --status, or end it with scripts/up --stop")
+        reporter.failed(f"It already runs: {where}. See scripts/up --status, or end it with scripts/up --stop")
         return 1
 
 

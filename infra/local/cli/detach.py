@@ -1,4 +1,4 @@
-"""``scripts/up --detach``: starts the supervisor as a process of its own and shows how its start goes."""
+"""``scripts/up --detach``: starts the supervisor as a process of its own and passes its reports on."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from infra.local.cli.terminal import Shown
+    from infra.local.cli.terminal import Reporter
 
 
-def start(arguments: Sequence[str], log: Path, shown: Shown) -> int:
-    """Return when it is ready (0), or has failed and ended. Its later words go to *log*; no password is among them."""
+def start(arguments: Sequence[str], log: Path, reporter: Reporter) -> int:
+    """Return 0 when the stack is ready, or another code when it has failed and ended.
+
+    Later output goes to *log*; no password is in it.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     ours, theirs = os.pipe()
     command = [sys.executable, "-m", "infra.local", *arguments, "--report", str(theirs)]
@@ -35,7 +38,7 @@ def start(arguments: Sequence[str], log: Path, shown: Shown) -> int:
         )
         os.close(theirs)
         try:
-            code = follow(reports, shown)
+            code = follow(reports, reporter)
         except KeyboardInterrupt:
             supervisor.send_signal(signal.SIGTERM)
             code = 128 + signal.SIGINT
@@ -44,13 +47,17 @@ def start(arguments: Sequence[str], log: Path, shown: Shown) -> int:
         return code
 
 
-def follow(reports: Iterable[str], shown: Shown) -> int:
-    """Show each report until the last; without a last one the supervisor died."""
-    say: dict[str, Callable[..., None]] = {"step": shown.step, "ready": shown.ready, "failed": shown.failed}
+def follow(reports: Iterable[str], reporter: Reporter) -> int:
+    """Pass each report on to *reporter* until the last; without a last one the supervisor died."""
+    methods: dict[str, Callable[..., None]] = {
+        "step": reporter.step,
+        "ready": reporter.ready,
+        "failed": reporter.failed,
+    }
     for report in reports:
         what, said = json.loads(report)
-        say[what](**said)
+        methods[what](**said)
         if what != "step":
             return 0 if what == "ready" else 1
-    shown.failed("It ended without a word.")
+    reporter.failed("It ended without a word.")
     return 1

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 BUSY_SECONDS, IDLE_SECONDS = 0.25, 3.0
 #: Events of one moment may become visible one after the other; we look back this far for late ones.
 OVERLAP_MS = 2_000
-#: The emulator opens a stream for each invocation and goes through all of them at each look. What was shown is dropped.
+#: The emulator opens a stream for each invocation and reads all of them at each look: a group this large is deleted.
 MOST_EVENTS = 10_000
 #: What the platform adds to each invocation and our own line says better.
 PLATFORM = ("START RequestId:", "END RequestId:", "REPORT RequestId:")
@@ -48,7 +48,7 @@ class Group:
         self._name = name
         self._since_ms = since_ms
         self._seen: dict[tuple[str, int, str], int] = {}
-        self._shown = 0
+        self._read_count = 0
 
     def fresh(self, prefix: str) -> Iterator[Event]:
         """Yield the events not yielded before."""
@@ -58,17 +58,17 @@ class Group:
                 continue
             self._seen[key] = event["timestamp"]
             self._since_ms = max(self._since_ms, event["timestamp"] - OVERLAP_MS)
-            self._shown += 1
+            self._read_count += 1
             if not event["message"].startswith(PLATFORM):
                 at = datetime.fromtimestamp(event["timestamp"] / 1000).astimezone()
                 yield Event(self._name.removeprefix(prefix), at, event["message"].rstrip())
         self._seen = {key: at for key, at in self._seen.items() if at >= self._since_ms}
 
-    def drop_shown(self) -> None:
-        """Delete the group once it has grown large; the next invocation makes it anew."""
-        if self._shown > MOST_EVENTS:
+    def drop_if_large(self) -> None:
+        """Delete the group if it has grown large; the next invocation makes it anew."""
+        if self._read_count > MOST_EVENTS:
             self._client.delete_log_group(logGroupName=self._name)
-            self._shown = 0
+            self._read_count = 0
 
     def _events(self) -> Iterator[dict[str, Any]]:
         asked = {"logGroupName": self._name, "startTime": self._since_ms}
@@ -104,7 +104,7 @@ class Follower:
         self._thread.start()
 
     def stop(self) -> None:
-        """Return when nothing more is shown."""
+        """Return when *show* is called no more."""
         self._stopping = True
         self._stirred.set()
         self._thread.join(timeout=2)
@@ -126,7 +126,7 @@ class Follower:
             self._show(event)
         if self._drop:
             for group in self._groups.values():
-                group.drop_shown()
+                group.drop_if_large()
         return bool(events)
 
     def _known(self) -> list[Group]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from infra.local.cli.data_folder import Folder
-    from infra.local.cli.terminal import Screen, Shown
+    from infra.local.cli.terminal import Reporter, Terminal
     from infra.local.processes.child import Child
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -59,13 +59,13 @@ class Ended(NamedTuple):
 class Supervisor:
     """Reacts to one event after the other, on the main thread; what takes time runs on others."""
 
-    def __init__(self, folder: Folder, *, port: int, reload: bool, shown: Shown, screen: Screen) -> None:
+    def __init__(self, folder: Folder, *, port: int, reload: bool, reporter: Reporter, terminal: Terminal) -> None:
         self._folder = folder
         self._reload = reload
-        self._shown = shown
-        self._screen = screen
+        self._reporter = reporter
+        self._terminal = terminal
         self._began = time.monotonic()
-        self._stack = Stack(folder.path, port, warm=reload, on_step=shown.step, on_fault=screen.note)
+        self._stack = Stack(folder.path, port, warm=reload, on_step=reporter.step, on_fault=terminal.note)
         self._events: SimpleQueue[StopRequested | Started | Failed | Ended] = SimpleQueue()
         self._helpers: list[Follower | Reloader] = []
 
@@ -91,13 +91,13 @@ class Supervisor:
         while True:
             match self._events.get():
                 case StopRequested(number):
-                    self._screen.note("\nStopping.")
+                    self._terminal.note("\nStopping.")
                     return 0 if self._helpers else 128 + number
                 case Failed(error):
-                    self._shown.failed(explained(error))
+                    self._reporter.failed(explained(error))
                     return 1
                 case Ended(child):
-                    self._screen.failed(str(child.failed("ended unexpectedly")))
+                    self._terminal.failed(str(child.failed("ended unexpectedly")))
                     return 1
                 case Started():
                     self._go_on()
@@ -119,12 +119,12 @@ class Supervisor:
             self._aside(f"watch {child.name}", partial(self._watch, child))
         prefix = f"/aws/lambda/holdfast-{stack.stage}-"
         follower = Follower(
-            stack.client("logs"), prefix, self._screen.log, stack.front.stirred, drop=stack.owns_endpoint
+            stack.client("logs"), prefix, self._terminal.log, stack.front.stirred, drop=stack.owns_endpoint
         )
-        self._helpers = [follower, *([Reloader(stack.redeploy, self._screen.note)] if self._reload else [])]
+        self._helpers = [follower, *([Reloader(stack.redeploy, self._terminal.note)] if self._reload else [])]
         for helper in self._helpers:
             helper.start()
-        self._shown.ready(url, stack.admin_password, time.monotonic() - self._began)
+        self._reporter.ready(url, stack.admin_password, time.monotonic() - self._began)
 
     def _watch(self, child: Child) -> None:
         with suppress(ChildFailed):

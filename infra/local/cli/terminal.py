@@ -1,4 +1,4 @@
-"""What the person at the terminal sees."""
+"""The reports of a start, on a terminal or through a pipe, and the lines of the functions' logs."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ if TYPE_CHECKING:
     from infra.local.cli.log_follower import Event
 
 
-class Shown(Protocol):
-    """Whoever is told how a start goes."""
+class Reporter(Protocol):
+    """Reports how a start goes."""
 
     def step(self, name: str, seconds: float) -> None:
-        """Say that a step of the start is done."""
+        """Report that a step of the start is done."""
 
     def ready(self, url: str, password: str | None, seconds: float) -> None:
-        """Say that callers can connect."""
+        """Report that callers can connect."""
 
     def failed(self, why: str) -> None:
-        """Say that it did not start, or broke."""
+        """Report why the stack did not start, or ended."""
 
 
-class Screen:
-    """A terminal, or a file that stands for one."""
+class Terminal:
+    """Prints to standard output: a terminal, or a file in its place."""
 
     def __init__(self, *, raw_logs: bool = False) -> None:
         self._console = Console(highlight=False, soft_wrap=True)
         self._raw_logs = raw_logs
 
     def step(self, name: str, seconds: float) -> None:
-        """Say that a step of the start is done."""
+        """Report that a step of the start is done."""
         self._console.print(Text.assemble("  ", ("✓", "green"), f" {name:<14} ", (f"{seconds:5.2f} s", "dim")))
 
     def ready(self, url: str, password: str | None, seconds: float) -> None:
-        """Say that callers can connect; the password is shown this once."""
+        """Report that callers can connect; the password is printed this once."""
         print_ = self._console.print
         print_(Text.assemble("\n", ("Holdfast is up", "bold green"), f" after {seconds:.1f} s\n"))
         print_(Text.assemble("  API       ", (url, "bold"), f"   (try: curl {url}/health)"))
@@ -49,44 +49,44 @@ class Screen:
             print_("  user      admin, with the password it was given")
 
     def failed(self, why: str) -> None:
-        """Say that it did not start, or broke."""
+        """Report why the stack did not start, or ended."""
         self._console.print(Text.assemble(("✗ ", "bold red"), why))
 
     def note(self, text: str) -> None:
-        """Say something in passing."""
+        """Print a remark."""
         self._console.print(Text(text, "dim"))
 
     def log(self, event: Event) -> None:
-        """Show one line of a function."""
+        """Print one line of a function's log."""
         if self._raw_logs:
             print(event.message, flush=True)
         else:
             self._console.print(line(event))
 
 
-class Reporter:
-    """Tells another process, through a pipe, what it shows in our place."""
+class PipeReporter:
+    """Reports to another process, through a pipe."""
 
     def __init__(self, pipe: int) -> None:
         self._pipe = os.fdopen(pipe, "w", buffering=1)
 
     def step(self, name: str, seconds: float) -> None:
-        """Say that a step of the start is done."""
-        self._tell("step", name=name, seconds=seconds)
+        """Report that a step of the start is done."""
+        self._send("step", name=name, seconds=seconds)
 
     def ready(self, url: str, password: str | None, seconds: float) -> None:
-        """Say that callers can connect. Nobody listens after that: the steps of a redeployment are told to no one."""
-        self._tell("ready", url=url, password=password, seconds=seconds)
+        """Report that callers can connect, and close the pipe: later steps are reported to nobody."""
+        self._send("ready", url=url, password=password, seconds=seconds)
         self._pipe.close()
 
     def failed(self, why: str) -> None:
-        """Say that it did not start."""
-        self._tell("failed", why=why)
+        """Report why the stack did not start."""
+        self._send("failed", why=why)
 
-    def _tell(self, what: str, **said: Any) -> None:
+    def _send(self, what: str, **said: Any) -> None:
         if self._pipe.closed:
             return
-        # Whoever started us may have left without waiting.
+        # The process that started this one may have ended without waiting.
         with suppress(BrokenPipeError):
             self._pipe.write(json.dumps([what, said]) + "\n")
 
