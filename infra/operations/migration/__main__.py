@@ -16,7 +16,7 @@ from chalicelib.applications import importing
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.stores import clients
 from chalicelib.core.stores.driver_errors import reaching_mongodb
-from infra.operations.migration.importer import State, Takeover, Wanted
+from infra.operations.migration.importer import Importer, State, Wanted
 from infra.operations.migration.source import Source
 from infra.operations.progress import escaped, progress
 from infra.operations.target import INTERRUPTED, PATIENT, STACKS, NoTarget, act_as, reporting, stack_options, target_of
@@ -95,8 +95,8 @@ def run(target: Target, asked: argparse.Namespace) -> int:
     """Take over what was *asked* for, of the stack that this process acts as a part of; return the exit code."""
     source = _source(asked)
     wanted = Wanted(asked.kind, READERS[asked.kind], asked.by, asked.drop_unknown, asked.at_once)
-    takeover = Takeover(source, wanted, dry_run=asked.dry_run)
-    before = 0 if asked.dry_run or asked.from_start else takeover.resume()
+    importer = Importer(source, wanted, dry_run=asked.dry_run)
+    before = 0 if asked.dry_run or asked.from_start else importer.resume()
     print(f"{source.name} into records of the kind {asked.kind}, {target.stage} at {target.where}")
     if before:
         print(f"going on after {before:,} documents, which an interrupted run has seen")
@@ -106,7 +106,7 @@ def run(target: Target, asked: argparse.Namespace) -> int:
     with (
         _told(asked.skipped, going_on=before > 0) as tell,
         progress() as begin,
-        closing(takeover.pages()) as pages,
+        closing(importer.pages()) as pages,
     ):
         advance = begin(doing, source.size(), before)
         for outcomes in pages:
@@ -114,8 +114,8 @@ def run(target: Target, asked: argparse.Namespace) -> int:
             tell(skipped)
             first += skipped[: _SKIPPED_SHOWN - len(first)]
             advance(len(outcomes))
-    _report(takeover, asked, first, (takeover.figures.read - before) / (monotonic() - started))
-    return 1 if takeover.figures.states[State.SKIPPED] else 0
+    _report(importer, asked, first, (importer.figures.read - before) / (monotonic() - started))
+    return 1 if importer.figures.states[State.SKIPPED] else 0
 
 
 def _source(asked: argparse.Namespace) -> Source:
@@ -155,8 +155,8 @@ def _as_json(outcome: Outcome) -> str:
     return json_util.dumps({"id": outcome.id, "reasons": outcome.reasons})
 
 
-def _report(takeover: Takeover, asked: argparse.Namespace, first: list[Outcome], per_second: float) -> None:
-    figures = takeover.figures
+def _report(importer: Importer, asked: argparse.Namespace, first: list[Outcome], per_second: float) -> None:
+    figures = importer.figures
     made, there, skipped = (figures.states[state] for state in (State.MADE, State.THERE, State.SKIPPED))
     would = "would be " if asked.dry_run else ""
     print(f"{figures.read:,} documents read, {per_second:,.0f} per second:")

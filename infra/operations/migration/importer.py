@@ -93,8 +93,8 @@ class _Read(NamedTuple):
     doc: Doc
 
 
-class Takeover:
-    """Takes over the documents of *source*; with *dry_run* only says what would become of each."""
+class Importer:
+    """Imports the documents of *source* as records; with *dry_run* only says what would become of each."""
 
     def __init__(self, source: Source, wanted: Wanted, *, dry_run: bool) -> None:
         self._source, self._wanted, self._dry_run = source, wanted, dry_run
