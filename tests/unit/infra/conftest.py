@@ -1,9 +1,13 @@
+import json
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import botocore.session
 import pytest
+
+from infra.deployment import package
+from tests.unit.infra.build import Built
 
 #: One for all tests: reading a service's description is what takes time.
 _SESSION = botocore.session.get_session()
@@ -13,3 +17,10 @@ _SESSION = botocore.session.get_session()
 def client(aws: None) -> Callable[[str], Any]:
     """Makes clients of any service, with moto behind them."""
     return cache(_SESSION.create_client)
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    folder = tmp_path_factory.mktemp("package")
+    made = package.build("dev", vendor=False, folder=folder)
+    return Built(made, json.loads((folder / "sam.json").read_text()))

@@ -2,11 +2,7 @@
 
 import copy
 import json
-import shutil
-import sys
-import zipfile
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
@@ -14,27 +10,12 @@ from app import app
 from chalicelib import slices
 from chalicelib.core.queueing import queues
 from infra.deployment import package, template
-from infra.deployment.package import Package
-from infra.environment import ROOT
+from tests.unit.infra.build import Built, with_paths
 
 INTEGRATION = "x-amazon-apigateway-integration"
 #: The entry for the methods that a path does not list.
 ANY = "x-amazon-apigateway-any-method"
 Template = dict[str, Any]
-
-
-class Built(NamedTuple):
-    """What was built, and what chalice had made of it before the template was completed."""
-
-    package: Package
-    chalices: Template
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    folder = tmp_path_factory.mktemp("package")
-    made = package.build("dev", vendor=False, folder=folder)
-    return Built(made, json.loads((folder / "sam.json").read_text()))
 
 
 @pytest.fixture(scope="module")
@@ -226,55 +207,10 @@ def test_a_route_that_waits_and_is_not_there_is_told(built: Built) -> None:
 # --- the template's size
 
 
-def with_paths(chalices: Template, count: int) -> Template:
-    """Chalice's template with *count* paths of three routes each, as long as the longest of the application."""
-    grown = copy.deepcopy(chalices)
-    paths = grown["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["paths"]
-    longest = max((one for path in paths.values() for one in path.values()), key=lambda one: len(json.dumps(one)))
-    for number in range(count - len(paths)):
-        path = f"/api/things/{{thing_id}}/parts-{number}/{{part_id}}"
-        paths[path] = {method: copy.deepcopy(longest) for method in ("get", "put", "delete")}
-    assert len(paths) == count
-    return grown
-
-
 def test_template_of_120_paths_is_within_half_of_cloudformations_limit(built: Built) -> None:
     text = template.minified(template.completed(with_paths(built.chalices, 120), built.package.waiting))
     assert len(text.encode()) < package.MAX_TEMPLATE_BYTES / 2
     assert json.loads(text)["Resources"].keys() == built.package.app["Resources"].keys()
-
-
-def test_packaged_template_is_minified(built: Built) -> None:
-    text = (built.package.code.parent / "app.json").read_text()
-    assert text == template.minified(built.package.app)
-    assert ": " not in text.partition("RestAPI")[0]
-
-
-@pytest.fixture
-def packaging(built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder into which `package.main` packages a template of 40 paths."""
-    shutil.copy(built.package.code, tmp_path)
-    monkeypatch.setattr(package, "_package", lambda *_: with_paths(built.chalices, 40))
-    monkeypatch.setattr(package, "_endpoints", lambda: [endpoint for endpoint in app.endpoints if endpoint.waits])
-    monkeypatch.setattr(sys, "argv", ["package", "--folder", str(tmp_path)])
-    return tmp_path
-
-
-def test_template_over_cloudformations_limit_is_refused(packaging: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(package, "MAX_TEMPLATE_BYTES", 50_000)
-    with pytest.raises(SystemExit, match=r"bytes, and CloudFormation takes 50,000\. Put routes"):
-        package.main()
-    assert not (packaging / "app.json").exists()
-
-
-@pytest.mark.parametrize(("limit", "warned"), [(150_000, True), (1_000_000, False)])
-def test_template_over_half_of_the_limit_prints_a_warning(
-    packaging: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, limit: int, warned: bool
-) -> None:
-    monkeypatch.setattr(package, "MAX_TEMPLATE_BYTES", limit)
-    package.main()
-    assert ("Warning: The app template has" in capsys.readouterr().out) is warned
-    assert (packaging / "app.json").exists()
 
 
 # --- data
@@ -313,43 +249,3 @@ def test_a_projector_that_falls_behind_is_told(completed: Template) -> None:
     assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/Lambda", "IteratorAge")
     assert alarm["Threshold"] == 60_000
     assert alarm["Period"] * alarm["EvaluationPeriods"] == 300
-
-
-# --- the package
-
-
-def test_the_package_holds_the_application_and_nothing_of_the_laptop(built: Built) -> None:
-    with zipfile.ZipFile(built.package.code) as code:
-        names = set(code.namelist())
-    assert {"app.py", "chalicelib/slices.py"} <= names
-    for name in names:
-        assert not name.startswith(("infra/", "tests/", ".chalice/", ".venv/"))
-        assert "__pycache__" not in name
-
-
-def test_a_package_over_lambdas_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Given
-    archive = tmp_path / "deployment.zip"
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as code:
-        code.writestr("zeros", b"\0" * 3_000_000)
-    assert archive.stat().st_size < 10_000
-    # Then it is what is unpacked that counts
-    assert package._unpacked(archive) == 3_000_000
-    monkeypatch.setattr(package, "MAX_UNPACKED_BYTES", 1_000)
-    monkeypatch.setattr(package, "_package", lambda source, stage, folder: {})
-    monkeypatch.setattr(sys, "argv", ["package", "--folder", str(tmp_path)])
-    with pytest.raises(SystemExit, match="MB unpacked"):
-        package.main()
-
-
-def test_an_application_that_does_not_import_is_told_with_its_own_words(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    root = tmp_path / "repository"
-    for part in ("chalicelib", "infra", ".chalice"):
-        shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "pyproject.toml", root)
-    (root / "app.py").write_text("import nothing_of_that_name\n")
-    monkeypatch.setattr(package, "ROOT", root)
-    with pytest.raises(package.PackageFailed, match="nothing_of_that_name"):
-        package.build("dev", vendor=False, folder=tmp_path / "out")

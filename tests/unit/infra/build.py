@@ -1,0 +1,28 @@
+"""The built package, and templates larger than the application's."""
+
+import copy
+import json
+from typing import Any, NamedTuple
+
+from infra.deployment.package import Package
+
+Template = dict[str, Any]
+
+
+class Built(NamedTuple):
+    """What was built, and what chalice had made of it before the template was completed."""
+
+    package: Package
+    chalices: Template
+
+
+def with_paths(chalices: Template, count: int) -> Template:
+    """Chalice's template with *count* paths of three routes each, as long as the longest of the application."""
+    grown = copy.deepcopy(chalices)
+    paths = grown["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["paths"]
+    longest = max((one for path in paths.values() for one in path.values()), key=lambda one: len(json.dumps(one)))
+    for number in range(count - len(paths)):
+        path = f"/api/things/{{thing_id}}/parts-{number}/{{part_id}}"
+        paths[path] = {method: copy.deepcopy(longest) for method in ("get", "put", "delete")}
+    assert len(paths) == count
+    return grown

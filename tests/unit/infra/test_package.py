@@ -1,0 +1,95 @@
+"""The package as a build step: its content, its limits, and the sentences of its failures."""
+
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from app import app
+from infra.deployment import package, template
+from infra.environment import ROOT
+from tests.unit.infra.build import Built
+
+
+def test_the_package_holds_the_application_and_nothing_of_the_laptop(built: Built) -> None:
+    with zipfile.ZipFile(built.package.code) as code:
+        names = set(code.namelist())
+    assert {"app.py", "chalicelib/slices.py"} <= names
+    for name in names:
+        assert not name.startswith(("infra/", "tests/", ".chalice/", ".venv/"))
+        assert "__pycache__" not in name
+
+
+def test_a_package_over_lambdas_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given
+    archive = tmp_path / "deployment.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as code:
+        code.writestr("zeros", b"\0" * 3_000_000)
+    assert archive.stat().st_size < 10_000
+    # Then it is what is unpacked that counts
+    assert package._unpacked(archive) == 3_000_000
+    monkeypatch.setattr(package, "MAX_UNPACKED_BYTES", 1_000)
+    monkeypatch.setattr(package, "_package", lambda source, stage, folder: {})
+    monkeypatch.setattr(sys, "argv", ["package", "--folder", str(tmp_path)])
+    with pytest.raises(SystemExit, match="MB unpacked"):
+        package.main()
+
+
+def test_an_application_that_does_not_import_is_told_with_its_own_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "repository"
+    for part in ("chalicelib", "infra", ".chalice"):
+        shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", root)
+    (root / "app.py").write_text("import nothing_of_that_name\n")
+    monkeypatch.setattr(package, "ROOT", root)
+    with pytest.raises(package.PackageFailed, match="nothing_of_that_name"):
+        package.build("dev", vendor=False, folder=tmp_path / "out")
+
+
+def test_packaged_template_is_minified(built: Built) -> None:
+    text = (built.package.code.parent / "app.json").read_text()
+    assert text == template.minified(built.package.app)
+    assert ": " not in text.partition("RestAPI")[0]
+
+
+class Packaging(NamedTuple):
+    """What `package.main` will package: into which folder, and a template of how many bytes."""
+
+    folder: Path
+    size_bytes: int
+
+
+@pytest.fixture
+def packaging(built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Packaging:
+    shutil.copy(built.package.code, tmp_path)
+    monkeypatch.setattr(package, "_package", lambda *_: built.chalices)
+    monkeypatch.setattr(package, "_endpoints", lambda: app.endpoints)
+    monkeypatch.setattr(sys, "argv", ["package", "--folder", str(tmp_path)])
+    return Packaging(tmp_path, len(template.minified(built.package.app).encode()))
+
+
+def test_template_over_cloudformations_limit_is_refused(packaging: Packaging, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(package, "MAX_TEMPLATE_BYTES", packaging.size_bytes - 1)
+    with pytest.raises(SystemExit, match=f"{packaging.size_bytes:,} bytes, and CloudFormation takes .* Put routes"):
+        package.main()
+    assert not (packaging.folder / "app.json").exists()
+
+
+@pytest.mark.parametrize(("share", "warned"), [(1.0, True), (1.9, True), (2.1, False)])
+def test_template_over_half_of_the_limit_prints_a_warning(
+    packaging: Packaging,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    share: float,
+    warned: bool,
+) -> None:
+    monkeypatch.setattr(package, "MAX_TEMPLATE_BYTES", int(share * packaging.size_bytes))
+    package.main()
+    assert ("Warning: The app template has" in capsys.readouterr().out) is warned
+    assert (packaging.folder / "app.json").stat().st_size == packaging.size_bytes
