@@ -97,7 +97,7 @@ def test_status_shows_its_processes(up: Up) -> None:
 def test_a_program_reaches_it_with_the_variables_it_prints(up: Up) -> None:
     exports = run(up.data, "--env").stdout
     program = (
-        "from chalicelib import wiring\n"
+        "from chalicelib.core.stores import clients\n"
         "print(clients.mongodb().command('ping')['ok'], clients.aws('dynamodb').list_tables()['TableNames'])"
     )
     done = subprocess.run(
