@@ -33,13 +33,11 @@ from chalicelib.applications.models import (
 from chalicelib.applications.search import COUNTED, KIND, ApplicationPage, ApplicationQuery
 from chalicelib.applications.store import Place
 from chalicelib.core.errors import ServiceError
-from chalicelib.core.models import Page, PageQuery
 from chalicelib.core.records import etags
 from chalicelib.core.records import wiring as records
 from chalicelib.core.records.history import Changed
 from chalicelib.core.records.models import Change, Record
-from chalicelib.core.web import paging
-from chalicelib.core.web.routes import ADMIN_ONLY, Answer, Call, Role, Routes
+from chalicelib.core.web import ADMIN_ONLY, Answer, Call, Page, PageQuery, Role, Routes, paging
 
 #: Who works on applications.
 _OFFICERS = frozenset({Role.OFFICER, Role.ADMIN})

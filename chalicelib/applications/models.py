@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, JsonValue, StringConstraints, ValidationInfo, field_validator
 
-from chalicelib.core.models import WHOLE, Instant, Model, Query
+from chalicelib.core.models import WHOLE, Instant, Model
 from chalicelib.core.records import models as records
 from chalicelib.core.records.models import Doc, FieldChange, Record, State
+from chalicelib.core.web.models import Query
 
 
 class Status(StrEnum):

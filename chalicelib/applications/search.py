@@ -9,8 +9,9 @@ from typing import Any
 from pydantic import Field, ValidationInfo, field_validator
 
 from chalicelib.applications.models import Application, Status
-from chalicelib.core.models import Model, PageQuery
+from chalicelib.core.models import Model
 from chalicelib.core.records.models import Kind, Record
+from chalicelib.core.web.models import PageQuery
 
 #: Pages are for looking around. Whoever wants all follows the cursor, which costs the same everywhere.
 DEEPEST = 10_000

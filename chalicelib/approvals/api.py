@@ -31,9 +31,8 @@ from chalicelib.approvals.models import (
 from chalicelib.approvals.outbox import dispatch
 from chalicelib.core import egress
 from chalicelib.core.errors import FieldError, Forbidden
-from chalicelib.core.models import Id, Page
-from chalicelib.core.web import paging
-from chalicelib.core.web.routes import ADMIN_ONLY, Answer, Call, Role, Routes
+from chalicelib.core.models import Id
+from chalicelib.core.web import ADMIN_ONLY, Answer, Call, Page, Role, Routes, paging
 
 #: What is left of a function's time when it must have answered: the way back, and a store that is slow to say no.
 _MARGIN_MS = 2_000

@@ -10,8 +10,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, StringConstraints, ValidationInfo, field_validator
 
-from chalicelib.core.models import Id, Instant, Model, PageQuery, Query, Username, Whole
+from chalicelib.core.models import Id, Instant, Model, Username, Whole
 from chalicelib.core.queueing.entries import Entry
+from chalicelib.core.web.models import PageQuery, Query
 
 #: What a timed-out request shows as its action; nobody may offer it.
 TIMEOUT = "timeout"

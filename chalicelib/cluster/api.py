@@ -8,8 +8,7 @@ from chalicelib.cluster import queue_stats
 from chalicelib.cluster.models import Health, QueueStats, Readiness
 from chalicelib.cluster.readiness import reach
 from chalicelib.core.runtime import ids, settings
-from chalicelib.core.web import openapi
-from chalicelib.core.web.routes import ADMIN_ONLY, PUBLIC, Answer, Call, Routes
+from chalicelib.core.web import ADMIN_ONLY, PUBLIC, Answer, Call, Routes, openapi
 
 _STARTED = monotonic()
 

@@ -1,11 +1,9 @@
 """The base of all models that cross the wire: camelCase outside, frozen inside, nothing unknown let in."""
 
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 from pydantic.alias_generators import to_camel
-
-Item = TypeVar("Item")
 
 #: Lower-cased, so that a name is taken once however it is typed. An e-mail address is a valid name.
 Username = Annotated[
@@ -40,28 +38,6 @@ class Model(BaseModel):
         # A value that was refused may be a secret, and an error may end up in a log.
         hide_input_in_errors=True,
     )
-
-
-class Query(Model):
-    """What comes in a query string, where everything is text."""
-
-    model_config = ConfigDict(strict=False)
-
-
-class PageQuery(Query):
-    """The two parameters every list takes."""
-
-    limit: int = Field(default=50, ge=1, le=200, description="how many items to answer at most")
-    cursor: str | None = Field(
-        default=None, min_length=1, max_length=1024, description="`nextCursor` of the page before"
-    )
-
-
-class Page(Model, Generic[Item]):
-    """One page of a list; ``nextCursor`` is null on the last."""
-
-    items: list[Item]
-    next_cursor: str | None
 
 
 def _is_whole(value: object) -> bool:

@@ -2,9 +2,7 @@
 
 from functools import partial
 
-from chalicelib.core.models import Page, PageQuery
-from chalicelib.core.web import paging
-from chalicelib.core.web.routes import Call, Routes
+from chalicelib.core.web import Call, Page, PageQuery, Routes, paging
 from chalicelib.devices import wiring
 from chalicelib.devices.errors import DeviceNotFound, TokenContested
 from chalicelib.devices.models import Device, DeviceId, NewDevice

@@ -1,9 +1,7 @@
 """The ledger, for administrators."""
 
 from chalicelib.core.errors import Invalid
-from chalicelib.core.models import Page, PageQuery
-from chalicelib.core.web import paging
-from chalicelib.core.web.routes import ADMIN_ONLY, Call, Routes
+from chalicelib.core.web import ADMIN_ONLY, Call, Page, PageQuery, Routes, paging
 from chalicelib.ledger import wiring
 from chalicelib.ledger.models import Entry, Verified, VerifyQuery
 from chalicelib.ledger.verify import verify

@@ -9,8 +9,9 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 
-from chalicelib.core.models import Model, Query
+from chalicelib.core.models import Model
 from chalicelib.core.records.models import packed
+from chalicelib.core.web.models import Query
 
 Kind = Literal["disbursement"]
 

@@ -14,7 +14,7 @@ The gateway asks `identify` and `redeem`; other slices ask `end`.
 
 from chalicelib import users
 from chalicelib.core.errors import Unauthenticated
-from chalicelib.core.web.routes import Caller
+from chalicelib.core.web.roles import Caller
 from chalicelib.sessions import wiring
 from chalicelib.sessions.models import Session
 

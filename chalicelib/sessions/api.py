@@ -3,9 +3,8 @@
 from functools import partial
 
 from chalicelib import users
-from chalicelib.core.models import Id, Page, Username
-from chalicelib.core.web import credentials, paging
-from chalicelib.core.web.routes import ADMIN_ONLY, PUBLIC, Answer, Call, Routes
+from chalicelib.core.models import Id, Username
+from chalicelib.core.web import ADMIN_ONLY, PUBLIC, Answer, Call, Page, Routes, credentials, paging
 from chalicelib.sessions import login_limit, wiring
 from chalicelib.sessions.errors import SessionNotFound, TooManyGuesses, WrongCredentials
 from chalicelib.sessions.models import Login, NewTicket, Opened, Session, SessionQuery, Ticket

@@ -5,8 +5,9 @@ from typing import Annotated, NamedTuple
 
 from pydantic import ConfigDict, Field, SecretStr, StringConstraints
 
-from chalicelib.core.models import Instant, Model, PageQuery, Username
-from chalicelib.core.web.routes import Role
+from chalicelib.core.models import Instant, Model, Username
+from chalicelib.core.web.models import PageQuery
+from chalicelib.core.web.roles import Role
 
 
 class Login(Model):

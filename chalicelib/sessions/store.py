@@ -14,7 +14,7 @@ from pymongo.collection import Collection, ReturnDocument
 
 from chalicelib.core.runtime import ids
 from chalicelib.core.stores.driver_errors import reaching_mongodb
-from chalicelib.core.web.routes import Role
+from chalicelib.core.web.roles import Role
 from chalicelib.sessions.models import Issued, NewTicket, Session
 from chalicelib.sessions.settings import SessionSettings
 

@@ -3,9 +3,8 @@
 from datetime import UTC, datetime
 
 from chalicelib.core.errors import FieldError, Invalid
-from chalicelib.core.models import Id, Page, PageQuery, Username
-from chalicelib.core.web import paging
-from chalicelib.core.web.routes import ADMIN_ONLY, Call, Routes
+from chalicelib.core.models import Id, Username
+from chalicelib.core.web import ADMIN_ONLY, Call, Page, PageQuery, Routes, paging
 from chalicelib.users import keys, passwords, wiring
 from chalicelib.users.errors import KeyNotFound, NotService, TooManyKeys, UsernameTaken, UserNotFound
 from chalicelib.users.models import Key, MadeKey, NewKey, NewUser, ShownKey, ShownUser, UserChange

@@ -6,7 +6,7 @@ from typing import Annotated, NamedTuple, Self
 from pydantic import ConfigDict, Field, SecretStr, model_validator
 
 from chalicelib.core.models import Instant, Model, Username
-from chalicelib.core.web.routes import Role
+from chalicelib.core.web.roles import Role
 
 Password = Annotated[SecretStr, Field(min_length=8, max_length=256)]
 Roles = Annotated[list[Annotated[Role, Field(strict=False)]], Field(min_length=1, max_length=len(Role))]

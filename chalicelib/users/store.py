@@ -15,7 +15,7 @@ from typing import NamedTuple
 from chalicelib.core.runtime import ids
 from chalicelib.core.stores.attributes import Item
 from chalicelib.core.stores.dynamodb import ConditionFailed, Table
-from chalicelib.core.web.routes import Role
+from chalicelib.core.web.roles import Role
 from chalicelib.users import keys
 from chalicelib.users.errors import KeyMade, KeyNotFound, NotService, TooManyKeys, UsernameTaken, UserNotFound
 from chalicelib.users.models import Credentials, Key, User

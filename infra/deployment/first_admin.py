@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chalicelib.core.stores.dynamodb import Table
-from chalicelib.core.web.routes import Role
+from chalicelib.core.web.roles import Role
 from chalicelib.users import passwords
 from chalicelib.users.errors import UsernameTaken
 from chalicelib.users.store import UserStore

@@ -20,7 +20,7 @@ from pymongo import MongoClient
 from chalicelib.applications.search import KIND
 from chalicelib.core.records.codec import record_of
 from chalicelib.core.records.models import key
-from chalicelib.core.web.routes import Role
+from chalicelib.core.web.roles import Role
 from chalicelib.sessions.settings import SessionSettings
 from chalicelib.sessions.store import SessionStore
 from infra.local.processes.mongod import DATABASE

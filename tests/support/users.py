@@ -1,6 +1,6 @@
 """People and services who are signed in."""
 
-from chalicelib.core.web.routes import Role
+from chalicelib.core.web.roles import Role
 from chalicelib.sessions import wiring as sessions_wiring
 from chalicelib.users import wiring as users_wiring
 

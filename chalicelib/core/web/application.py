@@ -9,7 +9,8 @@ from chalice.app import Chalice, Response
 
 from chalicelib.core import errors
 from chalicelib.core.runtime import deadline, ids, logs, settings
-from chalicelib.core.web.routes import Caller, Endpoint, Keyed, Operation, Perform, Replay, Routes, refusal
+from chalicelib.core.web.roles import Caller
+from chalicelib.core.web.routes import Endpoint, Keyed, Operation, Perform, Replay, Routes, refusal
 
 _OWN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, Last-Event-ID, X-Request-Id"

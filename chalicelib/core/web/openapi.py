@@ -12,7 +12,8 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from chalicelib.core import errors
 from chalicelib.core.web.requests import IDEMPOTENCY_KEY, JSON, TICKET
-from chalicelib.core.web.routes import PROBLEM, PUBLIC, Endpoint, Role
+from chalicelib.core.web.roles import PUBLIC, Role
+from chalicelib.core.web.routes import PROBLEM, Endpoint
 
 _REFS = "#/components/schemas/{model}"
 _PROBLEM = {

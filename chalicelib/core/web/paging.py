@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 from itsdangerous import BadData, URLSafeSerializer
 
 from chalicelib.core.errors import FieldError, Invalid
-from chalicelib.core.models import PageQuery
 from chalicelib.core.runtime.once import once
 from chalicelib.core.stores import clients
+from chalicelib.core.web.models import PageQuery
 
 Found = TypeVar("Found")
 Position = str

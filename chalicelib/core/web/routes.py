@@ -7,7 +7,6 @@ Everything else about its route is data, from which the API's description and th
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import unquote
 
@@ -18,55 +17,13 @@ from chalicelib.core import errors
 from chalicelib.core.runtime import ids, logs
 from chalicelib.core.web import credentials, requests
 from chalicelib.core.web.requests import JSON, TICKET
+from chalicelib.core.web.roles import NOBODY, PUBLIC, SIGNED_IN, Caller, Role
 
 Body = TypeVar("Body")
 Asked = TypeVar("Asked")
 Handler = Callable[..., Any]
 
 PROBLEM = "application/problem+json"
-
-
-class Role(StrEnum):
-    """What a caller may be. `ADMIN` may do all."""
-
-    ADMIN = "admin"
-    OFFICER = "officer"
-    SERVICE = "service"
-    USER = "user"
-
-
-#: For routes that need no session.
-PUBLIC: frozenset[Role] = frozenset()
-#: For routes that any session opens.
-SIGNED_IN = frozenset(Role)
-#: For routes of the administrator alone.
-ADMIN_ONLY = frozenset({Role.ADMIN})
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who is asking, as their session says."""
-
-    username: str
-    roles: frozenset[Role]
-    session_id: str | None = None
-
-    @property
-    def is_admin(self) -> bool:
-        """Whether everything is allowed."""
-        return Role.ADMIN in self.roles
-
-    def may_act_for(self, *usernames: str) -> None:
-        """Let an administrator and the named users through.
-
-        Raises:
-            Forbidden: the caller is neither.
-        """
-        if not self.is_admin and self.username not in usernames:
-            raise errors.Forbidden("This belongs to someone else.")
-
-
-NOBODY = Caller(username="", roles=frozenset())
 
 
 class Operation(NamedTuple):

@@ -11,7 +11,7 @@ from pymongo.database import Database
 from chalicelib.approvals import wiring as approvals_wiring
 from chalicelib.approvals.settings import ApprovalSettings
 from chalicelib.approvals.wait import Polling
-from chalicelib.core.web.routes import Role
+from chalicelib.core.web.roles import Role
 from chalicelib.sessions import wiring as sessions_wiring
 from chalicelib.users.store import UserStore
 from tests.support.concurrency import until

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from chalicelib.core.web.routes import Role
+from chalicelib.core.web.roles import Role
 from chalicelib.devices.store import DeviceStore
 from chalicelib.sessions.store import SessionStore
 from chalicelib.users import revocation

@@ -1,6 +1,6 @@
 from typing import Any
 
-from chalicelib.core.web.routes import Role
+from chalicelib.core.web.roles import Role
 from chalicelib.users import passwords
 from chalicelib.users.store import UserStore
 from infra.deployment.first_admin import ensure_admin

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from app import app
 from chalicelib.core.runtime import settings
 from chalicelib.core.web.application import App
-from chalicelib.core.web.routes import NOBODY, PUBLIC, Call, Routes
+from chalicelib.core.web.roles import NOBODY, PUBLIC
+from chalicelib.core.web.routes import Call, Routes
 from infra.server import wsgi as module
 from infra.server.route_table import Paths
 from infra.server.wsgi import Places, Server

@@ -11,7 +11,7 @@ from pymongo.database import Database
 from chalicelib import ledger
 from chalicelib.core.stores import clients
 from chalicelib.core.stores.dynamodb import TransactionRefused
-from chalicelib.core.web.routes import Role
+from chalicelib.core.web.roles import Role
 from chalicelib.ledger import verify as walk
 from chalicelib.ledger import wiring as ledger_wiring
 from chalicelib.ledger.models import GENESIS

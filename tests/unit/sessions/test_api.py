@@ -5,7 +5,7 @@ import pytest
 from pymongo.database import Database
 
 from chalicelib import users as users_slice
-from chalicelib.core.web.routes import Role
+from chalicelib.core.web.roles import Role
 from chalicelib.sessions import wiring as sessions_wiring
 from chalicelib.sessions.store import SessionStore
 from chalicelib.users import passwords

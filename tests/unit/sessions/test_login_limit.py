@@ -10,7 +10,7 @@ from chalicelib import users as users_slice
 from chalicelib.core.coordination import wiring as coordination_wiring
 from chalicelib.core.coordination.rates import Rates
 from chalicelib.core.stores import clients
-from chalicelib.core.web.routes import Role
+from chalicelib.core.web.roles import Role
 from chalicelib.users import passwords
 from chalicelib.users.store import UserStore
 from tests.support.concurrency import race

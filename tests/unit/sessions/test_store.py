@@ -11,7 +11,7 @@ from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStart
 
 from chalicelib.core.runtime import ids
 from chalicelib.core.stores import clients
-from chalicelib.core.web.routes import Role
+from chalicelib.core.web.roles import Role
 from chalicelib.sessions.settings import SessionSettings
 from chalicelib.sessions.store import Opening, SessionStore
 from infra.local.processes.mongod import Mongod

@@ -9,9 +9,10 @@ from pymongo.database import Database
 
 from chalicelib import sessions as slice_
 from chalicelib import slices
-from chalicelib.core.models import Query
 from chalicelib.core.web.application import App
-from chalicelib.core.web.routes import Call, Role, Routes
+from chalicelib.core.web.models import Query
+from chalicelib.core.web.roles import Role
+from chalicelib.core.web.routes import Call, Routes
 from chalicelib.users.store import UserStore
 from tests.support.concurrency import race
 from tests.support.gateway import Answer, ask

@@ -8,7 +8,7 @@ from pymongo.database import Database
 
 from chalicelib.core.runtime import ids
 from chalicelib.core.stores import clients
-from chalicelib.core.web.routes import Role
+from chalicelib.core.web.roles import Role
 from chalicelib.sessions import wiring as sessions_wiring
 from chalicelib.users import keys
 from chalicelib.users.errors import TooManyKeys

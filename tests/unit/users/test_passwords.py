@@ -5,7 +5,7 @@ from argon2 import PasswordHasher, extract_parameters
 from argon2.low_level import Type
 
 from chalicelib import users as users_slice
-from chalicelib.core.web.routes import Role
+from chalicelib.core.web.roles import Role
 from chalicelib.users import passwords
 from chalicelib.users.store import UserStore
 

@@ -5,7 +5,7 @@ import pytest
 from chalicelib import slices
 from chalicelib.approvals import wiring as approvals_wiring
 from chalicelib.core.errors import Unavailable
-from chalicelib.core.web.routes import Role
+from chalicelib.core.web.roles import Role
 from chalicelib.sessions.store import SessionStore
 from chalicelib.users import revocation
 from chalicelib.users.models import User

@@ -7,7 +7,7 @@ from botocore.exceptions import ReadTimeoutError
 from moto.core.botocore_stubber import BotocoreStubber
 
 from chalicelib.core.stores import clients
-from chalicelib.core.web.routes import Role
+from chalicelib.core.web.roles import Role
 from chalicelib.users.errors import UsernameTaken, UserNotFound
 from chalicelib.users.models import User
 from chalicelib.users.store import Dismissal, UserStore

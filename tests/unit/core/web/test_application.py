@@ -15,7 +15,8 @@ from chalicelib.core.models import Model
 from chalicelib.core.runtime import ids, settings
 from chalicelib.core.stores import clients
 from chalicelib.core.web.application import App
-from chalicelib.core.web.routes import NOBODY, PUBLIC, Call, Role, Routes
+from chalicelib.core.web.roles import NOBODY, PUBLIC, Role
+from chalicelib.core.web.routes import Call, Routes
 from chalicelib.sessions import wiring as sessions_wiring
 from chalicelib.sessions.settings import SessionSettings
 from chalicelib.sessions.store import SessionStore

@@ -15,7 +15,7 @@ from chalicelib.core.coordination.errors import ClaimLost
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.queueing.sender import Sender
 from chalicelib.core.stores.attributes import plain
-from chalicelib.core.web.routes import Role
+from chalicelib.core.web.roles import Role
 from tests.support.concurrency import race
 from tests.support.gateway import Answer, ask
 from tests.support.users import signed_in

@@ -6,7 +6,8 @@ import pytest
 import schemathesis
 
 from app import app
-from chalicelib.core.web.routes import PUBLIC, Endpoint
+from chalicelib.core.web.roles import PUBLIC
+from chalicelib.core.web.routes import Endpoint
 from tests.support.gateway import ask
 
 

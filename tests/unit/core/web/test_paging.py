@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.core.errors import Invalid
-from chalicelib.core.models import PageQuery
+from chalicelib.core.web.models import PageQuery
 from chalicelib.core.web.paging import Cursors
 
 CURSORS = Cursors(lambda: "a key")
