@@ -2,7 +2,8 @@
 
 application.py the application object: one request, one answer, one log line
 roles.py       what a caller may be, and who the caller is
-routes.py      routes, and the dispatch of a request to its handler
+routes.py      routes: a handler, and what is known of it besides its code
+dispatch.py    what chalice calls for one route: admission, handler, answer
 models.py      the base of queries, and pages of lists
 requests.py    what a request must pass
 credentials.py where a request carries its token

@@ -9,8 +9,9 @@ from chalice.app import Chalice, Response
 
 from chalicelib.core import errors
 from chalicelib.core.runtime import deadline, ids, logs, settings
+from chalicelib.core.web.dispatch import Dispatcher, Keyed, Perform, Replay, refusal
 from chalicelib.core.web.roles import Caller
-from chalicelib.core.web.routes import Endpoint, Keyed, Operation, Perform, Replay, Routes, refusal
+from chalicelib.core.web.routes import Endpoint, Operation, Routes
 
 _OWN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, Last-Event-ID, X-Request-Id"
@@ -72,8 +73,18 @@ class App(Chalice):
     def mount(self, *slices: Routes) -> None:
         """Register the routes of *slices*."""
         for routes in slices:
+            # Tells `current_app` and `current_request`; nothing else of a blueprint is used.
             self.register_blueprint(routes)
+            for endpoint in routes.endpoints:
+                self._serve(endpoint)
             self.endpoints += routes.endpoints
+
+    def _serve(self, endpoint: Endpoint) -> None:
+        # Without content types chalice checks none, and the body's own check answers as this API does.
+        registered = self.route(
+            endpoint.path, methods=[endpoint.method], name=endpoint.handler.__name__, content_types=[]
+        )
+        registered(Dispatcher(self, endpoint))
 
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Answer one API Gateway event. Never raises."""

@@ -23,8 +23,9 @@ from chalicelib.core.coordination.errors import (
 )
 from chalicelib.core.errors import FieldError, Invalid, ServiceError, Unavailable
 from chalicelib.core.runtime import logs
+from chalicelib.core.web.dispatch import Keyed, Perform
 from chalicelib.core.web.requests import IDEMPOTENCY_KEY
-from chalicelib.core.web.routes import Keyed, Operation, Perform
+from chalicelib.core.web.routes import Operation
 
 _KEPT_SECONDS = 24 * 3600
 #: DynamoDB holds 400 KB in an item; the rest of the claim is small.

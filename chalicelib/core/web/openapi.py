@@ -11,9 +11,10 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from chalicelib.core import errors
+from chalicelib.core.web.dispatch import PROBLEM
 from chalicelib.core.web.requests import IDEMPOTENCY_KEY, JSON, TICKET
 from chalicelib.core.web.roles import PUBLIC, Role
-from chalicelib.core.web.routes import PROBLEM, Endpoint
+from chalicelib.core.web.routes import Endpoint
 
 _REFS = "#/components/schemas/{model}"
 _PROBLEM = {

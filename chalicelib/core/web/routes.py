@@ -1,29 +1,23 @@
-"""Routes: a request becomes a model, a handler's model becomes an answer.
+"""Routes: a slice's handlers, and for each its options.
 
 A handler is a function of one `Call` (and its path's parameters) that returns a model, or raises a `ServiceError`.
 Everything else about its route is data, from which the API's description and the waiting function's routes are read.
 """
 
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
-from urllib.parse import unquote
 
-from chalice.app import Blueprint, Request, Response
+from chalice.app import Blueprint
 from pydantic import BaseModel, TypeAdapter
 
 from chalicelib.core import errors
-from chalicelib.core.runtime import ids, logs
-from chalicelib.core.web import credentials, requests
-from chalicelib.core.web.requests import JSON, TICKET
-from chalicelib.core.web.roles import NOBODY, PUBLIC, SIGNED_IN, Caller, Role
+from chalicelib.core.runtime import ids
+from chalicelib.core.web.roles import PUBLIC, SIGNED_IN, Caller, Role
 
 Body = TypeVar("Body")
 Asked = TypeVar("Asked")
 Handler = Callable[..., Any]
-
-PROBLEM = "application/problem+json"
 
 
 class Operation(NamedTuple):
@@ -78,22 +72,17 @@ class Endpoint:
         return self.method == "POST" and self.roles != PUBLIC
 
 
-class Keyed(NamedTuple):
-    """A call that came with an Idempotency-Key. *content* is what a retry must bring the same."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A model with a status other than the usual one, or with headers."""
 
-    key: str
-    caller: str
-    endpoint: Endpoint
-    content: bytes
-
-
-#: Performs the call's operation and renders its answer.
-Perform = Callable[[Operation], Response]
-Replay = Callable[[Keyed, Perform], Response]
+    status: int
+    model: Any
+    headers: Mapping[str, str] | None = None
 
 
 class Routes(Blueprint):
-    """A slice's routes. Handlers stay callable as they were written."""
+    """A slice's routes, which `App.mount` registers. Handlers stay callable as they were written."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -146,97 +135,6 @@ class Routes(Blueprint):
                 versioned=versioned,
             )
             self.endpoints.append(endpoint)
-            # Without content types chalice checks none, and the body's own check answers as this API does.
-            self.route(path, methods=[method], name=handler.__name__, content_types=[])(_Door(self, endpoint))
             return handler
 
         return register
-
-
-class _Door:
-    """What chalice calls for one route: in through the checks, out through the renderer, errors as problems."""
-
-    def __init__(self, routes: Routes, endpoint: Endpoint) -> None:
-        self._routes, self.endpoint = routes, endpoint
-        self.__name__ = endpoint.handler.__name__
-
-    def __call__(self, **params: str) -> Response:
-        app: Any = self._routes.current_app
-        try:
-            return self._answer(app, app.current_request, params)
-        except errors.ServiceError as error:
-            return refusal(error)
-        except Exception as error:  # noqa: BLE001 # the outermost edge: nothing of a fault may reach a caller
-            logs.failed("request_failed", error)
-            return refusal(errors.ServiceError("Something went wrong on our side."))
-
-    def _answer(self, app: Any, request: Request, params: Mapping[str, str]) -> Response:
-        endpoint = self.endpoint
-        call = Call(
-            caller=_admit(endpoint, request, app),
-            body=requests.body(endpoint.body, request, optional=endpoint.body_optional),
-            query=requests.query(endpoint.query, request, tickets=endpoint.tickets),
-            remaining_ms=app.lambda_context.get_remaining_time_in_millis(),
-            if_match=request.headers.get("if-match") if endpoint.versioned else None,
-        )
-        checked = requests.params(endpoint.params, params)
-
-        def perform(operation: Operation) -> Response:
-            return render(endpoint, endpoint.handler(replace(call, operation=operation), **checked))
-
-        keyed = _keyed(endpoint, request, call.caller)
-        answer: Response = app.replay(keyed, perform) if keyed else perform(call.operation)
-        return answer
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A model with a status other than the usual one, or with headers."""
-
-    status: int
-    model: Any
-    headers: Mapping[str, str] | None = None
-
-
-def render(endpoint: Endpoint, given: Any) -> Response:
-    """Return *given* (a model, text that is JSON already, an `Answer` or None) as a response."""
-    answer = given if isinstance(given, Answer) else Answer(next(iter(endpoint.answers)), given)
-    headers: dict[str, Any] = {"Cache-Control": "no-store", **(answer.headers or {})}
-    if answer.model is None:
-        return Response(body="", status_code=answer.status, headers=headers)
-    body = answer.model.model_dump_json() if isinstance(answer.model, BaseModel) else answer.model
-    return Response(body=body, status_code=answer.status, headers={"Content-Type": JSON, **headers})
-
-
-def refusal(error: errors.ServiceError) -> Response:
-    """Return *error* as a problem (RFC 9457)."""
-    body = json.dumps(errors.problem(error, logs.line().fields.get("requestId", "")))
-    headers: dict[str, Any] = {"Content-Type": PROBLEM, "Cache-Control": "no-store", **error.headers()}
-    return Response(body=body, status_code=int(error.status), headers=headers)
-
-
-def _admit(endpoint: Endpoint, request: Request, app: Any) -> Caller:
-    if endpoint.roles == PUBLIC:
-        return NOBODY
-    asked: Mapping[str, str] = request.query_params or {}
-    caller: Caller
-    if (token := credentials.sent(request.method, request.headers)) is not None:
-        caller = app.identify(token)
-    elif endpoint.tickets and TICKET in asked:
-        caller = app.redeem(asked[TICKET], requests.concrete(request))
-    else:
-        raise errors.Unauthenticated
-    logs.line().add(user=caller.username)
-    if not caller.is_admin and not caller.roles & endpoint.roles:
-        raise errors.Forbidden
-    return caller
-
-
-def _keyed(endpoint: Endpoint, request: Request, caller: Caller) -> Keyed | None:
-    key = requests.idempotency_key(request) if endpoint.replayable else None
-    if key is None:
-        return None
-    content: Any = request.raw_body
-    # Escaped or not, it is the same path: one door hands over what was sent, another what it means.
-    path = unquote(requests.concrete(request))
-    return Keyed(key, caller.username, endpoint, f"{path}\n".encode(errors="replace") + content)

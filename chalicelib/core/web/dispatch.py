@@ -1,0 +1,116 @@
+"""Dispatch: what chalice calls for one route. It admits the caller, reads the request and renders the answer."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+from chalice.app import Request, Response
+from pydantic import BaseModel
+
+from chalicelib.core import errors
+from chalicelib.core.runtime import logs
+from chalicelib.core.web import credentials, requests
+from chalicelib.core.web.requests import JSON, TICKET
+from chalicelib.core.web.roles import NOBODY, PUBLIC, Caller
+from chalicelib.core.web.routes import Answer, Call, Endpoint, Operation
+
+PROBLEM = "application/problem+json"
+
+
+class Keyed(NamedTuple):
+    """A call that came with an Idempotency-Key. *content* is what a retry must bring the same."""
+
+    key: str
+    caller: str
+    endpoint: Endpoint
+    content: bytes
+
+
+#: Performs the call's operation and renders its answer.
+Perform = Callable[[Operation], Response]
+Replay = Callable[[Keyed, Perform], Response]
+
+
+class Dispatcher:
+    """What chalice calls for one route of *app*: admits the caller, reads the request, renders answer or error.
+
+    Never raises: a `ServiceError` becomes its problem, anything else a 500 whose cause is in the log alone.
+    """
+
+    def __init__(self, app: Any, endpoint: Endpoint) -> None:
+        self._app, self._endpoint = app, endpoint
+        self.__name__ = endpoint.handler.__name__
+
+    def __call__(self, **params: str) -> Response:
+        """Answer the current request, whose path holds *params*."""
+        try:
+            return self._answer(self._app.current_request, params)
+        except errors.ServiceError as error:
+            return refusal(error)
+        except Exception as error:  # noqa: BLE001 # the outermost edge: nothing of a fault may reach a caller
+            logs.failed("request_failed", error)
+            return refusal(errors.ServiceError("Something went wrong on our side."))
+
+    def _answer(self, request: Request, params: Mapping[str, str]) -> Response:
+        app, endpoint = self._app, self._endpoint
+        call = Call(
+            caller=_admit(endpoint, request, app),
+            body=requests.body(endpoint.body, request, optional=endpoint.body_optional),
+            query=requests.query(endpoint.query, request, tickets=endpoint.tickets),
+            remaining_ms=app.lambda_context.get_remaining_time_in_millis(),
+            if_match=request.headers.get("if-match") if endpoint.versioned else None,
+        )
+        checked = requests.params(endpoint.params, params)
+
+        def perform(operation: Operation) -> Response:
+            return render(endpoint, endpoint.handler(replace(call, operation=operation), **checked))
+
+        keyed = _keyed(endpoint, request, call.caller)
+        answer: Response = app.replay(keyed, perform) if keyed else perform(call.operation)
+        return answer
+
+
+def render(endpoint: Endpoint, given: Any) -> Response:
+    """Return *given* (a model, text that is JSON already, an `Answer` or None) as a response."""
+    answer = given if isinstance(given, Answer) else Answer(next(iter(endpoint.answers)), given)
+    headers: dict[str, Any] = {"Cache-Control": "no-store", **(answer.headers or {})}
+    if answer.model is None:
+        return Response(body="", status_code=answer.status, headers=headers)
+    body = answer.model.model_dump_json() if isinstance(answer.model, BaseModel) else answer.model
+    return Response(body=body, status_code=answer.status, headers={"Content-Type": JSON, **headers})
+
+
+def refusal(error: errors.ServiceError) -> Response:
+    """Return *error* as a problem (RFC 9457)."""
+    body = json.dumps(errors.problem(error, logs.line().fields.get("requestId", "")))
+    headers: dict[str, Any] = {"Content-Type": PROBLEM, "Cache-Control": "no-store", **error.headers()}
+    return Response(body=body, status_code=int(error.status), headers=headers)
+
+
+def _admit(endpoint: Endpoint, request: Request, app: Any) -> Caller:
+    if endpoint.roles == PUBLIC:
+        return NOBODY
+    asked: Mapping[str, str] = request.query_params or {}
+    caller: Caller
+    if (token := credentials.sent(request.method, request.headers)) is not None:
+        caller = app.identify(token)
+    elif endpoint.tickets and TICKET in asked:
+        caller = app.redeem(asked[TICKET], requests.concrete(request))
+    else:
+        raise errors.Unauthenticated
+    logs.line().add(user=caller.username)
+    if not caller.is_admin and not caller.roles & endpoint.roles:
+        raise errors.Forbidden
+    return caller
+
+
+def _keyed(endpoint: Endpoint, request: Request, caller: Caller) -> Keyed | None:
+    key = requests.idempotency_key(request) if endpoint.replayable else None
+    if key is None:
+        return None
+    content: Any = request.raw_body
+    # Escaped or not, it is the same path: one door hands over what was sent, another what it means.
+    path = unquote(requests.concrete(request))
+    return Keyed(key, caller.username, endpoint, f"{path}\n".encode(errors="replace") + content)
