@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from chalice.app import Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from chalicelib.core import errors
 from chalicelib.core.runtime import logs
@@ -41,6 +41,7 @@ class Dispatcher:
 
     def __init__(self, app: Any, endpoint: Endpoint) -> None:
         self._app, self._endpoint = app, endpoint
+        self._params = {name: TypeAdapter(kind) for name, kind in endpoint.params.items()}
         self.__name__ = endpoint.handler.__name__
 
     def __call__(self, **params: str) -> Response:
@@ -62,7 +63,7 @@ class Dispatcher:
             remaining_ms=app.lambda_context.get_remaining_time_in_millis(),
             if_match=request.headers.get("if-match") if endpoint.versioned else None,
         )
-        checked = requests.params(endpoint.params, params)
+        checked = requests.params(self._params, params)
 
         def perform(operation: Operation) -> Response:
             return render(endpoint, endpoint.handler(replace(call, operation=operation), **checked))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
@@ -122,7 +122,7 @@ def _path(endpoint: Endpoint) -> str:
 
 def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
     found = [
-        {"name": to_camel(name), "in": "path", "required": True, "schema": kind.json_schema()}
+        {"name": to_camel(name), "in": "path", "required": True, "schema": TypeAdapter(kind).json_schema()}
         for name, kind in endpoint.params.items()
     ]
     if endpoint.replayable:

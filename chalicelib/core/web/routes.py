@@ -5,11 +5,12 @@ Everything else about its route is data, from which the API's description and th
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Generic, NamedTuple, TypeVar
+from dataclasses import dataclass, field, fields
+from functools import wraps
+from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeVar
 
 from chalice.app import Blueprint
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 
 from chalicelib.core import errors
 from chalicelib.core.runtime import ids
@@ -46,29 +47,53 @@ class Call(Generic[Body, Asked]):
     if_match: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """All that is known of a route besides its code."""
+def _no_body() -> Mapping[int, Any]:
+    return {200: None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The options of a route, which `Routes.add` takes by these names. The API's description is read from them too."""
+
+    #: A caller needs one of these; an administrator needs none.
+    roles: frozenset[Role] = SIGNED_IN
+    #: The model of the body; with *body_optional*, a request without a body has an empty object.
+    body: type[BaseModel] | None = None
+    body_optional: bool = False
+    #: The model of the query string.
+    query: type[BaseModel] | None = None
+    #: The type of each parameter in the path.
+    params: Mapping[str, Any] = field(default_factory=dict)
+    #: The model of each status that the handler answers with, the usual status first; None is an answer without a body.
+    answers: Mapping[int, Any] = field(default_factory=_no_body)
+    #: The errors of its own, for the description.
+    raises: tuple[type[errors.ServiceError], ...] = ()
+    #: The route may hold its request for seconds, and runs in a function of its own.
+    waits: bool = False
+    #: The answer holds a secret: an idempotency record keeps nothing of it, so a retry is refused.
+    secret: bool = False
+    #: ``?ticket=`` opens the route too; for a GET only.
+    tickets: bool = False
+    #: The route heeds ``If-Match``.
+    versioned: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint(Options):
+    """One route: its options, its place and its handler."""
 
     method: str
     path: str
     handler: Handler
-    summary: str
-    roles: frozenset[Role]
-    body: type[BaseModel] | None
-    body_optional: bool
-    query: type[BaseModel] | None
-    params: Mapping[str, TypeAdapter[Any]]
-    answers: Mapping[int, Any]
-    raises: tuple[type[errors.ServiceError], ...]
-    waits: bool
-    secret: bool
-    tickets: bool
-    versioned: bool
+
+    @property
+    def summary(self) -> str:
+        """The handler's docstring."""
+        return (self.handler.__doc__ or "").strip()
 
     @property
     def replayable(self) -> bool:
-        """Whether it heeds an Idempotency-Key: every POST of someone who is signed in does."""
+        """Whether it heeds an Idempotency-Key: every POST of a caller who is signed in does."""
         return self.method == "POST" and self.roles != PUBLIC
 
 
@@ -81,6 +106,29 @@ class Answer:
     headers: Mapping[str, str] | None = None
 
 
+Register = Callable[[Handler], Handler]
+_Given = ParamSpec("_Given")
+
+
+def _by_keywords(
+    make: Callable[_Given, Options],
+) -> Callable[
+    [Callable[["Routes", str, str, Options], Register]], Callable[Concatenate["Routes", str, str, _Given], Register]
+]:
+    """Let a method that takes options be called with the keywords of *make*, which mypy checks as if written there."""
+
+    def decorate(
+        add: Callable[["Routes", str, str, Options], Register],
+    ) -> Callable[Concatenate["Routes", str, str, _Given], Register]:
+        @wraps(add)
+        def call(routes: "Routes", method: str, path: str, /, *args: _Given.args, **given: _Given.kwargs) -> Register:
+            return add(routes, method, path, make(*args, **given))
+
+        return call
+
+    return decorate
+
+
 class Routes(Blueprint):
     """A slice's routes, which `App.mount` registers. Handlers stay callable as they were written."""
 
@@ -88,53 +136,21 @@ class Routes(Blueprint):
         super().__init__(name)
         self.endpoints: list[Endpoint] = []
 
-    def add(
-        self,
-        method: str,
-        path: str,
-        *,
-        roles: frozenset[Role] = SIGNED_IN,
-        body: type[BaseModel] | None = None,
-        body_optional: bool = False,
-        query: type[BaseModel] | None = None,
-        params: Mapping[str, Any] | None = None,
-        answers: Mapping[int, Any] | None = None,
-        raises: tuple[type[errors.ServiceError], ...] = (),
-        waits: bool = False,
-        secret: bool = False,
-        tickets: bool = False,
-        versioned: bool = False,
-    ) -> Callable[[Handler], Handler]:
-        """Register the decorated handler.
+    @_by_keywords(Options)
+    def add(self, method: str, path: str, options: Options) -> Register:
+        """Register the decorated handler, with the keywords of `Options`.
 
-        *answers* maps each status it may answer with to that answer's model, the first being the usual one; None is an
-        answer without a body. *raises* are the errors of its own, for the API's description. A route that *waits* may
-        hold its request for seconds and runs in a function of its own. Of the answer of a *secret* one nothing is kept,
-        so a retry of it is refused. One that takes *tickets* also opens to ``?ticket=``; it must be a GET. A
-        *versioned* one heeds ``If-Match``.
+        Raises:
+            TypeError: there is no such option.
+            ValueError: a ticket would open a route that is not a GET.
         """
-        if tickets and method != "GET":
+        if options.tickets and method != "GET":
             raise ValueError("a ticket stands in an address, and an address changes nothing")
 
+        given = {option.name: getattr(options, option.name) for option in fields(options)}
+
         def register(handler: Handler) -> Handler:
-            endpoint = Endpoint(
-                method=method,
-                path=path,
-                handler=handler,
-                summary=(handler.__doc__ or "").strip(),
-                roles=roles,
-                body=body,
-                body_optional=body_optional,
-                query=query,
-                params={name: TypeAdapter(kind) for name, kind in (params or {}).items()},
-                answers=answers or {200: None},
-                raises=raises,
-                waits=waits,
-                secret=secret,
-                tickets=tickets,
-                versioned=versioned,
-            )
-            self.endpoints.append(endpoint)
+            self.endpoints.append(Endpoint(method=method, path=path, handler=handler, **given))
             return handler
 
         return register

@@ -1,8 +1,10 @@
+import pytest
+
 from chalicelib.core.models import Model
 from chalicelib.core.runtime import ids
 from chalicelib.core.web.application import App
 from chalicelib.core.web.roles import SIGNED_IN, Caller
-from chalicelib.core.web.routes import Call, Routes
+from chalicelib.core.web.routes import Call, Endpoint, Options, Routes
 from tests.support.gateway import Context, event
 
 
@@ -35,3 +37,16 @@ def test_routes_mounted_by_two_apps_ask_each_its_own() -> None:
     second.mount(routes)
     # Then
     assert [_asked(app) for app in (first, second)] == ['{"username":"ann"}', '{"username":"ben"}']
+
+
+def test_misspelt_option_is_refused_at_import() -> None:
+    # Were mypy to let this pass, it would call the comment unused.
+    with pytest.raises(TypeError, match="boddy"):
+        Routes("wrong").add("POST", "/wrong", boddy=Shown)  # type: ignore[call-arg]
+
+
+def test_options_not_named_have_their_defaults() -> None:
+    routes = Routes("plain")
+    routes.add("GET", "/plain")(print)
+    assert routes.endpoints == [Endpoint(method="GET", path="/plain", handler=print)]
+    assert (Options().roles, Options().answers) == (SIGNED_IN, {200: None})
