@@ -191,7 +191,7 @@ class Claims:
 
     def _times(self, now_ms: int, ttl_seconds: int) -> Item:
         """Return until when the work is its attempt's, no longer than this invocation lasts, and the claim stands."""
-        lease_until = now_ms + deadline.cut(self._settings.claim_lease_ms)
+        lease_until = now_ms + deadline.clamp_ms(self._settings.claim_lease_ms)
         # A claim never goes before its lease, however soon a repeat may be forgotten.
         stands_until = max(now_ms + ttl_seconds * 1000, lease_until + self._settings.skew_allowance_ms)
         return {"leaseUntil": lease_until, "ttl": -(-stands_until // 1000)}

@@ -68,7 +68,7 @@ class Locks:
         Raises:
             LockHeld: someone else holds it.
         """
-        ttl_ms = deadline.cut(ttl_ms)
+        ttl_ms = deadline.clamp_ms(ttl_ms)
         began, now_ms = self._ticks(), self._now_ms()
         owner = f"{ids.INSTANCE_ID}/{ids.new_id()}"
         try:
@@ -120,7 +120,7 @@ class Locks:
             LockLost: it is no longer ours. A caller that gets another error still knows `Lease.until`, which passes
                 before anyone may take over.
         """
-        ttl_ms = deadline.cut(ttl_ms)
+        ttl_ms = deadline.clamp_ms(ttl_ms)
         began, expires_ms = self._ticks(), self._now_ms() + ttl_ms
         # Time only grows: a request that the network held up may arrive after a later one.
         later = f"{_OURS} AND expiresAt < :expires"

@@ -82,7 +82,7 @@ def run_batch(
     *ended* is called with each message that was settled, done or given up; also again, if the process died before. An
     outbox ends the message's entry there.
     """
-    with deadline.of(event.context):
+    with deadline.bind(event.context):
         records = [_record(record) for record in event.to_dict()["Records"]]
         failed = [record.message_id for record in records if not _settled(record, queue, kind, handle, ended)]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
@@ -121,7 +121,7 @@ def _work(record: _Record, queue: Queue, kind: type[Kind], handle: Handle[Kind],
 
 def _once(record: _Record, queue: Queue, work_id: str, work: Callable[[Claim], None]) -> str:
     """Do the work unless it was done, or was given up and nobody has asked for it again."""
-    if deadline.cut(_ENOUGH_MS) < _ENOUGH_MS:
+    if deadline.clamp_ms(_ENOUGH_MS) < _ENOUGH_MS:
         return "left"
     key = f"{queue.name}/{work_id}"
     try:

@@ -29,7 +29,7 @@ class Sweep(NamedTuple):
 
 def run(event: Any, sweeps: Sequence[Sweep], now: Callable[[], float] = time) -> None:
     """Run every sweep once. Never raises: what is left over is still there in a minute."""
-    with deadline.of(event.context), logs.invocation("sweep") as line:
+    with deadline.bind(event.context), logs.invocation("sweep") as line:
         line.add(requestId=event.event_id)
         for place, sweep in enumerate(_in_turn(sweeps, now())):
             with deadline.at_most(_budget_ms(len(sweeps) - place)):

@@ -22,7 +22,7 @@ def project(event: Any) -> None:
     Raises:
         Unavailable: a store is down. The stream keeps the batch, and its order, until it is back.
     """
-    with deadline.of(event.context), logs.invocation("stream") as line:
+    with deadline.bind(event.context), logs.invocation("stream") as line:
         records = event.to_dict()["Records"]
         line.count("recordsRead", len(records))
         line.count("recordsPoisoned", wiring.projector().project(records))
@@ -35,7 +35,7 @@ def repair(event: Any) -> dict[str, Any]:
 
 def reconcile(event: Any) -> None:
     """Continue the reconciliation where the last call ended. A second call at the same time does nothing."""
-    with deadline.of(event.context), logs.invocation("reconcile") as line:
+    with deadline.bind(event.context), logs.invocation("reconcile") as line:
         line.add(requestId=event.event_id)
         try:
             with coordination.locks().lock("reconcile", _LOCK_MS):

@@ -10,7 +10,7 @@ _remaining: ContextVar[Callable[[], int] | None] = ContextVar("remaining", defau
 
 
 @contextmanager
-def of(context: Any) -> Iterator[None]:
+def bind(context: Any) -> Iterator[None]:
     """Make `remaining_ms` tell what the Lambda *context* says, for what happens inside."""
     token = _remaining.set(context.get_remaining_time_in_millis)
     try:
@@ -41,7 +41,7 @@ def remaining_ms() -> int | None:
     return None if ask is None else ask()
 
 
-def cut(wanted_ms: int) -> int:
+def clamp_ms(wanted_ms: int) -> int:
     """Return *wanted_ms*, or what is left where that is less: nothing outlives the invocation it serves."""
     left = remaining_ms()
     return wanted_ms if left is None else min(wanted_ms, max(0, left))

@@ -88,7 +88,7 @@ class App(Chalice):
 
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Answer one API Gateway event. Never raises."""
-        with deadline.of(context):
+        with deadline.bind(context):
             return self._told(event, lambda headers: self._answer(event, context, headers))
 
     def refuse(self, event: dict[str, Any], error: errors.ServiceError) -> dict[str, Any]:

@@ -210,14 +210,14 @@ def test_a_push_ends_at_its_deadline_whatever_is_still_on_its_way(make: MakeFcm,
 def test_a_push_ends_before_its_invocation_does(make: MakeFcm, google: Google) -> None:
     google.says["token-1"] = [SILENCE]
     began = monotonic()
-    with deadline.of(Context(remaining_ms=1_500)):
+    with deadline.bind(Context(remaining_ms=1_500)):
         replies = make(read_timeout_ms=4_000).send([a_message()])
     assert verdicts(replies) == [Verdict.LATER]
     assert monotonic() - began < 1.5
 
 
 def test_an_invocation_without_time_sends_nothing_and_says_so(make: MakeFcm) -> None:
-    with deadline.of(Context(remaining_ms=10)):
+    with deadline.bind(Context(remaining_ms=10)):
         assert verdicts(make().send([a_message()])) == [Verdict.LATER]
 
 

@@ -202,7 +202,7 @@ def test_a_takeover_keeps_the_claim_for_as_long_as_the_first_attempt_would_have(
 
 def test_a_lease_is_cut_to_what_the_invocation_has_left(world: World, begin: Begin) -> None:
     for left_ms in (200, 0):
-        with deadline.of(Invocation(left_ms)):
+        with deadline.bind(Invocation(left_ms)):
             claim = begin()
         assert (world.look(NAME, "claim#work") or {})["leaseUntil"] == world.now_ms() + left_ms
         world.ms += left_ms + SKEW_MS + 1

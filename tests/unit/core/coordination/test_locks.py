@@ -207,7 +207,7 @@ def test_a_holder_knows_that_its_time_is_over_before_others_may_take_over(
 
 
 def test_a_lock_is_cut_to_what_the_invocation_has_left(world: World, locks: Locks) -> None:
-    with deadline.of(Invocation(300)):
+    with deadline.bind(Invocation(300)):
         lease = locks.try_acquire("a", 1000)
         assert lease.until == pytest.approx(0.3)
         assert locks.extend(lease, 5000).until == pytest.approx(0.3)
@@ -216,7 +216,7 @@ def test_a_lock_is_cut_to_what_the_invocation_has_left(world: World, locks: Lock
 
 @pytest.mark.parametrize("left_ms", [0, -5])
 def test_an_invocation_with_no_time_left_gets_no_time(locks: Locks, left_ms: int) -> None:
-    with deadline.of(Invocation(left_ms)):
+    with deadline.bind(Invocation(left_ms)):
         assert locks.try_acquire("a", 1000).until == 0
 
 

@@ -99,13 +99,13 @@ def test_interim_answers_without_end_are_cut_at_the_deadline(loopback: Callable[
 
 def test_a_call_ends_before_its_function_does(loopback: None) -> None:
     remaining = SimpleNamespace(get_remaining_time_in_millis=lambda: 900)
-    with Peer(dripping(b"")) as peer, deadline.of(remaining), within(0.4), pytest.raises(egress.TimedOut):
+    with Peer(dripping(b"")) as peer, deadline.bind(remaining), within(0.4), pytest.raises(egress.TimedOut):
         post(f"http://127.0.0.1:{peer.port}/")
 
 
 def test_a_function_with_no_time_left_sends_nothing(loopback: None) -> None:
     remaining = SimpleNamespace(get_remaining_time_in_millis=lambda: 400)
-    with Peer(OK) as peer, deadline.of(remaining), pytest.raises(egress.TimedOut):
+    with Peer(OK) as peer, deadline.bind(remaining), pytest.raises(egress.TimedOut):
         post(f"http://127.0.0.1:{peer.port}/")
     assert peer.connections == 0
 

@@ -175,7 +175,7 @@ def test_a_sweep_goes_on_until_nothing_is_left(
 
 def test_a_sweep_without_time_leaves_the_rest_to_the_next(box: Outbox, documents: Documents) -> None:
     mark(documents, "d", 0, dispatched=False)
-    with deadline.of(Context(500)):
+    with deadline.bind(Context(500)):
         assert box.sweep() == 0
     assert box.sweep() == 1
 

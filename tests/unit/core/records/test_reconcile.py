@@ -320,7 +320,7 @@ def test_what_one_invocation_leaves_the_next_goes_on_with(wired: Projector, monk
     # When each has time for one step
     found: list[Found] = []
     while not found or not found[-1].finished:
-        with deadline.of(Asked(1)):
+        with deadline.bind(Asked(1)):
             found.append(reconcile.step())
         assert found[-1].compared <= 2
         assert len(found) <= 10
@@ -334,7 +334,7 @@ def test_what_one_invocation_leaves_the_next_goes_on_with(wired: Projector, monk
 
 def test_an_invocation_with_little_time_leaves_all_to_the_next() -> None:
     put(a_record())
-    with deadline.of(Context(remaining_ms=9_999)):
+    with deadline.bind(Context(remaining_ms=9_999)):
         assert reconcile.step() == Found(0, 0, finished=False)
 
 
