@@ -38,7 +38,7 @@ def disburse(application_id: str, *, by: str, operation: str) -> Record:
         Disbursing: there was no turn for this call; nothing was paid by it.
     """
     record = _payable(application_id)
-    until = monotonic() + (deadline.clamp_ms(_WAIT_MS + _MARGIN_MS) - _MARGIN_MS) / 1000
+    until = monotonic() + deadline.clamp_ms(_WAIT_MS, margin_ms=_MARGIN_MS) / 1000
     # Those who come when it is paid hold nobody up.
     while record.doc["status"] != Status.DISBURSED:
         left_ms = round((until - monotonic()) * 1000)

@@ -32,6 +32,7 @@ from chalicelib.approvals.outbox import dispatch
 from chalicelib.core import egress
 from chalicelib.core.errors import FieldError, Forbidden
 from chalicelib.core.models import Id
+from chalicelib.core.runtime import deadline
 from chalicelib.core.web import ADMIN_ONLY, Answer, Call, Page, Role, Routes, paging
 
 #: What is left of a function's time when it must have answered: the way back, and a store that is slow to say no.
@@ -64,7 +65,7 @@ def ask(call: Call[NewApproval, None]) -> Answer:
     seen = dispatch(wiring.store().put(call.operation.id, new, created_by=call.caller.username))
     if not new.wait:
         return Answer(202, Accepted.model_validate(seen.approval.model_dump(include=set(Accepted.model_fields))))
-    settled = _waited(call, seen, new.timeout_ms + _SLACK_MS)
+    settled = _waited(seen, new.timeout_ms + _SLACK_MS)
     return Answer(200, Outcome.model_validate(settled.model_dump(include=set(Outcome.model_fields))))
 
 
@@ -95,7 +96,7 @@ def show_approval(call: Call[None, WaitQuery], request_id: str) -> Approval:
     """Show a request; with `waitMs`, as soon as it is settled."""
     seen = wiring.store().get(request_id)
     call.caller.may_act_for(seen.approval.created_by, *seen.approval.approvers)
-    return _waited(call, seen, call.query.wait_ms)
+    return _waited(seen, call.query.wait_ms)
 
 
 @routes.add(
@@ -169,7 +170,7 @@ def _check_people(new: NewApproval) -> None:
         )
 
 
-def _waited(call: Call[NewApproval, None] | Call[None, WaitQuery], seen: Seen, wait_ms: int) -> Approval:
-    waited = wiring.waiter().wait(seen, min(wait_ms, call.remaining_ms - _MARGIN_MS))
+def _waited(seen: Seen, wait_ms: int) -> Approval:
+    waited = wiring.waiter().wait(seen, deadline.clamp_ms(wait_ms, margin_ms=_MARGIN_MS))
     # A timeout is recorded by whoever waits for it or reads of it; an answer's follow-up is its giver's.
     return (dispatch(waited) if waited.approval.status is Status.TIMEOUT else waited).approval

@@ -82,7 +82,7 @@ class Fcm:
 
         Returns at the deadline at the latest; a call that is still on its way then is left to end by itself.
         """
-        left_ms = deadline.clamp_ms(self._settings.total_timeout_ms + _MARGIN_MS) - _MARGIN_MS
+        left_ms = deadline.clamp_ms(self._settings.total_timeout_ms, margin_ms=_MARGIN_MS)
         ends = monotonic() + left_ms / 1000
         threads = ThreadPoolExecutor(_SIDE_BY_SIDE, "fcm")
         try:

@@ -11,7 +11,6 @@ from chalicelib.core.egress.errors import AddressRefused, HeaderRefused, TimedOu
 from chalicelib.core.egress.sockets import Clock, Wire, connected, told
 from chalicelib.core.egress.urls import Target, parse
 from chalicelib.core.runtime import deadline, settings
-from chalicelib.core.runtime.settings import EgressSettings
 
 #: What is kept of one header of an answer, as people look at it later.
 _LONGEST_HEADER = 256
@@ -78,18 +77,13 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, resolve: Resolver
         TimedOut: the deadline passed, or the server was silent for too long.
     """
     options = settings.load(settings.EgressSettings)
-    target, clock = parse(url), Clock(_total_ms(options))
+    target = parse(url)
+    clock = Clock(deadline.clamp_ms(options.total_timeout_ms, margin_ms=_AFTERWARDS_MS))
     ours = _framed(target, headers)
     addresses = vetted(target, resolve, clock, allow_loopback=options.allow_loopback)
     with connected(target, addresses, clock, options.connect_timeout_ms) as sock:
         wire = Wire(sock, clock, options.read_timeout_ms)
         return _exchanged(wire, target, body, ours, options.max_response_bytes)
-
-
-def _total_ms(options: EgressSettings) -> int:
-    """Return the deadline of one call: the option's, or what the function has left."""
-    remaining = deadline.remaining_ms()
-    return options.total_timeout_ms if remaining is None else min(options.total_timeout_ms, remaining - _AFTERWARDS_MS)
 
 
 def _framed(target: Target, headers: Mapping[str, str]) -> dict[str, str]:

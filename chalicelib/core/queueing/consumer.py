@@ -121,7 +121,7 @@ def _work(record: _Record, queue: Queue, kind: type[Kind], handle: Handle[Kind],
 
 def _once(record: _Record, queue: Queue, work_id: str, work: Callable[[Claim], None]) -> str:
     """Do the work unless it was done, or was given up and nobody has asked for it again."""
-    if deadline.clamp_ms(_ENOUGH_MS) < _ENOUGH_MS:
+    if not deadline.allows(_ENOUGH_MS):
         return "left"
     key = f"{queue.name}/{work_id}"
     try:

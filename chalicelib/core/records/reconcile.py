@@ -48,7 +48,7 @@ def step() -> Found:
     """
     until = monotonic() + settings.load(settings.RecordSettings).reconcile_seconds
     place, total = _bookmark(), Found()
-    while monotonic() < until and deadline.clamp_ms(_ENOUGH_MS) == _ENOUGH_MS:
+    while monotonic() < until and deadline.allows(_ENOUGH_MS):
         following, found = advance(place)
         total = Found(total.compared + found.compared, total.mended + found.mended, following is None)
         place = following or START

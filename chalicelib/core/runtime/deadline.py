@@ -1,4 +1,4 @@
-"""How long the current invocation may still run: leases and waits are cut to fit."""
+"""How long the current invocation may still run: leases, waits and calls are clamped to that."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ _remaining: ContextVar[Callable[[], int] | None] = ContextVar("remaining", defau
 
 @contextmanager
 def bind(context: Any) -> Iterator[None]:
-    """Make `remaining_ms` tell what the Lambda *context* says, for what happens inside."""
+    """Have `remaining_ms` ask the Lambda *context* inside the block; threads that begin there do not know of it."""
     token = _remaining.set(context.get_remaining_time_in_millis)
     try:
         yield
@@ -41,7 +41,16 @@ def remaining_ms() -> int | None:
     return None if ask is None else ask()
 
 
-def clamp_ms(wanted_ms: int) -> int:
-    """Return *wanted_ms*, or what is left where that is less: nothing outlives the invocation it serves."""
+def clamp_ms(wanted_ms: int, *, margin_ms: int = 0) -> int:
+    """Return *wanted_ms*, or what is left of the invocation less *margin_ms* where that is shorter; never below 0.
+
+    The margin is for what must still happen afterwards, as an answer that has to be sent.
+    """
     left = remaining_ms()
-    return wanted_ms if left is None else min(wanted_ms, max(0, left))
+    return wanted_ms if left is None else min(wanted_ms, max(0, left - margin_ms))
+
+
+def allows(needed_ms: int) -> bool:
+    """Return whether *needed_ms* are left of the invocation; always where nothing ends the process."""
+    left = remaining_ms()
+    return left is None or left >= needed_ms

@@ -60,7 +60,6 @@ class Dispatcher:
             caller=_admit(endpoint, request, app),
             body=requests.body(endpoint.body, request, optional=endpoint.body_optional),
             query=requests.query(endpoint.query, request, tickets=endpoint.tickets),
-            remaining_ms=app.lambda_context.get_remaining_time_in_millis(),
             if_match=request.headers.get("if-match") if endpoint.versioned else None,
         )
         checked = requests.params(self._params, params)

@@ -42,7 +42,6 @@ class Call(Generic[Body, Asked]):
     caller: Caller
     body: Body
     query: Asked
-    remaining_ms: int
     operation: Operation = field(default_factory=_new_operation)
     if_match: str | None = None
 

@@ -12,7 +12,7 @@ from pymongo.database import Database
 
 from app import app
 from chalicelib.core.models import Model
-from chalicelib.core.runtime import ids, settings
+from chalicelib.core.runtime import deadline, ids, settings
 from chalicelib.core.stores import clients
 from chalicelib.core.web.application import App
 from chalicelib.core.web.roles import NOBODY, PUBLIC, Role
@@ -348,8 +348,9 @@ def test_threads_never_see_each_others_request() -> None:
     @routes.add("POST", "/echo", roles=PUBLIC, body=Echo, answers={200: Echo})
     def echo(call: Call[Echo, None]) -> Echo:
         gate.wait(10)
-        request = routes.current_request
-        return Echo(word=f"{call.body.word} {request.headers['x-request-id']} {call.remaining_ms}")
+        request, left_ms = routes.current_request, routes.lambda_context.get_remaining_time_in_millis()
+        assert left_ms == deadline.remaining_ms()
+        return Echo(word=f"{call.body.word} {request.headers['x-request-id']} {left_ms}")
 
     shared = App("echoing", identify=lambda token: NOBODY)
     shared.mount(routes)
