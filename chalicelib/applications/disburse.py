@@ -5,7 +5,6 @@ own token. The lock keeps those apart who want the same application, so that the
 other; that it is paid once rests on the transaction.
 """
 
-import random
 from time import monotonic, sleep
 
 from chalicelib import ledger
@@ -19,6 +18,7 @@ from chalicelib.core.records import wiring as records
 from chalicelib.core.records.errors import NotInThisState
 from chalicelib.core.records.models import Record
 from chalicelib.core.runtime import deadline
+from chalicelib.core.runtime.backoff import Backoff
 
 #: Longer than paying takes. Whoever comes after a process that died in the middle waits for so long.
 _LOCK_MS = 5_000
@@ -26,7 +26,8 @@ _LOCK_MS = 5_000
 _WAIT_MS = 15_000
 #: What is left of a function's time when it must have answered.
 _MARGIN_MS = 3_000
-_LONGEST_PAUSE_SECONDS = 0.1
+#: A turn at the ledger's end is short, so the ceiling stays: those who want it must only not come in step.
+_BACKOFF = Backoff(first_seconds=0.1, longest_seconds=0.1)
 
 
 def disburse(application_id: str, *, by: str, operation: str) -> Record:
@@ -69,8 +70,7 @@ def _pay(lease: Lease, application_id: str, by: str, operation: str, until: floa
         try:
             coordination.locks().guarded(lease, [prepared.write, *ledger.posting(movement)])
         except GuardedRefused:
-            # Full jitter, so that those who want the ledger's end do not come in step.
-            sleep(random.uniform(0, _LONGEST_PAUSE_SECONDS))  # noqa: S311 # spreads callers out; nothing secret
+            sleep(_BACKOFF.seconds(failures=1))
             continue
         store.show([prepared.record])
         return prepared.record

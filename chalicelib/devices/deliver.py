@@ -5,12 +5,11 @@ Still it is at least once: a process that dies after FCM took the message sends 
 place of the first.
 """
 
-import random
 from collections import Counter
 from collections.abc import Sequence
 from time import time
 
-from chalicelib.core.runtime import logs
+from chalicelib.core.runtime import backoff, logs
 from chalicelib.devices import wiring
 from chalicelib.devices.fcm import Reply, Verdict
 from chalicelib.devices.message import build
@@ -18,7 +17,7 @@ from chalicelib.devices.models import Delivered, Notification, Target
 
 _FOR_GOOD = (Verdict.REFUSED, Verdict.MISCONFIGURED)
 #: Repeats are spread over a quarter more than FCM asked for, so that they do not all come at once.
-_SPREAD = 1.25
+_SPREAD = 0.25
 
 
 def deliver(username: str, notification: Notification) -> Delivered:
@@ -63,7 +62,7 @@ def _again(replies: Sequence[Reply], ttl_ms: int) -> float | None:
     pauses = [reply.pause_seconds for reply in replies if reply.verdict is Verdict.LATER]
     if not pauses:
         return None
-    pause = max(pauses) * random.uniform(1, _SPREAD)  # noqa: S311 # no secret
+    pause = backoff.spread(max(pauses), _SPREAD)
     return pause if pause * 1000 < ttl_ms else None
 
 

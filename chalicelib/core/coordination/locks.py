@@ -6,7 +6,6 @@ Kleppmann, "How to do distributed locking", 2016; C. Gray and D. Cheriton, "Leas
 when others may take over, and a holder counts its own time from before it asked, so that it knows first.
 """
 
-import random
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from time import monotonic, sleep, time
@@ -15,6 +14,7 @@ from typing import NamedTuple
 from chalicelib.core.coordination.errors import GuardedRefused, LockHeld, LockLost
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.runtime import deadline, ids, logs
+from chalicelib.core.runtime.backoff import Backoff
 from chalicelib.core.runtime.settings import CoordinationSettings
 from chalicelib.core.stores.attributes import Item
 from chalicelib.core.stores.dynamodb import ConditionFailed, Table, TransactionRefused, Write
@@ -22,7 +22,8 @@ from chalicelib.core.stores.dynamodb import ConditionFailed, Table, TransactionR
 _HELD = "lock"
 _OURS = "#owner = :owner AND fence = :fence"
 _NAMES = {"#owner": "owner"}
-_SHORTEST_POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.02, 0.25
+#: Each poll is a write, so no two are closer than the shortest.
+_POLLS = Backoff(shortest_seconds=0.01, first_seconds=0.02, longest_seconds=0.25)
 
 
 class Lease(NamedTuple):
@@ -99,7 +100,7 @@ class Locks:
         Raises:
             LockHeld: it was still held at the end.
         """
-        give_up, ceiling = self._ticks() + wait_ms / 1000, _SHORTEST_POLL_SECONDS
+        give_up, failures = self._ticks() + wait_ms / 1000, 0
         while True:
             try:
                 return self.try_acquire(name, ttl_ms)
@@ -108,10 +109,8 @@ class Locks:
                 if left <= 0:
                     raise
                 free_in = (held.expires_at_ms + self._skew_ms + 1 - self._now_ms()) / 1000
-            # Full jitter, so that waiters do not come in step.
-            poll = random.uniform(_SHORTEST_POLL_SECONDS / 2, ceiling)  # noqa: S311
-            self._pause(max(0.001, min(poll, free_in, left)))
-            ceiling = min(ceiling * 2, _LONGEST_POLL_SECONDS)
+            failures += 1
+            self._pause(max(0.001, min(_POLLS.seconds(failures), free_in, left)))
 
     def extend(self, lease: Lease, ttl_ms: int) -> Lease:
         """Return *lease* with at least *ttl_ms* from now. Atomic; the fence stays, and no time is taken away.

@@ -8,7 +8,6 @@ has no reason and was not counted.
 """
 
 import math
-import random
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
@@ -22,6 +21,7 @@ from chalicelib.core.errors import ServiceError
 from chalicelib.core.queueing import wiring
 from chalicelib.core.queueing.queues import LONGEST_DELAY_SECONDS, RETENTION_SECONDS, Message, Queue
 from chalicelib.core.runtime import deadline, logs
+from chalicelib.core.runtime.backoff import Backoff
 
 Kind = TypeVar("Kind", bound=Message)
 Handle = Callable[[Kind, Claim], None]
@@ -31,6 +31,7 @@ Ended = Callable[[Kind], None]
 _CLAIM_SECONDS = 2 * RETENTION_SECONDS + 24 * 3600
 #: With less than this left, the rest of a batch is left to the next function.
 _ENOUGH_MS = 3_000
+_BACKOFF = Backoff(first_seconds=2, longest_seconds=LONGEST_DELAY_SECONDS)
 
 #: What a finished claim says: the work is done, or was given up, with the message that failed and why.
 _DONE, _FAILED = "done", "failed"
@@ -168,7 +169,7 @@ def _bury(record: _Record, queue: Queue, claim: Claim, reason: str) -> str:
 def _again(record: _Record, queue: Queue, error: Exception) -> str:
     """Say when the message shall come again: when `Later` says, else after a pause that grows, with full jitter."""
     asked = error.after_seconds if isinstance(error, Later) else None
-    seconds = _backoff_seconds(record.receives) if asked is None else asked
+    seconds = _BACKOFF.seconds(record.receives) if asked is None else asked
     if isinstance(error, ServiceError):
         logs.line().add(why=str(error))
     else:
@@ -178,10 +179,6 @@ def _again(record: _Record, queue: Queue, error: Exception) -> str:
     except Exception as failure:  # noqa: BLE001 # then it comes again after the queue's visibility timeout
         logs.failed("postpone_failed", failure)
     return "again"
-
-
-def _backoff_seconds(receives: int) -> float:
-    return random.uniform(0, min(2.0**receives, LONGEST_DELAY_SECONDS))  # noqa: S311 # spreads retries out
 
 
 def _reason(error: Exception) -> str:

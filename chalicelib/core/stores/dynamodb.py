@@ -2,10 +2,9 @@
 
 A condition that fails is an answer and is told with what stood there instead (`ConditionFailed`). A call that was
 throttled, or in conflict with a transaction, has decided nothing, so it is tried again with full jitter and never taken
-for a loss; the pauses follow "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015).
+for a loss.
 """
 
-import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import sleep
 from typing import Any, NamedTuple, TypeVar
@@ -14,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.runtime import ids
+from chalicelib.core.runtime.backoff import Backoff
 from chalicelib.core.stores.attributes import Item, plain, typed
 from chalicelib.core.stores.driver_errors import reaching_aws
 
@@ -32,7 +32,7 @@ _WRITES_PER_BATCH = 25
 _BEYOND = 10**15
 
 _ATTEMPTS = 10
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.02, 0.5
+_BACKOFF = Backoff(first_seconds=0.02, longest_seconds=0.5)
 #: Nothing was decided: the same call may be made again. A transaction's reasons have names of their own.
 _UNDECIDED = frozenset(
     {
@@ -242,11 +242,9 @@ class Table:
         return self._retried(lambda: call(TableName=self.name, **arguments))
 
     def _retried(self, call: Callable[[], Result]) -> Result:
-        ceiling = _FIRST_PAUSE_SECONDS
-        for attempt in range(_ATTEMPTS):
-            if attempt:
-                self._pause(random.uniform(0, ceiling))  # noqa: S311 # spreads callers out; nothing secret
-                ceiling = min(ceiling * 2, _LONGEST_PAUSE_SECONDS)
+        for failures in range(_ATTEMPTS):
+            if failures:
+                self._pause(_BACKOFF.seconds(failures))
             try:
                 with reaching_aws():
                     return _decided(call)

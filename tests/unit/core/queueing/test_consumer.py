@@ -246,7 +246,7 @@ def test_what_sqs_would_not_take_as_a_pause_is_cut(post: Post, asked: float, giv
 
 
 def test_each_failure_makes_the_next_pause_longer_at_most(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chalicelib.core.queueing.consumer.random.uniform", lambda _, longest: longest)
+    monkeypatch.setattr("chalicelib.core.runtime.backoff.random.uniform", lambda _, longest: longest)
     post.add("a")
     for _ in range(2):
         batch = post.batch()

@@ -123,7 +123,7 @@ def test_pauses_are_full_jitter_under_a_growing_ceiling(
         bounds.append((low, high))
         return high
 
-    monkeypatch.setattr("chalicelib.core.stores.dynamodb.random.uniform", uniform)
+    monkeypatch.setattr("chalicelib.core.runtime.backoff.random.uniform", uniform)
     for _ in range(ATTEMPTS):
         stubber.add_client_error("get_item", "ThrottlingException")
     with pytest.raises(Unavailable):
