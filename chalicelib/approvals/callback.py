@@ -49,7 +49,10 @@ def send(seen: Seen) -> None:
         return
     if reply.status not in _RETRIED and reply.status < HTTPStatus.INTERNAL_SERVER_ERROR:
         raise Poison(f"The callback address answered {reply.status}.")
-    raise Later(f"The callback address answered {reply.status}.", _pause(reply))
+    pause = egress.retry_after_seconds(
+        reply.headers.get("Retry-After"), None, shortest=1, longest=_LONGEST_PAUSE_SECONDS
+    )
+    raise Later(f"The callback address answered {reply.status}.", pause)
 
 
 def _body(seen: Seen, message_id: str) -> bytes:
@@ -61,9 +64,3 @@ def _body(seen: Seen, message_id: str) -> bytes:
         "data": approval.model_dump(mode="json"),
     }
     return json.dumps(event).encode()
-
-
-def _pause(reply: egress.Reply) -> float | None:
-    """Return how long the server asked us to wait, in seconds (RFC 9110, section 10.2.3); a date is not honoured."""
-    asked = reply.headers.get("Retry-After", "")
-    return min(int(asked), _LONGEST_PAUSE_SECONDS) if asked.isascii() and asked.isdigit() else None

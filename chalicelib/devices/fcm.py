@@ -7,11 +7,10 @@ proxy, are made once each, and nobody waits for them beyond the deadline.
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from email.utils import mktime_tz, parsedate_tz
 from enum import StrEnum
 from http import HTTPStatus
 from threading import Lock
-from time import monotonic, time
+from time import monotonic
 from typing import Any, NamedTuple
 
 import urllib3
@@ -19,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 from urllib3.exceptions import HTTPError
 
+from chalicelib.core import egress
 from chalicelib.core.runtime import deadline
 from chalicelib.devices.settings import FcmSettings
 
@@ -204,28 +204,15 @@ def read(status: int, headers: Mapping[str, str], body: bytes) -> Reply:
     return Reply(Verdict.REFUSED if status == HTTPStatus.BAD_REQUEST else Verdict.MISCONFIGURED, why)
 
 
-def pause_seconds(asked: str | None, default: float, now: float) -> float:
-    """Return how long ``Retry-After`` asks us to wait (RFC 9110, section 10.2.3), within reason."""
-    if asked is None:
-        return default
-    if asked.isascii() and asked.isdigit():
-        wanted = float(asked)
-    else:
-        try:
-            date = parsedate_tz(asked)
-            wanted = mktime_tz(date) - now if date else default
-        except (OverflowError, ValueError):
-            wanted = default
-    return min(max(wanted, 1.0), _LONGEST_PAUSE_SECONDS)
-
-
 def _is_busy(status: int) -> bool:
     return status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def _later(status: int, why: str, headers: Mapping[str, str]) -> Reply:
     default = _QUOTA_PAUSE_SECONDS if status == HTTPStatus.TOO_MANY_REQUESTS else _PAUSE_SECONDS
-    return Reply(Verdict.LATER, why or str(status), pause_seconds(headers.get("Retry-After"), default, time()))
+    asked = headers.get("Retry-After")
+    pause = egress.retry_after_seconds(asked, default, shortest=1, longest=_LONGEST_PAUSE_SECONDS)
+    return Reply(Verdict.LATER, why or str(status), pause)
 
 
 def _unanswered(error: Exception) -> Reply:

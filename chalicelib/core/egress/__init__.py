@@ -6,6 +6,7 @@ urls.py       a URL taken apart once, strictly
 dns.py        a name's addresses, asked for once, all of them vetted
 sockets.py    sockets that no server keeps beyond the deadline
 client.py     check, post
+retries.py    how long a server wants to be left alone
 signatures.py what we send is signed, as Standard Webhooks says
 
 The name is looked up once, every address it has is vetted, and the connection goes to an address that was vetted: a
@@ -16,6 +17,7 @@ are not followed, proxies not used, nothing is sent twice, and a call ends at it
 from chalicelib.core.egress.addresses import vet
 from chalicelib.core.egress.client import Reply, check, post
 from chalicelib.core.egress.errors import AddressRefused, EgressError, HeaderRefused, TimedOut, UnknownName, Unreachable
+from chalicelib.core.egress.retries import retry_after_seconds
 
 __all__ = [
     "AddressRefused",
@@ -27,5 +29,6 @@ __all__ = [
     "Unreachable",
     "check",
     "post",
+    "retry_after_seconds",
     "vet",
 ]

@@ -1,6 +1,5 @@
 import json
 from collections.abc import Callable
-from email.utils import formatdate
 from time import monotonic, time
 from typing import Any
 
@@ -10,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.core.runtime import deadline
-from chalicelib.devices.fcm import Fcm, Reply, Verdict, pause_seconds, read
+from chalicelib.devices.fcm import Fcm, Reply, Verdict, read
 from chalicelib.devices.message import build
 from chalicelib.devices.settings import FcmSettings
 from tests.support.fcm_server import (
@@ -174,18 +173,6 @@ def test_fcm_is_left_alone_for_as_long_as_it_asks(make: MakeFcm, google: Google,
     google.says["token-1"] = [said]
     (reply,) = make().send([a_message()])
     assert (reply.verdict, reply.pause_seconds) == (Verdict.LATER, seconds)
-
-
-@given(st.integers(-10_000, 10_000))
-def test_a_date_is_honoured_within_reason(ahead: int) -> None:
-    now = 1_800_000_000
-    expected = min(max(ahead, 1), 3600)
-    assert pause_seconds(formatdate(now + ahead, usegmt=True), 10, now) == expected
-
-
-@given(st.none() | st.text(max_size=40) | st.text("0123456789:, MonFebGT+-", max_size=5000))
-def test_any_retry_after_is_some_pause(asked: str | None) -> None:
-    assert 1 <= pause_seconds(asked, 10, time()) <= 3600
 
 
 # --- no answer

@@ -1,0 +1,25 @@
+"""Retry-After: how long a server wants to be left alone (RFC 9110, section 10.2.3)."""
+
+from typing import TypeVar
+
+Default = TypeVar("Default", float, None)
+
+
+def retry_after_seconds(header: str | None, default: Default, *, shortest: float, longest: int) -> float | Default:
+    """Return the pause that *header* asks for, as a number or as a date, from *shortest* to *longest* seconds.
+
+    Without a header, or with a malformed one, the pause is *default*. Never raises. A date counts from this machine's
+    clock.
+    """
+    # Workers need it, and the API, which imports this, does not.
+    from urllib3 import Retry  # noqa: PLC0415
+    from urllib3.exceptions import InvalidHeader  # noqa: PLC0415
+
+    if header is None:
+        return default
+    try:
+        asked = Retry(retry_after_max=longest).parse_retry_after(header)
+    except (InvalidHeader, OverflowError, ValueError):
+        # The builtins: a number too long to read, a date that no clock reaches.
+        return default
+    return max(asked, shortest)
