@@ -20,6 +20,23 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, ClassVar, NamedTuple
 
+#: The media type of a problem.
+PROBLEM = "application/problem+json"
+
+
+def problem(
+    status: HTTPStatus, detail: str, request_id: str, members: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return the problem object (RFC 9457) of *status*, with further *members*; *detail* is what a caller reads."""
+    return {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": int(status),
+        "detail": detail,
+        "requestId": request_id,
+        **(members or {}),
+    }
+
 
 class FieldError(NamedTuple):
     """One field that was refused: a dotted path into the request, and why."""
@@ -43,6 +60,10 @@ class ServiceError(Exception):
     def members(self) -> Mapping[str, Any]:
         """Further members of the problem object (RFC 9457, section 3.2)."""
         return {}
+
+    def problem(self, request_id: str) -> dict[str, Any]:
+        """Return this error's problem object; it never holds a store's own words."""
+        return problem(self.status, str(self), request_id, self.members())
 
 
 class Malformed(ServiceError):
@@ -145,16 +166,3 @@ class Unavailable(ServiceError):
     def headers(self) -> Mapping[str, str]:
         """Say when to come back (RFC 9110, section 10.2.3)."""
         return {"Retry-After": str(self._retry_after_seconds)}
-
-
-def problem(error: ServiceError, request_id: str) -> dict[str, Any]:
-    """Return the problem object of *error* (RFC 9457); it never holds a store's own words."""
-    status = error.status
-    return {
-        "type": "about:blank",
-        "title": status.phrase,
-        "status": int(status),
-        "detail": str(error),
-        "requestId": request_id,
-        **error.members(),
-    }

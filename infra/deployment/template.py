@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 
 from chalicelib import slices
+from chalicelib.core import errors
 from chalicelib.core.queueing import queues
 from infra.deployment import policies
 from infra.environment import ROOT
@@ -210,14 +211,8 @@ def _gateway_responses() -> dict[str, Any]:
 
 
 def _gateway_response(status: HTTPStatus) -> dict[str, Any]:
-    body = {
-        "type": "about:blank",
-        "title": status.phrase,
-        "status": int(status),
-        "detail": status.description or status.phrase,
-        "requestId": "$context.requestId",
-    }
-    headers = {"gatewayresponse.header.Content-Type": "'application/problem+json'"}
+    body = errors.problem(status, status.description or status.phrase, "$context.requestId")
+    headers = {"gatewayresponse.header.Content-Type": f"'{errors.PROBLEM}'"}
     if status in _WITH_RETRY:
         headers["gatewayresponse.header.Retry-After"] = "'1'"
     return {

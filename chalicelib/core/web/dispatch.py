@@ -16,8 +16,6 @@ from chalicelib.core.web.requests import JSON, TICKET
 from chalicelib.core.web.roles import NOBODY, PUBLIC, Caller
 from chalicelib.core.web.routes import Answer, Call, Endpoint, Operation
 
-PROBLEM = "application/problem+json"
-
 
 class Keyed(NamedTuple):
     """A call that came with an Idempotency-Key. *content* is what a retry must bring the same."""
@@ -84,8 +82,8 @@ def render(endpoint: Endpoint, given: Any) -> Response:
 
 def refusal(error: errors.ServiceError) -> Response:
     """Return *error* as a problem (RFC 9457)."""
-    body = json.dumps(errors.problem(error, logs.line().fields.get("requestId", "")))
-    headers: dict[str, Any] = {"Content-Type": PROBLEM, "Cache-Control": "no-store", **error.headers()}
+    body = json.dumps(error.problem(logs.line().fields.get("requestId", "")))
+    headers: dict[str, Any] = {"Content-Type": errors.PROBLEM, "Cache-Control": "no-store", **error.headers()}
     return Response(body=body, status_code=int(error.status), headers=headers)
 
 

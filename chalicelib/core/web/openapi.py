@@ -11,7 +11,6 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from chalicelib.core import errors
-from chalicelib.core.web.dispatch import PROBLEM
 from chalicelib.core.web.requests import IDEMPOTENCY_KEY, JSON, TICKET
 from chalicelib.core.web.roles import PUBLIC, Role
 from chalicelib.core.web.routes import Endpoint
@@ -153,7 +152,7 @@ def _responses(endpoint: Endpoint, schemas: dict[Any, Any]) -> dict[str, Any]:
     responses = {str(status): _answer(status, model, schemas) for status, model in endpoint.answers.items()}
     for error in _errors(endpoint):
         code = str(int(error.status))
-        content = {PROBLEM: {"schema": {"$ref": _REFS.format(model="Problem")}}}
+        content = {errors.PROBLEM: {"schema": {"$ref": _REFS.format(model="Problem")}}}
         found = responses.setdefault(code, {"description": error.status.phrase, "content": {}})
         found.setdefault("content", {}).update(content)
     return responses

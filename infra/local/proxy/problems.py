@@ -8,18 +8,14 @@ from http import HTTPStatus
 
 from aiohttp import web
 
+from chalicelib.core import errors
+
 
 def problem(status: HTTPStatus, detail: str, retry_after_seconds: int | None = None) -> web.Response:
     """Return a problem document (RFC 9457) with a request id of its own."""
-    body = {
-        "type": "about:blank",
-        "title": status.phrase,
-        "status": status.value,
-        "detail": detail,
-        "requestId": str(uuid.uuid4()),
-    }
+    body = errors.problem(status, detail, str(uuid.uuid4()))
     headers = {} if retry_after_seconds is None else {"Retry-After": str(retry_after_seconds)}
-    return web.json_response(body, status=status, headers=headers, content_type="application/problem+json")
+    return web.json_response(body, status=status, headers=headers, content_type=errors.PROBLEM)
 
 
 def crowded() -> web.Response:

@@ -44,7 +44,7 @@ def test_an_error_without_words_of_its_own_says_its_docstring() -> None:
 
 
 def test_a_problem_has_the_members_that_the_rfc_names() -> None:
-    made = problem(Invalid([FieldError("a.b", "too long")]), "r-1")
+    made = Invalid([FieldError("a.b", "too long")]).problem("r-1")
     assert made == {
         "type": "about:blank",
         "title": HTTPStatus(422).phrase,
@@ -52,6 +52,17 @@ def test_a_problem_has_the_members_that_the_rfc_names() -> None:
         "detail": "Some fields cannot be accepted.",
         "requestId": "r-1",
         "errors": [{"path": "a.b", "message": "too long"}],
+    }
+
+
+def test_a_problem_may_be_no_error_of_ours() -> None:
+    made = problem(HTTPStatus.BAD_GATEWAY, "The API broke off.", "r-1")
+    assert made == {
+        "type": "about:blank",
+        "title": "Bad Gateway",
+        "status": 502,
+        "detail": "The API broke off.",
+        "requestId": "r-1",
     }
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.core import egress
-from chalicelib.core.errors import FieldError, problem
+from chalicelib.core.errors import FieldError
 from tests.support.hostile_servers import Names
 from tests.support.urls import LOOPBACK, NAMES, PRIVATE, PUBLIC, SPELLINGS
 
@@ -70,7 +70,7 @@ def test_whatever_is_given_it_is_refused_unless_it_is_a_public_address(text: str
 def test_a_reason_does_not_say_where_a_name_leads() -> None:
     with pytest.raises(egress.AddressRefused) as error:
         egress.check("https://metadata.test/", field="callbackUrl", resolve=Names(NAMES))
-    told = problem(error.value, "r-1")
+    told = error.value.problem("r-1")
     assert told["status"] == 422
     assert told["errors"] == [FieldError("callbackUrl", "This leads to an address that is not public.")._asdict()]
     assert "169.254" not in repr(told)
