@@ -76,7 +76,8 @@ class Notification:
             raise ValueError(f"FCM keeps these keys of data for itself: {reserved}")
 
 
-class Delivered(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Delivered:
     """What became of a push, in devices. FCM has taken it for those it was *sent* to; they may be out of reach."""
 
     sent: int = 0

@@ -1,5 +1,6 @@
 """What a user is, and an API key."""
 
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Annotated, NamedTuple, Self
 
@@ -52,7 +53,8 @@ class ShownUser(Model):
     updated_at: Instant
 
 
-class User(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class User:
     """A user as the table has it. *epoch* is new with every change of password or roles."""
 
     username: str
@@ -97,7 +99,8 @@ class MadeKey(ShownKey):
     key: str
 
 
-class Key(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Key:
     """A key as the table has it: never the key itself."""
 
     key_id: str
@@ -113,7 +116,7 @@ class Key(NamedTuple):
 
     def shown(self) -> ShownKey:
         """Return what may be seen."""
-        fields = {name: value for name, value in self._asdict().items() if name != "digest"}
+        fields = {name: value for name, value in asdict(self).items() if name != "digest"}
         return ShownKey.model_validate(fields, strict=False)
 
 

@@ -9,6 +9,7 @@ read together with the roles it gives, and is gone with the user.
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -118,7 +119,7 @@ class UserStore:
             UserNotFound, NotService, TooManyKeys: nothing was written.
             KeyMade: a key with this id is there.
         """
-        change, value = "SET #key = :key ADD keyCount :one", json.dumps(key._asdict())
+        change, value = "SET #key = :key ADD keyCount :one", json.dumps(asdict(key))
         when = (
             "attribute_exists(pk) AND attribute_not_exists(gone) AND contains(#roles, :service) "
             "AND attribute_not_exists(#key) AND (attribute_not_exists(keyCount) OR keyCount < :most)"

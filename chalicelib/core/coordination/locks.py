@@ -8,8 +8,8 @@ when others may take over, and a holder counts its own time from before it asked
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from time import monotonic, sleep, time
-from typing import NamedTuple
 
 from chalicelib.core.coordination.errors import GuardedRefused, LockHeld, LockLost
 from chalicelib.core.errors import Unavailable
@@ -26,7 +26,8 @@ _NAMES = {"#owner": "owner"}
 _POLLS = Backoff(shortest_seconds=0.01, first_seconds=0.02, longest_seconds=0.25)
 
 
-class Lease(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Lease:
     """A lock that is ours until *until* on this process's monotonic clock, in seconds, and perhaps longer."""
 
     name: str
@@ -35,7 +36,8 @@ class Lease(NamedTuple):
     until: float
 
 
-class Holder(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Holder:
     """Who holds a lock, as anyone may see it."""
 
     name: str
@@ -128,7 +130,7 @@ class Locks:
         except ConditionFailed as refused:
             if not _holds(refused.item, lease):
                 raise LockLost from refused
-        return lease._replace(until=max(lease.until, began + ttl_ms / 1000))
+        return replace(lease, until=max(lease.until, began + ttl_ms / 1000))
 
     def release(self, lease: Lease) -> None:
         """Let others have the lock. Atomic, and safe to repeat; the fence is kept.

@@ -3,8 +3,8 @@
 import re
 import socket
 from collections.abc import Mapping
+from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse
-from typing import NamedTuple
 
 from chalicelib.core.egress.dns import Resolver, vetted
 from chalicelib.core.egress.errors import AddressRefused, HeaderRefused, TimedOut, UnknownName
@@ -37,7 +37,8 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"(?:[!-~]+(?:[ \t]+[!-~]+)*)?")
 
 
-class Reply(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Reply:
     """What a server answered, with `Content-Type` and `Retry-After` of its headers, written so.
 
     *complete* says whether *body* is all of it, within limit and deadline.

@@ -10,7 +10,8 @@ has no reason and was not counted.
 import math
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -60,7 +61,8 @@ class Later(ServiceError):
         self.after_seconds = after_seconds
 
 
-class _Record(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Record:
     """One record of an SQS event."""
 
     body: str
