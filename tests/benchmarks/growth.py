@@ -22,7 +22,8 @@ from tests.benchmarks import seed
 from tests.benchmarks.api import an_application, sign_in
 from tests.benchmarks.report import CONSOLE, percentile, show
 from tests.benchmarks.seed import Seed, application_id, first_name
-from tests.support.client import Client, eventually, told
+from tests.support.client import Client, told
+from tests.support.waiting import eventually
 
 _PATH = "/api/applications"
 #: How far below the first a list is read on by cursor, if it is so long.

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from infra.local.stack import Stack
 from tests.benchmarks.report import CONSOLE, percentile, show
-from tests.support.client import eventually
 from tests.support.extra_worker import Scratch, deployed
+from tests.support.waiting import eventually
 
 _WAYS = {"bare handler": "bare", "run_batch": "timed"}
 _BATCH = 10

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from infra.local.stack import Stack
 from tests.benchmarks.api import Api, an_application, sign_in
 from tests.benchmarks.report import percentile, show
-from tests.support.client import eventually
+from tests.support.waiting import eventually
 
 _USER = "person"
 _BATCH = 10

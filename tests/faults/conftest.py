@@ -9,9 +9,10 @@ import pytest
 
 from infra.local.processes.mongod import Mongod
 from infra.local.stack import Stack
-from tests.support.client import Client, eventually
+from tests.support.client import Client
 from tests.support.records import followed
 from tests.support.stack import admin, database, person, stack, unswept
+from tests.support.waiting import eventually
 
 __all__ = ["admin", "database", "followed", "person", "stack", "unswept"]
 

@@ -14,9 +14,10 @@ from infra.local.stack import Stack
 from tests.faults.conftest import Figure
 from tests.faults.scale import times
 from tests.support.approvals import one
-from tests.support.client import eventually, told
+from tests.support.client import told
 from tests.support.receiver import receiving
 from tests.support.stack import STAGE, NewPerson
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
 

@@ -10,8 +10,9 @@ from infra.local.stack import Stack
 from tests.faults.conftest import Figure
 from tests.faults.scale import times
 from tests.support.approvals import one, pending, shown, waiting
-from tests.support.client import Client, eventually, refused, told
+from tests.support.client import Client, refused, told
 from tests.support.stack import STAGE, NewPerson
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
 

@@ -22,9 +22,10 @@ from chalicelib.ledger.store import LedgerStore
 from infra.local.stack import Stack
 from tests.faults.conftest import Figure
 from tests.faults.scale import times
-from tests.support.client import Client, eventually, together, told
+from tests.support.client import Client, together, told
 from tests.support.records import DOC, Followed
 from tests.support.stack import STAGE
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
 

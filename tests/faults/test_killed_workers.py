@@ -11,8 +11,8 @@ import pytest
 from infra.local.stack import Stack
 from tests.faults.conftest import Figure
 from tests.faults.scale import times
-from tests.support.client import eventually
 from tests.support.extra_worker import Scratch, deployed
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
 

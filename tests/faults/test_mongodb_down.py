@@ -18,8 +18,9 @@ from infra.local.stack import Stack
 from tests.faults.conftest import Figure
 from tests.faults.scale import times
 from tests.support.approvals import APPROVALS, asked, one, pending, shown
-from tests.support.client import Client, Person, eventually, refused, together, told
+from tests.support.client import Client, Person, refused, together, told
 from tests.support.stack import STAGE, NewPerson
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
 

@@ -11,8 +11,9 @@ from chalicelib.core.queueing.sender import Sender
 from chalicelib.core.records.models import Change, key
 from chalicelib.core.records.queues import REPAIR
 from infra.local.stack import Stack
-from tests.support.client import Client, eventually, told
+from tests.support.client import Client, told
 from tests.support.records import DOC, KIND, RECORDED, Followed, paused, project, said
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
 

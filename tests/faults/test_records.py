@@ -17,10 +17,11 @@ from infra.local.processes.mongod import Mongod
 from infra.local.stack import Stack
 from tests.faults.conftest import Figure
 from tests.faults.scale import times
-from tests.support.client import Client, eventually, told
+from tests.support.client import Client, told
 from tests.support.kill import held, kill
 from tests.support.records import DOC, Followed, paused
 from tests.support.stack import NewPerson
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
 

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -17,8 +16,9 @@ from infra.local.stack import Stack
 from tests.faults.conftest import Figure
 from tests.faults.scale import times
 from tests.support.approvals import one, pending
-from tests.support.client import Client, eventually, refused, told
+from tests.support.client import Client, refused, told
 from tests.support.stack import PASSWORD, STAGE, NewPerson
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
 
@@ -102,13 +102,16 @@ def _keyed(client: Client, path: str, body: Any, key: str) -> requests.Response:
 
 def _until_free(call: Callable[[], requests.Response]) -> requests.Response:
     """Make a call again until the claim of the process that died has run out, as a patient caller does."""
-    deadline = time.monotonic() + LEASE_SECONDS + 10
-    # The emulator may hand a call to a worker that it does not know to be dead.
-    while (answer := call()).status_code in {409, 502}:
+
+    def free() -> requests.Response | None:
+        answer = call()
+        # The emulator may hand a call to a worker that it does not know to be dead.
+        if answer.status_code not in {409, 502}:
+            return answer
         assert answer.status_code == 502 or answer.headers["Retry-After"] == "1"
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    return answer
+        return None
+
+    return eventually(free, LEASE_SECONDS + 10, every_seconds=0.2)
 
 
 def _kill(stack: Stack, function: str) -> None:

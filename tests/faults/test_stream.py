@@ -13,9 +13,9 @@ from chalicelib.core.runtime import ids
 from infra.local.stack import Stack
 from tests.faults.conftest import Figure
 from tests.faults.scale import times
-from tests.support.client import eventually
 from tests.support.kill import held, kill
 from tests.support.records import RECORDED, Followed, paused, project, said
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
 

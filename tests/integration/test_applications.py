@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from infra.local.stack import Stack
-from tests.support.client import Client, eventually, refused, together, told
+from tests.support.client import Client, refused, together, told
 from tests.support.stack import NewPerson
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
 

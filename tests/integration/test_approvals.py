@@ -8,8 +8,9 @@ import pytest
 from pymongo.database import Database
 
 from tests.support.approvals import APPROVALS, asked, one, overdue, pending, shown
-from tests.support.client import Client, Person, eventually, refused, told
+from tests.support.client import Client, Person, refused, told
 from tests.support.stack import NewPerson
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
 

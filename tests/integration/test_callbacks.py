@@ -11,9 +11,10 @@ import pytest
 from chalicelib.core.egress import signatures
 from infra.local.stack import Stack
 from tests.support.approvals import one
-from tests.support.client import Client, eventually, refused, told
+from tests.support.client import Client, refused, told
 from tests.support.receiver import Received, Receiver, receiving
 from tests.support.stack import STAGE, NewPerson
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
 

@@ -12,9 +12,10 @@ from pymongo.database import Database
 
 from infra.local.stack import Stack
 from tests.support.approvals import asked, one
-from tests.support.client import Client, eventually, told
+from tests.support.client import Client, told
 from tests.support.receiver import Receiver, receiving
 from tests.support.stack import STAGE, NewPerson
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.stack, pytest.mark.usefixtures("unswept")]
 

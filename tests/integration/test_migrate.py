@@ -17,9 +17,10 @@ from infra.host.processes import Identity
 from infra.local.stack import Stack
 from infra.operations import running_stack
 from infra.operations.running_stack import Run
-from tests.support.client import eventually, told
+from tests.support.client import told
 from tests.support.records import Followed
 from tests.support.stack import NewPerson
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
 

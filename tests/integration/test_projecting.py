@@ -11,9 +11,10 @@ from chalicelib.core.records.project import Repair
 from chalicelib.core.records.queues import REPAIR
 from chalicelib.core.runtime import ids
 from infra.local.stack import Stack
-from tests.support.client import Client, eventually, told
+from tests.support.client import Client, told
 from tests.support.records import DOC, KIND, Followed
 from tests.support.stack import STAGE
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
 

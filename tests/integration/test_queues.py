@@ -18,9 +18,10 @@ from infra.local.stack import Stack
 from infra.operations import queues as command
 from infra.operations import running_stack
 from infra.operations.running_stack import Run
-from tests.support.client import Client, eventually, refused, told
+from tests.support.client import Client, refused, told
 from tests.support.extra_worker import Scratch, deployed
 from tests.support.stack import STAGE, NewPerson
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
 

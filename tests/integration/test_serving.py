@@ -15,9 +15,10 @@ from infra.environment import ROOT
 from infra.local.stack import Stack
 from tests.integration.test_applications import FIELDS, PATH
 from tests.support.approvals import one, pending, shown, waiting
-from tests.support.client import Client, eventually, refused, together, told
+from tests.support.client import Client, refused, together, told
 from tests.support.server import Served
 from tests.support.stack import NewPerson
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
 

@@ -10,8 +10,9 @@ import requests
 from pymongo.database import Database
 
 from infra.local.stack import Stack
-from tests.support.client import Client, Person, eventually, refused, together, told
+from tests.support.client import Client, Person, refused, together, told
 from tests.support.stack import PASSWORD, NewPerson
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
 

@@ -9,8 +9,9 @@ import pytest
 import requests
 
 from infra.local.stack import Stack
-from tests.support.client import Client, eventually, refused, together, told
+from tests.support.client import Client, refused, together, told
 from tests.support.stack import PASSWORD, NewPerson
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
 

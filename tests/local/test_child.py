@@ -12,7 +12,7 @@ import pytest
 
 from infra.environment import ROOT
 from infra.local.processes.child import Child, ChildFailed
-from tests.support.waiting import gone, until
+from tests.support.waiting import eventually, gone
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 #: Ignores SIGTERM, as something busy may.
@@ -36,12 +36,12 @@ def test_it_gets_exactly_the_environment_it_is_given(child: Child) -> None:
 
 def test_terminating_it_ends_what_it_started(child: Child) -> None:
     child.spawn(NEST, os.environ)
-    until(child.tail)
+    eventually(child.tail)
     (nested,) = psutil.Process(child.pid).children()
 
     child.terminate(deadline_seconds=5)
 
-    until(lambda: gone(nested.pid))
+    eventually(lambda: gone(nested.pid))
     assert not child.alive
     assert not child.note.exists()
 
@@ -64,7 +64,7 @@ time.sleep(600)
         assert not gone(pid)
         parent.send_signal(signal.SIGKILL)
 
-    until(lambda: gone(pid))
+    eventually(lambda: gone(pid))
 
 
 def test_what_a_killed_run_left_is_ended_before_the_next_starts(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_what_a_killed_run_left_is_ended_before_the_next_starts(tmp_path: Path) 
 
     second.spawn(SLEEP, os.environ)
     try:
-        until(lambda: gone(left))
+        eventually(lambda: gone(left))
         assert second.alive
     finally:
         second.kill()

@@ -11,7 +11,7 @@ from infra.environment import ROOT
 from infra.host.processes import Identity
 from infra.local.cli.data_folder import AlreadyRunning, Folder
 from infra.operations.running_stack import Run
-from tests.support.waiting import gone, until
+from tests.support.waiting import eventually, gone
 
 HOLDER = "from infra.local.cli.data_folder import Folder; from pathlib import Path; import sys, time\n"
 HOLDER += "with Folder(Path(sys.argv[1])).held(): print('held', flush=True); time.sleep(600)"
@@ -62,6 +62,6 @@ def test_wiping_ends_what_was_left_and_deletes_only_what_is_ours(folder: Folder)
 
     folder.wipe()
 
-    until(lambda: gone(left.pid))
+    eventually(lambda: gone(left.pid))
     left.wait()
     assert [path.name for path in folder.path.iterdir()] == ["yours"]

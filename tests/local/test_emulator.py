@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from infra.local.clients import OwnClients
 from infra.local.processes.emulator import Emulator
-from tests.support.waiting import gone, until
+from tests.support.waiting import eventually, gone
 
 CODE = """
 import importlib.util, json, os, pathlib, sys, time
@@ -76,7 +76,7 @@ def busy_worker(emulator: Emulator, note: Path) -> int:
     """Start an invocation that takes half a minute; return its worker, once it is at work."""
     client = OwnClients(emulator.endpoint_url).client("lambda")
     threading.Thread(target=quietly, args=[client, json.dumps({"tell": str(note)})], daemon=True).start()
-    until(lambda: note.exists() and note.read_text())
+    eventually(lambda: note.exists() and note.read_text())
     return int(note.read_text())
 
 
@@ -130,7 +130,7 @@ def test_a_stream_is_read_on_after_a_restart_and_nothing_of_it_is_lost(emulator:
         FunctionName="function", EventSourceArn=stream, StartingPosition="TRIM_HORIZON"
     )["UUID"]
     put(emulator, "ab", note)
-    until(lambda: note.exists() and note.read_text() == "ab")
+    eventually(lambda: note.exists() and note.read_text() == "ab")
     functions.update_event_source_mapping(UUID=mapping, Enabled=False)
     put(emulator, "c", note)
     # When
@@ -138,7 +138,7 @@ def test_a_stream_is_read_on_after_a_restart_and_nothing_of_it_is_lost(emulator:
     functions.update_event_source_mapping(UUID=mapping, Enabled=True)
     put(emulator, "d", note)
     # Then, and what was just being read may come twice
-    until(lambda: note.read_text().endswith("d"))
+    eventually(lambda: note.read_text().endswith("d"))
     assert "".join(dict.fromkeys(note.read_text())) == "abcd"
     functions.delete_event_source_mapping(UUID=mapping)
 
@@ -194,6 +194,6 @@ def test_whoever_may_send_a_message_may_send_many_at_once(emulator: Emulator) ->
 def test_a_kill_leaves_no_worker(emulator: Emulator, tmp_path: Path) -> None:
     worker, pid = busy_worker(emulator, tmp_path / "worker"), emulator.pid
     emulator.kill()
-    until(lambda: gone(worker))
+    eventually(lambda: gone(worker))
     assert gone(pid)
     emulator.restart()

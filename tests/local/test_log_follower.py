@@ -16,7 +16,7 @@ from moto import mock_aws
 from infra.local.cli import log_follower as module
 from infra.local.cli.log_follower import Event, Follower
 from infra.local.cli.terminal import line
-from tests.support.waiting import until
+from tests.support.waiting import eventually
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678_000).astimezone()
 
@@ -99,11 +99,11 @@ def test_each_event_of_our_functions_is_shown_once_and_the_platforms_lines_are_n
     with following(logs) as found:
         say(logs, "holdfast-local-api", "START RequestId: 1", "one", "END RequestId: 1", "REPORT RequestId: 1")
         say(logs, "other", "not ours")
-        until(lambda: found == ["api: one"])
+        eventually(lambda: found == ["api: one"])
         say(logs, "holdfast-local-sweep", "two")
-        until(lambda: found == ["api: one", "sweep: two"])
+        eventually(lambda: found == ["api: one", "sweep: two"])
         say(logs, "holdfast-local-api", "three")
-        until(lambda: len(found) > 2)
+        eventually(lambda: len(found) > 2)
     assert found == ["api: one", "sweep: two", "api: three"]
 
 
@@ -115,7 +115,7 @@ def test_what_was_logged_before_is_not_shown(logs: Any) -> None:
     )
     with following(logs) as found:
         say(logs, "holdfast-local-api", "new")
-        until(lambda: found)
+        eventually(lambda: found)
     assert found == ["api: new"]
 
 
@@ -128,7 +128,7 @@ def test_a_group_that_has_grown_large_is_dropped_once_shown(logs: Any, monkeypat
 
     with following(logs, drop=True) as found:
         say(logs, "holdfast-local-api", "one", "two", "three")
-        until(lambda: groups() == ["/aws/lambda/holdfast-local-sweep"])
+        eventually(lambda: groups() == ["/aws/lambda/holdfast-local-sweep"])
     assert found == ["api: one", "api: two", "api: three"]
 
 
@@ -142,6 +142,6 @@ def test_an_endpoint_that_is_gone_for_a_while_does_not_end_it(logs: Any) -> None
 
     logs.meta.events.register("before-call.logs.DescribeLogGroups", refuse_once)
     with following(logs) as found:
-        until(gone.is_set)
+        eventually(gone.is_set)
         say(logs, "holdfast-local-api", "after")
-        until(lambda: found == ["api: after"])
+        eventually(lambda: found == ["api: after"])

@@ -14,7 +14,7 @@ from pymongo import MongoClient
 from infra.host import ports
 from infra.local.processes.child import ChildFailed
 from infra.local.processes.mongod import Mongod, binary
-from tests.support.waiting import gone, until
+from tests.support.waiting import eventually, gone
 
 
 @pytest.fixture(scope="module")
@@ -134,4 +134,4 @@ def test_a_taken_port_is_told_with_its_holder() -> None:
         with pytest.raises(ports.PortTaken, match=rf"Port {port} is taken by .+ \(process {psutil.Process().pid}\)"):
             ports.bound(port)
         assert ports.free(port) != port
-    until(lambda: ports.free(port) == port)
+    eventually(lambda: ports.free(port) == port)

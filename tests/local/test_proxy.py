@@ -15,7 +15,7 @@ import requests
 from infra.host import ports
 from infra.local.proxy.server import Front
 from tests.support.upstream import Answer, Asked, Upstream
-from tests.support.waiting import until
+from tests.support.waiting import eventually
 
 WAITING = [("GET", "/things/{id}"), ("POST", "/wait")]
 THROTTLED = {
@@ -177,7 +177,7 @@ def test_no_more_than_the_admitted_number_is_in_the_api_at_once(front: Front, up
 def test_who_queues_too_long_is_told_to_come_back(strict: Front, upstream: Upstream, gate: threading.Event) -> None:
     with ThreadPoolExecutor(3) as callers:
         admitted = [callers.submit(requests.get, strict.url, timeout=20) for _ in range(2)]
-        until(lambda: upstream.serving == 2)
+        eventually(lambda: upstream.serving == 2)
         began = time.monotonic()
         refused = requests.get(strict.url, timeout=20)
         waited = time.monotonic() - began
@@ -193,13 +193,13 @@ def test_waiting_routes_take_no_place_and_need_none(strict: Front, upstream: Ups
     with ThreadPoolExecutor(20) as callers:
         # Given more waiting callers than there are places, and all places taken
         waiting = [callers.submit(requests.get, f"{strict.url}/things/{n}?x=/y", timeout=20) for n in range(5)]
-        until(lambda: upstream.serving == 5)
+        eventually(lambda: upstream.serving == 5)
         plain = [callers.submit(requests.get, strict.url, timeout=20) for _ in range(2)]
-        until(lambda: upstream.serving == 7)
+        eventually(lambda: upstream.serving == 7)
 
         # Then one more waits in the API, and one of another method, or deeper, has to queue
         waiting.append(callers.submit(requests.post, f"{strict.url}/wait", timeout=20))
-        until(lambda: upstream.serving == 8)
+        eventually(lambda: upstream.serving == 8)
         assert requests.post(f"{strict.url}/things/1", timeout=20).status_code == 503
         assert requests.get(f"{strict.url}/things/1/more", timeout=20).status_code == 503
 
@@ -211,7 +211,7 @@ def test_a_caller_who_hangs_up_gives_the_place_back(front: Front, upstream: Upst
     for number in (1, 2):
         with socket.create_connection(("127.0.0.1", front.port)) as caller:
             caller.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-            until(partial(arrived, upstream, number))
+            eventually(partial(arrived, upstream, number))
 
     gate.set()
     assert requests.get(front.url, timeout=10).status_code == 200

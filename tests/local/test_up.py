@@ -17,7 +17,7 @@ from infra.environment import ROOT
 from infra.host import ports
 from infra.local.processes.mongod import Mongod
 from tests.support.up import Up, run, shell
-from tests.support.waiting import gone, processes_on, until
+from tests.support.waiting import eventually, gone, processes_on
 
 #: All that a copy of the repository needs to be started.
 COPIED = ("app.py", "chalicelib", ".chalice", "infra", "pyproject.toml", "requirements.txt", "requirements-dev.txt")
@@ -145,7 +145,7 @@ def test_a_killed_one_leaves_no_process_and_the_next_one_finds_its_data(data: Pa
         up.ended()
 
     # Then all is gone, and the next one starts with what was there
-    until(lambda: all(gone(child) for child in children))
+    eventually(lambda: all(gone(child) for child in children))
     assert run(data, "--status").returncode == 1
     with Up(data) as again:
         again.ready()

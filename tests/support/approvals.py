@@ -7,7 +7,8 @@ from typing import Any
 
 import requests
 
-from tests.support.client import Client, eventually, told
+from tests.support.client import Client, told
+from tests.support.waiting import eventually
 
 APPROVALS = "/api/pending-responses"
 

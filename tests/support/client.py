@@ -5,7 +5,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from time import monotonic, sleep
 from typing import Any, TypeVar
 
 import requests
@@ -119,12 +118,3 @@ def together(calls: Sequence[Callable[[], Found]]) -> list[Found]:
 
     with ThreadPoolExecutor(len(calls)) as pool:
         return list(pool.map(at_once, calls))
-
-
-def eventually(found: Callable[[], Found | None], deadline_seconds: float = 30.0, every_seconds: float = 0.02) -> Found:
-    """Return what *found* returns as soon as that is something; fail at the deadline."""
-    deadline = monotonic() + deadline_seconds
-    while not (answer := found()):
-        assert monotonic() < deadline, f"not seen within {deadline_seconds} s"
-        sleep(every_seconds)
-    return answer

@@ -1,9 +1,8 @@
-"""Many threads at the same instant, and waiting for what happens in its own time."""
+"""Many threads at the same instant."""
 
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from time import monotonic, sleep
 from typing import TypeVar
 
 from chalicelib.core.errors import ServiceError
@@ -24,12 +23,3 @@ def race(calls: Sequence[Callable[[], Result]]) -> list[Result | ServiceError]:
 
     with ThreadPoolExecutor(len(calls)) as threads:
         return list(threads.map(run, calls))
-
-
-def until(happened: Callable[[], bool], within_seconds: float = 10) -> None:
-    """Return as soon as *happened* says so; fail if it does not in time."""
-    deadline = monotonic() + within_seconds
-    while not happened():
-        if monotonic() > deadline:
-            raise AssertionError(f"did not happen within {within_seconds} s")
-        sleep(0.02)

@@ -11,8 +11,8 @@ from pymongo.collection import Collection
 from pymongo.errors import OperationFailure
 
 from infra.local.stack import Stack
-from tests.support.client import eventually
 from tests.support.stack import STAGE
+from tests.support.waiting import eventually
 
 
 def kill(stack: Stack, function: str) -> int:

@@ -19,8 +19,8 @@ from chalicelib.core.runtime import ids
 from chalicelib.core.stores.attributes import typed
 from chalicelib.core.stores.dynamodb import Table
 from infra.local.stack import Stack
-from tests.support.client import eventually
 from tests.support.stack import STAGE
+from tests.support.waiting import eventually
 
 KIND = APPLICATIONS.name
 DOC = {
@@ -105,16 +105,13 @@ class Followed:
 
     def caught_up(self, record_ids: Sequence[str], deadline_seconds: float = 60) -> None:
         """Return when view and history say what the truth does; fail with where they do not."""
-        late: list[str] = []
 
-        def nothing() -> bool:
-            late[:] = self.late(record_ids)
-            return not late
+        def none_late() -> bool:
+            late = self.late(record_ids)
+            assert not late, f"{len(late)} in all: {'; '.join(late[:10])}"
+            return True
 
-        try:
-            eventually(nothing, deadline_seconds, every_seconds=0.1)
-        except AssertionError:
-            pytest.fail(f"after {deadline_seconds} s: {'; '.join(late[:10])} and so on, {len(late)} in all")
+        eventually(none_late, deadline_seconds, every_seconds=0.1, retry=AssertionError)
 
     def _late(self, record_id: str, copy: Mapping[str, Any]) -> Iterator[str]:
         record = self.records.get_including_deleted(KIND, record_id)

@@ -15,7 +15,7 @@ from infra.host.processes import Identity
 from infra.local.stack import Stack
 from infra.operations import running_stack
 from infra.operations.running_stack import Run
-from tests.support.client import eventually
+from tests.support.waiting import eventually
 
 #: Fewer files than it may have callers: it is to ask for more by itself.
 _WITH_FEW_FILES = ("bash", "-c", 'ulimit -Sn 256; exec "$@"', "bash")

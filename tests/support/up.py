@@ -14,7 +14,7 @@ import requests
 
 from infra.environment import ROOT
 from infra.host import ports
-from tests.support.waiting import until
+from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,7 +69,7 @@ class Up:
 
     def says(self, words: str) -> Up:
         """Wait for *words*."""
-        until(lambda: words in self.said or self._process.poll() is not None, seconds=60)
+        eventually(lambda: words in self.said or self._process.poll() is not None, deadline_seconds=60)
         assert words in self.said, self.said
         return self
 

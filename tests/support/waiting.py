@@ -1,18 +1,43 @@
-"""Waiting for what processes do: on a condition and with a deadline."""
+"""The one way to wait in tests: for a condition, with a deadline. And questions about processes to wait for."""
 
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 
+Found = TypeVar("Found")
 
-def until(ask: Callable[[], object], seconds: float = 20) -> None:
-    """Return when *ask* says yes; fail when it has not in time."""
-    deadline = time.monotonic() + seconds
-    while not ask():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.02)
+
+def eventually(
+    ask: Callable[[], Found | None],
+    deadline_seconds: float = 30.0,
+    *,
+    every_seconds: float = 0.02,
+    retry: type[Exception] | tuple[type[Exception], ...] = (),
+) -> Found:
+    """Return the first truthy value of *ask*. *ask* is called at least once.
+
+    An error of a type in *retry* counts as a value that is not there yet; any other error passes through at once.
+
+    Raises:
+        AssertionError: the deadline passed. The text holds the last value, or the last error is its cause.
+    """
+    deadline = time.monotonic() + deadline_seconds
+    while True:
+        error: Exception | None = None
+        value: object = None
+        try:
+            if answer := ask():
+                return answer
+            value = answer
+        except retry as failed:
+            error = failed
+        if time.monotonic() >= deadline:
+            last = f"last error: {error!r}" if error else f"last value: {value!r}"
+            raise AssertionError(f"not within {deadline_seconds:g} s; {last}") from error
+        time.sleep(every_seconds)
 
 
 def gone(pid: int) -> bool:

@@ -14,8 +14,8 @@ from chalicelib.approvals.wait import Polling
 from chalicelib.core.web.roles import Role
 from chalicelib.sessions import wiring as sessions_wiring
 from chalicelib.users.store import UserStore
-from tests.support.concurrency import until
 from tests.support.gateway import Answer, Context, ask
+from tests.support.waiting import eventually
 from tests.unit.approvals.build import ago
 
 Mongo = Database[dict[str, Any]]
@@ -72,7 +72,7 @@ def test_who_does_not_wait_is_told_where_to_look(tokens: dict[str, str]) -> None
 def test_who_waits_is_answered_with_what_the_person_chose(tokens: dict[str, str], mongodb: Mongo) -> None:
     # Given somebody who answers as soon as there is a question
     def answer() -> None:
-        until(lambda: mongodb.approvals.count_documents({"status": "pending"}) == 1)
+        eventually(lambda: mongodb.approvals.count_documents({"status": "pending"}) == 1)
         ask("POST", "/api/user-action", {"username": "ann", "action": "reject"}, token=tokens["ann"])
 
     person = threading.Thread(target=answer)

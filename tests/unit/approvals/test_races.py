@@ -16,7 +16,8 @@ from chalicelib.approvals.models import Approval, Seen, Status
 from chalicelib.approvals.store import ApprovalStore
 from chalicelib.core.errors import ServiceError
 from chalicelib.core.runtime import ids
-from tests.support.concurrency import race, until
+from tests.support.concurrency import race
+from tests.support.waiting import eventually
 from tests.unit.approvals.build import CALLER, PERSON, an_approval, answer, answer_oldest, cancel, put, put_overdue
 
 Mongo = Database[dict[str, Any]]
@@ -72,9 +73,9 @@ def test_nobody_is_told_of_a_timeout_that_an_answer_on_its_way_still_prevents(
         session.start_transaction()
         mongodb.approvals.update_one({"_id": request_id}, {"$set": {"touched": 1}}, session=session)
         answering = threads.submit(answer, approvals, request_id, "approve", PERSON)
-        until(lambda: _at_work(mongodb, "findAndModify"))
+        eventually(lambda: _at_work(mongodb, "findAndModify"))
         # When time is up, and somebody looks
-        until(lambda: bool(approvals.page(PERSON, Status.TIMEOUT, 1, None)))
+        eventually(lambda: bool(approvals.page(PERSON, Status.TIMEOUT, 1, None)))
         looking = threads.submit(approvals.get, request_id)
         wait([looking], timeout=0.2)
         session.abort_transaction()

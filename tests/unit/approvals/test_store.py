@@ -13,7 +13,7 @@ from chalicelib.approvals.store import ApprovalStore
 from chalicelib.core.errors import Forbidden
 from chalicelib.core.runtime import ids
 from chalicelib.core.stores import clients
-from tests.support.concurrency import until
+from tests.support.waiting import eventually
 from tests.unit.approvals.build import CALLER, PERSON, ago, an_approval, answer, answer_oldest, cancel, put, put_overdue
 
 Mongo = Database[dict[str, Any]]
@@ -397,7 +397,7 @@ def test_the_server_itself_removes_what_is_no_longer_kept(approvals: ApprovalSto
     admin = clients.mongodb().client.admin
     admin.command("setParameter", 1, ttlMonitorEnabled=True)
     try:
-        until(lambda: mongodb.approvals.count_documents({"_id": gone}) == 0)
+        eventually(lambda: mongodb.approvals.count_documents({"_id": gone}) == 0)
     finally:
         admin.command("setParameter", 1, ttlMonitorEnabled=False)
     # Then

@@ -15,8 +15,9 @@ from chalicelib.devices.models import Device, Platform, Target
 from chalicelib.devices.settings import DeviceSettings
 from chalicelib.devices.store import DeviceStore
 from infra.local.processes.mongod import Mongod
-from tests.support.concurrency import race, until
+from tests.support.concurrency import race
 from tests.support.mongodb_commands import explained, listening
+from tests.support.waiting import eventually
 from tests.unit.devices.build import PERSON, REQUEST_ID, a_device, put
 
 Mongo = Database[dict[str, Any]]
@@ -190,7 +191,7 @@ def test_the_server_itself_removes_what_is_over(devices: DeviceStore, mongodb: M
     admin = clients.mongodb().client.admin
     admin.command("setParameter", 1, ttlMonitorEnabled=True)
     try:
-        until(lambda: mongodb.devices.count_documents({"fcmToken": "gone"}) == 0)
+        eventually(lambda: mongodb.devices.count_documents({"fcmToken": "gone"}) == 0)
     finally:
         admin.command("setParameter", 1, ttlMonitorEnabled=False)
     # Then
@@ -274,7 +275,7 @@ def test_a_push_goes_to_the_devices_that_were_heard_of_last(mongodb: Mongo) -> N
     devices = DeviceStore(mongodb.devices, DeviceSettings(pushed_at_most=3))
     for name in ("a", "b", "c", "d", "b"):
         put(devices, name)
-        until(partial(_ticked, mongodb))
+        eventually(partial(_ticked, mongodb))
     heard = [device["updatedAt"] for device in mongodb.devices.find().sort("updatedAt", -1)]
     assert all(earlier < later for later, earlier in pairwise(heard))
     assert tokens(devices) == ["b", "d", "c"]

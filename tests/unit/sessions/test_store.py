@@ -15,8 +15,9 @@ from chalicelib.core.web.roles import Role
 from chalicelib.sessions.settings import SessionSettings
 from chalicelib.sessions.store import Opening, SessionStore
 from infra.local.processes.mongod import Mongod
-from tests.support.concurrency import race, until
+from tests.support.concurrency import race
 from tests.support.mongodb_commands import Heard, explained, listening
+from tests.support.waiting import eventually
 
 Mongo = Database[dict[str, Any]]
 SETTINGS = SessionSettings(idle_minutes=60, absolute_hours=12, touch_every_seconds=60)
@@ -136,7 +137,7 @@ def test_the_server_itself_removes_a_dead_session(sessions: SessionStore, mongod
     admin = clients.mongodb().client.admin
     admin.command("setParameter", 1, ttlMonitorEnabled=True)
     try:
-        until(lambda: mongodb.sessions.count_documents({}) == 1)
+        eventually(lambda: mongodb.sessions.count_documents({}) == 1)
     finally:
         admin.command("setParameter", 1, ttlMonitorEnabled=False)
     assert sessions.find(living.token) is not None
