@@ -4,7 +4,7 @@ from chalicelib import users
 from chalicelib.core.coordination import wiring as coordination
 from chalicelib.core.coordination.rates import Limit
 from chalicelib.sessions.errors import TooManyGuesses, WrongCredentials
-from chalicelib.users.models import User
+from chalicelib.users import User
 
 _FAILURES = Limit(tokens=10, period_ms=15 * 60_000)
 

@@ -10,7 +10,8 @@ wiring.py     makes the store, once per process
 slice.py      what this slice brings
 api.py        HTTP routes
 
-Other slices ask `check`, `current`, `unknown`, `is_key` and `holder`; nothing else here is theirs.
+Other slices call `check`, `current`, `unknown`, `is_key` and `holder`, and read the `User` that these return. They
+import nothing else from here.
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ from datetime import UTC, datetime
 
 from chalicelib.users import keys, wiring
 from chalicelib.users.models import User
+
+__all__ = ["User", "check", "current", "holder", "is_key", "unknown"]
 
 
 def check(username: str, password: str) -> User | None:
