@@ -1,0 +1,13 @@
+"""Rules that hold for all code of this repository, read from the code itself.
+
+source.py            the code that the rules read, and how a broken rule is reported
+test_imports.py      imports run one way: import-linter's contracts, built from the folders
+test_declarations.py what a slice declares, and what must follow: functions, policies, senders
+test_api_page.py     docs/api.md has a line for every route
+test_maps.py         folder maps list what is in the folder
+test_sizes.py        no module over 300 lines, no function over 40
+test_docstrings.py   every module and public function has a docstring
+test_clients.py      one module makes clients of stores and services
+test_environment.py  settings alone read the environment
+test_errors.py       every error that callers see has a docstring
+"""
