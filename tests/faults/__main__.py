@@ -23,7 +23,7 @@ def main() -> None:
     asked = parser.parse_args()
     os.environ[OPTION] = str(asked.scale)
     os.chdir(ROOT)
-    sys.exit(pytest.main(["tests/faults", "-q"]))
+    sys.exit(pytest.main(["tests/conformance", "tests/faults", "-q"]))
 
 
 if __name__ == "__main__":

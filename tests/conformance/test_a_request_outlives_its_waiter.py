@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from infra.local.stack import Stack
-from tests.faults.conftest import Figure
+from tests.conformance.conftest import Figure
 from tests.faults.scale import times
 from tests.support.approvals import one, pending, shown, waiting
 from tests.support.client import Client, refused, told

@@ -20,7 +20,7 @@ import requests
 from chalicelib.core.stores.dynamodb import Table
 from chalicelib.ledger.store import LedgerStore
 from infra.local.stack import Stack
-from tests.faults.conftest import Figure
+from tests.conformance.conftest import Figure
 from tests.faults.scale import times
 from tests.support.client import Client, together, told
 from tests.support.records import DOC, Followed

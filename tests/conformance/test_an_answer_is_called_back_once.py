@@ -11,7 +11,7 @@ import pytest
 from pymongo.database import Database
 
 from infra.local.stack import Stack
-from tests.faults.conftest import Figure
+from tests.conformance.conftest import Figure
 from tests.faults.scale import times
 from tests.support.approvals import one
 from tests.support.client import told

@@ -9,7 +9,7 @@ from time import monotonic, sleep
 import pytest
 
 from infra.local.stack import Stack
-from tests.faults.conftest import Figure
+from tests.conformance.conftest import Figure
 from tests.faults.scale import times
 from tests.support.extra_worker import Scratch, deployed
 from tests.support.waiting import eventually

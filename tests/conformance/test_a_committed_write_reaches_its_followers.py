@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib.core.runtime import ids
 from infra.local.stack import Stack
-from tests.faults.conftest import Figure
+from tests.conformance.conftest import Figure
 from tests.faults.scale import times
 from tests.support.kill import held, kill
 from tests.support.records import RECORDED, Followed, paused, project, said

@@ -13,7 +13,7 @@ import requests
 from pymongo.database import Database
 
 from infra.local.stack import Stack
-from tests.faults.conftest import Figure
+from tests.conformance.conftest import Figure
 from tests.faults.scale import times
 from tests.support.approvals import one, pending
 from tests.support.client import Client, refused, told

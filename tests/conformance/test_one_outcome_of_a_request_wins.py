@@ -12,7 +12,7 @@ import requests
 from pymongo.database import Database
 
 from infra.local.stack import Stack
-from tests.faults.conftest import Figure
+from tests.conformance.conftest import Figure
 from tests.faults.scale import times
 from tests.support.approvals import APPROVALS, asked, one, pending, shown, waiting
 from tests.support.client import Client, refused, together, told

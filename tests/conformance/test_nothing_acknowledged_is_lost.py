@@ -15,7 +15,7 @@ import requests
 
 from infra.local.processes.mongod import Mongod
 from infra.local.stack import Stack
-from tests.faults.conftest import Figure
+from tests.conformance.conftest import Figure
 from tests.faults.scale import times
 from tests.support.approvals import APPROVALS, asked, one, pending, shown
 from tests.support.client import Client, Person, refused, together, told

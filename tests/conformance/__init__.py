@@ -1,0 +1,1 @@
+"""The promises of docs/api.md, each shown on the deployed stack."""
