@@ -4,6 +4,7 @@ source.py            the code that the rules read, and how a broken rule is repo
 test_imports.py      imports run one way: import-linter's contracts, built from the folders
 test_declarations.py what a slice declares, and what must follow: functions, policies, senders
 test_api_page.py     docs/api.md has a line for every route
+test_guarantees.py   every guarantee of docs/api.md has its file in tests/conformance
 test_maps.py         folder maps list what is in the folder
 test_sizes.py        no module over 300 lines, no function over 40
 test_docstrings.py   every module and public function has a docstring

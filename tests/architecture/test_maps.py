@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.architecture.source import CORE, LIBRARY, ROOT, packages, place, tree, verdict
 
 #: Test folders that have a map.
-MAPPED_TESTS = ("architecture", "support")
+MAPPED_TESTS = ("architecture", "conformance", "support")
 
 
 def test_every_map_lists_exactly_what_is_in_its_folder() -> None:

@@ -1,4 +1,4 @@
-"""The deployed stack, shared with the integration tests of the same process; figures; a database that is mended."""
+"""The deployed stack, shared with the integration tests of the same process; figures; a mongod that is killed."""
 
 import os
 import signal
@@ -10,11 +10,27 @@ import pytest
 from infra.local.processes.mongod import Mongod
 from infra.local.stack import Stack
 from tests.support.client import Client
+from tests.support.coordination import claims, dynamodb, locks, name, table
+from tests.support.extra_worker import running, scratch
 from tests.support.records import followed
 from tests.support.stack import admin, database, person, stack, unswept
 from tests.support.waiting import eventually
 
-__all__ = ["admin", "database", "followed", "person", "stack", "unswept"]
+__all__ = [
+    "admin",
+    "claims",
+    "database",
+    "dynamodb",
+    "followed",
+    "locks",
+    "name",
+    "person",
+    "running",
+    "scratch",
+    "stack",
+    "table",
+    "unswept",
+]
 
 _FIGURES = "figures"
 

@@ -1,4 +1,9 @@
-"""The projector's process dies at its work, and hears things twice and in any order: the view goes forward only."""
+"""A committed write always reaches its followers: lists, history, and the queues that subscribed to its events.
+
+Shown by killing the process that commits and the process that projects, and by batches that come twice and in any
+order. History is written after the events are published (tests/unit/core/records/test_project.py), so a version in
+the history has been published.
+"""
 
 import random
 from collections import Counter
@@ -8,16 +13,21 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+import requests
 
+from chalicelib.core.records.models import key
 from chalicelib.core.runtime import ids
 from infra.local.stack import Stack
 from tests.conformance.conftest import Figure
 from tests.faults.scale import times
+from tests.support.client import Client
 from tests.support.kill import held, kill
-from tests.support.records import RECORDED, Followed, paused, project, said
+from tests.support.records import DOC, KIND, RECORDED, Followed, paused, project, said
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
+
+APPLICATIONS = "/api/applications"
 
 #: As one batch of the stream; more than history takes in one call.
 BATCH = 50
@@ -122,3 +132,65 @@ def _life(followed: Followed, *, deleted: bool) -> list[dict[str, Any]]:
         followed.remove(record_id)
         images.append(followed.image(record_id))
     return [said(RECORDED[0], images[0]), *(said(RECORDED[1], *pair[::-1]) for pair in pairwise(images))]
+
+
+def test_what_was_committed_by_a_process_that_died_before_it_showed_it_is_shown(
+    stack: Stack, admin: Client, followed: Followed, figure: Figure
+) -> None:
+    kills, cut_off, unshown = times(100), 0, 0
+    lives: dict[str, int] = {}
+    with paused(stack, "project"), ThreadPoolExecutor(1) as pool:
+        for number in range(kills):
+            # Given a process that is there, and a change: a new record, its next version, or its end
+            record_id = list(lives)[-1] if number % 3 else ids.new_id()
+            lives[record_id] = lives.get(record_id, 0) + 1
+            eventually(lambda: admin.get("/api/sessions/current").status_code == 200)
+            with held(followed.copies, record_id) as copy:
+                # When it is killed after its commit, at the door of the view
+                calls = (_create, _update, _delete)
+                answer = pool.submit(calls[number % 3], admin, record_id)
+                copy.until_wanted()
+                assert kill(stack, "api")
+                copy.refuse()
+            cut_off += answer.result().status_code == 502
+            # Then it is committed, and not shown
+            assert followed.version(record_id) == lives[record_id]
+            unshown += followed.behind([record_id])[0] == {record_id}
+    # And once the stream has caught up, truth, view and history agree on every record and version
+    followed.caught_up(list(lives))
+    figure(
+        "processes killed between commit and view",
+        f"{kills}, {cut_off} before they could answer, {unshown} with the view behind; all of it shown and written",
+    )
+    assert unshown == kills
+    assert cut_off > 0
+
+
+def _create(caller: Client, record_id: str) -> requests.Response:
+    return caller.post(APPLICATIONS, {**DOC, "applicationId": record_id})
+
+
+def _update(caller: Client, record_id: str) -> requests.Response:
+    return caller.call("PUT", f"{APPLICATIONS}/{record_id}", {"version": 1, "termMonths": 2})
+
+
+def _delete(caller: Client, record_id: str) -> requests.Response:
+    return caller.delete(f"{APPLICATIONS}/{record_id}?version=2")
+
+
+def test_what_dynamodb_takes_away_is_left_where_it_is_shown(stack: Stack, followed: Followed) -> None:
+    # Given
+    record_id = followed.make()
+    followed.caught_up([record_id])
+    copy = followed.shown(record_id)
+    removed = said(RECORDED[3], None, followed.image(record_id))
+    assert removed["userIdentity"] == {"principalId": "dynamodb.amazonaws.com", "type": "Service"}
+    # When its time to live is over, or an operator takes it away, and others were changed before and after
+    others = [followed.make() for _ in range(2)]
+    project(stack, [said(RECORDED[0], followed.image(others[0])), removed])
+    followed.table.delete(key(KIND, record_id), when="", values={})
+    followed.change(others[1])
+    # Then the others are carried, and this one stands as it was, until the comparison finds it
+    followed.caught_up(others, deadline_seconds=20)
+    assert followed.shown(record_id) == copy
+    followed.copies.delete_one({"_id": record_id})

@@ -1,4 +1,8 @@
-"""A process dies between doing what it was asked and saying so: the caller asks again, and it was done once."""
+"""A call that is made again under its `Idempotency-Key` does its work once, also when the process of the first call
+died.
+
+Shown by killing the process between the work and the answer.
+"""
 
 import os
 import signal

@@ -1,4 +1,7 @@
-"""The process that holds a caller dies: the question stands without it."""
+"""A request outlives the process that holds its caller.
+
+Shown by killing the process while a caller waits.
+"""
 
 import os
 import signal

@@ -1,4 +1,8 @@
-"""The process that recorded an answer dies right after it: the callback is made all the same."""
+"""An answer is called back, also when the process that recorded the answer died right after it.
+
+Shown by killing the process as soon as the answer is stored. No process dies during a callback here, so each is made
+once.
+"""
 
 import os
 import signal

@@ -1,16 +1,28 @@
-"""Workers are killed while they work on messages: each work has one effect, is counted once, and ends somewhere."""
+"""A message is worked on at least once, and its effects happen once.
+
+Shown by workers killed at every step, by copies of messages, and by many threads at one claim.
+tests/unit/core/coordination/test_claim_machine.py goes through random orders of events.
+"""
 
 import os
 import random
 import signal
 from contextlib import suppress
+from functools import partial
 from time import monotonic, sleep
+from typing import Any
 
 import pytest
 
+from chalicelib.core.coordination.claims import Claim, Claims
+from chalicelib.core.coordination.errors import AlreadyDone, StillRunning
+from chalicelib.core.coordination.locks import Locks
+from chalicelib.core.coordination.rates import Limit, Rates
+from chalicelib.core.stores.dynamodb import Table
 from infra.local.stack import Stack
 from tests.conformance.conftest import Figure
 from tests.faults.scale import times
+from tests.support.coordination import SETTINGS, THREADS, attempts
 from tests.support.extra_worker import Scratch, deployed
 from tests.support.waiting import eventually
 
@@ -84,3 +96,84 @@ def _killed(stack: Stack, scratch: Scratch, rng: random.Random) -> int:
     with suppress(ProcessLookupError):
         os.kill(rng.choice(workers), signal.SIGKILL)
     return 1
+
+
+def test_copies_are_worked_on_once_and_logged_each(scratch: Scratch) -> None:
+    completed, failed = scratch.counted()
+    for _ in range(5):
+        scratch.send("copied")
+    eventually(
+        lambda: scratch.mail.depth(scratch.queue).pending + scratch.mail.depth(scratch.queue).processing == 0,
+        _DEADLINE_SECONDS,
+    )
+    assert scratch.effects()["copied"] == 1
+    assert scratch.counted() == (completed + 1, failed)
+    lines = eventually(lambda: found if len(found := _of(scratch, "copied")) >= 5 else None, _DEADLINE_SECONDS)
+    outcomes = sorted(line["outcome"] for line in lines if line["outcome"] != "again")
+    assert outcomes == ["done"] + ["repeated"] * 4
+    # Each follows its cause
+    assert {line["requestId"] for line in lines} == {"cause-of-copied"}
+    assert {line["queue"] for line in lines} == {scratch.queue.name}
+
+
+def _of(scratch: Scratch, chore: str) -> list[dict[str, Any]]:
+    return [line for line in scratch.lines() if line.get("workId") == chore]
+
+
+def test_of_sixty_four_at_one_claim_one_does_the_work(claims: Claims, name: str) -> None:
+    for round_ in range(5):
+        key = f"{name}-{round_}"
+        results = attempts(partial(claims.begin, key, ttl_seconds=3600))
+        (claim,) = [result for result in results if isinstance(result, Claim)]
+        assert sum(isinstance(result, StillRunning) for result in results) == THREADS - 1
+        claims.finish(claim, "done")
+        assert all(isinstance(result, AlreadyDone) for result in attempts(partial(claims.begin, key, ttl_seconds=60)))
+
+
+def test_of_sixty_four_at_abandoned_work_one_takes_over_the_same_resource(claims: Claims, name: str) -> None:
+    first = claims.begin(name, ttl_seconds=3600)
+    for _ in range(5):
+        claims.abandon(first)
+        results = attempts(partial(claims.begin, name, ttl_seconds=3600))
+        (claim,) = [result for result in results if isinstance(result, Claim)]
+        assert claim.resource_id == first.resource_id
+        first = claim
+
+
+class Twice:
+    """A client whose first answers are all lost, and which asks again as the SDK does."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def __getattr__(self, operation: str) -> Any:
+        call = getattr(self._client, operation)
+
+        def twice(**arguments: Any) -> Any:
+            # Whatever it was, nobody heard it.
+            with suppress(self._client.exceptions.ClientError):
+                call(**arguments)
+            return call(**arguments)
+
+        return twice
+
+
+def test_nothing_happens_twice_when_every_first_answer_is_lost(dynamodb: Any, table: Table, name: str) -> None:
+    # Given
+    flaky = Table(Twice(dynamodb), table.name)
+    locks, claims, rates = Locks(flaky, SETTINGS), Claims(flaky, SETTINGS), Rates(flaky)
+    count = table.updating(f"count#{name}", "ADD n :one", values={":one": 1})
+    # When
+    with locks.lock(name, 60_000) as lease:
+        locks.guarded(lease, [count])
+        locks.extend(lease, 60_000)
+    claims.finish(claims.begin(name, ttl_seconds=60), "done", [count])
+    assert claims.once(name, lambda _: "again", ttl_seconds=60) == "done"
+    # Then
+    assert lease.fence == 1
+    assert (table.get(f"count#{name}") or {})["n"] == 2
+    # And a token is given back once
+    limit = Limit(5, 3_600_000)
+    assert sum(Rates(table).take(name, limit).ok for _ in range(6)) == 5
+    rates.give_back(name, limit)
+    assert sum(Rates(table).take(name, limit).ok for _ in range(6)) == 1

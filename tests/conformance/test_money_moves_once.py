@@ -1,4 +1,7 @@
-"""Many want to pay the same applications out, at several instances, while these are killed: each is paid out once."""
+"""A disbursement moves the money once, however many callers ask and however many processes die.
+
+Shown by many callers for the same applications while the processes that pay are killed.
+"""
 
 import os
 import random

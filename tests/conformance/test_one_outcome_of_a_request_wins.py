@@ -1,4 +1,7 @@
-"""Many settle one request at the same instant: one of them wins, and everybody sees the same winner."""
+"""Of the outcomes of a request (answer, timeout, cancellation) exactly one wins, in every race.
+
+Shown by races of answers with answers, timeouts and cancellations.
+"""
 
 import time
 from collections import Counter

@@ -1,21 +1,30 @@
-"""What the projector cannot carry, and what it does not look at, keeps nobody waiting."""
+"""A message that cannot succeed ends in its dead-letter queue with its reason, and can be sent back.
+
+Shown with a queue of its own beside the deployed ones, and with records that no list can be sorted by.
+"""
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pytest
 
 from chalicelib.core.queueing.dead_letters import DeadLetterQueue
 from chalicelib.core.queueing.sender import Sender
-from chalicelib.core.records.models import Change, key
+from chalicelib.core.records.models import Change
 from chalicelib.core.records.queues import REPAIR
 from infra.local.stack import Stack
+from infra.operations import queues as command
 from tests.support.client import Client, told
-from tests.support.records import DOC, KIND, RECORDED, Followed, paused, project, said
+from tests.support.extra_worker import Scratch
+from tests.support.records import DOC, KIND, Followed, paused
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
+
+#: A function may first have to start, and a message to come again.
+soon = partial(eventually, deadline_seconds=60)
 
 NAMELESS = {name: value for name, value in DOC.items() if name != "applicantName"}
 
@@ -74,19 +83,66 @@ def _receive(stack: Stack, record_ids: Sequence[str], times: int) -> None:
         assert {body["id"] for body in bodies} == set(record_ids)
 
 
-def test_what_dynamodb_takes_away_is_left_where_it_is_shown(stack: Stack, followed: Followed) -> None:
-    # Given
-    record_id = followed.make()
-    followed.caught_up([record_id])
-    copy = followed.shown(record_id)
-    removed = said(RECORDED[3], None, followed.image(record_id))
-    assert removed["userIdentity"] == {"principalId": "dynamodb.amazonaws.com", "type": "Service"}
-    # When its time to live is over, or an operator takes it away, and others were changed before and after
-    others = [followed.make() for _ in range(2)]
-    project(stack, [said(RECORDED[0], followed.image(others[0])), removed])
-    followed.table.delete(key(KIND, record_id), when="", values={})
-    followed.change(others[1])
-    # Then the others are carried, and this one stands as it was, until the comparison finds it
-    followed.caught_up(others, deadline_seconds=20)
-    assert followed.shown(record_id) == copy
-    followed.copies.delete_one({"_id": record_id})
+def test_a_poisoned_message_ends_in_the_dead_letter_queue_and_can_be_sent_back(
+    scratch: Scratch, running: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Given three that can never succeed, and one that cannot be read
+    completed, failed = scratch.counted()
+    for chore in ("x", "y", "z"):
+        scratch.send(chore, poison=True)
+    scratch.send("w", unheardOf="4711")
+    soon(lambda: scratch.mail.depth(scratch.queue).dead == 4)
+    assert scratch.counted() == (completed, failed + 4)
+    # When somebody looks
+    assert command.main(["peek", scratch.queue.name, "--json", *running]) == 0
+    letters = {json.loads(letter["body"])["choreId"]: letter for letter in _json_lines(capsys)}
+    assert letters["x"]["reason"] == "x is poison"
+    assert letters["x"]["causedBy"] == "cause-of-x"
+    assert "unheardOf" in letters["w"]["reason"]
+    assert "4711" not in letters["w"]["reason"]
+    # Then all letters are still there, for the next one who looks too
+    assert command.main(["peek", scratch.queue.name, "--limit", "3", *running]) == 0
+    assert "3 of about 4 letters" in capsys.readouterr().out
+    # When the cause is mended and one is sent back
+    scratch.table.put({"pk": f"cure#{scratch.queue.name}"}, when="")
+    assert command.main(["redrive", scratch.queue.name, "--id", letters["x"]["id"], *running]) == 0
+    assert "1 letters sent back" in capsys.readouterr().out
+    soon(lambda: scratch.effects().get("x"))
+    # And then the rest
+    assert command.main(["redrive", scratch.queue.name, *running]) == 0
+    assert "3 letters sent back" in capsys.readouterr().out
+    soon(lambda: scratch.counted() == (completed + 3, failed + 5))
+    assert {chore: scratch.effects()[chore] for chore in "xyz"} == {"x": 1, "y": 1, "z": 1}
+    # Then what cannot be read is dead again, and can be thrown away
+    soon(lambda: scratch.mail.depth(scratch.queue).dead == 1)
+    assert command.main(["purge", scratch.queue.name, "--yes", *running]) == 0
+    soon(lambda: scratch.mail.depth(scratch.queue).dead == 0)
+
+
+def _json_lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_what_sqs_buried_itself_can_be_sent_back_and_then_says_why(
+    scratch: Scratch, running: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Given a letter without a reason, as SQS makes them
+    body = {"schema": 1, "causedBy": "someone", "choreId": "reasonless"}
+    url = scratch.prefix + scratch.queue.dead_letters
+    scratch.sqs.send_message(QueueUrl=url, MessageBody=json.dumps(body))
+    assert command.main(["peek", scratch.queue.name, *running]) == 0
+    assert "SQS gave it up" in capsys.readouterr().out
+    # When, then
+    assert command.main(["redrive", scratch.queue.name, *running]) == 0
+    soon(lambda: scratch.effects().get("reasonless") == 1)
+
+
+def test_a_letter_sent_back_by_other_means_keeps_its_reason_and_runs(scratch: Scratch) -> None:
+    # Given a letter, and AWS's own redrive, which moves messages with their attributes
+    scratch.table.update(f"cure#{scratch.queue.name}", "REMOVE x", when="", values={})
+    scratch.sqs.send_message(
+        QueueUrl=scratch.prefix + scratch.queue.name,
+        MessageBody=json.dumps({"schema": 1, "causedBy": "console", "choreId": "by-console"}),
+        MessageAttributes={"reason": {"DataType": "String", "StringValue": "it was poison"}},
+    )
+    soon(lambda: scratch.effects().get("by-console") == 1)

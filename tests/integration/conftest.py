@@ -1,6 +1,22 @@
-"""The deployed stack, shared with the fault tests of the same process."""
+"""The deployed stack, shared with the conformance tests of the same process."""
 
+from tests.support.coordination import claims, dynamodb, locks, name, table
+from tests.support.extra_worker import running, scratch
 from tests.support.records import followed
 from tests.support.stack import admin, database, person, stack, unswept
 
-__all__ = ["admin", "database", "followed", "person", "stack", "unswept"]
+__all__ = [
+    "admin",
+    "claims",
+    "database",
+    "dynamodb",
+    "followed",
+    "locks",
+    "name",
+    "person",
+    "running",
+    "scratch",
+    "stack",
+    "table",
+    "unswept",
+]

@@ -58,18 +58,6 @@ def test_an_application_is_made_read_changed_and_deleted(officer: Client, admin:
     refused(officer.get(at(made)), 404)
 
 
-def test_of_a_hundred_changes_at_once_one_succeeds(officer: Client) -> None:
-    made = make(officer)
-    calls = [partial(officer.call, "PUT", at(made), {"termMonths": 1 + n, "version": 1}) for n in range(100)]
-    answers = together(calls)
-    (winner,) = [answer for answer in answers if answer.status_code == 200]
-    assert told(winner)["version"] == 2
-    for answer in answers:
-        if answer is not winner:
-            assert refused(answer, 409)["currentVersion"] == 2
-    assert told(officer.get(at(made))) == winner.json()
-
-
 def test_a_list_is_found_by_word_and_state_and_followed_by_cursor(officer: Client) -> None:
     word = f"w{secrets.token_hex(6)}"
     made = [make(officer, applicantName=f"Ann {word}{number}", status="submitted") for number in range(5)]

@@ -118,31 +118,6 @@ def test_what_is_settled_stays_as_it_is(admin: Client, person: NewPerson, first:
     assert shown(admin, request_id) == settled
 
 
-@pytest.mark.usefixtures("unswept")
-@pytest.mark.usefixtures("unswept")
-def test_an_overdue_request_cannot_be_answered_although_nobody_recorded_it(
-    admin: Client, person: NewPerson, database: Database[dict[str, Any]]
-) -> None:
-    username = person().username
-    request_id = asked(admin, username, timeoutMs=1000)
-    seen = overdue(admin, username)
-    assert (database.approvals.find_one({"_id": request_id}) or {})["status"] == "pending"
-    refused(_resolve(admin, request_id), 409)
-    refused(_cancel(admin, request_id), 409)
-    # By now somebody was told, so it is recorded.
-    assert (database.approvals.find_one({"_id": request_id}) or {})["status"] == "timeout"
-    assert shown(admin, request_id) == seen
-
-
-def test_what_has_been_kept_long_enough_is_not_found(
-    admin: Client, person: NewPerson, database: Database[dict[str, Any]]
-) -> None:
-    request_id = asked(admin, person().username)
-    told(_resolve(admin, request_id))
-    database.approvals.update_one({"_id": request_id}, {"$set": {"purgeAt": datetime.now(UTC)}})
-    refused(_read(admin, request_id), 404)
-
-
 def test_an_action_that_was_not_offered_changes_nothing(admin: Client, person: NewPerson) -> None:
     asked_one = person()
     request_id = asked(admin, asked_one.username, actions=["yes"])

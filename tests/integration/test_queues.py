@@ -1,8 +1,6 @@
 """Queues as they are deployed: their mappings, their work in real processes, their figures, their dead letters."""
 
 import json
-import os
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,13 +11,10 @@ from chalicelib import slices
 from chalicelib.core.queueing import queues
 from chalicelib.core.queueing.dead_letters import MOVE_SECONDS, PEEK_SECONDS
 from chalicelib.core.queueing.sender import Sender
-from infra.host.processes import Identity
 from infra.local.stack import Stack
 from infra.operations import queues as command
-from infra.operations import running_stack
-from infra.operations.running_stack import Run
 from tests.support.client import Client, refused, told
-from tests.support.extra_worker import Scratch, deployed
+from tests.support.extra_worker import Scratch
 from tests.support.stack import STAGE, NewPerson
 from tests.support.waiting import eventually
 
@@ -27,22 +22,6 @@ pytestmark = pytest.mark.stack
 
 #: A function may first have to start, and a message to come again.
 soon = partial(eventually, deadline_seconds=60)
-
-
-@pytest.fixture(scope="module")
-def scratch(stack: Stack) -> Iterator[Scratch]:
-    with deployed(stack) as made:
-        yield made
-
-
-@pytest.fixture
-def running(scratch: Scratch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The words that name the running stack to `scripts/queues`, which then knows the scratch queue alone."""
-    monkeypatch.setattr(slices, "QUEUES", (scratch.queue,))
-    monkeypatch.setitem(queues._declared, scratch.queue.name, scratch.queue)
-    run = Run(Identity.of(os.getpid()), scratch.stack.url, scratch.stack.environment)
-    running_stack.write(tmp_path, run)
-    return ["--data", str(tmp_path)]
 
 
 def _attributes(stack: Stack, name: str) -> dict[str, str]:
@@ -82,90 +61,6 @@ def test_every_mapping_reports_failures_and_is_bounded_as_declared(stack: Stack)
         function = functions.get_function_configuration(FunctionName=mapping["FunctionArn"])
         visibility = int(_attributes(stack, name)["VisibilityTimeout"])
         assert function["Timeout"] == queue.timeout_seconds <= visibility
-
-
-def test_copies_are_worked_on_once_and_logged_each(scratch: Scratch) -> None:
-    completed, failed = scratch.counted()
-    for _ in range(5):
-        scratch.send("copied")
-    soon(lambda: scratch.mail.depth(scratch.queue).pending + scratch.mail.depth(scratch.queue).processing == 0)
-    assert scratch.effects()["copied"] == 1
-    assert scratch.counted() == (completed + 1, failed)
-    lines = soon(lambda: found if len(found := _of(scratch, "copied")) >= 5 else None)
-    outcomes = sorted(line["outcome"] for line in lines if line["outcome"] != "again")
-    assert outcomes == ["done"] + ["repeated"] * 4
-    # Each follows its cause
-    assert {line["requestId"] for line in lines} == {"cause-of-copied"}
-    assert {line["queue"] for line in lines} == {scratch.queue.name}
-
-
-def _of(scratch: Scratch, chore: str) -> list[dict[str, Any]]:
-    return [line for line in scratch.lines() if line.get("workId") == chore]
-
-
-def test_a_poisoned_message_ends_in_the_dead_letter_queue_and_can_be_sent_back(
-    scratch: Scratch, running: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    # Given three that can never succeed, and one that cannot be read
-    completed, failed = scratch.counted()
-    for chore in ("x", "y", "z"):
-        scratch.send(chore, poison=True)
-    scratch.send("w", unheardOf="4711")
-    soon(lambda: scratch.mail.depth(scratch.queue).dead == 4)
-    assert scratch.counted() == (completed, failed + 4)
-    # When somebody looks
-    assert command.main(["peek", scratch.queue.name, "--json", *running]) == 0
-    letters = {json.loads(letter["body"])["choreId"]: letter for letter in _json_lines(capsys)}
-    assert letters["x"]["reason"] == "x is poison"
-    assert letters["x"]["causedBy"] == "cause-of-x"
-    assert "unheardOf" in letters["w"]["reason"]
-    assert "4711" not in letters["w"]["reason"]
-    # Then all letters are still there, for the next one who looks too
-    assert command.main(["peek", scratch.queue.name, "--limit", "3", *running]) == 0
-    assert "3 of about 4 letters" in capsys.readouterr().out
-    # When the cause is mended and one is sent back
-    scratch.table.put({"pk": f"cure#{scratch.queue.name}"}, when="")
-    assert command.main(["redrive", scratch.queue.name, "--id", letters["x"]["id"], *running]) == 0
-    assert "1 letters sent back" in capsys.readouterr().out
-    soon(lambda: scratch.effects().get("x"))
-    # And then the rest
-    assert command.main(["redrive", scratch.queue.name, *running]) == 0
-    assert "3 letters sent back" in capsys.readouterr().out
-    soon(lambda: scratch.counted() == (completed + 3, failed + 5))
-    assert {chore: scratch.effects()[chore] for chore in "xyz"} == {"x": 1, "y": 1, "z": 1}
-    # Then what cannot be read is dead again, and can be thrown away
-    soon(lambda: scratch.mail.depth(scratch.queue).dead == 1)
-    assert command.main(["purge", scratch.queue.name, "--yes", *running]) == 0
-    soon(lambda: scratch.mail.depth(scratch.queue).dead == 0)
-
-
-def _json_lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-
-
-def test_what_sqs_buried_itself_can_be_sent_back_and_then_says_why(
-    scratch: Scratch, running: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    # Given a letter without a reason, as SQS makes them
-    body = {"schema": 1, "causedBy": "someone", "choreId": "reasonless"}
-    url = scratch.prefix + scratch.queue.dead_letters
-    scratch.sqs.send_message(QueueUrl=url, MessageBody=json.dumps(body))
-    assert command.main(["peek", scratch.queue.name, *running]) == 0
-    assert "SQS gave it up" in capsys.readouterr().out
-    # When, then
-    assert command.main(["redrive", scratch.queue.name, *running]) == 0
-    soon(lambda: scratch.effects().get("reasonless") == 1)
-
-
-def test_a_letter_sent_back_by_other_means_keeps_its_reason_and_runs(scratch: Scratch) -> None:
-    # Given a letter, and AWS's own redrive, which moves messages with their attributes
-    scratch.table.update(f"cure#{scratch.queue.name}", "REMOVE x", when="", values={})
-    scratch.sqs.send_message(
-        QueueUrl=scratch.prefix + scratch.queue.name,
-        MessageBody=json.dumps({"schema": 1, "causedBy": "console", "choreId": "by-console"}),
-        MessageAttributes={"reason": {"DataType": "String", "StringValue": "it was poison"}},
-    )
-    soon(lambda: scratch.effects().get("by-console") == 1)
 
 
 def test_purging_wants_the_name_typed(
@@ -209,7 +104,7 @@ def test_the_list_shows_what_the_api_shows(
     assert command.main(["list", *running]) == 0
     assert scratch.queue.name in capsys.readouterr().out
     assert command.main(["list", "--json", *running]) == 0
-    (figures,) = _json_lines(capsys)
+    figures = json.loads(capsys.readouterr().out)
     assert figures[scratch.queue.name]["completed"] == scratch.counted()[0]
 
 

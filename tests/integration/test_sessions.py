@@ -1,7 +1,6 @@
 """Signing in and out; an ended session is dead at once on every instance."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -92,17 +91,6 @@ def test_only_a_hash_of_the_token_is_stored(person: NewPerson, database: Databas
     assert (who.client.token or "") not in repr(stored)
     # What is stored opens nothing.
     refused(Client(who.client.url, str((stored or {})["_id"])).get(CURRENT), 401)
-
-
-@pytest.mark.parametrize("field", ["expiresAt"])
-def test_a_session_past_its_time_is_dead_although_it_is_still_stored(
-    person: NewPerson, database: Database[dict[str, Any]], field: str
-) -> None:
-    who = person()
-    past = datetime(2020, 1, 1, tzinfo=UTC)
-    database.sessions.update_one({"username": who.username}, {"$set": {field: past}})
-    refused(who.client.get(CURRENT), 401)
-    assert database.sessions.count_documents({"username": who.username}) == 1
 
 
 def test_a_wrong_name_and_a_wrong_password_are_refused_in_the_same_words(stack: Stack, person: NewPerson) -> None:

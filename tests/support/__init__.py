@@ -11,6 +11,7 @@ gateway.py          the gateway's events, and a call of the application with one
 users.py            people and services who are signed in
 approvals.py        questions put to people over HTTP
 records.py          records past the API: system of record, view, history
+coordination.py     locks, claims and rates of the deployed table, as fixtures
 queue.py            a queue on moto, delivered as Lambda delivers
 extra_worker/       a queue with a function of its own beside the deployed ones
 kill.py             workers killed at a chosen moment

@@ -1,6 +1,6 @@
 """The deployed stack that a test session shares: one per pytest process, gone when the process ends.
 
-`tests/integration` and `tests/faults` import these fixtures into their ``conftest.py``, and get the same stack.
+`tests/integration` and `tests/conformance` import these fixtures into their ``conftest.py``, and get the same stack.
 """
 
 import os

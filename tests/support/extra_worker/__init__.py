@@ -5,6 +5,7 @@ handler.py  what the function runs: chores that leave an effect, and may have th
 
 import io
 import json
+import os
 import secrets
 import zipfile
 from collections.abc import Iterator
@@ -14,13 +15,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from chalicelib import slices
 from chalicelib.core.coordination.counts import Counts
+from chalicelib.core.queueing import queues
 from chalicelib.core.queueing.dead_letters import DeadLetterQueue
 from chalicelib.core.queueing.queues import Queue
 from chalicelib.core.queueing.sender import Sender
 from chalicelib.core.stores.dynamodb import Table
 from infra.deployment.template import RUNTIME
+from infra.host.processes import Identity
 from infra.local.stack import Stack
+from infra.operations import running_stack
+from infra.operations.running_stack import Run
 
 #: What a function of ours may do with its queue and its claims, and no more.
 _QUEUE_ACTIONS = (
@@ -171,3 +179,19 @@ def _package(deployed_package: Path) -> bytes:
     with zipfile.ZipFile(content, "a") as package:
         package.write(Path(__file__).with_name("handler.py"), "handler.py")
     return content.getvalue()
+
+
+@pytest.fixture(scope="module")
+def scratch(stack: Stack) -> Iterator[Scratch]:
+    with deployed(stack) as made:
+        yield made
+
+
+@pytest.fixture
+def running(scratch: Scratch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The words that name the running stack to `scripts/queues`, which then knows the scratch queue alone."""
+    monkeypatch.setattr(slices, "QUEUES", (scratch.queue,))
+    monkeypatch.setitem(queues._declared, scratch.queue.name, scratch.queue)
+    run = Run(Identity.of(os.getpid()), scratch.stack.url, scratch.stack.environment)
+    running_stack.write(tmp_path, run)
+    return ["--data", str(tmp_path)]

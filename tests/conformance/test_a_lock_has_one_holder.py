@@ -1,0 +1,131 @@
+"""A fencing token of a lock has at most one holder, and tokens only grow. A guarded write commits only under the
+current token.
+
+Shown by 64 threads and by killed processes at one lock of the deployed table.
+tests/unit/core/coordination/test_lock_machine.py goes through random orders of events, with clocks that disagree.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+
+from chalicelib.core.coordination.errors import LockHeld, LockLost
+from chalicelib.core.coordination.locks import Lease, Locks
+from chalicelib.core.stores.dynamodb import Table
+from infra.local.stack import Stack
+from tests.support.client import together
+from tests.support.coordination import SETTINGS, THREADS, attempts
+from tests.support.lock_holder import Holder
+
+pytestmark = pytest.mark.stack
+
+
+def test_of_sixty_four_at_one_lock_one_has_it_and_its_fence_is_new(locks: Locks, name: str) -> None:
+    for round_ in range(1, 16):
+        results = attempts(partial(locks.try_acquire, name, 60_000))
+        (lease,) = [result for result in results if isinstance(result, Lease)]
+        assert sum(isinstance(result, LockHeld) for result in results) == THREADS - 1
+        assert lease.fence == round_
+        locks.release(lease)
+
+
+def test_sixty_four_waiters_have_the_lock_one_after_the_other(locks: Locks, name: str) -> None:
+    # Given
+    inside, fences = threading.Lock(), []
+
+    def hold() -> None:
+        with locks.lock(name, 60_000, wait_ms=60_000) as lease:
+            # Not a lock but a witness: nobody else may be inside.
+            assert inside.acquire(blocking=False)
+            fences.append(lease.fence)
+            inside.release()
+
+    # When
+    together([hold] * THREADS)
+    # Then
+    assert fences == list(range(1, THREADS + 1))
+
+
+def test_an_expired_lock_is_taken_over_by_one_of_sixty_four(locks: Locks, name: str) -> None:
+    for _ in range(5):
+        fence = locks.acquire(name, 1, wait_ms=5000).fence
+        # The time of the lock and the allowance for clocks.
+        time.sleep((1 + SETTINGS.skew_allowance_ms + 10) / 1000)
+        results = attempts(partial(locks.try_acquire, name, 60_000))
+        (lease,) = [result for result in results if isinstance(result, Lease)]
+        assert lease.fence == fence + 1
+        locks.release(lease)
+
+
+def test_guarded_increments_lose_nothing_though_holders_oversleep(locks: Locks, table: Table, name: str) -> None:
+    # Given a count that only the lock protects: it is read, and written back one higher
+    applied: list[int] = []
+
+    def increment() -> None:
+        for _ in range(6):
+            lease = locks.acquire(name, 40, wait_ms=60_000)
+            count = (table.get(f"count#{name}") or {}).get("n", 0)
+            # One in three is paused for longer than its time and the allowance.
+            time.sleep(random.choice([0, 0.01, 0.15]))
+            write = table.updating(f"count#{name}", "SET n = :n", values={":n": count + 1})
+            try:
+                locks.guarded(lease, [write])
+                applied.append(lease.fence)
+                locks.release(lease)
+            except LockLost:
+                continue
+
+    # When
+    together([increment] * 16)
+    # Then every write that was said to be applied was, on top of all before it
+    assert applied
+    assert len(set(applied)) == len(applied)
+    assert (table.get(f"count#{name}") or {})["n"] == len(applied)
+
+
+def test_a_stale_holder_writes_nothing_while_another_does(locks: Locks, table: Table, name: str) -> None:
+    stale = [locks.acquire(name, 1, wait_ms=5000) for _ in range(8)]
+    current = locks.acquire(name, 60_000, wait_ms=5000)
+    write = table.updating(f"count#{name}", "ADD n :one", values={":one": 1})
+    outcomes = together([partial(_guarded, locks, lease, write) for lease in [*stale, current] * 4])
+    assert outcomes == ([False] * len(stale) + [True]) * 4
+    assert (table.get(f"count#{name}") or {})["n"] == 4
+
+
+def _guarded(locks: Locks, lease: Lease, write: Any) -> bool:
+    try:
+        locks.guarded(lease, [write])
+    except LockLost:
+        return False
+    return True
+
+
+@pytest.fixture
+def held(stack: Stack, name: str) -> Iterator[Holder]:
+    with Holder(stack.environment, name, ttl_ms=1500) as holder:
+        yield holder
+
+
+def test_a_killed_holder_is_followed_by_a_process_that_never_saw_the_lock(
+    stack: Stack, locks: Locks, table: Table, name: str, held: Holder
+) -> None:
+    # Given
+    first = held.has()
+    dead = Lease(name, first.owner, first.fence, until=0)
+    expires_at_ms = (table.get(f"lock#{name}") or {})["expiresAt"]
+    # When
+    held.kill()
+    with Holder(stack.environment, name, ttl_ms=60_000, wait_ms=20_000) as heir:
+        second = heir.has()
+        # Then it came after the time of the first, and the first can do nothing any more
+        assert second.fence == first.fence + 1
+        assert second.at * 1000 > expires_at_ms + SETTINGS.skew_allowance_ms
+        for stale in (locks.release, partial(locks.extend, ttl_ms=1000), partial(locks.guarded, writes=[])):
+            with pytest.raises(LockLost):
+                stale(dead)
+        locks.guarded(Lease(name, second.owner, second.fence, until=0), [])

@@ -1,0 +1,74 @@
+"""No update is lost, and no version comes twice.
+
+Shown by many writers of one application at once, through the gateway. tests/unit/core/records/test_machine.py goes
+through random orders of events.
+"""
+
+from functools import partial
+from typing import Any
+
+import pytest
+
+from tests.support.client import Client, refused, together, told
+from tests.support.records import DOC, Followed
+from tests.support.stack import NewPerson
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.stack
+
+PATH = "/api/applications"
+
+
+@pytest.fixture(scope="module")
+def officer(person: NewPerson) -> Client:
+    return person("officer").client
+
+
+def make(caller: Client) -> dict[str, Any]:
+    made: dict[str, Any] = told(caller.post(PATH, DOC), 201)
+    return made
+
+
+def at(application: dict[str, Any]) -> str:
+    return f"{PATH}/{application['applicationId']}"
+
+
+def test_of_a_hundred_changes_at_once_one_succeeds(officer: Client) -> None:
+    made = make(officer)
+    calls = [partial(officer.call, "PUT", at(made), {"termMonths": 1 + n, "version": 1}) for n in range(100)]
+    answers = together(calls)
+    (winner,) = [answer for answer in answers if answer.status_code == 200]
+    assert told(winner)["version"] == 2
+    for answer in answers:
+        if answer is not winner:
+            assert refused(answer, 409)["currentVersion"] == 2
+    assert told(officer.get(at(made))) == winner.json()
+
+
+def test_every_change_of_many_writers_is_kept_and_has_a_version_of_its_own(officer: Client, followed: Followed) -> None:
+    # Given writers who each read, add one, and try again when another writer was first
+    made = make(officer)
+    writers, additions = 8, 5
+
+    def add() -> None:
+        for _ in range(additions):
+            eventually(partial(_added, officer, at(made)), every_seconds=0)
+
+    # When all write at once
+    together([add] * writers)
+    # Then every addition is in the sum, and every version is in the history once
+    last = told(officer.get(at(made)))["amountMinor"]
+    assert last == made["amountMinor"] + writers * additions
+    followed.caught_up([made["applicationId"]])
+    amounts = [(version.doc or {})["amountMinor"] for version in followed.versions(made["applicationId"])]
+    assert amounts == list(range(made["amountMinor"], last + 1))
+
+
+def _added(caller: Client, path: str) -> bool:
+    """Add one to the amount as it was read; whether no other writer was first."""
+    read = caller.get(path)
+    body = {"amountMinor": told(read)["amountMinor"] + 1}
+    answer = caller.call("PUT", path, body, headers={"If-Match": read.headers["ETag"]})
+    if answer.status_code != 200:
+        refused(answer, 409)
+    return answer.status_code == 200

@@ -1,0 +1,53 @@
+"""Nothing that expires is served after its time, whether or not MongoDB has removed it yet.
+
+Shown by moving the end of stored documents into the past.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from pymongo.database import Database
+
+from tests.support.approvals import asked, one, overdue, shown
+from tests.support.client import Client, refused, told
+from tests.support.stack import NewPerson
+
+pytestmark = pytest.mark.stack
+
+CURRENT = "/api/sessions/current"
+
+
+@pytest.mark.usefixtures("unswept")
+def test_an_overdue_request_cannot_be_answered_although_nobody_recorded_it(
+    admin: Client, person: NewPerson, database: Database[dict[str, Any]]
+) -> None:
+    username = person().username
+    request_id = asked(admin, username, timeoutMs=1000)
+    seen = overdue(admin, username)
+    assert (database.approvals.find_one({"_id": request_id}) or {})["status"] == "pending"
+    refused(admin.post(one(request_id, "resolve"), {"action": "approve"}), 409)
+    refused(admin.post(one(request_id, "cancel")), 409)
+    # By now somebody was told, so it is recorded.
+    assert (database.approvals.find_one({"_id": request_id}) or {})["status"] == "timeout"
+    assert shown(admin, request_id) == seen
+
+
+def test_what_has_been_kept_long_enough_is_not_found(
+    admin: Client, person: NewPerson, database: Database[dict[str, Any]]
+) -> None:
+    request_id = asked(admin, person().username)
+    told(admin.post(one(request_id, "resolve"), {"action": "approve"}))
+    database.approvals.update_one({"_id": request_id}, {"$set": {"purgeAt": datetime.now(UTC)}})
+    refused(admin.get(one(request_id)), 404)
+
+
+@pytest.mark.parametrize("field", ["expiresAt"])
+def test_a_session_past_its_time_is_dead_although_it_is_still_stored(
+    person: NewPerson, database: Database[dict[str, Any]], field: str
+) -> None:
+    who = person()
+    past = datetime(2020, 1, 1, tzinfo=UTC)
+    database.sessions.update_one({"username": who.username}, {"$set": {field: past}})
+    refused(who.client.get(CURRENT), 401)
+    assert database.sessions.count_documents({"username": who.username}) == 1

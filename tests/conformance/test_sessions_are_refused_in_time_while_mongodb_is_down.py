@@ -1,0 +1,110 @@
+"""While MongoDB is down, callers with a session get 503 with `Retry-After` within 3 s. Their session outlives the
+outage.
+
+Shown by calls of every kind while mongod is killed or paused.
+"""
+
+import json
+import os
+import signal
+from functools import partial
+from time import monotonic
+from typing import Any
+
+import pytest
+import requests
+
+from infra.local.processes.mongod import Mongod
+from infra.local.stack import Stack
+from tests.conformance.conftest import Figure
+from tests.support.approvals import APPROVALS, asked, one
+from tests.support.client import Client, Person, refused, together, told
+from tests.support.stack import STAGE, NewPerson
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.stack
+
+#: What callers are promised, and what the way there and back may add on a busy machine.
+PROMISED_MS, ON_THE_WAY_SECONDS = 3_000, 5
+
+
+@pytest.fixture(params=["killed", "paused"])
+def down(request: pytest.FixtureRequest, mongod: Mongod, person: NewPerson) -> Person:
+    """Someone with a session whose calls have just been served, and no database any more, until `mongod` mends it."""
+    who = person("service", "user")
+    # As many processes as a test calls at once: what a cold one loads first is no part of any promise.
+    for _ in range(2):
+        told(who.client.get(one(asked(who.client, who.username))))
+        together([partial(who.client.get, APPROVALS)] * 6)
+    if request.param == "killed":
+        mongod.kill()
+    else:
+        os.kill(mongod.pid, signal.SIGSTOP)
+    return who
+
+
+def test_callers_with_a_session_are_refused_in_time(
+    stack: Stack, down: Person, figure: Figure, request: pytest.FixtureRequest
+) -> None:
+    calls: list[tuple[str, str, Any]] = [
+        ("GET", "/api/sessions/current", None),
+        ("GET", APPROVALS, None),
+        ("GET", one("01ARZ3NDEKTSV4RRFFQ69G5FAV") + "?waitMs=20000", None),
+        ("POST", "/send-notification", {"username": down.username}),
+        ("POST", one("01ARZ3NDEKTSV4RRFFQ69G5FAV", "resolve"), {"action": "approve"}),
+        ("POST", "/api/sessions", {"username": down.username, "password": down.password}),
+        ("DELETE", "/api/sessions/current", None),
+    ]
+    # All at once, as a store that is down must not be waited for in turn.
+    timed = together([partial(_timed, down.client, *call) for call in calls])
+    slowest_ms = max(_logged(stack, refused_answer)["durationMs"] for refused_answer, _ in timed)
+    figure(f"slowest refusal, mongod {request.node.callspec.params['down']}", f"{slowest_ms:.0f} ms")
+    assert slowest_ms < PROMISED_MS
+    assert max(seconds for _, seconds in timed) < PROMISED_MS / 1000 + ON_THE_WAY_SECONDS
+
+
+def _timed(client: Client, method: str, path: str, body: Any) -> tuple[requests.Response, float]:
+    began = monotonic()
+    answer = client.call(method, path, body)
+    refused(answer, 503)
+    return answer, monotonic() - began
+
+
+def test_ready_names_the_store_that_is_down_and_health_asks_none(stack: Stack, down: Person) -> None:
+    anyone = Client(stack.url)
+    answer = anyone.get("/ready")
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    ready = answer.json()
+    assert ready["status"] == "degraded"
+    assert {name: store["ok"] for name, store in ready["stores"].items()} == {"mongodb": False, "dynamodb": True}
+    assert _logged(stack, answer)["durationMs"] < PROMISED_MS
+    assert told(anyone.get("/health"))["status"] == "ok"
+
+
+def test_a_session_outlives_the_outage(mongod: Mongod, down: Person) -> None:
+    refused(down.client.get("/api/sessions/current"), 503)
+    if mongod.child.alive:
+        os.kill(mongod.pid, signal.SIGCONT)
+    else:
+        mongod.restart()
+    found = eventually(lambda: answer if (answer := down.client.get(APPROVALS)).status_code == 200 else None)
+    assert len(told(found)["items"]) == 2
+
+
+def _logged(stack: Stack, answer: requests.Response) -> dict[str, Any]:
+    """Return the log line of the process that gave *answer*."""
+    request_id, logs = answer.headers["X-Request-Id"], stack.client("logs")
+
+    def line() -> dict[str, Any] | None:
+        for function in ("api", "wait"):
+            found = logs.filter_log_events(
+                logGroupName=f"/aws/lambda/holdfast-{STAGE}-{function}", filterPattern=f'"{request_id}"'
+            )
+            for event in found["events"]:
+                fields: dict[str, Any] = json.loads(event["message"])
+                if fields.get("kind") == "request":
+                    return fields
+        return None
+
+    return eventually(line)

@@ -1,0 +1,67 @@
+"""Locks, claims and rates of the deployed table, without a function in between, and many threads that want them."""
+
+import secrets
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.config import Config
+
+from chalicelib.core.coordination.claims import Claims
+from chalicelib.core.coordination.locks import Locks
+from chalicelib.core.errors import ServiceError
+from chalicelib.core.runtime.settings import CoordinationSettings
+from chalicelib.core.stores.dynamodb import Table
+from infra.local.stack import Stack
+from tests.support.client import together
+from tests.support.stack import STAGE
+
+THREADS = 64
+SETTINGS = CoordinationSettings()
+
+
+@pytest.fixture(scope="module")
+def dynamodb(stack: Stack) -> Any:
+    """DynamoDB as it is deployed, with a connection for each thread."""
+    keys = stack.environment
+    return botocore.session.Session().create_client(
+        "dynamodb",
+        endpoint_url=stack.endpoint_url,
+        region_name=keys["AWS_REGION"],
+        aws_access_key_id=keys["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=keys["AWS_SECRET_ACCESS_KEY"],
+        config=Config(max_pool_connections=THREADS, retries={"mode": "standard", "total_max_attempts": 2}),
+    )
+
+
+@pytest.fixture(scope="module")
+def table(dynamodb: Any) -> Table:
+    return Table(dynamodb, f"holdfast-{STAGE}-coordination")
+
+
+@pytest.fixture(scope="module")
+def locks(table: Table) -> Locks:
+    return Locks(table, SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def claims(table: Table) -> Claims:
+    return Claims(table, SETTINGS)
+
+
+@pytest.fixture
+def name(dynamodb: Any) -> str:
+    """A name that nobody else uses."""
+    return f"n-{secrets.token_hex(6)}"
+
+
+def attempts(call: Any) -> list[Any]:
+    """Make the call from all threads at once; return what each returned or was refused with."""
+
+    def attempt() -> Any:
+        try:
+            return call()
+        except ServiceError as refused:
+            return refused
+
+    return together([attempt] * THREADS)
