@@ -19,7 +19,7 @@ from infra.local.stack import Stack
 from tests.benchmarks.api import an_application, sign_in
 from tests.benchmarks.bare import Bare
 from tests.benchmarks.report import CONSOLE, percentile, show
-from tests.support.client import Client, together, told
+from tests.support.client import Client, at_once, json_of
 
 _BARE = "bare conditional writes"
 #: A hundred functions that start at once on two cores take their time, and some of them more than one round.
@@ -34,7 +34,7 @@ class Answer(NamedTuple):
     began: float
     ended: float
     status: int
-    told: dict[str, Any]
+    body: dict[str, Any]
 
 
 class Rounds(NamedTuple):
@@ -127,11 +127,11 @@ class _Contest:
     def round(self, deadline_seconds: float = 60) -> tuple[list[Answer], Verdict]:
         """Have all change the version there is; return their answers, and what they come to."""
         attempts = [partial(self._attempt, number, deadline_seconds) for number in range(len(self._callers))]
-        answers = together(attempts)
-        found = told(self._callers[0].get(self._path))
+        answers = at_once(attempts)
+        found = json_of(self._callers[0].get(self._path))
         before, self._version = self._version, int(found["version"])
         lost = [answer for answer in answers if answer.status in _UNANSWERED]
-        unanswered = f"{len(lost)} of {len(answers)}, such as {lost[0].status} {lost[0].told}" if lost else ""
+        unanswered = f"{len(lost)} of {len(answers)}, such as {lost[0].status} {lost[0].body}" if lost else ""
         return answers, Verdict(self._wrong(answers, found, before, bool(lost)), unanswered)
 
     def _attempt(self, number: int, deadline_seconds: float) -> Answer:
@@ -152,12 +152,12 @@ class _Contest:
             return f"{len(winners)} succeeded"
         if self._version != before + 1 and not (lost and not winners and self._version == before):
             return f"the version was {before} and is {self._version}"
-        if winners and (answers[winners[0]].told != found or found["incomeMinor"] != winners[0]):
+        if winners and (answers[winners[0]].body != found or found["incomeMinor"] != winners[0]):
             return f"what is there is not what {winners[0]} was told"
-        if unsaid := [answer for answer in refused if answer.told.get("currentVersion") != self._version]:
-            return f"{len(unsaid)} refusals name another version, such as {unsaid[0].told}"
+        if unsaid := [answer for answer in refused if answer.body.get("currentVersion") != self._version]:
+            return f"{len(unsaid)} refusals name another version, such as {unsaid[0].body}"
         if strange := [answer for answer in answers if answer.status not in {200, 409, *_UNANSWERED}]:
-            return f"{len(strange)} answers are neither, such as {strange[0].status} {strange[0].told}"
+            return f"{len(strange)} answers are neither, such as {strange[0].status} {strange[0].body}"
         return ""
 
 
@@ -167,6 +167,6 @@ def _bare_round(bare: Bare, callers: int, version: int) -> tuple[list[Answer], V
         won = bare.write("contest", version)
         return Answer(began, time.perf_counter(), 200 if won else 409, {})
 
-    answers = together([attempt] * callers)
+    answers = at_once([attempt] * callers)
     winners = sum(answer.status == 200 for answer in answers)
     return answers, Verdict("" if winners == 1 else f"{winners} succeeded")

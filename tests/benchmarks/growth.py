@@ -22,7 +22,7 @@ from tests.benchmarks import seed
 from tests.benchmarks.api import an_application, sign_in
 from tests.benchmarks.report import CONSOLE, percentile, show
 from tests.benchmarks.seed import Seed, application_id, first_name
-from tests.support.client import Client, told
+from tests.support.client import Client, json_of
 from tests.support.waiting import eventually
 
 _PATH = "/api/applications"
@@ -104,12 +104,12 @@ def _sizes(stack: Stack) -> str:
 
 def _see_form(client: Client, grown: Seed) -> None:
     """Have the store itself write one, compare, and take it away for good."""
-    made = told(client.post(_PATH, an_application()), 201)["applicationId"]
+    made = json_of(client.post(_PATH, an_application()), 201)["applicationId"]
     pk = key(KIND.name, made)
     written = grown.table.get(pk)
     assert written
     seed.check(written)
-    eventually(lambda: told(client.get(f"{_PATH}/{made}/history"))["items"])
+    eventually(lambda: json_of(client.get(f"{_PATH}/{made}/history"))["items"])
     grown.forget(made)
 
 
@@ -120,7 +120,7 @@ def _measure(client: Client, size: int, smallest: int, repeats: int) -> dict[str
             ask()
     # The first that was put: history is written by the stream, which is new since there are so many.
     history = f"{_PATH}/{application_id(size // 2)}/history"
-    eventually(lambda: told(client.get(history))["items"])
+    eventually(lambda: json_of(client.get(history))["items"])
     found = {name: Figures([], 0) for name in asks}
     for _ in range(repeats):
         for name, ask in asks.items():
@@ -172,6 +172,6 @@ def _deep(client: Client, size: int) -> str:
     cursor: dict[str, Any] = {}
     limit = min(_PAGE, max(1, size // 4))
     for _ in range(min(_DEEP, size // 2) // limit):
-        page = told(client.get(f"{_PATH}?{urlencode({'limit': limit, **cursor})}"))
+        page = json_of(client.get(f"{_PATH}?{urlencode({'limit': limit, **cursor})}"))
         cursor = {"cursor": page["nextCursor"]}
     return str(cursor["cursor"])

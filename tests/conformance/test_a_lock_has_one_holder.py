@@ -18,7 +18,7 @@ from chalicelib.core.coordination.errors import LockHeld, LockLost
 from chalicelib.core.coordination.locks import Lease, Locks
 from chalicelib.core.stores.dynamodb import Table
 from infra.local.stack import Stack
-from tests.support.client import together
+from tests.support.client import at_once
 from tests.support.coordination import SETTINGS, THREADS, attempts
 from tests.support.lock_holder import Holder
 
@@ -46,7 +46,7 @@ def test_sixty_four_waiters_have_the_lock_one_after_the_other(locks: Locks, name
             inside.release()
 
     # When
-    together([hold] * THREADS)
+    at_once([hold] * THREADS)
     # Then
     assert fences == list(range(1, THREADS + 1))
 
@@ -81,7 +81,7 @@ def test_guarded_increments_lose_nothing_though_holders_oversleep(locks: Locks, 
                 continue
 
     # When
-    together([increment] * 16)
+    at_once([increment] * 16)
     # Then every write that was said to be applied was, on top of all before it
     assert applied
     assert len(set(applied)) == len(applied)
@@ -92,7 +92,7 @@ def test_a_stale_holder_writes_nothing_while_another_does(locks: Locks, table: T
     stale = [locks.acquire(name, 1, wait_ms=5000) for _ in range(8)]
     current = locks.acquire(name, 60_000, wait_ms=5000)
     write = table.updating(f"count#{name}", "ADD n :one", values={":one": 1})
-    outcomes = together([partial(_guarded, locks, lease, write) for lease in [*stale, current] * 4])
+    outcomes = at_once([partial(_guarded, locks, lease, write) for lease in [*stale, current] * 4])
     assert outcomes == ([False] * len(stale) + [True]) * 4
     assert (table.get(f"count#{name}") or {})["n"] == 4
 

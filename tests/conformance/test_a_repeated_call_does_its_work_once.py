@@ -20,7 +20,7 @@ from infra.local.stack import Stack
 from tests.conformance.conftest import Figure
 from tests.faults.scale import times
 from tests.support.approvals import one, pending
-from tests.support.client import Client, refused, told
+from tests.support.client import Client, json_of, problem_of
 from tests.support.stack import PASSWORD, STAGE, NewPerson
 from tests.support.waiting import eventually
 
@@ -61,14 +61,14 @@ def test_a_question_whose_waiter_was_killed_is_put_once_when_it_is_asked_again(
             # When every process that holds one is killed
             _kill(stack, "wait")
             for call in first:
-                refused(call.result(), 502)
+                problem_of(call.result(), 502)
             # And they ask again
             again = [pool.submit(_until_free, ask) for ask in asks]
             for who, request_id in zip(people, ids, strict=True):
-                told(who.client.post(one(request_id, "resolve"), {"action": "approve"}))
+                json_of(who.client.post(one(request_id, "resolve"), {"action": "approve"}))
             # Then each is told the answer to the question that was put, and no other was
             for request_id, call in zip(ids, again, strict=True):
-                outcome = told(call.result())
+                outcome = json_of(call.result())
                 assert (outcome["requestId"], outcome["action"]) == (request_id, "approve")
         assert database.approvals.count_documents({"username": {"$in": [who.username for who in people]}}) == len(ids)
         killed += len(people)
@@ -93,7 +93,7 @@ def test_a_user_is_made_once_although_processes_die_around_it(stack: Stack, admi
             _kill(stack, "api")
             in_between += first.result().status_code == 502
         # Then the same call answers that user, and there is one
-        answer = told(_until_free(make), 201)
+        answer = json_of(_until_free(make), 201)
         assert (answer["username"], answer["roles"]) == (username, ["service"])
         assert stored()["epoch"] == made["epoch"]
         killed += 1

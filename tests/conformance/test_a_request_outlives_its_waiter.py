@@ -13,7 +13,7 @@ from infra.local.stack import Stack
 from tests.conformance.conftest import Figure
 from tests.faults.scale import times
 from tests.support.approvals import one, pending, shown, waiting
-from tests.support.client import Client, refused, told
+from tests.support.client import Client, json_of, problem_of
 from tests.support.stack import STAGE, NewPerson
 from tests.support.waiting import eventually
 
@@ -32,11 +32,11 @@ def test_a_request_whose_waiter_was_killed_can_be_read_and_answered(
             # When the process that holds the call is killed
             _kill_waiters(stack)
             # Then the caller is told that it broke off
-            refused(call.result(timeout=10), 502)
+            problem_of(call.result(timeout=10), 502)
         # And the request can be waited for again, and answered
         with waiting(partial(caller.client.get, one(request_id) + "?waitMs=20000")) as again:
-            told(asked_one.client.post(one(request_id, "resolve"), {"action": "approve"}))
-            assert told(again.result())["action"] == "approve"
+            json_of(asked_one.client.post(one(request_id, "resolve"), {"action": "approve"}))
+            assert json_of(again.result())["action"] == "approve"
     figure("waiters killed", f"{rounds}, every request answered afterwards")
 
 
@@ -46,11 +46,11 @@ def test_a_request_whose_waiter_was_killed_times_out_on_time(stack: Stack, admin
     with waiting(partial(admin.post, "/send-notification", question)) as call:
         (request_id,) = pending(admin, username)
         _kill_waiters(stack)
-        refused(call.result(timeout=10), 502)
+        problem_of(call.result(timeout=10), 502)
     document = eventually(lambda: found if (found := shown(admin, request_id))["status"] != "pending" else None)
     assert document["status"] == "timeout"
     assert document["resolvedAt"] == document["expiresAt"]
-    refused(admin.post(one(request_id, "resolve"), {"action": "approve"}), 409)
+    problem_of(admin.post(one(request_id, "resolve"), {"action": "approve"}), 409)
 
 
 def _kill_waiters(stack: Stack) -> None:

@@ -18,7 +18,7 @@ from infra.local.stack import Stack
 from tests.conformance.conftest import Figure
 from tests.faults.scale import times
 from tests.support.approvals import one
-from tests.support.client import told
+from tests.support.client import json_of
 from tests.support.receiver import receiving
 from tests.support.stack import STAGE, NewPerson
 from tests.support.waiting import eventually
@@ -36,7 +36,7 @@ def test_an_answer_whose_process_died_right_after_it_is_called_back_once(
     with receiving() as receiver:
         question = {"username": asked.username, "wait": False, "timeoutMs": 3_600_000, "callbackUrl": receiver.url}
         requests = [
-            told(caller.client.post("/send-notification", question), 202)["requestId"] for _ in range(times(100))
+            json_of(caller.client.post("/send-notification", question), 202)["requestId"] for _ in range(times(100))
         ]
         # When
         cut_off = sum(_answered_and_killed(stack, database, asked.client.post, request_id) for request_id in requests)

@@ -25,7 +25,7 @@ from chalicelib.ledger.store import LedgerStore
 from infra.local.stack import Stack
 from tests.conformance.conftest import Figure
 from tests.faults.scale import times
-from tests.support.client import Client, together, told
+from tests.support.client import Client, at_once, json_of
 from tests.support.records import DOC, Followed
 from tests.support.stack import STAGE
 from tests.support.waiting import eventually
@@ -61,7 +61,7 @@ class Payers:
             # In their own time, as callers are.
             sleep(random.uniform(0.1, 1))
         self.heard[answer.status_code] += 1
-        paid: dict[str, Any] = told(answer)
+        paid: dict[str, Any] = json_of(answer)
         return paid
 
 
@@ -76,11 +76,11 @@ def test_many_callers_pay_each_application_once_while_processes_are_killed(
         wanted = [application_id for application_id in amounts for _ in range(TOGETHER)]
         rng.shuffle(wanted)
         # And instances that are there: a hundred cold starts at once are another test's matter
-        together([partial(client.get, f"{APPLICATIONS}/{wanted[0]}") for client in payers.doors * 10])
+        at_once([partial(client.get, f"{APPLICATIONS}/{wanted[0]}") for client in payers.doors * 10])
         # When many want each of them paid out, and processes are killed meanwhile
         began = monotonic()
         with _killing(stack, rng) as kills:
-            paid = together([partial(payers.pay, *numbered) for numbered in enumerate(wanted)])
+            paid = at_once([partial(payers.pay, *numbered) for numbered in enumerate(wanted)])
         killed, seconds = killed + len(kills), [*seconds, monotonic() - began]
         # Then all hear the same of each, and the ledger has it once, with its amount
         assert {answer["applicationId"]: answer["version"] for answer in paid} == dict.fromkeys(amounts, 3)
@@ -120,7 +120,7 @@ def test_a_payment_whose_process_died_right_after_it_is_made_once(stack: Stack, 
                     os.kill(pid, signal.SIGKILL)
             cut_off += first.result().status_code == 502
             # Then whoever asks again hears that it is paid
-            again = told(eventually(partial(_answered, admin, path)))
+            again = json_of(eventually(partial(_answered, admin, path)))
             assert (again["status"], again["version"]) == ("disbursed", 3)
     # And the ledger has each once
     entries = [entry for entry in _entries(admin) if entry["applicationId"] in amounts]
@@ -145,8 +145,8 @@ def _ledger(stack: Stack) -> LedgerStore:
 
 def _approved(admin: Client, amount_minor: int) -> str:
     new = {**DOC, "amountMinor": amount_minor, "status": "submitted"}
-    application_id: str = told(admin.post(APPLICATIONS, new), 201)["applicationId"]
-    told(admin.call("PUT", f"{APPLICATIONS}/{application_id}", {"version": 1, "status": "approved"}))
+    application_id: str = json_of(admin.post(APPLICATIONS, new), 201)["applicationId"]
+    json_of(admin.call("PUT", f"{APPLICATIONS}/{application_id}", {"version": 1, "status": "approved"}))
     return application_id
 
 
@@ -192,7 +192,7 @@ def _entries(admin: Client) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     cursor = ""
     while True:
-        page = told(admin.get(f"{LEDGER}?limit=100{cursor and f'&cursor={cursor}'}"))
+        page = json_of(admin.get(f"{LEDGER}?limit=100{cursor and f'&cursor={cursor}'}"))
         found += page["items"]
         if not page["nextCursor"]:
             return found
@@ -201,7 +201,7 @@ def _entries(admin: Client) -> list[dict[str, Any]]:
 
 def _whole(admin: Client) -> None:
     """Walk along the chain, which must be whole and have every entry."""
-    found = told(admin.get(f"{LEDGER}/verify"))
+    found = json_of(admin.get(f"{LEDGER}/verify"))
     while found["nextCursor"]:
-        found = told(admin.get(f"{LEDGER}/verify?cursor={quote(found['nextCursor'])}"))
+        found = json_of(admin.get(f"{LEDGER}/verify?cursor={quote(found['nextCursor'])}"))
     assert found == {**found, "ok": True, "firstBrokenSeq": None, "entries": len(_entries(admin))}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.client import Client, refused, together, told
+from tests.support.client import Client, at_once, json_of, problem_of
 from tests.support.records import DOC, Followed
 from tests.support.stack import NewPerson
 from tests.support.waiting import eventually
@@ -25,7 +25,7 @@ def officer(person: NewPerson) -> Client:
 
 
 def make(caller: Client) -> dict[str, Any]:
-    made: dict[str, Any] = told(caller.post(PATH, DOC), 201)
+    made: dict[str, Any] = json_of(caller.post(PATH, DOC), 201)
     return made
 
 
@@ -36,13 +36,13 @@ def at(application: dict[str, Any]) -> str:
 def test_of_a_hundred_changes_at_once_one_succeeds(officer: Client) -> None:
     made = make(officer)
     calls = [partial(officer.call, "PUT", at(made), {"termMonths": 1 + n, "version": 1}) for n in range(100)]
-    answers = together(calls)
+    answers = at_once(calls)
     (winner,) = [answer for answer in answers if answer.status_code == 200]
-    assert told(winner)["version"] == 2
+    assert json_of(winner)["version"] == 2
     for answer in answers:
         if answer is not winner:
-            assert refused(answer, 409)["currentVersion"] == 2
-    assert told(officer.get(at(made))) == winner.json()
+            assert problem_of(answer, 409)["currentVersion"] == 2
+    assert json_of(officer.get(at(made))) == winner.json()
 
 
 def test_every_change_of_many_writers_is_kept_and_has_a_version_of_its_own(officer: Client, followed: Followed) -> None:
@@ -55,9 +55,9 @@ def test_every_change_of_many_writers_is_kept_and_has_a_version_of_its_own(offic
             eventually(partial(_added, officer, at(made)), every_seconds=0)
 
     # When all write at once
-    together([add] * writers)
+    at_once([add] * writers)
     # Then every addition is in the sum, and every version is in the history once
-    last = told(officer.get(at(made)))["amountMinor"]
+    last = json_of(officer.get(at(made)))["amountMinor"]
     assert last == made["amountMinor"] + writers * additions
     followed.caught_up([made["applicationId"]])
     amounts = [(version.doc or {})["amountMinor"] for version in followed.versions(made["applicationId"])]
@@ -67,8 +67,8 @@ def test_every_change_of_many_writers_is_kept_and_has_a_version_of_its_own(offic
 def _added(caller: Client, path: str) -> bool:
     """Add one to the amount as it was read; whether no other writer was first."""
     read = caller.get(path)
-    body = {"amountMinor": told(read)["amountMinor"] + 1}
+    body = {"amountMinor": json_of(read)["amountMinor"] + 1}
     answer = caller.call("PUT", path, body, headers={"If-Match": read.headers["ETag"]})
     if answer.status_code != 200:
-        refused(answer, 409)
+        problem_of(answer, 409)
     return answer.status_code == 200

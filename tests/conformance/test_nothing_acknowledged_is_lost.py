@@ -17,7 +17,7 @@ from infra.local.stack import Stack
 from tests.conformance.conftest import Figure
 from tests.faults.scale import times
 from tests.support.approvals import asked, one, pending, shown
-from tests.support.client import Client, refused, together, told
+from tests.support.client import Client, at_once, json_of, problem_of
 from tests.support.stack import NewPerson
 from tests.support.waiting import eventually
 
@@ -63,7 +63,7 @@ class Work:
     def _told(self, answer: requests.Response, status: int) -> Any:
         if answer.status_code == status:
             return answer.json()
-        refused(answer, 503)
+        problem_of(answer, 503)
         self.refusals += 1
         return None
 
@@ -77,7 +77,7 @@ def test_a_database_killed_while_callers_wait_loses_nothing_it_acknowledged(
         question = {"username": asked_one.username}
         # Ten processes are there before the time of the first caller runs.
         warm = one(asked(caller.client, worker.username, timeoutMs=60_000)) + "?waitMs=1000"
-        together([partial(caller.client.get, warm)] * 10)
+        at_once([partial(caller.client.get, warm)] * 10)
         with ThreadPoolExecutor(10) as pool:
             # Given ten callers who wait, and others at work
             calls = [pool.submit(caller.client.post, "/send-notification", question) for _ in range(10)]
@@ -117,7 +117,7 @@ def _insist(call: Callable[[], requests.Response]) -> None:
 def _heard(answer: requests.Response) -> dict[str, Any] | None:
     """Return what a caller who waited was told; None is a clean refusal."""
     if answer.status_code == 503:
-        refused(answer, 503)
+        problem_of(answer, 503)
         return None
-    outcome: dict[str, Any] = told(answer)
+    outcome: dict[str, Any] = json_of(answer)
     return outcome

@@ -10,7 +10,7 @@ import pytest
 from pymongo.database import Database
 
 from tests.support.approvals import asked, one, overdue, shown
-from tests.support.client import Client, refused, told
+from tests.support.client import Client, json_of, problem_of
 from tests.support.stack import NewPerson
 
 pytestmark = pytest.mark.stack
@@ -26,8 +26,8 @@ def test_an_overdue_request_cannot_be_answered_although_nobody_recorded_it(
     request_id = asked(admin, username, timeoutMs=1000)
     seen = overdue(admin, username)
     assert (database.approvals.find_one({"_id": request_id}) or {})["status"] == "pending"
-    refused(admin.post(one(request_id, "resolve"), {"action": "approve"}), 409)
-    refused(admin.post(one(request_id, "cancel")), 409)
+    problem_of(admin.post(one(request_id, "resolve"), {"action": "approve"}), 409)
+    problem_of(admin.post(one(request_id, "cancel")), 409)
     # By now somebody was told, so it is recorded.
     assert (database.approvals.find_one({"_id": request_id}) or {})["status"] == "timeout"
     assert shown(admin, request_id) == seen
@@ -37,9 +37,9 @@ def test_what_has_been_kept_long_enough_is_not_found(
     admin: Client, person: NewPerson, database: Database[dict[str, Any]]
 ) -> None:
     request_id = asked(admin, person().username)
-    told(admin.post(one(request_id, "resolve"), {"action": "approve"}))
+    json_of(admin.post(one(request_id, "resolve"), {"action": "approve"}))
     database.approvals.update_one({"_id": request_id}, {"$set": {"purgeAt": datetime.now(UTC)}})
-    refused(admin.get(one(request_id)), 404)
+    problem_of(admin.get(one(request_id)), 404)
 
 
 @pytest.mark.parametrize("field", ["expiresAt"])
@@ -49,5 +49,5 @@ def test_a_session_past_its_time_is_dead_although_it_is_still_stored(
     who = person()
     past = datetime(2020, 1, 1, tzinfo=UTC)
     database.sessions.update_one({"username": who.username}, {"$set": {field: past}})
-    refused(who.client.get(CURRENT), 401)
+    problem_of(who.client.get(CURRENT), 401)
     assert database.sessions.count_documents({"username": who.username}) == 1

@@ -18,7 +18,7 @@ from infra.local.stack import Stack
 from tests.conformance.conftest import Figure
 from tests.faults.scale import times
 from tests.support.approvals import APPROVALS, asked, one, pending, shown, waiting
-from tests.support.client import Client, refused, together, told
+from tests.support.client import Client, at_once, json_of, problem_of
 from tests.support.stack import NewPerson
 
 pytestmark = pytest.mark.stack
@@ -41,17 +41,17 @@ def test_of_many_answers_at_once_one_is_kept_and_the_waiter_sees_it(
             (request_id,) = pending(asked_one.client, asked_one.username)
             # When many answer at once, each in their own way
             path, given = one(request_id, "resolve"), [ACTIONS[number % 20] for number in range(resolvers)]
-            answers = together([partial(resolver.post, path, {"action": action}) for action in given])
-            outcome = told(call.result())
+            answers = at_once([partial(resolver.post, path, {"action": action}) for action in given])
+            outcome = json_of(call.result())
         # Then one is told that it won, the others that they lost, and the caller hears the winner's answer
         assert Counter(answer.status_code for answer in answers) == {200: 1, 409: resolvers - 1}
         (won,) = (action for action, answer in zip(given, answers, strict=True) if answer.status_code == 200)
         document = shown(admin, request_id)
         assert (outcome["action"], document["action"]) == (won, won)
-        assert [told(answer) for answer in answers if answer.status_code == 200] == [document]
+        assert [json_of(answer) for answer in answers if answer.status_code == 200] == [document]
         for answer in answers:
             if answer.status_code != 200:
-                refused(answer, 409)
+                problem_of(answer, 409)
     figure(f"{resolvers} resolvers at once, at the {door}", f"{rounds} rounds, one winner in each")
 
 
@@ -64,7 +64,7 @@ class Lane:
     def round(self) -> tuple[str, requests.Response, requests.Response]:
         """Answer a request at the moment it times out, while a caller waits for it; return its id and both answers."""
         new = {"username": self._username, "wait": False, "timeoutMs": 1000}
-        accepted = told(self._client.post("/send-notification", new), 202)
+        accepted = json_of(self._client.post("/send-notification", new), 202)
         path = one(accepted["requestId"])
         due = datetime.fromisoformat(accepted["expiresAt"]).timestamp()
         with waiting(partial(self._client.get, path + "?waitMs=10000")) as call:
@@ -85,18 +85,18 @@ def test_an_answer_and_a_timeout_at_the_same_instant_never_both_win(
         for _ in range(max(2, rounds // len(lanes))):
             raced = list(pool.map(lambda lane: lane.round(), lanes))
             # A caller who comes late sees the timeout, and leaves it to the sweep to record it.
-            told(admin.post(f"{APPROVALS}/cleanup"))
+            json_of(admin.post(f"{APPROVALS}/cleanup"))
             for request_id, answer, waited in raced:
-                document = told(waited)
+                document = json_of(waited)
                 stored = database.approvals.find_one({"_id": request_id}) or {}
                 # The one who answered, the one who waited, the next reader and the store agree.
                 expected = "resolved" if answer.status_code == 200 else "timeout"
-                told(answer) if expected == "resolved" else refused(answer, 409)
+                json_of(answer) if expected == "resolved" else problem_of(answer, 409)
                 assert (document["status"], stored["status"]) == (expected, expected)
                 assert document["action"] == stored["action"] == {"resolved": "approve"}.get(expected, "timeout")
                 assert shown(admin, request_id) == document
                 if expected == "resolved":
-                    assert told(answer) == document
+                    assert json_of(answer) == document
                 seen[expected] += 1
     # Both must have happened, or it was no race.
     assert min(seen["resolved"], seen["timeout"]) > 0
@@ -108,7 +108,7 @@ def test_an_answer_and_a_cancellation_at_once_never_both_win(admin: Client, pers
     seen: Counter[int] = Counter()
     for _ in range(rounds):
         request_id = asked(admin, asked_one.username)
-        resolved, cancelled = together(
+        resolved, cancelled = at_once(
             [
                 partial(asked_one.client.post, one(request_id, "resolve"), {"action": "approve"}),
                 partial(admin.post, one(request_id, "cancel")),
@@ -116,6 +116,6 @@ def test_an_answer_and_a_cancellation_at_once_never_both_win(admin: Client, pers
         )
         assert sorted((resolved.status_code, cancelled.status_code)) == [200, 409]
         winner = resolved if resolved.status_code == 200 else cancelled
-        assert shown(admin, request_id) == told(winner)
+        assert shown(admin, request_id) == json_of(winner)
         seen[resolved.status_code] += 1
     figure("answer against cancellation", f"{rounds} races, {seen[200]} answered, {seen[409]} cancelled")

@@ -16,7 +16,7 @@ from chalicelib.core.records.models import Change
 from chalicelib.core.records.queues import REPAIR
 from infra.local.stack import Stack
 from infra.operations import queues as command
-from tests.support.client import Client, told
+from tests.support.client import Client, json_of
 from tests.support.extra_worker import Scratch
 from tests.support.records import DOC, KIND, Followed, paused
 from tests.support.waiting import eventually
@@ -68,7 +68,7 @@ def test_a_poison_record_lets_the_others_pass_and_waits_to_be_repaired(
 
 
 def _counted(admin: Client) -> tuple[int, int]:
-    found: dict[str, Any] = told(admin.get("/api/admin/queue-stats"))["queues"]["repair"]
+    found: dict[str, Any] = json_of(admin.get("/api/admin/queue-stats"))["queues"]["repair"]
     return found["completed"], found["failed"]
 
 

@@ -19,7 +19,7 @@ from infra.local.processes.mongod import Mongod
 from infra.local.stack import Stack
 from tests.conformance.conftest import Figure
 from tests.faults.scale import times
-from tests.support.client import Client, refused, together, told
+from tests.support.client import Client, at_once, json_of, problem_of
 from tests.support.records import DOC, Followed
 from tests.support.stack import NewPerson
 from tests.support.waiting import eventually
@@ -36,7 +36,7 @@ class Writer:
 
     def __init__(self, service: Client) -> None:
         self._service, self._over = service, threading.Event()
-        self.record_id = told(service.post(APPLICATIONS, DOC), 201)["applicationId"]
+        self.record_id = json_of(service.post(APPLICATIONS, DOC), 201)["applicationId"]
         #: How long each change took.
         self.took_ms: list[float] = []
 
@@ -49,7 +49,7 @@ class Writer:
         """Change it until `stop`."""
         while not self._over.is_set():
             began, change = monotonic(), {"version": self.version, "termMonths": self.version + 1}
-            changed = told(self._service.call("PUT", f"{APPLICATIONS}/{self.record_id}", change))
+            changed = json_of(self._service.call("PUT", f"{APPLICATIONS}/{self.record_id}", change))
             assert changed["version"] == self.version + 1
             self.took_ms.append((monotonic() - began) * 1000)
 
@@ -62,7 +62,7 @@ class Writer:
 def services(stack: Stack, admin: Client, person: NewPerson) -> list[Client]:
     """Callers with API keys, who may change applications."""
     names = [person("service", "officer").username for _ in range(6)]
-    keys = [told(admin.post(f"/api/users/{name}/keys", {"name": "batch"}), 201)["key"] for name in names]
+    keys = [json_of(admin.post(f"/api/users/{name}/keys", {"name": "batch"}), 201)["key"] for name in names]
     return [Client(stack.url, key) for key in keys]
 
 
@@ -141,18 +141,18 @@ def test_a_key_works_while_mongodb_is_dead_and_a_session_is_told_so(
 ) -> None:
     # Given a service whose roles let it make users, with a key
     who = person("service", "admin")
-    key = told(admin.post(f"/api/users/{who.username}/keys", {"name": "batch"}), 201)["key"]
+    key = json_of(admin.post(f"/api/users/{who.username}/keys", {"name": "batch"}), 201)["key"]
     service = Client(stack.url, key)
-    told(service.get("/api/users?limit=1"))
+    json_of(service.get("/api/users?limit=1"))
     # When
     os.kill(mongod.pid, signal.SIGKILL)
     # Then what needs DynamoDB alone is read and committed, also by many at once
     names = [f"{who.username}-{number}" for number in range(10)]
     new = [{"username": name, "password": "correct horse battery", "roles": ["user"]} for name in names]
     headers = {"Idempotency-Key": "while-it-is-down"}
-    made = together([partial(service.post, "/api/users", body) for body in new[1:]])
+    made = at_once([partial(service.post, "/api/users", body) for body in new[1:]])
     assert [answer.status_code for answer in made] == [201] * 9
-    first, again = (told(service.post("/api/users", new[0], headers=headers), 201) for _ in range(2))
+    first, again = (json_of(service.post("/api/users", new[0], headers=headers), 201) for _ in range(2))
     assert first == again
     # And a session cannot be looked up, which is told with when to come back
-    refused(who.client.get("/api/users?limit=1"), 503)
+    problem_of(who.client.get("/api/users?limit=1"), 503)

@@ -18,7 +18,7 @@ from infra.local.processes.mongod import Mongod
 from infra.local.stack import Stack
 from tests.conformance.conftest import Figure
 from tests.support.approvals import APPROVALS, asked, one
-from tests.support.client import Client, Person, refused, together, told
+from tests.support.client import Client, Person, at_once, json_of, problem_of
 from tests.support.stack import STAGE, NewPerson
 from tests.support.waiting import eventually
 
@@ -34,8 +34,8 @@ def down(request: pytest.FixtureRequest, mongod: Mongod, person: NewPerson) -> P
     who = person("service", "user")
     # As many processes as a test calls at once: what a cold one loads first is no part of any promise.
     for _ in range(2):
-        told(who.client.get(one(asked(who.client, who.username))))
-        together([partial(who.client.get, APPROVALS)] * 6)
+        json_of(who.client.get(one(asked(who.client, who.username))))
+        at_once([partial(who.client.get, APPROVALS)] * 6)
     if request.param == "killed":
         mongod.kill()
     else:
@@ -56,7 +56,7 @@ def test_callers_with_a_session_are_refused_in_time(
         ("DELETE", "/api/sessions/current", None),
     ]
     # All at once, as a store that is down must not be waited for in turn.
-    timed = together([partial(_timed, down.client, *call) for call in calls])
+    timed = at_once([partial(_timed, down.client, *call) for call in calls])
     slowest_ms = max(_logged(stack, refused_answer)["durationMs"] for refused_answer, _ in timed)
     figure(f"slowest refusal, mongod {request.node.callspec.params['down']}", f"{slowest_ms:.0f} ms")
     assert slowest_ms < PROMISED_MS
@@ -66,7 +66,7 @@ def test_callers_with_a_session_are_refused_in_time(
 def _timed(client: Client, method: str, path: str, body: Any) -> tuple[requests.Response, float]:
     began = monotonic()
     answer = client.call(method, path, body)
-    refused(answer, 503)
+    problem_of(answer, 503)
     return answer, monotonic() - began
 
 
@@ -79,17 +79,17 @@ def test_ready_names_the_store_that_is_down_and_health_asks_none(stack: Stack, d
     assert ready["status"] == "degraded"
     assert {name: store["ok"] for name, store in ready["stores"].items()} == {"mongodb": False, "dynamodb": True}
     assert _logged(stack, answer)["durationMs"] < PROMISED_MS
-    assert told(anyone.get("/health"))["status"] == "ok"
+    assert json_of(anyone.get("/health"))["status"] == "ok"
 
 
 def test_a_session_outlives_the_outage(mongod: Mongod, down: Person) -> None:
-    refused(down.client.get("/api/sessions/current"), 503)
+    problem_of(down.client.get("/api/sessions/current"), 503)
     if mongod.child.alive:
         os.kill(mongod.pid, signal.SIGCONT)
     else:
         mongod.restart()
     found = eventually(lambda: answer if (answer := down.client.get(APPROVALS)).status_code == 200 else None)
-    assert len(told(found)["items"]) == 2
+    assert len(json_of(found)["items"]) == 2
 
 
 def _logged(stack: Stack, answer: requests.Response) -> dict[str, Any]:

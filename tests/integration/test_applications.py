@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from infra.local.stack import Stack
-from tests.support.client import Client, refused, together, told
+from tests.support.client import Client, at_once, json_of, problem_of
 from tests.support.stack import NewPerson
 from tests.support.waiting import eventually
 
@@ -29,7 +29,7 @@ def officer(person: NewPerson) -> Client:
 
 
 def make(caller: Client, **more: Any) -> dict[str, Any]:
-    made: dict[str, Any] = told(caller.post(PATH, FIELDS | more), 201)
+    made: dict[str, Any] = json_of(caller.post(PATH, FIELDS | more), 201)
     return made
 
 
@@ -39,60 +39,60 @@ def at(application: dict[str, Any]) -> str:
 
 def approved(caller: Client, **more: Any) -> dict[str, Any]:
     made = make(caller, status="submitted", **more)
-    changed: dict[str, Any] = told(caller.call("PUT", at(made), {"status": "approved", "version": 1}))
+    changed: dict[str, Any] = json_of(caller.call("PUT", at(made), {"status": "approved", "version": 1}))
     return changed
 
 
 def test_an_application_is_made_read_changed_and_deleted(officer: Client, admin: Client) -> None:
     made = make(officer)
     read = officer.get(at(made))
-    assert (told(read), read.headers["ETag"]) == (made, '"1"')
+    assert (json_of(read), read.headers["ETag"]) == (made, '"1"')
     changed = officer.call("PUT", at(made), {"termMonths": 36}, headers={"If-Match": read.headers["ETag"]})
-    assert told(changed) == made | {"termMonths": 36, "version": 2, "updatedAt": changed.json()["updatedAt"]}
+    assert json_of(changed) == made | {"termMonths": 36, "version": 2, "updatedAt": changed.json()["updatedAt"]}
     assert changed.headers["ETag"] == '"2"'
-    assert refused(officer.call("PUT", at(made), {"termMonths": 1, "version": 1}), 409)["currentVersion"] == 2
-    refused(officer.call("PUT", at(made), {"termMonths": 1}), 428)
-    refused(admin.delete(at(made)), 428)
-    refused(admin.delete(at(made) + "?version=1"), 409)
+    assert problem_of(officer.call("PUT", at(made), {"termMonths": 1, "version": 1}), 409)["currentVersion"] == 2
+    problem_of(officer.call("PUT", at(made), {"termMonths": 1}), 428)
+    problem_of(admin.delete(at(made)), 428)
+    problem_of(admin.delete(at(made) + "?version=1"), 409)
     assert admin.delete(at(made) + "?version=2").status_code == 204
-    refused(officer.get(at(made)), 404)
+    problem_of(officer.get(at(made)), 404)
 
 
 def test_a_list_is_found_by_word_and_state_and_followed_by_cursor(officer: Client) -> None:
     word = f"w{secrets.token_hex(6)}"
     made = [make(officer, applicantName=f"Ann {word}{number}", status="submitted") for number in range(5)]
-    first = told(officer.get(f"{PATH}?q={word}&status=submitted&limit=3&sort=createdAt"))
+    first = json_of(officer.get(f"{PATH}?q={word}&status=submitted&limit=3&sort=createdAt"))
     assert (first["total"], first["totalIsLowerBound"], first["page"]) == (5, False, 1)
     query = f"q={word}&status=submitted&limit=3&sort=createdAt&cursor={first['nextCursor']}"
-    second = told(officer.get(f"{PATH}?{query}"))
+    second = json_of(officer.get(f"{PATH}?{query}"))
     assert (second["page"], second["nextCursor"]) == (2, None)
     assert first["items"] + second["items"] == made
-    assert told(officer.get(f"{PATH}?q={word}&page=2&limit=3&sort=createdAt"))["items"] == second["items"]
+    assert json_of(officer.get(f"{PATH}?q={word}&page=2&limit=3&sort=createdAt"))["items"] == second["items"]
 
 
 def test_history_follows_by_the_stream_also_of_what_was_deleted(officer: Client, admin: Client) -> None:
     made = make(officer)
-    told(officer.call("PUT", at(made), {"amountMinor": 7, "version": 1}))
+    json_of(officer.call("PUT", at(made), {"amountMinor": 7, "version": 1}))
     admin.delete(at(made) + "?version=2")
 
     def whole() -> Any:
-        items = told(officer.get(at(made) + "/history"))["items"]
+        items = json_of(officer.get(at(made) + "/history"))["items"]
         return items if len(items) == 3 else None
 
     deleted, changed, first = eventually(whole)
     assert (deleted["version"], deleted["by"], deleted["deleted"]) == (3, "admin", True)
     assert changed["changes"] == [{"field": "amountMinor", "before": 1_000_000, "after": 7}]
     assert (first["version"], first["by"], first["at"]) == (1, made["createdBy"], made["createdAt"])
-    refused(officer.get(PATH + "/none/history"), 404)
+    problem_of(officer.get(PATH + "/none/history"), 404)
 
 
 def test_five_hundred_are_moved_in_one_call_and_each_is_accounted_for(officer: Client) -> None:
-    made = together([partial(make, officer, status="submitted") for _ in range(20)])
+    made = at_once([partial(make, officer, status="submitted") for _ in range(20)])
     drafts = [make(officer)["applicationId"] for _ in range(3)]
     ids = [one["applicationId"] for one in made]
     missing = [f"none-{number}" for number in range(477)]
     body = {"applicationIds": [*ids, *drafts, *missing], "status": "review"}
-    answer = told(officer.post(PATH + "/batch-update", body))
+    answer = json_of(officer.post(PATH + "/batch-update", body))
     assert answer == {"updated": ids, "conflicts": [], "missing": missing, "invalid": drafts}
 
 
@@ -102,9 +102,9 @@ def test_of_many_who_disburse_at_once_money_moves_once(stack: Stack, officer: Cl
     before = _verified(admin)["entries"]
     # When
     direct = admin.at(stack.api_url)
-    answers = together([partial(direct.post, at(one) + "/disburse") for one in ready * 8])
+    answers = at_once([partial(direct.post, at(one) + "/disburse") for one in ready * 8])
     # Then
-    assert {told(answer)["status"] for answer in answers} == {"disbursed"}
+    assert {json_of(answer)["status"] for answer in answers} == {"disbursed"}
     after = _verified(admin)
     assert (after["ok"], after["entries"]) == (True, before + 3)
     ids = {one["applicationId"]: one["amountMinor"] for one in ready}
@@ -113,22 +113,22 @@ def test_of_many_who_disburse_at_once_money_moves_once(stack: Stack, officer: Cl
     ]
     assert sorted(paid) == sorted(ids.items())
     # And what was not approved is not paid
-    refused(admin.post(at(make(officer)) + "/disburse"), 409)
-    refused(officer.post(at(ready[0]) + "/disburse"), 403)
+    problem_of(admin.post(at(make(officer)) + "/disburse"), 409)
+    problem_of(officer.post(at(ready[0]) + "/disburse"), 403)
 
 
 def _entries(admin: Client) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    page = told(admin.get("/api/ledger?limit=200"))
+    page = json_of(admin.get("/api/ledger?limit=200"))
     found += page["items"]
     while page["nextCursor"]:
-        page = told(admin.get(f"/api/ledger?limit=200&cursor={page['nextCursor']}"))
+        page = json_of(admin.get(f"/api/ledger?limit=200&cursor={page['nextCursor']}"))
         found += page["items"]
     return found
 
 
 def _verified(admin: Client) -> dict[str, Any]:
-    answer: dict[str, Any] = told(admin.get("/api/ledger/verify"))
+    answer: dict[str, Any] = json_of(admin.get("/api/ledger/verify"))
     while answer["nextCursor"]:
-        answer = told(admin.get(f"/api/ledger/verify?cursor={answer['nextCursor']}"))
+        answer = json_of(admin.get(f"/api/ledger/verify?cursor={answer['nextCursor']}"))
     return answer

@@ -8,7 +8,7 @@ import pytest
 from pymongo.database import Database
 
 from tests.support.approvals import APPROVALS, asked, one, overdue, pending, shown
-from tests.support.client import Client, Person, refused, told
+from tests.support.client import Client, Person, json_of, problem_of
 from tests.support.stack import NewPerson
 from tests.support.waiting import eventually
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.stack
 def test_a_question_that_nobody_waits_for_can_stand_for_a_week(admin: Client, person: NewPerson) -> None:
     week_ms = 7 * 24 * 3_600_000
     new = {"username": person().username, "wait": False, "timeoutMs": week_ms}
-    accepted = told(admin.post("/send-notification", new), 202)
+    accepted = json_of(admin.post("/send-notification", new), 202)
     assert set(accepted) == {"requestId", "status", "expiresAt"}
     left = datetime.fromisoformat(accepted["expiresAt"]) - datetime.now(UTC)
     assert abs(left - timedelta(milliseconds=week_ms)) < timedelta(seconds=10)
@@ -38,12 +38,12 @@ def test_a_request_comes_back_as_it_was_sent(admin: Client, person: NewPerson) -
     named = {"requestId", "username", "status", "action", "createdBy", "createdAt", "expiresAt", "resolvedAt"}
     assert named | {"responseMs"} <= set(document)
     # An action with a dollar is that action, and no path into the document.
-    assert told(admin.post(one(request_id, "resolve"), {"action": "$status"}))["action"] == "$status"
+    assert json_of(admin.post(one(request_id, "resolve"), {"action": "$status"}))["action"] == "$status"
     assert shown(admin, request_id)["action"] == "$status"
 
 
 def test_a_user_that_does_not_exist_cannot_be_asked(admin: Client) -> None:
-    refused(admin.post("/send-notification", {"username": "nobody-of-that-name"}), 404)
+    problem_of(admin.post("/send-notification", {"username": "nobody-of-that-name"}), 404)
 
 
 @pytest.mark.parametrize(("role", "status"), [("user", 403), ("service", 202), ("officer", 202), ("admin", 202)])
@@ -98,23 +98,23 @@ def test_each_may_do_what_is_theirs(people: dict[str, Person], doing: Doing, all
         request_id = asked(caller, username)
         answer = doing(who.client, request_id)
         if name in allowed:
-            told(answer)
+            json_of(answer)
         else:
-            refused(answer, 403)
+            problem_of(answer, 403)
             assert shown(caller, request_id)["status"] == "pending"
 
 
 @pytest.mark.parametrize("doing", [_read, _poll, _resolve, _cancel])
 def test_a_request_that_was_never_made_is_not_found(admin: Client, doing: Doing) -> None:
-    refused(doing(admin, "01ARZ3NDEKTSV4RRFFQ69G5FAV"), 404)
+    problem_of(doing(admin, "01ARZ3NDEKTSV4RRFFQ69G5FAV"), 404)
 
 
 @pytest.mark.parametrize("first", [_resolve, _cancel])
 @pytest.mark.parametrize("second", [_resolve, _cancel])
 def test_what_is_settled_stays_as_it_is(admin: Client, person: NewPerson, first: Doing, second: Doing) -> None:
     request_id = asked(admin, person().username)
-    settled = told(first(admin, request_id))
-    refused(second(admin, request_id), 409)
+    settled = json_of(first(admin, request_id))
+    problem_of(second(admin, request_id), 409)
     assert shown(admin, request_id) == settled
 
 
@@ -125,7 +125,7 @@ def test_an_action_that_was_not_offered_changes_nothing(admin: Client, person: N
         (one(request_id, "resolve"), {"action": "approve"}),
         ("/api/user-action", {"username": asked_one.username, "action": "approve"}),
     ):
-        problem = refused(asked_one.client.post(path, body), 422)
+        problem = problem_of(asked_one.client.post(path, body), 422)
         assert [error["path"] for error in problem["errors"]] == ["action"]
     assert shown(admin, request_id)["status"] == "pending"
 
@@ -134,11 +134,11 @@ def test_a_user_action_answers_the_oldest_request_first(admin: Client, person: N
     asked_one = person()
     username = asked_one.username
     first, second, third = (asked(admin, username) for _ in range(3))
-    told(admin.post(one(first, "cancel")))
+    json_of(admin.post(one(first, "cancel")))
     act = {"username": username, "action": "approve"}
-    assert told(asked_one.client.post("/api/user-action", act))["requestId"] == second
-    assert told(admin.post("/api/user-action", act))["requestId"] == third
-    refused(asked_one.client.post("/api/user-action", act), 404)
+    assert json_of(asked_one.client.post("/api/user-action", act))["requestId"] == second
+    assert json_of(admin.post("/api/user-action", act))["requestId"] == third
+    problem_of(asked_one.client.post("/api/user-action", act), 404)
 
 
 def test_nobody_acts_for_another_user(admin: Client, person: NewPerson) -> None:
@@ -146,7 +146,7 @@ def test_nobody_acts_for_another_user(admin: Client, person: NewPerson) -> None:
     asked(admin, username)
     act = {"username": username, "action": "approve"}
     for other in (person("user"), person("service", "officer")):
-        refused(other.client.post("/api/user-action", act), 403)
+        problem_of(other.client.post("/api/user-action", act), 403)
     assert len(pending(admin, username)) == 1
 
 
@@ -158,10 +158,10 @@ def test_a_cleanup_records_what_is_overdue_and_leaves_the_rest(
     username = person().username
     late, alive = asked(admin, username, timeoutMs=1000), asked(admin, username, timeoutMs=60_000)
     overdue(admin, username)
-    assert told(admin.post(f"{APPROVALS}/cleanup"))["removed"] >= 1
+    assert json_of(admin.post(f"{APPROVALS}/cleanup"))["removed"] >= 1
     stored = {document["_id"]: document for document in database.approvals.find({"username": username})}
     assert (stored[late]["status"], stored[alive]["status"]) == ("timeout", "pending")
-    refused(person("officer").client.post(f"{APPROVALS}/cleanup"), 403)
+    problem_of(person("officer").client.post(f"{APPROVALS}/cleanup"), 403)
 
 
 def test_a_list_goes_page_by_page_newest_first(admin: Client, person: NewPerson) -> None:
@@ -169,10 +169,10 @@ def test_a_list_goes_page_by_page_newest_first(admin: Client, person: NewPerson)
     made = [asked(admin, username) for _ in range(5)]
     seen: list[str] = []
     path = f"{APPROVALS}?username={username}&limit=2"
-    page = told(admin.get(path))
+    page = json_of(admin.get(path))
     seen += [item["requestId"] for item in page["items"]]
     while page["nextCursor"]:
-        page = told(admin.get(f"{path}&cursor={page['nextCursor']}"))
+        page = json_of(admin.get(f"{path}&cursor={page['nextCursor']}"))
         seen += [item["requestId"] for item in page["items"]]
     assert seen == sorted(made, reverse=True)
 
@@ -181,7 +181,7 @@ def test_a_cursor_serves_only_the_query_it_came_from(admin: Client, person: NewP
     username = person().username
     for _ in range(2):
         asked(admin, username)
-    cursor = told(admin.get(f"{APPROVALS}?username={username}&limit=1"))["nextCursor"]
+    cursor = json_of(admin.get(f"{APPROVALS}?username={username}&limit=1"))["nextCursor"]
     last = "A" if cursor[-1] != "A" else "B"
     for query in (
         f"username={username}&cursor={cursor[:-1]}{last}",
@@ -189,7 +189,7 @@ def test_a_cursor_serves_only_the_query_it_came_from(admin: Client, person: NewP
         f"username={username}&status=pending&cursor={cursor}",
         f"cursor={cursor}",
     ):
-        problem = refused(admin.get(f"{APPROVALS}?{query}"), 422)
+        problem = problem_of(admin.get(f"{APPROVALS}?{query}"), 422)
         assert [error["path"] for error in problem["errors"]] == ["cursor"]
 
 
@@ -199,12 +199,12 @@ def test_a_list_shows_each_request_under_the_state_it_is_in(admin: Client, perso
     username = person().username
     made = {state: asked(admin, username, timeoutMs=60_000) for state in ("pending", "resolved", "cancelled")}
     made["timeout"] = asked(admin, username, timeoutMs=1000)
-    told(_resolve(admin, made["resolved"]))
-    told(_cancel(admin, made["cancelled"]))
+    json_of(_resolve(admin, made["resolved"]))
+    json_of(_cancel(admin, made["cancelled"]))
     eventually(lambda: shown(admin, made["timeout"])["status"] == "timeout")
     for state, request_id in made.items():
         # When it is asked for by its state
-        page = told(admin.get(f"{APPROVALS}?username={username}&status={state}"))
+        page = json_of(admin.get(f"{APPROVALS}?username={username}&status={state}"))
         # Then it alone is there, and says so
         assert [(item["requestId"], item["status"]) for item in page["items"]] == [(request_id, state)]
 
@@ -212,7 +212,7 @@ def test_a_list_shows_each_request_under_the_state_it_is_in(admin: Client, perso
 def test_a_user_sees_their_own_requests_and_no_others(admin: Client, person: NewPerson) -> None:
     asked_one, other = person(), person()
     mine, theirs = asked(admin, asked_one.username), asked(admin, other.username)
-    assert [item["requestId"] for item in told(asked_one.client.get(APPROVALS))["items"]] == [mine]
-    refused(asked_one.client.get(f"{APPROVALS}?username={other.username}"), 403)
-    everyone = {item["requestId"] for item in told(admin.get(f"{APPROVALS}?limit=200"))["items"]}
+    assert [item["requestId"] for item in json_of(asked_one.client.get(APPROVALS))["items"]] == [mine]
+    problem_of(asked_one.client.get(f"{APPROVALS}?username={other.username}"), 403)
+    everyone = {item["requestId"] for item in json_of(admin.get(f"{APPROVALS}?limit=200"))["items"]}
     assert {mine, theirs} <= everyone

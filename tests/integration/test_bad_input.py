@@ -11,7 +11,7 @@ import requests
 
 from infra.local.stack import Stack
 from tests.support.approvals import APPROVALS, asked, one, shown
-from tests.support.client import Client, refused, told
+from tests.support.client import Client, json_of, problem_of
 from tests.support.stack import PASSWORD, NewPerson
 
 pytestmark = pytest.mark.stack
@@ -56,7 +56,7 @@ NOT_AN_OBJECT = [
 @pytest.mark.parametrize("raw", NOT_JSON + NOT_AN_OBJECT, ids=lambda raw: raw.name.replace(" ", "-"))
 def test_a_body_that_is_no_json_object(admin: Client, raw: Raw) -> None:
     for method, path in (("POST", ASK), ("POST", "/api/users"), ("PATCH", "/api/users/admin")):
-        refused(admin.call(method, path, raw=raw.body), raw.status)
+        problem_of(admin.call(method, path, raw=raw.body), raw.status)
 
 
 @pytest.mark.parametrize(
@@ -108,14 +108,14 @@ def test_a_body_that_is_no_json_object(admin: Client, raw: Raw) -> None:
     ids=lambda value: json.dumps(value)[:40] if isinstance(value, dict) else "",
 )
 def test_a_field_that_cannot_be_accepted_is_named(admin: Client, fields: dict[str, Any], at: str) -> None:
-    problem = refused(admin.post(ASK, {"username": "admin", "wait": False} | fields), 422)
+    problem = problem_of(admin.post(ASK, {"username": "admin", "wait": False} | fields), 422)
     assert at in {error["path"] for error in problem["errors"]}
 
 
 def test_every_faulty_field_is_named_at_once_and_no_value_is_repeated(admin: Client) -> None:
     secret = "a password that must not come back" * 10
     answer = admin.post("/api/users", {"username": "$", "password": secret, "roles": ["king"], "more": secret})
-    problem = refused(answer, 422)
+    problem = problem_of(answer, 422)
     assert {error["path"] for error in problem["errors"]} == {"username", "password", "roles.0", "more"}
     assert "must not come back" not in answer.text
 
@@ -123,7 +123,7 @@ def test_every_faulty_field_is_named_at_once_and_no_value_is_repeated(admin: Cli
 @pytest.mark.parametrize("number", ["1e400", "-1e400", "NaN", "Infinity"])
 def test_a_number_beyond_all_bounds_is_refused(admin: Client, number: str) -> None:
     for field in (f'"data": {{"n": [{number}]}}', f'"timeoutMs": {number}'):
-        refused(admin.post(ASK, raw=f'{{"username": "admin", "wait": false, {field}}}'.encode()), 422)
+        problem_of(admin.post(ASK, raw=f'{{"username": "admin", "wait": false, {field}}}'.encode()), 422)
 
 
 @pytest.mark.parametrize(
@@ -142,19 +142,19 @@ def test_a_number_beyond_all_bounds_is_refused(admin: Client, number: str) -> No
     ids=lambda login: json.dumps(login)[:40],
 )
 def test_a_login_that_is_none(stack: Stack, login: dict[str, Any]) -> None:
-    refused(Client(stack.url).post("/api/sessions", login), 422)
+    problem_of(Client(stack.url).post("/api/sessions", login), 422)
 
 
 @pytest.mark.parametrize(
     "content_type", ["text/plain", "application/xml", "multipart/form-data; boundary=x", "application/problem+json", ""]
 )
 def test_a_body_that_is_not_sent_as_json(admin: Client, content_type: str) -> None:
-    refused(admin.post(ASK, {"username": "admin", "wait": False}, headers={"Content-Type": content_type}), 415)
+    problem_of(admin.post(ASK, {"username": "admin", "wait": False}, headers={"Content-Type": content_type}), 415)
 
 
 def test_a_content_type_is_the_same_however_it_is_written(admin: Client) -> None:
     headers = {"Content-Type": "Application/JSON; charset=utf-8"}
-    told(admin.post(ASK, {"username": "admin", "wait": False}, headers=headers), 202)
+    json_of(admin.post(ASK, {"username": "admin", "wait": False}, headers=headers), 202)
 
 
 # Sizes.
@@ -165,22 +165,22 @@ def _padded(size_bytes: int) -> bytes:
 
 
 def test_a_body_of_one_megabyte_is_read_and_not_a_byte_more(admin: Client) -> None:
-    told(admin.post(ASK, raw=_padded(MEGABYTE)), 202)
-    refused(admin.post(ASK, raw=_padded(MEGABYTE + 1)), 413)
+    json_of(admin.post(ASK, raw=_padded(MEGABYTE)), 202)
+    problem_of(admin.post(ASK, raw=_padded(MEGABYTE + 1)), 413)
 
 
 @pytest.mark.parametrize("size_bytes", [6 * MEGABYTE, 6 * 1024 * 1024])
 def test_a_body_of_six_megabytes_is_too_large(admin: Client, size_bytes: int) -> None:
-    refused(admin.post(ASK, raw=_padded(size_bytes)), 413)
+    problem_of(admin.post(ASK, raw=_padded(size_bytes)), 413)
     # It is too large before anyone asks what it is, or who sends it.
-    refused(Client(admin.url).post(ASK, raw=b"\xff" * size_bytes), 413)
+    problem_of(Client(admin.url).post(ASK, raw=b"\xff" * size_bytes), 413)
 
 
 def test_the_limit_counts_bytes_and_not_characters(admin: Client) -> None:
     text = "\u20ac" * (MEGABYTE // 3)
     body = json.dumps({"username": "admin", "wait": False, "data": {"text": text}}, ensure_ascii=False).encode()
     assert len(body) > MEGABYTE
-    refused(admin.post(ASK, raw=body), 413)
+    problem_of(admin.post(ASK, raw=body), 413)
 
 
 # Tokens.
@@ -207,17 +207,17 @@ def test_the_limit_counts_bytes_and_not_characters(admin: Client) -> None:
 )
 def test_a_token_that_opens_nothing(stack: Stack, admin: Client, given: bytes) -> None:
     headers = {"Authorization": given.replace(b"{token}", (admin.token or "").encode())}
-    refused(Client(stack.url).get("/api/sessions/current", headers=headers), 401)
+    problem_of(Client(stack.url).get("/api/sessions/current", headers=headers), 401)
 
 
 def test_the_name_of_the_scheme_may_be_written_in_any_case(stack: Stack, admin: Client) -> None:
-    told(Client(stack.url).get("/api/sessions/current", headers={"Authorization": f"bEARER {admin.token}"}))
+    json_of(Client(stack.url).get("/api/sessions/current", headers={"Authorization": f"bEARER {admin.token}"}))
 
 
 def test_a_token_of_another_deployment_opens_nothing(stack: Stack, admin: Client) -> None:
     token = admin.token or ""
     for foreign in (token[:-1], token + "A", token.swapcase(), token[::-1]):
-        refused(Client(stack.url, foreign).get("/api/sessions/current"), 401)
+        problem_of(Client(stack.url, foreign).get("/api/sessions/current"), 401)
 
 
 # Queries.
@@ -252,14 +252,14 @@ def test_a_token_of_another_deployment_opens_nothing(stack: Stack, admin: Client
     ids=lambda value: value[:24].replace("\u0000", "NUL"),
 )
 def test_a_query_that_cannot_be_accepted(admin: Client, query: str, at: str) -> None:
-    problem = refused(admin.get(f"{APPROVALS}?{query}"), 422)
+    problem = problem_of(admin.get(f"{APPROVALS}?{query}"), 422)
     assert [error["path"] for error in problem["errors"]] == [at]
 
 
 @pytest.mark.parametrize("wait_ms", ["-1", "25001", "1000000000", "1.5", "soon", "", "1e3", "9" * 400])
 def test_a_wait_that_cannot_be_held(admin: Client, wait_ms: str) -> None:
     request_id = asked(admin, "admin")
-    problem = refused(admin.get(f"{one(request_id)}?waitMs={wait_ms}"), 422)
+    problem = problem_of(admin.get(f"{one(request_id)}?waitMs={wait_ms}"), 422)
     assert [error["path"] for error in problem["errors"]] == ["waitMs"]
 
 
@@ -346,7 +346,7 @@ def test_data_of_any_spelling_comes_back_as_it_was_sent(admin: Client, data: dic
 )
 def test_a_callers_own_request_id_is_kept_where_it_is_harmless(admin: Client, sent: str, kept: bool) -> None:
     answer = admin.get(f"{APPROVALS}/x", headers={"X-Request-Id": sent})
-    problem = refused(answer, 404)
+    problem = problem_of(answer, 404)
     assert (answer.headers["X-Request-Id"] == sent) is kept
     assert problem["requestId"] == answer.headers["X-Request-Id"]
 

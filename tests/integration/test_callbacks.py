@@ -11,7 +11,7 @@ import pytest
 from chalicelib.core.egress import signatures
 from infra.local.stack import Stack
 from tests.support.approvals import one
-from tests.support.client import Client, refused, told
+from tests.support.client import Client, json_of, problem_of
 from tests.support.receiver import Received, Receiver, receiving
 from tests.support.stack import STAGE, NewPerson
 from tests.support.waiting import eventually
@@ -32,12 +32,12 @@ def test_an_answer_is_called_back_signed_for_its_caller(receiver: Receiver, pers
     caller, asked = person("service"), person()
     request_id = _ask(caller.client, asked.username, f"{receiver.url}/hook")
     # When
-    document = told(asked.client.post(one(request_id, "resolve"), {"action": "approve"}))
+    document = json_of(asked.client.post(one(request_id, "resolve"), {"action": "approve"}))
     # Then
     call = eventually(lambda: next(iter(receiver.received), None))
-    secret = told(caller.client.get("/api/callback-secret"))["secret"]
+    secret = json_of(caller.client.get("/api/callback-secret"))["secret"]
     signatures.verify([secret], call.body, call.headers, datetime.now(UTC))
-    other = told(person("service").client.get("/api/callback-secret"))["secret"]
+    other = json_of(person("service").client.get("/api/callback-secret"))["secret"]
     with pytest.raises(signatures.InvalidSignature):
         signatures.verify([other], call.body, call.headers, datetime.now(UTC))
     assert call.path == "/hook"
@@ -54,7 +54,7 @@ def test_one_id_is_followed_through_call_queue_worker_and_call_out(
     request_id = _ask(person("service").client, asked.username, receiver.url)
     # When
     headers = {"X-Request-Id": trace}
-    told(asked.client.call("POST", one(request_id, "resolve"), {"action": "approve"}, headers=headers))
+    json_of(asked.client.call("POST", one(request_id, "resolve"), {"action": "approve"}, headers=headers))
     # Then
     call = eventually(lambda: next(iter(receiver.received), None))
     assert call.headers["x-request-id"] == trace
@@ -78,7 +78,7 @@ def test_a_callback_is_made_again_until_it_is_taken(receiver: Receiver, person: 
     asked = person()
     request_id = _ask(person("service").client, asked.username, receiver.url)
     # When
-    told(asked.client.post(one(request_id, "resolve"), {"action": "reject"}))
+    json_of(asked.client.post(one(request_id, "resolve"), {"action": "reject"}))
     # Then
     eventually(lambda: len(receiver.received) == 4, deadline_seconds=40)
     assert len({call.headers["webhook-id"] for call in receiver.received}) == 1
@@ -92,7 +92,7 @@ def test_an_address_that_will_never_take_it_ends_among_the_dead_letters(
     asked = person()
     request_id = _ask(person("service").client, asked.username, receiver.url)
     # When
-    told(asked.client.post(one(request_id, "resolve"), {"action": "approve"}))
+    json_of(asked.client.post(one(request_id, "resolve"), {"action": "approve"}))
     # Then
     sqs = stack.client("sqs")
     url = sqs.get_queue_url(QueueName=f"holdfast-{STAGE}-approval-dead")["QueueUrl"]
@@ -126,22 +126,22 @@ def test_an_address_that_leads_inside_is_refused(admin: Client, person: NewPerso
     username = person().username
     for url in ("http://169.254.169.254/latest", "http://10.0.0.1/", "ftp://example.com/", "not a url"):
         question = {"username": username, "wait": False, "callbackUrl": url}
-        problem = refused(admin.post("/send-notification", question), 422)
+        problem = problem_of(admin.post("/send-notification", question), 422)
         assert [error["path"] for error in problem["errors"]] == ["callbackUrl"]
 
 
 def test_people_who_do_not_exist_cannot_be_asked(admin: Client, person: NewPerson) -> None:
     known = person().username
     question = {"username": known, "wait": False, "approvers": ["nobody-1"], "required": 2}
-    problem = refused(admin.post("/send-notification", question), 422)
+    problem = problem_of(admin.post("/send-notification", question), 422)
     assert problem["errors"] == [{"path": "approvers", "message": "nobody-1 is not a user"}]
-    refused(admin.post("/send-notification", {"username": "nobody-1", "wait": False}), 404)
+    problem_of(admin.post("/send-notification", {"username": "nobody-1", "wait": False}), 404)
 
 
 def test_whoever_it_is_escalated_to_may_answer(person: NewPerson) -> None:
     # Given
     caller, asked, next_one = person("service"), person(), person()
-    request_id = told(
+    request_id = json_of(
         caller.client.post(
             "/send-notification",
             {
@@ -152,18 +152,18 @@ def test_whoever_it_is_escalated_to_may_answer(person: NewPerson) -> None:
         ),
         202,
     )["requestId"]
-    refused(next_one.client.post(one(request_id, "resolve"), {"action": "approve"}), 403)
+    problem_of(next_one.client.post(one(request_id, "resolve"), {"action": "approve"}), 403)
     # When
     eventually(lambda: next_one.client.get(one(request_id)).status_code == 200)
     # Then
-    decided = told(next_one.client.post(one(request_id, "resolve"), {"action": "approve"}))
+    decided = json_of(next_one.client.post(one(request_id, "resolve"), {"action": "approve"}))
     assert [answer["username"] for answer in decided["answers"]] == [next_one.username]
     assert decided["approvers"] == [asked.username, next_one.username]
 
 
 def _ask(client: Client, username: str, url: str, **more: object) -> str:
     question = {"username": username, "wait": False, "callbackUrl": url, **more}
-    return str(told(client.post("/send-notification", question), 202)["requestId"])
+    return str(json_of(client.post("/send-notification", question), 202)["requestId"])
 
 
 _TICK = (

@@ -11,7 +11,7 @@ import pytest
 
 from infra.environment import ROOT
 from infra.local.stack import Stack
-from tests.support.client import Client, told
+from tests.support.client import Client, json_of
 from tests.support.stack import NewPerson
 
 pytestmark = pytest.mark.stack
@@ -23,7 +23,7 @@ _FUZZ = Path(__file__).parent / "fuzz"
 
 
 def test_the_description_names_every_route_its_roles_and_its_errors(stack: Stack) -> None:
-    document = told(Client(stack.url).get(DESCRIPTION))
+    document = json_of(Client(stack.url).get(DESCRIPTION))
     assert document["openapi"].startswith("3.1.")
     operations = [operation for path in document["paths"].values() for operation in path.values()]
     assert len(operations) >= 20
@@ -38,7 +38,7 @@ def test_the_description_names_every_route_its_roles_and_its_errors(stack: Stack
 
 
 def test_the_description_has_no_reference_that_leads_nowhere(stack: Stack) -> None:
-    document = told(Client(stack.url).get(DESCRIPTION))
+    document = json_of(Client(stack.url).get(DESCRIPTION))
     wanted = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document)))
     assert wanted <= set(document["components"]["schemas"])
 
@@ -79,5 +79,5 @@ def test_schemathesis_finds_nothing_that_is_not_as_described(
     # Then nothing is found
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
     # And it was not the loss of its own session that kept it from finding something
-    told(fuzzer.client.get("/api/sessions/current"))
-    told(admin.get("/api/sessions/current"))
+    json_of(fuzzer.client.get("/api/sessions/current"))
+    json_of(admin.get("/api/sessions/current"))

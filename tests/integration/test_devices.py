@@ -9,7 +9,7 @@ import pytest
 import requests
 from pymongo.database import Database
 
-from tests.support.client import Client, Person, refused, together, told
+from tests.support.client import Client, Person, at_once, json_of, problem_of
 from tests.support.stack import PASSWORD, NewPerson
 
 pytestmark = pytest.mark.stack
@@ -30,55 +30,55 @@ def put(who: Person, device_id: str, token: str, platform: str = "android") -> r
 
 
 def listed(caller: Client) -> list[str]:
-    return [device["deviceId"] for device in told(caller.get(DEVICES))["items"]]
+    return [device["deviceId"] for device in json_of(caller.get(DEVICES))["items"]]
 
 
 def test_a_device_is_registered_renewed_and_removed(person: NewPerson, token: str) -> None:
     # Given
     who = person()
-    first = told(put(who, "phone", token))
+    first = json_of(put(who, "phone", token))
     # When
-    again = told(put(who, "phone", token, "ios"))
+    again = json_of(put(who, "phone", token, "ios"))
     # Then
     assert (again["platform"], again["createdAt"]) == ("ios", first["createdAt"])
     assert again["updatedAt"] > first["updatedAt"]
     assert again["expiresAt"] > first["expiresAt"]
     answer = who.client.get(DEVICES)
-    assert told(answer) == {"items": [again], "nextCursor": None}
+    assert json_of(answer) == {"items": [again], "nextCursor": None}
     assert token not in answer.text
     assert who.client.delete(f"{DEVICES}/phone").status_code == 204
-    refused(who.client.delete(f"{DEVICES}/phone"), 404)
+    problem_of(who.client.delete(f"{DEVICES}/phone"), 404)
     assert listed(who.client) == []
 
 
 @pytest.mark.parametrize("role", ["user", "officer", "service", "admin"])
 def test_anyone_who_is_signed_in_may_have_one(person: NewPerson, token: str, role: str) -> None:
     who = person(role)
-    told(put(who, "phone", token))
+    json_of(put(who, "phone", token))
     assert listed(who.client) == ["phone"]
 
 
 def test_an_id_with_a_colon_is_one_id_however_it_is_escaped(person: NewPerson, token: str) -> None:
     who = person()
-    told(put(who, "urn:uuid:1", token))
+    json_of(put(who, "urn:uuid:1", token))
     assert listed(who.client) == ["urn:uuid:1"]
     assert who.client.delete(f"{DEVICES}/urn:uuid:1").status_code == 204
 
 
 def test_an_id_that_nothing_makes_is_not_found(person: NewPerson, token: str) -> None:
-    refused(put(person(), "x" * 129, token), 404)
+    problem_of(put(person(), "x" * 129, token), 404)
 
 
 def test_a_phone_that_changes_hands_is_the_next_persons(person: NewPerson, token: str) -> None:
     ann, bob = person(), person()
-    told(put(ann, "phone", token))
-    told(put(bob, "phone", token))
+    json_of(put(ann, "phone", token))
+    json_of(put(bob, "phone", token))
     assert (listed(ann.client), listed(bob.client)) == ([], ["phone"])
 
 
 def test_of_many_who_register_a_token_at_once_one_has_it(person: NewPerson, token: str, database: Mongo) -> None:
     people = [person() for _ in range(6)]
-    answers = together([partial(put, who, "phone", token) for who in people])
+    answers = at_once([partial(put, who, "phone", token) for who in people])
     assert {answer.status_code for answer in answers} <= {200, 503}
     assert sum(len(listed(who.client)) for who in people) == 1
     assert database.devices.count_documents({"fcmToken": token}) == 1
@@ -87,24 +87,24 @@ def test_of_many_who_register_a_token_at_once_one_has_it(person: NewPerson, toke
 def test_a_deleted_users_devices_are_not_the_next_ones(admin: Client, person: NewPerson, token: str) -> None:
     # Given
     who = person()
-    told(put(who, "phone", token))
+    json_of(put(who, "phone", token))
     # When the name is given to someone else
     assert admin.delete(f"/api/users/{who.username}").status_code == 204
-    told(admin.post("/api/users", {"username": who.username, "password": PASSWORD, "roles": ["user"]}), 201)
+    json_of(admin.post("/api/users", {"username": who.username, "password": PASSWORD, "roles": ["user"]}), 201)
     # Then
     assert listed(Client(admin.url).signed_in(who.username, PASSWORD)) == []
 
 
 def test_a_body_that_is_no_device_is_refused_by_field(person: NewPerson) -> None:
     client = person().client
-    problem = refused(client.call("PUT", f"{DEVICES}/phone", {"platform": "windows"}), 422)
+    problem = problem_of(client.call("PUT", f"{DEVICES}/phone", {"platform": "windows"}), 422)
     assert {error["path"] for error in problem["errors"]} == {"platform", "fcmToken"}
-    refused(client.call("PUT", f"{DEVICES}/phone", raw=b"{"), 400)
-    refused(client.post(DEVICES, {}), 405)
+    problem_of(client.call("PUT", f"{DEVICES}/phone", raw=b"{"), 400)
+    problem_of(client.post(DEVICES, {}), 405)
 
 
 def test_devices_are_for_those_who_signed_in(admin: Client) -> None:
-    refused(Client(admin.url).get(DEVICES), 401)
+    problem_of(Client(admin.url).get(DEVICES), 401)
 
 
 def test_the_collection_has_its_indexes(database: Mongo) -> None:

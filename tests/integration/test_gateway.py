@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from infra.local.stack import Stack
-from tests.support.client import Client, refused, told
+from tests.support.client import Client, json_of, problem_of
 from tests.support.stack import STAGE
 
 pytestmark = pytest.mark.stack
@@ -25,7 +25,7 @@ def door(stack: Stack, admin: Client, request: pytest.FixtureRequest) -> Client:
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
 def test_a_path_that_no_route_has_is_not_found(door: Client, method: str, path: str) -> None:
-    refused(door.call(method, path), 404)
+    problem_of(door.call(method, path), 404)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_a_path_that_no_route_has_is_not_found(door: Client, method: str, path: 
 def test_a_method_that_a_path_does_not_have_is_not_allowed(door: Client, path: str, allowed: set[str]) -> None:
     for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} - allowed:
         answer = door.call(method, path)
-        refused(answer, 405)
+        problem_of(answer, 405)
         named = {name.strip() for name in answer.headers["Allow"].split(",")}
         assert method not in named
         assert named <= allowed
@@ -64,14 +64,14 @@ def test_a_head_has_no_body(door: Client) -> None:
 
 def test_health_names_the_process_and_asks_for_no_session(stack: Stack) -> None:
     answer = Client(stack.url).get("/health")
-    health = told(answer)
+    health = json_of(answer)
     assert set(health) == {"status", "version", "instanceId", "uptimeSeconds"}
     assert health["status"] == "ok"
     assert health["instanceId"] == answer.headers["X-Instance-Id"]
 
 
 def test_ready_names_every_store_with_its_latency(stack: Stack) -> None:
-    ready = told(Client(stack.url).get("/ready"))
+    ready = json_of(Client(stack.url).get("/ready"))
     assert ready["status"] == "ready"
     assert set(ready["stores"]) == {"mongodb", "dynamodb"}
     assert all(store["ok"] and store["latencyMs"] > 0 for store in ready["stores"].values())
@@ -131,4 +131,5 @@ def test_no_origin_is_allowed_unless_it_is_named(door: Client) -> None:
 
 
 def test_nothing_is_preflighted_where_nothing_is(door: Client) -> None:
-    refused(door.call("OPTIONS", "/nothing", headers={"Origin": ORIGIN, "Access-Control-Request-Method": "GET"}), 404)
+    headers = {"Origin": ORIGIN, "Access-Control-Request-Method": "GET"}
+    problem_of(door.call("OPTIONS", "/nothing", headers=headers), 404)

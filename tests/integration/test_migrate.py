@@ -17,7 +17,7 @@ from infra.host.processes import Identity
 from infra.local.stack import Stack
 from infra.operations import running_stack
 from infra.operations.running_stack import Run
-from tests.support.client import told
+from tests.support.client import json_of
 from tests.support.records import Followed
 from tests.support.stack import NewPerson
 from tests.support.waiting import eventually
@@ -102,8 +102,8 @@ def test_a_migration_that_was_killed_goes_on_and_makes_everything_once(
     soon(lambda: followed.copies.count_documents(ours) == COUNT - 15)
     assert followed.copies.count_documents({**ours, "version": {"$ne": 1}}) == 0
     officer = person("officer").client
-    assert told(officer.get(f"/api/applications?q={old}&limit=1"))["total"] == COUNT - 15
-    one = told(officer.get(f"/api/applications/{old}-00001"))
+    assert json_of(officer.get(f"/api/applications?q={old}&limit=1"))["total"] == COUNT - 15
+    one = json_of(officer.get(f"/api/applications/{old}-00001"))
     assert (one["version"], one["createdBy"], one["status"]) == (1, "migration", "approved")
     soon(lambda: followed.history.page("application", f"{old}-01499", 1))
     # And the file names those that are none

@@ -11,7 +11,7 @@ from chalicelib.core.records.project import Repair
 from chalicelib.core.records.queues import REPAIR
 from chalicelib.core.runtime import ids
 from infra.local.stack import Stack
-from tests.support.client import Client, told
+from tests.support.client import Client, json_of
 from tests.support.records import DOC, KIND, Followed
 from tests.support.stack import STAGE
 from tests.support.waiting import eventually
@@ -75,7 +75,7 @@ def test_what_cannot_be_carried_keeps_nobody_waiting_and_is_tried_until_it_can(
 
 
 def _mended(admin: Client) -> int:
-    completed: int = told(admin.get("/api/admin/queue-stats"))["queues"]["repair"]["completed"]
+    completed: int = json_of(admin.get("/api/admin/queue-stats"))["queues"]["repair"]["completed"]
     return completed
 
 

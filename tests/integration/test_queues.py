@@ -13,7 +13,7 @@ from chalicelib.core.queueing.dead_letters import MOVE_SECONDS, PEEK_SECONDS
 from chalicelib.core.queueing.sender import Sender
 from infra.local.stack import Stack
 from infra.operations import queues as command
-from tests.support.client import Client, refused, told
+from tests.support.client import Client, json_of, problem_of
 from tests.support.extra_worker import Scratch
 from tests.support.stack import STAGE, NewPerson
 from tests.support.waiting import eventually
@@ -145,7 +145,7 @@ def test_the_figures_cost_few_questions_to_stores(stack: Stack, person: NewPerso
 
 
 def test_administrators_see_the_figures_of_every_queue(admin: Client) -> None:
-    stats = told(admin.get("/api/admin/queue-stats"))
+    stats = json_of(admin.get("/api/admin/queue-stats"))
     assert sorted(stats["queues"]) == sorted(queue.name for queue in slices.QUEUES)
     for figures in stats["queues"].values():
         assert sorted(figures) == ["completed", "dead", "failed", "pending", "processing"]
@@ -155,5 +155,5 @@ def test_administrators_see_the_figures_of_every_queue(admin: Client) -> None:
 
 def test_figures_are_for_administrators(stack: Stack, person: NewPerson) -> None:
     for role in ("user", "service", "officer"):
-        refused(person(role).client.get("/api/admin/queue-stats"), 403)
-    refused(Client(stack.url).get("/api/admin/queue-stats"), 401)
+        problem_of(person(role).client.get("/api/admin/queue-stats"), 403)
+    problem_of(Client(stack.url).get("/api/admin/queue-stats"), 401)

@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.core.coordination.rates import Limit, Rates
 from chalicelib.core.stores.dynamodb import Table
-from tests.support.client import together
+from tests.support.client import at_once
 from tests.support.coordination import attempts
 
 pytestmark = pytest.mark.stack
@@ -16,5 +16,5 @@ pytestmark = pytest.mark.stack
 def test_of_sixty_four_at_one_rate_exactly_the_tokens_are_had(table: Table, name: str, tokens: int) -> None:
     rates, limit = Rates(table), Limit(tokens, 3_600_000)
     assert sum(taken.ok for taken in attempts(partial(rates.take, name, limit))) == tokens
-    together([partial(rates.give_back, name, limit)] * tokens)
+    at_once([partial(rates.give_back, name, limit)] * tokens)
     assert sum(taken.ok for taken in attempts(partial(rates.take, name, limit))) == tokens

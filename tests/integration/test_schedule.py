@@ -11,7 +11,7 @@ from pymongo.database import Database
 from chalicelib.core.runtime import ids
 from infra.local.stack import Stack
 from tests.support.approvals import asked, overdue, shown
-from tests.support.client import Client, refused, told
+from tests.support.client import Client, json_of, problem_of
 from tests.support.stack import STAGE, NewPerson
 
 pytestmark = pytest.mark.stack
@@ -85,7 +85,7 @@ def test_a_change_whose_process_died_is_finished_by_the_sweep(
     # When the schedule comes by
     assert _swept(stack)["users"] >= 1
     # Then the sessions are over and the name is free
-    refused(who.client.get("/api/sessions/current"), 401)
+    problem_of(who.client.get("/api/sessions/current"), 401)
     assert database.sessions.count_documents({"username": who.username}) == 0
     new = {"username": who.username, "password": who.password, "roles": ["user"]}
-    told(admin.post("/api/users", new), 201)
+    json_of(admin.post("/api/users", new), 201)

@@ -15,7 +15,7 @@ from infra.environment import ROOT
 from infra.local.stack import Stack
 from tests.integration.test_applications import FIELDS, PATH
 from tests.support.approvals import one, pending, shown, waiting
-from tests.support.client import Client, refused, together, told
+from tests.support.client import Client, at_once, json_of, problem_of
 from tests.support.server import Served
 from tests.support.stack import NewPerson
 from tests.support.waiting import eventually
@@ -76,36 +76,36 @@ def _lasting(answer: requests.Response) -> Any:
 
 def test_bad_bodies_are_refused_as_by_the_gateway(admin: Client, served: Served) -> None:
     caller = admin.at(served.url)
-    refused(caller.post(PATH, raw=b"{"), 400)
-    refused(caller.post(PATH, raw=b"\xff\xfe"), 400)
-    refused(caller.call("POST", PATH, raw=b"a=b", headers={"Content-Type": "text/plain"}), 415)
-    refused(caller.post(PATH, raw=b" " * 1_000_001), 413)
-    refused(Client(served.url).get(PATH), 401)
-    refused(caller.get("/nothing/here"), 404)
+    problem_of(caller.post(PATH, raw=b"{"), 400)
+    problem_of(caller.post(PATH, raw=b"\xff\xfe"), 400)
+    problem_of(caller.call("POST", PATH, raw=b"a=b", headers={"Content-Type": "text/plain"}), 415)
+    problem_of(caller.post(PATH, raw=b" " * 1_000_001), 413)
+    problem_of(Client(served.url).get(PATH), 401)
+    problem_of(caller.get("/nothing/here"), 404)
 
 
 def test_a_change_by_one_door_is_seen_by_the_other(admin: Client, served: Served) -> None:
     there = admin.at(served.url)
-    made = told(there.post(PATH, FIELDS), 201)
+    made = json_of(there.post(PATH, FIELDS), 201)
     path = f"{PATH}/{made['applicationId']}"
-    changed = told(admin.call("PUT", path, {"termMonths": 7, "version": 1}))
-    assert told(there.get(path)) == changed
-    assert refused(there.call("PUT", path, {"termMonths": 8, "version": 1}), 409)["currentVersion"] == 2
+    changed = json_of(admin.call("PUT", path, {"termMonths": 7, "version": 1}))
+    assert json_of(there.get(path)) == changed
+    assert problem_of(there.call("PUT", path, {"termMonths": 8, "version": 1}), 409)["currentVersion"] == 2
 
 
 def test_of_a_hundred_changes_at_once_by_both_doors_one_succeeds(admin: Client, served: Served) -> None:
     doors = [admin, admin.at(served.url)]
-    path = f"{PATH}/{told(admin.post(PATH, FIELDS), 201)['applicationId']}"
+    path = f"{PATH}/{json_of(admin.post(PATH, FIELDS), 201)['applicationId']}"
     changes = [partial(doors[n % 2].call, "PUT", path, {"termMonths": 1 + n, "version": 1}) for n in range(100)]
-    answers = together(changes)
+    answers = at_once(changes)
     assert sorted(answer.status_code for answer in answers) == [200] + [409] * 99
-    assert {refused(answer, 409)["currentVersion"] for answer in answers if answer.status_code == 409} == {2}
+    assert {problem_of(answer, 409)["currentVersion"] for answer in answers if answer.status_code == 409} == {2}
 
 
 def test_a_deployed_stage_is_found_by_its_name(stack: Stack, tmp_path: Path, admin: Client) -> None:
     with Served(stack, tmp_path, processes=1, as_deployed=True) as deployed:
-        made = told(admin.at(deployed.url).post(PATH, FIELDS), 201)
-    assert told(admin.get(f"{PATH}/{made['applicationId']}")) == made
+        made = json_of(admin.at(deployed.url).post(PATH, FIELDS), 201)
+    assert json_of(admin.get(f"{PATH}/{made['applicationId']}")) == made
 
 
 # --- many callers in one process
@@ -119,13 +119,13 @@ def test_callers_who_share_a_process_get_their_own_answers(served: Served, perso
         caller, name = asking.client.at(served.url), f"N{number} {secrets.token_hex(8)}"
         request_id = f"r-{number}-{secrets.token_hex(4)}"
         answer = caller.call("POST", PATH, {**FIELDS, "applicantName": name}, headers={"X-Request-Id": request_id})
-        made = told(answer, 201)
+        made = json_of(answer, 201)
         assert answer.headers["X-Request-Id"] == request_id
         assert (made["applicantName"], made["createdBy"]) == (name, asking.username)
-        assert told(caller.get("/api/sessions/current"))["username"] == asking.username
-        assert told(caller.get(f"{PATH}/{made['applicationId']}")) == made
+        assert json_of(caller.get("/api/sessions/current"))["username"] == asking.username
+        assert json_of(caller.get(f"{PATH}/{made['applicationId']}")) == made
 
-    together([partial(turn, number) for number in range(64)])
+    at_once([partial(turn, number) for number in range(64)])
 
 
 def test_every_process_is_an_instance_of_its_own(served: Served) -> None:
@@ -146,12 +146,12 @@ def test_those_who_wait_keep_nobody_out_and_get_their_answers(
         with waiting(question) as first, waiting(question) as second:
             requests_ = pending(asked.client, asked.username, count=HELD)
             # One more is told to come again; whoever does not wait is answered.
-            refused(caller.get(one(requests_[0]) + "?waitMs=5000"), 503)
+            problem_of(caller.get(one(requests_[0]) + "?waitMs=5000"), 503)
             assert shown(admin, requests_[0])["status"] == "pending"
-            told(caller.get("/api/sessions/current"))
+            json_of(caller.get("/api/sessions/current"))
             for request_id in requests_:
-                told(asked.client.at(one_process.url).post(one(request_id, "resolve"), {"action": "approve"}))
-            assert {told(call.result())["requestId"] for call in (first, second)} == set(requests_)
+                json_of(asked.client.at(one_process.url).post(one(request_id, "resolve"), {"action": "approve"}))
+            assert {json_of(call.result())["requestId"] for call in (first, second)} == set(requests_)
 
 
 # --- processes that die
@@ -188,8 +188,8 @@ def test_told_to_end_it_finishes_what_it_has_begun(
             (request_id,) = pending(asked.client, asked.username)
             ending.ask_to_stop()
             # It still owes this answer.
-            told(asked.client.post(one(request_id, "resolve"), {"action": "approve"}))
-            assert told(call.result())["action"] == "approve"
+            json_of(asked.client.post(one(request_id, "resolve"), {"action": "approve"}))
+            assert json_of(call.result())["action"] == "approve"
             assert ending.stop() == 0
     assert all(gone(worker) for worker in workers)
 

@@ -9,7 +9,7 @@ import requests
 from pymongo.database import Database
 
 from infra.local.stack import Stack
-from tests.support.client import Client, Person, refused, together, told
+from tests.support.client import Client, Person, at_once, json_of, problem_of
 from tests.support.stack import PASSWORD, NewPerson
 from tests.support.waiting import eventually
 
@@ -25,7 +25,7 @@ def _log_out(admin: Client, who: Person) -> requests.Response:
 
 
 def _end_one(admin: Client, who: Person) -> requests.Response:
-    return admin.delete(f"/api/sessions/{told(who.client.get(CURRENT))['sessionId']}")
+    return admin.delete(f"/api/sessions/{json_of(who.client.get(CURRENT))['sessionId']}")
 
 
 def _end_all(admin: Client, who: Person) -> requests.Response:
@@ -54,10 +54,10 @@ def test_an_ended_session_is_dead_at_once_on_every_instance(
     knowing: set[str] = set()
 
     def burst() -> list[requests.Response]:
-        return together([partial(direct.get, CURRENT)] * (2 * INSTANCES))
+        return at_once([partial(direct.get, CURRENT)] * (2 * INSTANCES))
 
     def known() -> bool:
-        knowing.update(answer.headers["X-Instance-Id"] for answer in burst() if told(answer))
+        knowing.update(answer.headers["X-Instance-Id"] for answer in burst() if json_of(answer))
         return len(knowing) >= INSTANCES
 
     eventually(known)
@@ -68,20 +68,20 @@ def test_an_ended_session_is_dead_at_once_on_every_instance(
 
     def shut_out() -> bool:
         for answer in burst():
-            refused(answer, 401)
+            problem_of(answer, 401)
             refusing.add(answer.headers["X-Instance-Id"])
         return len(knowing & refusing) >= INSTANCES
 
     eventually(shut_out)
-    told(bystander.client.get(CURRENT))
+    json_of(bystander.client.get(CURRENT))
 
 
 def test_a_session_shows_itself_and_never_its_token(admin: Client, person: NewPerson) -> None:
     who = person("officer", "service")
-    shown = told(who.client.get(CURRENT))
+    shown = json_of(who.client.get(CURRENT))
     assert (shown["username"], shown["roles"]) == (who.username, ["officer", "service"])
     listed = admin.get(f"/api/sessions?username={who.username}")
-    assert told(listed)["items"] == [shown]
+    assert json_of(listed)["items"] == [shown]
     assert (who.client.token or "") not in listed.text
 
 
@@ -90,7 +90,7 @@ def test_only_a_hash_of_the_token_is_stored(person: NewPerson, database: Databas
     stored = database.sessions.find_one({"username": who.username})
     assert (who.client.token or "") not in repr(stored)
     # What is stored opens nothing.
-    refused(Client(who.client.url, str((stored or {})["_id"])).get(CURRENT), 401)
+    problem_of(Client(who.client.url, str((stored or {})["_id"])).get(CURRENT), 401)
 
 
 def test_a_wrong_name_and_a_wrong_password_are_refused_in_the_same_words(stack: Stack, person: NewPerson) -> None:
@@ -99,7 +99,7 @@ def test_a_wrong_name_and_a_wrong_password_are_refused_in_the_same_words(stack: 
         {"username": person().username, "password": "not the password"},
         {"username": "nobody-of-that-name", "password": PASSWORD},
     ]
-    first, second = (refused(anyone.post("/api/sessions", pair), 401) for pair in wrong)
+    first, second = (problem_of(anyone.post("/api/sessions", pair), 401) for pair in wrong)
     assert first["detail"] == second["detail"]
 
 
@@ -107,12 +107,12 @@ def test_two_sessions_of_a_user_end_one_by_one(admin: Client, person: NewPerson)
     who = person()
     again = who.client.signed_in(who.username, who.password)
     assert who.client.delete(CURRENT).status_code == 204
-    told(again.get(CURRENT))
-    refused(who.client.delete(CURRENT), 401)
+    json_of(again.get(CURRENT))
+    problem_of(who.client.delete(CURRENT), 401)
 
 
 def test_a_session_that_is_not_there_cannot_be_ended(admin: Client) -> None:
-    refused(admin.delete("/api/sessions/01ARZ3NDEKTSV4RRFFQ69G5FAV"), 404)
+    problem_of(admin.delete("/api/sessions/01ARZ3NDEKTSV4RRFFQ69G5FAV"), 404)
 
 
 @pytest.mark.parametrize(
@@ -131,8 +131,8 @@ def test_a_session_that_is_not_there_cannot_be_ended(admin: Client) -> None:
 def test_what_is_the_administrators_is_nobody_elses(
     stack: Stack, officer: Client, admin: Client, method: str, path: str
 ) -> None:
-    refused(officer.call(method, path), 403)
-    refused(Client(stack.url).call(method, path), 401)
+    problem_of(officer.call(method, path), 403)
+    problem_of(Client(stack.url).call(method, path), 401)
 
 
 @pytest.fixture(scope="module")

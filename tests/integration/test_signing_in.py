@@ -6,7 +6,7 @@ import pytest
 import requests
 
 from infra.local.stack import Stack
-from tests.support.client import Client, refused, together, told
+from tests.support.client import Client, at_once, json_of, problem_of
 from tests.support.stack import PASSWORD, NewPerson
 
 pytestmark = pytest.mark.stack
@@ -23,47 +23,47 @@ def url(stack: Stack, request: pytest.FixtureRequest) -> str:
 def test_a_key_is_used_like_a_token_until_it_is_deleted(stack: Stack, admin: Client, person: NewPerson) -> None:
     who = person("service")
     path = f"/api/users/{who.username}/keys"
-    made = told(admin.post(path, {"name": "batch"}), 201)
+    made = json_of(admin.post(path, {"name": "batch"}), 201)
     service = Client(stack.url, made["key"])
     # Both functions take it.
-    asked = told(service.post("/send-notification", {"username": who.username, "timeoutMs": 1000}))
+    asked = json_of(service.post("/send-notification", {"username": who.username, "timeoutMs": 1000}))
     assert asked["status"] == "timeout"
-    told(service.get("/api/pending-responses"))
-    refused(service.get("/api/users"), 403)
+    json_of(service.get("/api/pending-responses"))
+    problem_of(service.get("/api/users"), 403)
     listed = admin.get(path)
-    assert [key["keyId"] for key in told(listed)["items"]] == [made["keyId"]]
+    assert [key["keyId"] for key in json_of(listed)["items"]] == [made["keyId"]]
     assert made["key"] not in listed.text
     assert admin.delete(f"{path}/{made['keyId']}").status_code == 204
-    refused(service.get("/api/pending-responses"), 401)
+    problem_of(service.get("/api/pending-responses"), 401)
 
 
 def test_a_key_is_made_once(admin: Client, person: NewPerson) -> None:
     path, headers = f"/api/users/{person('service').username}/keys", {"Idempotency-Key": "one"}
-    told(admin.post(path, {"name": "batch"}, headers=headers), 201)
-    refused(admin.post(path, {"name": "batch"}, headers=headers), 409)
-    refused(admin.post(path, {"name": "other"}, headers=headers), 422)
-    assert len(told(admin.get(path))["items"]) == 1
+    json_of(admin.post(path, {"name": "batch"}, headers=headers), 201)
+    problem_of(admin.post(path, {"name": "batch"}, headers=headers), 409)
+    problem_of(admin.post(path, {"name": "other"}, headers=headers), 422)
+    assert len(json_of(admin.get(path))["items"]) == 1
 
 
 def test_of_calls_at_once_with_one_key_one_does_the_work(admin: Client, person: NewPerson) -> None:
     who, headers = person(), {"Idempotency-Key": "at-once"}
     question = {"username": who.username, "wait": False}
-    answers = together([partial(admin.post, "/send-notification", question, headers=headers)] * 8)
+    answers = at_once([partial(admin.post, "/send-notification", question, headers=headers)] * 8)
     assert {answer.status_code for answer in answers} <= {202, 409}
-    (pending,) = told(who.client.get("/api/pending-responses"))["items"]
+    (pending,) = json_of(who.client.get("/api/pending-responses"))["items"]
     again = admin.post("/send-notification", question, headers=headers)
-    assert told(again, 202)["requestId"] == pending["requestId"]
+    assert json_of(again, 202)["requestId"] == pending["requestId"]
     assert again.headers["Idempotency-Replayed"] == "true"
 
 
 def test_a_ticket_is_issued_to_whoever_is_signed_in(stack: Stack, person: NewPerson) -> None:
     who = person()
-    ticket = told(who.client.post(TICKET, {"path": "/activation/progress/x/events"}), 201)
+    ticket = json_of(who.client.post(TICKET, {"path": "/activation/progress/x/events"}), 201)
     assert set(ticket) == {"ticket", "expiresAt"}
-    told(who.client.post(TICKET), 201)
-    refused(Client(stack.url).post(TICKET), 401)
+    json_of(who.client.post(TICKET), 201)
+    problem_of(Client(stack.url).post(TICKET), 401)
     # No route that does not say so takes one.
-    refused(Client(stack.url).get(f"{CURRENT}?ticket={ticket['ticket']}"), 401)
+    problem_of(Client(stack.url).get(f"{CURRENT}?ticket={ticket['ticket']}"), 401)
 
 
 def test_a_browser_keeps_its_session_in_a_cookie(url: str, person: NewPerson) -> None:
@@ -71,30 +71,30 @@ def test_a_browser_keeps_its_session_in_a_cookie(url: str, person: NewPerson) ->
     own_page = {"Origin": "http://" + url.split("/")[2]}
     login = {"username": who.username, "password": PASSWORD, "cookie": True}
     opened = browser.post(f"{url}/api/sessions", json=login, headers=own_page)
-    told(opened, 201)
+    json_of(opened, 201)
     cookie = opened.headers["Set-Cookie"]
     # The local stage is plain http.
     assert all(word in cookie for word in ("HttpOnly", "SameSite=Strict", "Path=/"))
     assert "Secure" not in cookie
-    assert told(browser.get(url + CURRENT))["username"] == who.username
+    assert json_of(browser.get(url + CURRENT))["username"] == who.username
     # It acts for pages of its own, and for no others
-    told(browser.post(url + TICKET, headers=own_page), 201)
+    json_of(browser.post(url + TICKET, headers=own_page), 201)
     for headers in ({}, {"Origin": "http://evil.example.com"}):
-        refused(browser.post(url + TICKET, headers=headers), 403)
-        refused(browser.delete(url + CURRENT, headers=headers), 403)
+        problem_of(browser.post(url + TICKET, headers=headers), 403)
+        problem_of(browser.delete(url + CURRENT, headers=headers), 403)
     # Until it signs out
     assert browser.delete(url + CURRENT, headers=own_page).status_code == 204
     assert not browser.cookies
-    refused(browser.get(url + CURRENT), 401)
+    problem_of(browser.get(url + CURRENT), 401)
 
 
 def test_of_fifty_guesses_at_once_ten_are_looked_at(stack: Stack, person: NewPerson) -> None:
     who, anyone = person(), Client(stack.url)
     wrong = {"username": who.username, "password": "wrong"}
-    answers = together([partial(anyone.post, "/api/sessions", wrong)] * 50)
+    answers = at_once([partial(anyone.post, "/api/sessions", wrong)] * 50)
     assert sorted(answer.status_code for answer in answers) == [401] * 10 + [429] * 40
     refusal = anyone.post("/api/sessions", {"username": who.username, "password": PASSWORD})
-    refused(refusal, 429)
+    problem_of(refusal, 429)
     assert 0 < int(refusal.headers["Retry-After"]) <= 900
     # Who is signed in stays so.
-    told(who.client.get(CURRENT))
+    json_of(who.client.get(CURRENT))

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from infra.local.stack import Stack
-from tests.support.client import Client, refused, together, told
+from tests.support.client import Client, at_once, json_of, problem_of
 from tests.support.stack import PASSWORD, NewPerson
 from tests.support.waiting import eventually
 
@@ -21,49 +21,49 @@ def test_of_fifty_simultaneous_creates_of_a_name_one_wins(stack: Stack, admin: C
     username = f"wanted{token_hex(4)}"
     news = [{"username": username, "password": f"password {number:02}", "roles": ["user"]} for number in range(50)]
     # When all are sent at once
-    answers = together([partial(_created, admin, new) for new in news])
+    answers = at_once([partial(_created, admin, new) for new in news])
     # Then one is kept, and it is the one that was told so
     assert Counter(answer.status_code for answer in answers) == {201: 1, 409: 49}
     for new, answer in zip(news, answers, strict=True):
         pair = {"username": username, "password": new["password"]}
         if answer.status_code == 201:
-            told(Client(stack.url).post("/api/sessions", pair), 201)
+            json_of(Client(stack.url).post("/api/sessions", pair), 201)
         else:
-            refused(answer, 409)
+            problem_of(answer, 409)
 
 
 def test_a_name_is_the_same_however_it_is_typed(admin: Client, person: NewPerson) -> None:
     username = person().username
     shouted = {"username": f" {username.upper()} ", "password": PASSWORD, "roles": ["user"]}
-    refused(admin.post("/api/users", shouted), 409)
-    assert told(admin.get(f"/api/users/{username.upper()}"))["username"] == username
+    problem_of(admin.post("/api/users", shouted), 409)
+    assert json_of(admin.get(f"/api/users/{username.upper()}"))["username"] == username
 
 
 def test_an_email_address_is_a_name(admin: Client) -> None:
     name = f"ann+{token_hex(4)}@example.com"
-    told(admin.post("/api/users", {"username": name, "password": PASSWORD, "roles": ["user"]}), 201)
-    assert told(admin.get(f"/api/users/{name}"))["username"] == name
-    assert told(admin.get(f"/api/users/{name.replace('@', '%40').replace('+', '%2B')}"))["username"] == name
+    json_of(admin.post("/api/users", {"username": name, "password": PASSWORD, "roles": ["user"]}), 201)
+    assert json_of(admin.get(f"/api/users/{name}"))["username"] == name
+    assert json_of(admin.get(f"/api/users/{name.replace('@', '%40').replace('+', '%2B')}"))["username"] == name
     assert admin.delete(f"/api/users/{name}").status_code == 204
 
 
 def test_a_changed_password_is_the_only_one_that_opens(admin: Client, person: NewPerson) -> None:
     who = person()
-    told(admin.call("PATCH", f"/api/users/{who.username}", {"password": "another password"}))
-    refused(admin.post("/api/sessions", {"username": who.username, "password": who.password}), 401)
-    told(admin.post("/api/sessions", {"username": who.username, "password": "another password"}), 201)
+    json_of(admin.call("PATCH", f"/api/users/{who.username}", {"password": "another password"}))
+    problem_of(admin.post("/api/sessions", {"username": who.username, "password": who.password}), 401)
+    json_of(admin.post("/api/sessions", {"username": who.username, "password": "another password"}), 201)
 
 
 def test_a_deleted_user_is_gone_and_the_name_is_free(admin: Client, person: NewPerson) -> None:
     who = person("service")
     path = f"/api/users/{who.username}"
     assert admin.delete(path).status_code == 204
-    refused(admin.get(path), 404)
-    refused(admin.delete(path), 404)
-    refused(admin.call("PATCH", path, {"roles": ["user"]}), 404)
-    refused(admin.post("/api/sessions", {"username": who.username, "password": who.password}), 401)
-    refused(admin.post("/send-notification", {"username": who.username, "wait": False}), 404)
-    told(admin.post("/api/users", {"username": who.username, "password": PASSWORD, "roles": ["user"]}), 201)
+    problem_of(admin.get(path), 404)
+    problem_of(admin.delete(path), 404)
+    problem_of(admin.call("PATCH", path, {"roles": ["user"]}), 404)
+    problem_of(admin.post("/api/sessions", {"username": who.username, "password": who.password}), 401)
+    problem_of(admin.post("/send-notification", {"username": who.username, "wait": False}), 404)
+    json_of(admin.post("/api/users", {"username": who.username, "password": PASSWORD, "roles": ["user"]}), 201)
 
 
 def test_users_are_listed_in_the_order_of_their_names_and_without_a_hash(admin: Client, person: NewPerson) -> None:
@@ -73,8 +73,8 @@ def test_users_are_listed_in_the_order_of_their_names_and_without_a_hash(admin: 
     page = admin.get(path)
     while True:
         assert "argon2" not in page.text
-        listed += [item["username"] for item in told(page)["items"]]
-        if (cursor := told(page)["nextCursor"]) is None:
+        listed += [item["username"] for item in json_of(page)["items"]]
+        if (cursor := json_of(page)["nextCursor"]) is None:
             break
         page = admin.get(f"{path}&cursor={cursor}")
     assert listed == sorted(set(listed))

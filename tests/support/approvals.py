@@ -7,7 +7,7 @@ from typing import Any
 
 import requests
 
-from tests.support.client import Client, told
+from tests.support.client import Client, json_of
 from tests.support.waiting import eventually
 
 APPROVALS = "/api/pending-responses"
@@ -21,12 +21,12 @@ def one(request_id: str, verb: str = "") -> str:
 def asked(caller: Client, username: str, **fields: Any) -> str:
     """Put a question without waiting, and return its id."""
     new = {"username": username, "wait": False, **fields}
-    return str(told(caller.post("/send-notification", new), 202)["requestId"])
+    return str(json_of(caller.post("/send-notification", new), 202)["requestId"])
 
 
 def shown(caller: Client, request_id: str) -> dict[str, Any]:
     """Return the request as *caller* sees it."""
-    found: dict[str, Any] = told(caller.get(one(request_id)))
+    found: dict[str, Any] = json_of(caller.get(one(request_id)))
     return found
 
 
@@ -34,7 +34,7 @@ def pending(caller: Client, username: str, count: int = 1) -> list[str]:
     """Return the ids of *username*'s pending requests, newest first, once there are *count*."""
 
     def listed() -> list[str]:
-        page = told(caller.get(f"{APPROVALS}?status=pending&username={username}"))
+        page = json_of(caller.get(f"{APPROVALS}?status=pending&username={username}"))
         found = [item["requestId"] for item in page["items"]]
         return found if len(found) >= count else []
 
@@ -44,7 +44,7 @@ def pending(caller: Client, username: str, count: int = 1) -> list[str]:
 def overdue(caller: Client, username: str) -> dict[str, Any]:
     """Return *username*'s one request that timed out, once it has; a list records nothing of what it shows."""
     path = f"{APPROVALS}?status=timeout&username={username}"
-    (found,) = eventually(lambda: told(caller.get(path))["items"])
+    (found,) = eventually(lambda: json_of(caller.get(path))["items"])
     return dict(found)
 
 

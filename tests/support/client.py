@@ -67,7 +67,7 @@ class Client:
 
     def signed_in(self, username: str, password: str) -> "Client":
         """Return a caller with a session of its own."""
-        opened = told(self.post("/api/sessions", {"username": username, "password": password}), 201)
+        opened = json_of(self.post("/api/sessions", {"username": username, "password": password}), 201)
         return Client(self.url, opened["token"])
 
 
@@ -80,7 +80,7 @@ class Person:
     client: Client
 
 
-def told(response: requests.Response, status: int = 200) -> Any:
+def json_of(response: requests.Response, status: int = 200) -> Any:
     """Return the JSON of an answer that must have this *status*."""
     assert response.status_code == status, f"{response.status_code}: {response.text[:500]}"
     assert response.headers["X-Request-Id"]
@@ -89,7 +89,7 @@ def told(response: requests.Response, status: int = 200) -> Any:
     return response.json()
 
 
-def refused(response: requests.Response, status: int) -> dict[str, Any]:
+def problem_of(response: requests.Response, status: int) -> dict[str, Any]:
     """Return the problem of an answer that must be one with this *status*, and show nothing of our inside."""
     assert response.status_code == status, f"{response.status_code}: {response.text[:500]}"
     assert response.headers["Content-Type"].partition(";")[0] == "application/problem+json"
@@ -108,13 +108,13 @@ def refused(response: requests.Response, status: int) -> dict[str, Any]:
     return problem
 
 
-def together(calls: Sequence[Callable[[], Found]]) -> list[Found]:
+def at_once(calls: Sequence[Callable[[], Found]]) -> list[Found]:
     """Make all *calls* at the same moment; return what each returned, in their order."""
     barrier = threading.Barrier(len(calls))
 
-    def at_once(call: Callable[[], Found]) -> Found:
+    def run(call: Callable[[], Found]) -> Found:
         barrier.wait()
         return call()
 
     with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(at_once, calls))
+        return list(pool.map(run, calls))

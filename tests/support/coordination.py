@@ -13,7 +13,7 @@ from chalicelib.core.errors import ServiceError
 from chalicelib.core.runtime.settings import CoordinationSettings
 from chalicelib.core.stores.dynamodb import Table
 from infra.local.stack import Stack
-from tests.support.client import together
+from tests.support.client import at_once
 from tests.support.stack import STAGE
 
 THREADS = 64
@@ -64,4 +64,4 @@ def attempts(call: Any) -> list[Any]:
         except ServiceError as refused:
             return refused
 
-    return together([attempt] * THREADS)
+    return at_once([attempt] * THREADS)

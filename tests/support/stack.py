@@ -18,7 +18,7 @@ from pymongo.database import Database
 from infra import docs
 from infra.local.processes.mongod import DATABASE
 from infra.local.stack import Stack
-from tests.support.client import Client, Person, told
+from tests.support.client import Client, Person, json_of
 
 STAGE = "local"
 #: Of every user these tests make.
@@ -49,7 +49,7 @@ def person(stack: Stack, admin: Client) -> NewPerson:
     def make(*roles: str) -> Person:
         username = f"p{secrets.token_hex(6)}"
         new = {"username": username, "password": PASSWORD, "roles": list(roles or ("user",))}
-        told(admin.post("/api/users", new), 201)
+        json_of(admin.post("/api/users", new), 201)
         return Person(username, PASSWORD, Client(stack.url).signed_in(username, PASSWORD))
 
     return make
