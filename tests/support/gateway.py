@@ -44,7 +44,7 @@ def event(name: str) -> dict[str, Any]:
     return found
 
 
-def knock(sent: dict[str, Any], context: Context | None = None, at: App = app) -> Answer:
+def invoke(sent: dict[str, Any], context: Context | None = None, at: App = app) -> Answer:
     """Call the application with an event, which it must leave as it is."""
     before = copy.deepcopy(sent)
     answer = at(sent, context or Context())
@@ -82,7 +82,7 @@ def ask(
     if query:
         sent["queryStringParameters"] = dict(query)
         sent["multiValueQueryStringParameters"] = {name: [value] for name, value in query.items()}
-    return knock(sent, context, at)
+    return invoke(sent, context, at)
 
 
 def _routed(path: str, at: App) -> tuple[str, dict[str, str]]:

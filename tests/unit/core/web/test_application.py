@@ -21,7 +21,7 @@ from chalicelib.sessions import wiring as sessions_wiring
 from chalicelib.sessions.settings import SessionSettings
 from chalicelib.sessions.store import SessionStore
 from chalicelib.users.store import UserStore
-from tests.support.gateway import Answer, Context, ask, event, knock
+from tests.support.gateway import Answer, Context, ask, event, invoke
 from tests.unit.conftest import Printed
 
 Mongo = Database[dict[str, Any]]
@@ -56,7 +56,7 @@ def refused(answer: Answer, status: int) -> dict[str, Any]:
 
 
 def test_health_is_answered_to_the_event_the_gateway_sends() -> None:
-    answer = knock(event("health"))
+    answer = invoke(event("health"))
     assert answer.status == 200
     assert (answer.json["status"], answer.json["instanceId"]) == ("ok", ids.INSTANCE_ID)
     assert answer.headers["Content-Type"] == "application/json"
@@ -64,7 +64,7 @@ def test_health_is_answered_to_the_event_the_gateway_sends() -> None:
 
 
 def test_every_answer_names_its_request_and_its_instance() -> None:
-    for answer in (knock(event("health")), knock(event("wrong-method")), knock(event("preflight"))):
+    for answer in (invoke(event("health")), invoke(event("wrong-method")), invoke(event("preflight"))):
         assert answer.headers["X-Request-Id"] == "0f3a7c52-7f0e-4a7d-9a5b-6d1c2e3f4a5b"
         assert answer.headers["X-Instance-Id"] == ids.INSTANCE_ID
 
@@ -88,14 +88,14 @@ def test_an_answer_without_a_body_has_none(ann: str) -> None:
 
 
 def test_a_body_in_base64_is_read(users: UserStore, mongodb: Mongo) -> None:
-    assert refused(knock(event("login-base64")), 401)
+    assert refused(invoke(event("login-base64")), 401)
 
 
 def test_a_name_that_is_escaped_in_the_path_is_read_as_it_was_meant(admin: str, users: UserStore) -> None:
     users.add("ann@example.org", "hash", [Role.USER])
     sent = event("show-user")
     sent["headers"]["Authorization"] = f"Bearer {admin}"
-    assert knock(sent).json["username"] == "ann@example.org"
+    assert invoke(sent).json["username"] == "ann@example.org"
 
 
 # --- refusals
@@ -188,7 +188,7 @@ def test_a_body_over_the_limit_is_413_before_it_is_parsed(options: Options) -> N
         refused(ask("POST", "/api/sessions", text=text), 413)
     sent = event("login-base64")
     sent["body"] = base64.b64encode(b"x" * 100).decode()
-    refused(knock(sent), 413)
+    refused(invoke(sent), 413)
 
 
 def test_a_body_of_exactly_the_limit_is_let_in(options: Options) -> None:
@@ -198,7 +198,7 @@ def test_a_body_of_exactly_the_limit_is_let_in(options: Options) -> None:
     sent["body"] = base64.b64encode(b"x" * 90).decode()
     # Then it is read, and what it says is another matter
     refused(ask("POST", "/api/sessions", text="x" * 90), 400)
-    refused(knock(sent), 400)
+    refused(invoke(sent), 400)
 
 
 @pytest.mark.parametrize("media", ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", "", "json"])
@@ -321,7 +321,7 @@ def test_any_origin_is_let_in_where_the_settings_say_so(options: Options) -> Non
 
 def test_a_preflight_is_answered_for_the_route_and_without_a_session(options: Options) -> None:
     options(HTTP_ALLOWED_ORIGINS='["https://console.example.org"]', HTTP_PREFLIGHT_MAX_AGE_SECONDS="7")
-    answer = knock(event("preflight"))
+    answer = invoke(event("preflight"))
     assert (answer.status, answer.text) == (204, "")
     assert answer.headers["Access-Control-Allow-Origin"] == "https://console.example.org"
     assert answer.headers["Access-Control-Allow-Methods"] == "POST"
@@ -386,7 +386,7 @@ def test_one_invocation_is_one_line_that_says_all_of_it(ann: str, printed: Print
     # When
     sent = event("list-approvals")
     sent["headers"]["Authorization"] = f"Bearer {ann}"
-    answer = knock(sent)
+    answer = invoke(sent)
     # Then
     (line,) = printed.lines()
     assert answer.status == 200
@@ -412,7 +412,7 @@ def test_one_invocation_is_one_line_that_says_all_of_it(ann: str, printed: Print
 
 @pytest.mark.parametrize("sent", ["wrong-method", "preflight", "send-notification"])
 def test_what_is_refused_is_one_line_too(mongodb: Mongo, printed: Printed, sent: str) -> None:
-    answer = knock(event(sent))
+    answer = invoke(event(sent))
     (line,) = printed.lines()
     assert line["status"] == answer.status
 
@@ -476,4 +476,4 @@ def test_every_route_of_the_application_is_known_to_chalice_and_the_other_way_ro
 def test_an_event_with_no_headers_at_all_is_answered() -> None:
     sent = copy.deepcopy(event("health"))
     sent |= {"headers": None, "multiValueHeaders": None}
-    assert knock(sent).status == 200
+    assert invoke(sent).status == 200
