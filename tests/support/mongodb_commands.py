@@ -11,7 +11,7 @@ from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStart
 _DRIVERS = ("lsid", "txnNumber", "$clusterTime", "$db", "$readPreference", "writeConcern", "maxTimeMS")
 
 
-class Heard(CommandListener):
+class SentCommands(CommandListener):
     """Keeps every command in order."""
 
     def __init__(self) -> None:
@@ -31,11 +31,11 @@ class Heard(CommandListener):
 
 
 @contextmanager
-def listening(uri: str) -> Iterator[tuple[MongoClient[dict[str, Any]], Heard]]:
-    """A client whose commands are heard."""
-    heard = Heard()
-    with MongoClient[dict[str, Any]](uri, event_listeners=[heard], tz_aware=True) as client:
-        yield client, heard
+def recording_commands(uri: str) -> Iterator[tuple[MongoClient[dict[str, Any]], SentCommands]]:
+    """A client whose commands are recorded."""
+    sent = SentCommands()
+    with MongoClient[dict[str, Any]](uri, event_listeners=[sent], tz_aware=True) as client:
+        yield client, sent
 
 
 def explained(client: MongoClient[dict[str, Any]], command: dict[str, Any]) -> "Plan":

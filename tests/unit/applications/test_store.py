@@ -16,7 +16,7 @@ from chalicelib.core.records.count_cache import CountCache
 from chalicelib.core.records.models import Record
 from infra.local.processes.mongod import Mongod
 from tests.support.gateway import ask
-from tests.support.mongodb_commands import explained, listening
+from tests.support.mongodb_commands import explained, recording_commands
 from tests.unit.applications.build import PATH, fields, make
 
 STATUSES = ("draft", "submitted", "review", "approved", "rejected", "disbursed")
@@ -132,10 +132,10 @@ def test_a_total_is_exact_up_to_its_bound_and_says_when_it_is_not(
 
 def _listed(mongod: Mongod, totals: CountCache, **query: str) -> tuple[int, int]:
     """Return the total that is told, and how often a count was asked for."""
-    with listening(mongod.uri) as (client, heard):
+    with recording_commands(mongod.uri) as (client, sent):
         store = ApplicationStore(client.get_default_database()["records.application"], totals)
         total = store.page(ApplicationQuery.model_validate(query)).total
-        return total, str(heard.commands).count("$count")
+        return total, str(sent.commands).count("$count")
 
 
 def test_a_total_is_counted_once_for_many_who_ask(mongod: Mongod, many: list[Record]) -> None:
@@ -231,8 +231,8 @@ def plenty(mongodb: Database[dict[str, Any]]) -> None:
 
 
 def _plan(mongod: Mongod, query: dict[str, str]) -> Any:
-    with listening(mongod.uri) as (client, heard):
+    with recording_commands(mongod.uri) as (client, sent):
         copies = client.get_default_database()["records.application"]
         ApplicationStore(copies, CountCache(kept_ms=0)).page(ApplicationQuery.model_validate(query))
-        assert len(heard.commands) == 1
-        return explained(client, heard.commands[0])
+        assert len(sent.commands) == 1
+        return explained(client, sent.commands[0])

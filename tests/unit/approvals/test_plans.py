@@ -12,7 +12,7 @@ from chalicelib.approvals.settings import ApprovalSettings
 from chalicelib.approvals.store import ApprovalStore
 from chalicelib.core.runtime import ids
 from infra.local.processes.mongod import Mongod
-from tests.support.mongodb_commands import Plan, explained, listening
+from tests.support.mongodb_commands import Plan, explained, recording_commands
 from tests.unit.approvals.build import ago, answer, answer_oldest, cancel
 
 Mongo = Database[dict[str, Any]]
@@ -24,7 +24,7 @@ def explain(mongod: Mongod, many: None) -> Callable[[Ask], Plan]:
     """Explains the first command that a call to the store sends."""
 
     def explain(ask: Ask) -> Plan:
-        with listening(mongod.uri) as (client, heard):
+        with recording_commands(mongod.uri) as (client, heard):
             ask(ApprovalStore(client.get_default_database().approvals, ApprovalSettings()))
             return explained(client, heard.commands[0])
 

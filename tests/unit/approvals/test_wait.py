@@ -16,7 +16,7 @@ from chalicelib.approvals.store import ApprovalStore
 from chalicelib.approvals.wait import Polling
 from chalicelib.core.errors import Unavailable
 from infra.local.processes.mongod import Mongod
-from tests.support.mongodb_commands import listening
+from tests.support.mongodb_commands import recording_commands
 from tests.unit.approvals.build import PERSON, ago, answer, cancel, put
 
 Mongo = Database[dict[str, Any]]
@@ -66,10 +66,10 @@ def test_what_is_known_to_be_settled_costs_no_look(mongod: Mongod, approvals: Ap
     request_id = put(approvals)
     answer(approvals, request_id, "approve", PERSON)
     seen = approvals.get(request_id)
-    with listening(mongod.uri) as (client, heard):
+    with recording_commands(mongod.uri) as (client, sent):
         store = ApprovalStore(client.get_default_database().approvals, SETTINGS)
         assert Polling(store, SETTINGS).wait(seen, 25_000) is seen
-        assert heard.names() == []
+        assert sent.names() == []
 
 
 def test_an_answer_is_met_at_the_next_look(approvals: ApprovalStore, polling: Polling, time: Time) -> None:

@@ -16,7 +16,7 @@ from chalicelib.devices.settings import DeviceSettings
 from chalicelib.devices.store import DeviceStore
 from infra.local.processes.mongod import Mongod
 from tests.support.concurrency import race
-from tests.support.mongodb_commands import explained, listening
+from tests.support.mongodb_commands import explained, recording_commands
 from tests.support.waiting import eventually
 from tests.unit.devices.build import PERSON, REQUEST_ID, a_device, put
 
@@ -276,8 +276,8 @@ def test_a_push_goes_to_the_devices_that_were_heard_of_last(mongodb: Mongo) -> N
     for name in ("a", "b", "c", "d", "b"):
         put(devices, name)
         eventually(partial(_ticked, mongodb))
-    heard = [device["updatedAt"] for device in mongodb.devices.find().sort("updatedAt", -1)]
-    assert all(earlier < later for later, earlier in pairwise(heard))
+    renewals = [device["updatedAt"] for device in mongodb.devices.find().sort("updatedAt", -1)]
+    assert all(earlier < later for later, earlier in pairwise(renewals))
     assert tokens(devices) == ["b", "d", "c"]
 
 
@@ -285,17 +285,17 @@ def test_a_users_devices_are_found_by_the_index(mongod: Mongod, mongodb: Mongo) 
     put(devices_wiring.store(), *(f"t{number}" for number in range(6)))
     for person in range(50):
         put(devices_wiring.store(), *(f"{person}-{number}" for number in range(4)), username=f"person-{person}")
-    with listening(mongod.uri) as (client, heard):
+    with recording_commands(mongod.uri) as (client, sent):
         store = DeviceStore(client.get_default_database().devices, DeviceSettings())
         store.targets(PERSON, REQUEST_ID)
         store.page(PERSON, 50, None)
-        plans = [explained(client, command) for command in list(heard.commands)]
+        plans = [explained(client, command) for command in list(sent.commands)]
     assert [plan.indexes for plan in plans] == [{"username_1_deviceId_1"}] * 2
     assert [plan.examined for plan in plans] == [6, 6]
 
 
 def test_a_mongodb_that_is_down_is_told_as_such() -> None:
-    with listening("mongodb://127.0.0.1:1/holdfast?serverSelectionTimeoutMS=50") as (client, _):
+    with recording_commands("mongodb://127.0.0.1:1/holdfast?serverSelectionTimeoutMS=50") as (client, _):
         store = DeviceStore(client.get_default_database().devices, DeviceSettings())
         with pytest.raises(Unavailable):
             store.targets(PERSON, REQUEST_ID)

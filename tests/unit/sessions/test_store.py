@@ -16,7 +16,7 @@ from chalicelib.sessions.settings import SessionSettings
 from chalicelib.sessions.store import Opening, SessionStore
 from infra.local.processes.mongod import Mongod
 from tests.support.concurrency import race
-from tests.support.mongodb_commands import Heard, explained, listening
+from tests.support.mongodb_commands import SentCommands, explained, recording_commands
 from tests.support.waiting import eventually
 
 Mongo = Database[dict[str, Any]]
@@ -148,33 +148,33 @@ def _store(mongodb: Mongo) -> SessionStore:
 
 
 class Listened(NamedTuple):
-    """A store whose every command is heard."""
+    """A store whose every command is recorded."""
 
     store: SessionStore
-    heard: Heard
+    sent: SentCommands
 
 
 @pytest.fixture
 def listened(mongod: Mongod, mongodb: Mongo) -> Iterator[Listened]:
-    with listening(mongod.uri) as (client, heard):
-        yield Listened(_store(client.get_default_database()), heard)
+    with recording_commands(mongod.uri) as (client, sent):
+        yield Listened(_store(client.get_default_database()), sent)
 
 
 def test_a_session_in_use_is_written_at_most_once_a_minute(listened: Listened, mongodb: Mongo) -> None:
     # Given
     opening = a_session(listened.store)
-    listened.heard.commands.clear()
+    listened.sent.commands.clear()
     # When
     for _ in range(5):
         listened.store.find(opening.token)
-    within_the_minute = listened.heard.names()
-    listened.heard.commands.clear()
+    within_the_minute = listened.sent.names()
+    listened.sent.commands.clear()
     age(mongodb, opening, seconds=61)
     for _ in range(5):
         listened.store.find(opening.token)
     # Then
     assert within_the_minute == ["find"] * 5
-    assert listened.heard.names() == ["find", "update", "find", "find", "find", "find"]
+    assert listened.sent.names() == ["find", "update", "find", "find", "find", "find"]
 
 
 class Overtaken(CommandListener):
@@ -215,7 +215,7 @@ def test_every_look_up_follows_an_index(listened: Listened, mongod: Mongod) -> N
     # Given
     openings = [a_session(listened.store, f"person-{number % 25}") for number in range(500)]
     session, token = openings[77]
-    listened.heard.commands.clear()
+    listened.sent.commands.clear()
     # When
     listened.store.find(token)
     listened.store.get(session.session_id)
@@ -223,9 +223,9 @@ def test_every_look_up_follows_an_index(listened: Listened, mongod: Mongod) -> N
     listened.store.page(None, 5, session.session_id)
     listened.store.end(session.session_id)
     listened.store.end_all(session.username, "another")
-    commands = list(listened.heard.commands)
+    commands = list(listened.sent.commands)
     # Then
-    with listening(mongod.uri) as (client, _):
+    with recording_commands(mongod.uri) as (client, _):
         plans = [explained(client, command) for command in commands]
     by_id, by_user = "sessionId_1", "username_1_sessionId_1"
     expected = [set(), {by_id}, {by_user}, {by_id}, {by_id}, {by_user}]

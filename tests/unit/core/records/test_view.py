@@ -23,7 +23,7 @@ from chalicelib.core.runtime import logs, settings
 from chalicelib.core.stores import clients
 from infra.local.processes.mongod import Mongod
 from tests.support.concurrency import race
-from tests.support.mongodb_commands import listening
+from tests.support.mongodb_commands import recording_commands
 from tests.unit.core.records.build import NOTE, a_record, a_tombstone
 
 Copies = Collection[dict[str, Any]]
@@ -188,15 +188,15 @@ def test_one_that_mongodb_refuses_fails_alone_and_what_is_shown_already_is_no_fa
 
 
 def test_what_is_not_shown_yet_is_told_with_one_question_for_each_kind(mongod: Mongod, copies: Copies) -> None:
-    with listening(mongod.uri) as (client, heard):
+    with recording_commands(mongod.uri) as (client, sent):
         view = View(client.get_default_database, {NOTE.name: NOTE}, settings.load(settings.RecordSettings))
         view.apply([a_record("a", 3), a_tombstone("gone", 5)])
-        heard.commands.clear()
+        sent.commands.clear()
         lower, same, higher = a_record("a", 2), a_record("a", 3), a_record("a", 4)
         new, back, strange = a_record("new"), a_record("gone", 4), a_record("x", kind="unheard-of")
         assert view.stale([lower, same, higher, new, back, strange]) == [higher, new, strange]
         # Of a kind that nobody knows, nothing is shown; its name may be none for a collection.
-        assert heard.names() == ["find"]
+        assert sent.names() == ["find"]
         assert view.stale([]) == []
 
 
