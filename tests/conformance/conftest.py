@@ -12,7 +12,7 @@ from infra.local.stack import Stack
 from tests.support.client import Client
 from tests.support.coordination import claims, dynamodb, locks, name, table
 from tests.support.extra_worker import running, scratch
-from tests.support.records import followed
+from tests.support.records import tracked
 from tests.support.stack import admin, database, person, stack, unswept
 from tests.support.waiting import eventually
 
@@ -21,7 +21,6 @@ __all__ = [
     "claims",
     "database",
     "dynamodb",
-    "followed",
     "locks",
     "name",
     "person",
@@ -29,6 +28,7 @@ __all__ = [
     "scratch",
     "stack",
     "table",
+    "tracked",
     "unswept",
 ]
 

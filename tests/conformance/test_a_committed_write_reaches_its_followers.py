@@ -22,7 +22,7 @@ from tests.conformance.conftest import Figure
 from tests.faults.scale import times
 from tests.support.client import Client
 from tests.support.kill import held, kill
-from tests.support.records import DOC, KIND, RECORDED, Followed, paused, project, said
+from tests.support.records import DOC, KIND, RECORDED, TrackedRecords, paused, project, stream_record
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
@@ -33,65 +33,67 @@ APPLICATIONS = "/api/applications"
 BATCH = 50
 
 
-def test_a_projector_killed_at_its_work_leaves_nothing_out(stack: Stack, followed: Followed, figure: Figure) -> None:
+def test_a_projector_killed_at_its_work_leaves_nothing_out(
+    stack: Stack, tracked: TrackedRecords, figure: Figure
+) -> None:
     # Given
     kills, rng, cut_off = times(100), random.Random(5), Counter[str]()
-    record_ids = [followed.make() for _ in range(BATCH)]
-    eventually(lambda: not any(followed.behind(record_ids)))
+    record_ids = [tracked.make() for _ in range(BATCH)]
+    eventually(lambda: not any(tracked.behind(record_ids)))
     for number in range(kills):
         rng.shuffle(record_ids)
         # When the process that carries a batch is killed while it fills the view, or its history
-        (_killed_showing, _killed_writing)[number % 2](stack, followed, record_ids)
+        (_killed_showing, _killed_writing)[number % 2](stack, tracked, record_ids)
         # The stream's next attempt comes a second later
-        unshown, unwritten = followed.behind(record_ids)
+        unshown, unwritten = tracked.behind(record_ids)
         cut_off.update({"view": bool(unshown), "history": bool(unwritten - unshown)})
         # Then it carries what is missing
-        eventually(lambda: not any(followed.behind(record_ids)), deadline_seconds=60, every_seconds=0.1)
+        eventually(lambda: not any(tracked.behind(record_ids)), deadline_seconds=60, every_seconds=0.1)
     # And truth, view and history agree on every record and version
-    followed.caught_up(record_ids)
+    tracked.caught_up(record_ids)
     expected = list(range(1, kills + 2))
     for record_id in record_ids:
-        assert [(version.doc or {})["termMonths"] for version in followed.versions(record_id)] == expected
+        assert [(version.doc or {})["termMonths"] for version in tracked.versions(record_id)] == expected
     where = f"{cut_off['view']} left the view behind, {cut_off['history']} what was shown without its history"
     figure("projectors killed", f"{kills} in {kills * BATCH} changes: {where}; all of it shown and written after")
     assert cut_off["view"] >= kills // 2
     assert cut_off["history"] > 0
 
 
-def _killed_showing(stack: Stack, followed: Followed, record_ids: Sequence[str]) -> None:
+def _killed_showing(stack: Stack, tracked: TrackedRecords, record_ids: Sequence[str]) -> None:
     """Change every record, and kill the projector while the last of their copies cannot be written."""
-    with held(followed.copies, record_ids[-1]) as copy:
-        _change(stack, followed, record_ids)
+    with held(tracked.copies, record_ids[-1]) as copy:
+        _change(stack, tracked, record_ids)
         copy.until_wanted()
         assert kill(stack, "project")
         copy.refuse()
 
 
-def _killed_writing(stack: Stack, followed: Followed, record_ids: Sequence[str]) -> None:
+def _killed_writing(stack: Stack, tracked: TrackedRecords, record_ids: Sequence[str]) -> None:
     """Change every record, and kill the projector once the view has one of them."""
     match = {"$match": {"documentKey._id": {"$in": list(record_ids)}}}
-    with followed.copies.watch([match]) as changes:
-        _change(stack, followed, record_ids)
+    with tracked.copies.watch([match]) as changes:
+        _change(stack, tracked, record_ids)
         changes.next()
         assert kill(stack, "project")
 
 
-def _change(stack: Stack, followed: Followed, record_ids: Sequence[str]) -> None:
+def _change(stack: Stack, tracked: TrackedRecords, record_ids: Sequence[str]) -> None:
     """Commit the next version of each record, so that the stream hands them over in one batch."""
     with paused(stack, "project"):
-        followed.change(*record_ids[1:])
+        tracked.change(*record_ids[1:])
     # The stream is looked at as soon as something comes.
-    followed.change(record_ids[0])
+    tracked.change(record_ids[0])
 
 
 def test_batches_that_come_twice_and_in_any_order_never_take_the_view_back(
-    stack: Stack, followed: Followed, figure: Figure
+    stack: Stack, tracked: TrackedRecords, figure: Figure
 ) -> None:
     count, rng, marker = times(100), random.Random(7), ids.new_id()
-    with followed.copies.watch() as changes:
+    with tracked.copies.watch() as changes:
         with paused(stack, "project"):
             # Given states of records, half of which are deleted in the end, that only we hand to the projector
-            lives = [_life(followed, deleted=bool(number % 2)) for number in range(count)]
+            lives = [_life(tracked, deleted=bool(number % 2)) for number in range(count)]
             states = [state for life in lives for state in life] * 2
             rng.shuffle(states)
             # When each comes twice, whenever it may, to several processes at once
@@ -100,18 +102,18 @@ def test_batches_that_come_twice_and_in_any_order_never_take_the_view_back(
                 list(pool.map(lambda batch: project(stack, batch), batches))
             record_ids = [life[0]["dynamodb"]["Keys"]["pk"]["S"].partition("#")[2] for life in lives]
             # Then all is shown and written
-            assert followed.late(record_ids) == []
+            assert tracked.late(record_ids) == []
         # And when the stream hands them over once more
-        last = followed.make()
-        followed.caught_up([last, *record_ids])
+        last = tracked.make()
+        tracked.caught_up([last, *record_ids])
         # No copy has ever gone back, and none of a deleted record has come back
-        followed.copies.insert_one({"_id": marker})
+        tracked.copies.insert_one({"_id": marker})
         seen: dict[str, list[int]] = {}
         while (change := changes.next())["documentKey"]["_id"] != marker:
             assert change["operationType"] in {"insert", "replace"}
             copy = change["fullDocument"]
             seen.setdefault(copy["_id"], []).append(copy["version"])
-        followed.copies.delete_one({"_id": marker})
+        tracked.copies.delete_one({"_id": marker})
     for record_id, versions in seen.items():
         assert versions == sorted(set(versions)), f"the copy of {record_id} had the versions {versions}"
     skipped = sum(len(life) for life in lives) - sum(len(seen[record_id]) for record_id in record_ids)
@@ -122,20 +124,23 @@ def test_batches_that_come_twice_and_in_any_order_never_take_the_view_back(
     )
 
 
-def _life(followed: Followed, *, deleted: bool) -> list[dict[str, Any]]:
+def _life(tracked: TrackedRecords, *, deleted: bool) -> list[dict[str, Any]]:
     """Commit a record and some versions of it; return what the stream says of each."""
-    images = [followed.image(record_id := followed.make())]
+    images = [tracked.image(record_id := tracked.make())]
     for _ in range(5):
-        followed.change(record_id)
-        images.append(followed.image(record_id))
+        tracked.change(record_id)
+        images.append(tracked.image(record_id))
     if deleted:
-        followed.remove(record_id)
-        images.append(followed.image(record_id))
-    return [said(RECORDED[0], images[0]), *(said(RECORDED[1], *pair[::-1]) for pair in pairwise(images))]
+        tracked.remove(record_id)
+        images.append(tracked.image(record_id))
+    return [
+        stream_record(RECORDED[0], images[0]),
+        *(stream_record(RECORDED[1], *pair[::-1]) for pair in pairwise(images)),
+    ]
 
 
 def test_what_was_committed_by_a_process_that_died_before_it_showed_it_is_shown(
-    stack: Stack, admin: Client, followed: Followed, figure: Figure
+    stack: Stack, admin: Client, tracked: TrackedRecords, figure: Figure
 ) -> None:
     kills, cut_off, unshown = times(100), 0, 0
     lives: dict[str, int] = {}
@@ -145,7 +150,7 @@ def test_what_was_committed_by_a_process_that_died_before_it_showed_it_is_shown(
             record_id = list(lives)[-1] if number % 3 else ids.new_id()
             lives[record_id] = lives.get(record_id, 0) + 1
             eventually(lambda: admin.get("/api/sessions/current").status_code == 200)
-            with held(followed.copies, record_id) as copy:
+            with held(tracked.copies, record_id) as copy:
                 # When it is killed after its commit, at the door of the view
                 calls = (_create, _update, _delete)
                 answer = pool.submit(calls[number % 3], admin, record_id)
@@ -154,10 +159,10 @@ def test_what_was_committed_by_a_process_that_died_before_it_showed_it_is_shown(
                 copy.refuse()
             cut_off += answer.result().status_code == 502
             # Then it is committed, and not shown
-            assert followed.version(record_id) == lives[record_id]
-            unshown += followed.behind([record_id])[0] == {record_id}
+            assert tracked.version(record_id) == lives[record_id]
+            unshown += tracked.behind([record_id])[0] == {record_id}
     # And once the stream has caught up, truth, view and history agree on every record and version
-    followed.caught_up(list(lives))
+    tracked.caught_up(list(lives))
     figure(
         "processes killed between commit and view",
         f"{kills}, {cut_off} before they could answer, {unshown} with the view behind; all of it shown and written",
@@ -178,19 +183,19 @@ def _delete(caller: Client, record_id: str) -> requests.Response:
     return caller.delete(f"{APPLICATIONS}/{record_id}?version=2")
 
 
-def test_what_dynamodb_takes_away_is_left_where_it_is_shown(stack: Stack, followed: Followed) -> None:
+def test_what_dynamodb_takes_away_is_left_where_it_is_shown(stack: Stack, tracked: TrackedRecords) -> None:
     # Given
-    record_id = followed.make()
-    followed.caught_up([record_id])
-    copy = followed.shown(record_id)
-    removed = said(RECORDED[3], None, followed.image(record_id))
+    record_id = tracked.make()
+    tracked.caught_up([record_id])
+    copy = tracked.shown(record_id)
+    removed = stream_record(RECORDED[3], None, tracked.image(record_id))
     assert removed["userIdentity"] == {"principalId": "dynamodb.amazonaws.com", "type": "Service"}
     # When its time to live is over, or an operator takes it away, and others were changed before and after
-    others = [followed.make() for _ in range(2)]
-    project(stack, [said(RECORDED[0], followed.image(others[0])), removed])
-    followed.table.delete(key(KIND, record_id), when="", values={})
-    followed.change(others[1])
+    others = [tracked.make() for _ in range(2)]
+    project(stack, [stream_record(RECORDED[0], tracked.image(others[0])), removed])
+    tracked.table.delete(key(KIND, record_id), when="", values={})
+    tracked.change(others[1])
     # Then the others are carried, and this one stands as it was, until the comparison finds it
-    followed.caught_up(others, deadline_seconds=20)
-    assert followed.shown(record_id) == copy
-    followed.copies.delete_one({"_id": record_id})
+    tracked.caught_up(others, deadline_seconds=20)
+    assert tracked.shown(record_id) == copy
+    tracked.copies.delete_one({"_id": record_id})

@@ -26,7 +26,7 @@ from infra.local.stack import Stack
 from tests.conformance.conftest import Figure
 from tests.faults.scale import times
 from tests.support.client import Client, at_once, json_of
-from tests.support.records import DOC, Followed
+from tests.support.records import DOC, TrackedRecords
 from tests.support.stack import STAGE
 from tests.support.waiting import eventually
 
@@ -66,7 +66,7 @@ class Payers:
 
 
 def test_many_callers_pay_each_application_once_while_processes_are_killed(
-    stack: Stack, admin: Client, followed: Followed, figure: Figure
+    stack: Stack, admin: Client, tracked: TrackedRecords, figure: Figure
 ) -> None:
     rounds, rng, payers = times(10), random.Random(11), Payers(stack, admin)
     killed, seconds = 0, list[float]()
@@ -91,7 +91,7 @@ def test_many_callers_pay_each_application_once_while_processes_are_killed(
         assert sum(entry["amountMinor"] for entry in entries) == sum(amounts.values())
         _whole(admin)
         # And lists and histories say so too
-        followed.caught_up(list(amounts))
+        tracked.caught_up(list(amounts))
     assert killed > 0
     figure(
         "disbursed while processes were killed",

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.client import Client, at_once, json_of, problem_of
-from tests.support.records import DOC, Followed
+from tests.support.records import DOC, TrackedRecords
 from tests.support.stack import NewPerson
 from tests.support.waiting import eventually
 
@@ -45,7 +45,9 @@ def test_of_a_hundred_changes_at_once_one_succeeds(officer: Client) -> None:
     assert json_of(officer.get(at(made))) == winner.json()
 
 
-def test_every_change_of_many_writers_is_kept_and_has_a_version_of_its_own(officer: Client, followed: Followed) -> None:
+def test_every_change_of_many_writers_is_kept_and_has_a_version_of_its_own(
+    officer: Client, tracked: TrackedRecords
+) -> None:
     # Given writers who each read, add one, and try again when another writer was first
     made = make(officer)
     writers, additions = 8, 5
@@ -59,8 +61,8 @@ def test_every_change_of_many_writers_is_kept_and_has_a_version_of_its_own(offic
     # Then every addition is in the sum, and every version is in the history once
     last = json_of(officer.get(at(made)))["amountMinor"]
     assert last == made["amountMinor"] + writers * additions
-    followed.caught_up([made["applicationId"]])
-    amounts = [(version.doc or {})["amountMinor"] for version in followed.versions(made["applicationId"])]
+    tracked.caught_up([made["applicationId"]])
+    amounts = [(version.doc or {})["amountMinor"] for version in tracked.versions(made["applicationId"])]
     assert amounts == list(range(made["amountMinor"], last + 1))
 
 

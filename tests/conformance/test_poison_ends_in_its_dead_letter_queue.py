@@ -18,7 +18,7 @@ from infra.local.stack import Stack
 from infra.operations import queues as command
 from tests.support.client import Client, json_of
 from tests.support.extra_worker import Scratch
-from tests.support.records import DOC, KIND, Followed, paused
+from tests.support.records import DOC, KIND, TrackedRecords, paused
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
@@ -30,22 +30,22 @@ NAMELESS = {name: value for name, value in DOC.items() if name != "applicantName
 
 
 def test_a_poison_record_lets_the_others_pass_and_waits_to_be_repaired(
-    stack: Stack, admin: Client, followed: Followed
+    stack: Stack, admin: Client, tracked: TrackedRecords
 ) -> None:
     # Given records that no list can be sorted by: one alone in its batch, one in the middle of another
     counted = _counted(admin)
     with paused(stack, "repair"):
-        poison = [followed.make(doc=NAMELESS)]
-        others = [followed.make()]
-        followed.caught_up(others)
+        poison = [tracked.make(doc=NAMELESS)]
+        others = [tracked.make()]
+        tracked.caught_up(others)
         with paused(stack, "project"):
-            others.append(followed.make())
-            poison.append(followed.make(doc=NAMELESS))
-            others.append(followed.make())
-        others.append(followed.make())
+            others.append(tracked.make())
+            poison.append(tracked.make(doc=NAMELESS))
+            others.append(tracked.make())
+        others.append(tracked.make())
         # Then the others are carried, and these stand in the queue
-        followed.caught_up(others)
-        assert followed.behind(poison) == (set(poison), set())
+        tracked.caught_up(others)
+        assert tracked.behind(poison) == (set(poison), set())
         # When they have been tried as often as they may be, which takes half an hour
         _receive(stack, poison, REPAIR.attempts - 1)
     # Then they are buried, with why
@@ -54,16 +54,16 @@ def test_a_poison_record_lets_the_others_pass_and_waits_to_be_repaired(
     with box.held(60):
         letters = [letter for letter in box.letters if json.loads(letter.body).get("id") in poison]
         assert [letter.reason for letter in letters] == [f"after {REPAIR.attempts} attempts: KeyError"] * 2
-        assert {letter.caused_by for letter in letters} == {followed.records.get(KIND, one).operation for one in poison}
+        assert {letter.caused_by for letter in letters} == {tracked.records.get(KIND, one).operation for one in poison}
         # And when the records are whole, and their letters sent back, they are shown
         for record_id in poison:
             change = Change(record_id, 1, {"applicantName": "Ann"})
-            followed.records.commit(KIND, change, by="bob", operation=f"cure-{record_id}")
-        followed.caught_up(poison)
-        followed.copies.delete_many({"_id": {"$in": poison}})
+            tracked.records.commit(KIND, change, by="bob", operation=f"cure-{record_id}")
+        tracked.caught_up(poison)
+        tracked.copies.delete_many({"_id": {"$in": poison}})
         for letter in letters:
             box.send_back(letter)
-    followed.caught_up(poison)
+    tracked.caught_up(poison)
     eventually(lambda: _counted(admin) == (counted[0] + 2, counted[1] + 2))
 
 

@@ -20,7 +20,7 @@ from infra.local.stack import Stack
 from tests.conformance.conftest import Figure
 from tests.faults.scale import times
 from tests.support.client import Client, at_once, json_of, problem_of
-from tests.support.records import DOC, Followed
+from tests.support.records import DOC, TrackedRecords
 from tests.support.stack import NewPerson
 from tests.support.waiting import eventually
 
@@ -68,7 +68,7 @@ def services(stack: Stack, admin: Client, person: NewPerson) -> list[Client]:
 
 @pytest.mark.parametrize("how", ["killed", "paused"])
 def test_services_with_keys_go_on_changing_records_while_mongodb_is_down(
-    services: Sequence[Client], mongod: Mongod, followed: Followed, figure: Figure, how: str
+    services: Sequence[Client], mongod: Mongod, tracked: TrackedRecords, figure: Figure, how: str
 ) -> None:
     # Given services at work
     writers = [Writer(service) for service in services]
@@ -84,13 +84,13 @@ def test_services_with_keys_go_on_changing_records_while_mongodb_is_down(
         # Then nobody has noticed, and the view comes to what was committed meanwhile, while they go on
         back = monotonic()
         eventually(
-            lambda: all(followed.shown(record_id)["version"] >= during[record_id] for record_id in record_ids),
+            lambda: all(tracked.shown(record_id)["version"] >= during[record_id] for record_id in record_ids),
             deadline_seconds=60,
         )
         caught_up_seconds = monotonic() - back
-    followed.caught_up(record_ids)
+    tracked.caught_up(record_ids)
     for writer in writers:
-        numbers = [(version.doc or {})["termMonths"] for version in followed.versions(writer.record_id)]
+        numbers = [(version.doc or {})["termMonths"] for version in tracked.versions(writer.record_id)]
         assert numbers == list(range(1, writer.version + 1))
     meanwhile = [ms for writer in writers for ms in writer.took_ms[before[writer.record_id] : during[writer.record_id]]]
     usual = [ms for writer in writers for ms in writer.took_ms[20 : before[writer.record_id]]]

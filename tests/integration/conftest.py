@@ -2,7 +2,7 @@
 
 from tests.support.coordination import claims, dynamodb, locks, name, table
 from tests.support.extra_worker import running, scratch
-from tests.support.records import followed
+from tests.support.records import tracked
 from tests.support.stack import admin, database, person, stack, unswept
 
 __all__ = [
@@ -10,7 +10,6 @@ __all__ = [
     "claims",
     "database",
     "dynamodb",
-    "followed",
     "locks",
     "name",
     "person",
@@ -18,5 +17,6 @@ __all__ = [
     "scratch",
     "stack",
     "table",
+    "tracked",
     "unswept",
 ]

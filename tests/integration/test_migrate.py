@@ -18,7 +18,7 @@ from infra.local.stack import Stack
 from infra.operations import running_stack
 from infra.operations.running_stack import Run
 from tests.support.client import json_of
-from tests.support.records import Followed
+from tests.support.records import TrackedRecords
 from tests.support.stack import NewPerson
 from tests.support.waiting import eventually
 
@@ -77,7 +77,7 @@ def run(name: str, folder: Path, *arguments: str) -> tuple[int, str]:
 
 
 def test_a_migration_that_was_killed_goes_on_and_makes_everything_once(
-    running: Path, old: str, database: Database[dict[str, Any]], followed: Followed, person: NewPerson
+    running: Path, old: str, database: Database[dict[str, Any]], tracked: TrackedRecords, person: NewPerson
 ) -> None:
     # Given
     arguments = ["--collection", old, "--skipped", str(running / "skipped.jsonl")]
@@ -85,27 +85,27 @@ def test_a_migration_that_was_killed_goes_on_and_makes_everything_once(
     assert code == 1
     assert "1,485 would be taken over" in out
     ours = {"_id": {"$regex": f"^{old}-"}}
-    assert followed.copies.count_documents(ours) == 0
+    assert tracked.copies.count_documents(ours) == 0
     # When it is killed in the middle
     with started("migrate", running, *arguments, "--at-once", "2") as process:
-        soon(lambda: followed.copies.count_documents(ours) > 300)
+        soon(lambda: tracked.copies.count_documents(ours) > 300)
         process.send_signal(signal.SIGKILL)
         process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
-    assert followed.copies.count_documents(ours) < COUNT - 15
+    assert tracked.copies.count_documents(ours) < COUNT - 15
     # And started again
     code, out = run("migrate", running, *arguments)
     assert code == 1
     assert "going on after" in out
     assert "1,500 documents read" in out
     # Then all are there once, in lists and by themselves, and the stream has carried them
-    soon(lambda: followed.copies.count_documents(ours) == COUNT - 15)
-    assert followed.copies.count_documents({**ours, "version": {"$ne": 1}}) == 0
+    soon(lambda: tracked.copies.count_documents(ours) == COUNT - 15)
+    assert tracked.copies.count_documents({**ours, "version": {"$ne": 1}}) == 0
     officer = person("officer").client
     assert json_of(officer.get(f"/api/applications?q={old}&limit=1"))["total"] == COUNT - 15
     one = json_of(officer.get(f"/api/applications/{old}-00001"))
     assert (one["version"], one["createdBy"], one["status"]) == (1, "migration", "approved")
-    soon(lambda: followed.history.page("application", f"{old}-01499", 1))
+    soon(lambda: tracked.history.page("application", f"{old}-01499", 1))
     # And the file names those that are none
     lines = [json.loads(line) for line in (running / "skipped.jsonl").read_text().splitlines()]
     assert {line["id"] for line in lines} == {f"{old}-{number:05}" for number in range(0, COUNT, 100)}
@@ -114,16 +114,16 @@ def test_a_migration_that_was_killed_goes_on_and_makes_everything_once(
     assert "0 taken over\n  1,485 had been before\n  15 skipped" in out
 
 
-def test_the_comparison_can_be_run_now(running: Path, followed: Followed) -> None:
+def test_the_comparison_can_be_run_now(running: Path, tracked: TrackedRecords) -> None:
     # Given a record that lists have lost
-    record_id = followed.make()
-    soon(lambda: followed.copies.find_one({"_id": record_id}))
-    soon(lambda: followed.history.page("application", record_id, 1))
-    followed.copies.delete_one({"_id": record_id})
+    record_id = tracked.make()
+    soon(lambda: tracked.copies.find_one({"_id": record_id}))
+    soon(lambda: tracked.history.page("application", record_id, 1))
+    tracked.copies.delete_one({"_id": record_id})
     # When
     code, out = run("reconcile", running)
     # Then
-    assert followed.copies.find_one({"_id": record_id})
+    assert tracked.copies.find_one({"_id": record_id})
     assert "lists of application" in out
     # Other tests leave items behind that are no records
     assert code in {0, 1}

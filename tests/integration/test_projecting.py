@@ -12,7 +12,7 @@ from chalicelib.core.records.queues import REPAIR
 from chalicelib.core.runtime import ids
 from infra.local.stack import Stack
 from tests.support.client import Client, json_of
-from tests.support.records import DOC, KIND, Followed
+from tests.support.records import DOC, KIND, TrackedRecords
 from tests.support.stack import STAGE
 from tests.support.waiting import eventually
 
@@ -31,19 +31,19 @@ def test_the_mapping_reads_this_tables_stream_from_its_beginning(stack: Stack) -
     assert functions.get_function_configuration(FunctionName=mapping["FunctionArn"])["Timeout"] == 60
 
 
-def test_the_stream_carries_each_version_to_lists_and_history(followed: Followed) -> None:
+def test_the_stream_carries_each_version_to_lists_and_history(tracked: TrackedRecords) -> None:
     # Given
-    record_id = followed.make()
-    followed.change(record_id)
+    record_id = tracked.make()
+    tracked.change(record_id)
     # Then
-    followed.caught_up([record_id])
-    assert followed.shown(record_id)["doc"] == {**DOC, "termMonths": 2}
-    assert [(version.version, version.by) for version in followed.versions(record_id)] == [(1, "ann"), (2, "bob")]
+    tracked.caught_up([record_id])
+    assert tracked.shown(record_id)["doc"] == {**DOC, "termMonths": 2}
+    assert [(version.version, version.by) for version in tracked.versions(record_id)] == [(1, "ann"), (2, "bob")]
     # And when it is deleted, no list has it
-    followed.remove(record_id)
-    followed.caught_up([record_id])
-    assert "live" not in followed.shown(record_id)
-    assert followed.versions(record_id)[-1].deleted
+    tracked.remove(record_id)
+    tracked.caught_up([record_id])
+    assert "live" not in tracked.shown(record_id)
+    assert tracked.versions(record_id)[-1].deleted
 
 
 def test_the_stream_carries_annotations_to_lists_and_not_to_history(followed: Followed) -> None:
@@ -59,19 +59,19 @@ def test_the_stream_carries_annotations_to_lists_and_not_to_history(followed: Fo
 
 
 def test_what_cannot_be_carried_keeps_nobody_waiting_and_is_tried_until_it_can(
-    admin: Client, followed: Followed
+    admin: Client, tracked: TrackedRecords
 ) -> None:
     # Given an item that is no record
     mended, broken = _mended(admin), ids.new_id()
-    followed.table.put({"pk": f"{KIND}#{broken}", "version": 1}, when="")
+    tracked.table.put({"pk": f"{KIND}#{broken}", "version": 1}, when="")
     # Then one that was committed after it is carried
-    record_id = followed.make()
-    followed.caught_up([record_id])
+    record_id = tracked.make()
+    tracked.caught_up([record_id])
     # And so is the other, once it is one
-    whole = followed.table.get(f"{KIND}#{record_id}") or {}
-    followed.table.put({**whole, "pk": f"{KIND}#{broken}"}, when="")
+    whole = tracked.table.get(f"{KIND}#{record_id}") or {}
+    tracked.table.put({**whole, "pk": f"{KIND}#{broken}"}, when="")
     eventually(lambda: _mended(admin) > mended, deadline_seconds=60)
-    followed.caught_up([broken])
+    tracked.caught_up([broken])
 
 
 def _mended(admin: Client) -> int:
@@ -79,19 +79,19 @@ def _mended(admin: Client) -> int:
     return completed
 
 
-def test_what_waits_for_its_repair_is_shown_as_it_is(stack: Stack, followed: Followed) -> None:
+def test_what_waits_for_its_repair_is_shown_as_it_is(stack: Stack, tracked: TrackedRecords) -> None:
     # Given
-    record_id = _lost(followed)
+    record_id = _lost(tracked)
     # When
     mail = Sender(stack.client("sqs"), stack.environment["QUEUES_URL_PREFIX"])
     mail.send(REPAIR, Repair(kind=KIND, id=record_id, record_version=1, cause="test"))
     # Then
-    followed.caught_up([record_id])
+    tracked.caught_up([record_id])
 
 
-def test_the_comparison_finds_what_lists_do_not_have(stack: Stack, followed: Followed) -> None:
+def test_the_comparison_finds_what_lists_do_not_have(stack: Stack, tracked: TrackedRecords) -> None:
     # Given
-    record_id = _lost(followed)
+    record_id = _lost(tracked)
     # When
     answer = stack.client("lambda").invoke(
         FunctionName=f"holdfast-{STAGE}-reconcile", LogType="Tail", Payload=EVENT.read_bytes()
@@ -102,12 +102,12 @@ def test_the_comparison_finds_what_lists_do_not_have(stack: Stack, followed: Fol
     (line,) = (json.loads(text) for text in lines if text.startswith("{") and "recordsCompared" in text)
     assert line["finished"]
     assert line["recordsMended"] >= 1
-    assert not followed.late([record_id])
+    assert not tracked.late([record_id])
 
 
-def _lost(followed: Followed) -> str:
+def _lost(tracked: TrackedRecords) -> str:
     """Make a record that was shown and is shown no more."""
-    record_id = followed.make()
-    followed.caught_up([record_id])
-    followed.copies.delete_one({"_id": record_id})
+    record_id = tracked.make()
+    tracked.caught_up([record_id])
+    tracked.copies.delete_one({"_id": record_id})
     return record_id

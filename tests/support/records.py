@@ -40,7 +40,7 @@ RECORDED: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "events
 _SHOWN = ("doc", "keys", "createdAt", "updatedAt", "updatedBy", "live")
 
 
-class Followed:
+class TrackedRecords:
     """Applications, and all that is known of them. What is committed here nobody shows early: only the stream does."""
 
     def __init__(self, stack: Stack, database: Database[dict[str, Any]]) -> None:
@@ -132,9 +132,9 @@ class Followed:
 
 
 @pytest.fixture
-def followed(stack: Stack, database: Database[dict[str, Any]]) -> Followed:
+def tracked(stack: Stack, database: Database[dict[str, Any]]) -> TrackedRecords:
     """The records of the deployed stack."""
-    return Followed(stack, database)
+    return TrackedRecords(stack, database)
 
 
 @contextmanager
@@ -149,7 +149,9 @@ def paused(stack: Stack, function: str) -> Iterator[None]:
         functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
 
 
-def said(recorded: dict[str, Any], new: dict[str, Any] | None, old: dict[str, Any] | None = None) -> dict[str, Any]:
+def stream_record(
+    recorded: dict[str, Any], new: dict[str, Any] | None, old: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Return *recorded* with these images instead of its own."""
     kept = {name: value for name, value in recorded["dynamodb"].items() if not name.endswith("Image")}
     images = {name: image for name, image in (("NewImage", new), ("OldImage", old)) if image}
