@@ -23,7 +23,7 @@ from chalicelib.core.coordination.locks import Locks
 from chalicelib.core.runtime.settings import AwsSettings, option
 from infra.local.stack import Stack
 from tests.benchmarks.report import CONSOLE, percentile, show
-from tests.support.lock_holder import Holder
+from tests.support.lock_holder import LockHolder
 
 _TTL_MS = 10_000
 #: Of a lock whose holder dies.
@@ -182,10 +182,10 @@ def _timed(cycle: Cycle, cycles: int, name: str) -> list[float]:
 
 def _takeover(stack: Stack, name: str) -> float:
     """Kill a holder; return how long past the TTL a process that starts only then has the lock, in milliseconds."""
-    with Holder(stack.environment, name, ttl_ms=_DYING_TTL_MS) as holder:
+    with LockHolder(stack.environment, name, ttl_ms=_DYING_TTL_MS) as holder:
         holder.has()
         died = holder.kill()
-    with Holder(stack.environment, name, ttl_ms=_DYING_TTL_MS, wait_ms=60_000) as heir:
+    with LockHolder(stack.environment, name, ttl_ms=_DYING_TTL_MS, wait_ms=60_000) as heir:
         return (heir.has().at - died) * 1000 - _DYING_TTL_MS
 
 

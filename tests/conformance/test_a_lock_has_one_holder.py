@@ -20,7 +20,7 @@ from chalicelib.core.stores.dynamodb import Table
 from infra.local.stack import Stack
 from tests.support.client import at_once
 from tests.support.coordination import SETTINGS, THREADS, attempts
-from tests.support.lock_holder import Holder
+from tests.support.lock_holder import LockHolder
 
 pytestmark = pytest.mark.stack
 
@@ -106,13 +106,13 @@ def _guarded(locks: Locks, lease: Lease, write: Any) -> bool:
 
 
 @pytest.fixture
-def held(stack: Stack, name: str) -> Iterator[Holder]:
-    with Holder(stack.environment, name, ttl_ms=1500) as holder:
+def held(stack: Stack, name: str) -> Iterator[LockHolder]:
+    with LockHolder(stack.environment, name, ttl_ms=1500) as holder:
         yield holder
 
 
 def test_a_killed_holder_is_followed_by_a_process_that_never_saw_the_lock(
-    stack: Stack, locks: Locks, table: Table, name: str, held: Holder
+    stack: Stack, locks: Locks, table: Table, name: str, held: LockHolder
 ) -> None:
     # Given
     first = held.has()
@@ -120,7 +120,7 @@ def test_a_killed_holder_is_followed_by_a_process_that_never_saw_the_lock(
     expires_at_ms = (table.get(f"lock#{name}") or {})["expiresAt"]
     # When
     held.kill()
-    with Holder(stack.environment, name, ttl_ms=60_000, wait_ms=20_000) as heir:
+    with LockHolder(stack.environment, name, ttl_ms=60_000, wait_ms=20_000) as heir:
         second = heir.has()
         # Then it came after the time of the first, and the first can do nothing any more
         assert second.fence == first.fence + 1

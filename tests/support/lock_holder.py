@@ -16,7 +16,7 @@ from chalicelib.core.coordination import wiring as coordination_wiring
 from infra.environment import ROOT
 
 
-class Had(NamedTuple):
+class HeldLock(NamedTuple):
     """A lock that a process says it has, and when it had it, in seconds since 1970."""
 
     owner: str
@@ -24,7 +24,7 @@ class Had(NamedTuple):
     at: float
 
 
-class Holder:
+class LockHolder:
     """Such a process; ``with Holder(...)`` ends it."""
 
     def __init__(self, environment: Mapping[str, str], name: str, *, ttl_ms: int, wait_ms: int = 0) -> None:
@@ -37,12 +37,12 @@ class Holder:
     def __exit__(self, *_: object) -> None:
         self.kill()
 
-    def has(self) -> Had:
+    def has(self) -> HeldLock:
         """Return as soon as it has the lock; fail if it ended without."""
         assert self._process.stdout
         line = self._process.stdout.readline()
         assert line, "the process ended without the lock"
-        return Had(*json.loads(line))
+        return HeldLock(*json.loads(line))
 
     def kill(self) -> float:
         """End it as a crash would; return when, in seconds since 1970."""
@@ -57,7 +57,7 @@ class Holder:
 def main(name: str, ttl_ms: str, wait_ms: str) -> None:
     """Have the lock, say so, hold it."""
     lease = coordination_wiring.locks().acquire(name, int(ttl_ms), int(wait_ms))
-    print(json.dumps(Had(lease.owner, lease.fence, time.time())), flush=True)  # noqa: T201 # this is the answer
+    print(json.dumps(HeldLock(lease.owner, lease.fence, time.time())), flush=True)  # noqa: T201 # this is the answer
     signal.pause()
 
 
