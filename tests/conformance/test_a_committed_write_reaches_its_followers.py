@@ -21,7 +21,7 @@ from infra.local.stack import Stack
 from tests.conformance.conftest import Figure
 from tests.faults.scale import times
 from tests.support.client import Client
-from tests.support.kill import held, kill
+from tests.support.kill import kill, write_blocked
 from tests.support.records import DOC, KIND, RECORDED, TrackedRecords, paused, project, stream_record
 from tests.support.waiting import eventually
 
@@ -62,7 +62,7 @@ def test_a_projector_killed_at_its_work_leaves_nothing_out(
 
 def _killed_showing(stack: Stack, tracked: TrackedRecords, record_ids: Sequence[str]) -> None:
     """Change every record, and kill the projector while the last of their copies cannot be written."""
-    with held(tracked.copies, record_ids[-1]) as copy:
+    with write_blocked(tracked.copies, record_ids[-1]) as copy:
         _change(stack, tracked, record_ids)
         copy.until_wanted()
         assert kill(stack, "project")
@@ -150,7 +150,7 @@ def test_what_was_committed_by_a_process_that_died_before_it_showed_it_is_shown(
             record_id = list(lives)[-1] if number % 3 else ids.new_id()
             lives[record_id] = lives.get(record_id, 0) + 1
             eventually(lambda: admin.get("/api/sessions/current").status_code == 200)
-            with held(tracked.copies, record_id) as copy:
+            with write_blocked(tracked.copies, record_id) as copy:
                 # When it is killed after its commit, at the door of the view
                 calls = (_create, _update, _delete)
                 answer = pool.submit(calls[number % 3], admin, record_id)

@@ -24,7 +24,7 @@ def kill(stack: Stack, function: str) -> int:
     return len(pids)
 
 
-class Held:
+class BlockedDocument:
     """A document that nobody can write, as a transaction of ours has written it and does not end."""
 
     def __init__(self, collection: Collection[dict[str, Any]]) -> None:
@@ -52,14 +52,14 @@ class Held:
 
 
 @contextmanager
-def held(collection: Collection[dict[str, Any]], document_id: str) -> Iterator[Held]:
+def write_blocked(collection: Collection[dict[str, Any]], document_id: str) -> Iterator[BlockedDocument]:
     """Nobody can write the document, or make it where it is not, until the block ends; it is then as it was."""
     with collection.database.client.start_session() as session:
         session.start_transaction()
         mark = {"$set": {"held": ObjectId()}}
         if not collection.update_one({"_id": document_id}, mark, session=session).matched_count:
             collection.insert_one({"_id": document_id}, session=session)
-        document = Held(collection)
+        document = BlockedDocument(collection)
         try:
             yield document
         finally:
