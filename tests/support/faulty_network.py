@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from chalicelib.core.stores.attributes import Item, plain, typed
 
-#: When the world begins, in milliseconds since 1970.
+#: When the clock of the network begins, in milliseconds since 1970.
 EPOCH_MS = 1_700_000_000_000
 
 _WRITES = frozenset({"put_item", "update_item", "transact_write_items"})
@@ -35,7 +35,7 @@ class Fate(Enum):
     ECHO = auto()
 
 
-class World:
+class FaultyNetwork:
     """Time that moves when the test says so, and a client whose next writes meet their fates."""
 
     def __init__(self, client: Any) -> None:
@@ -97,23 +97,23 @@ class World:
 
 
 class Process:
-    """One process: its wall clock is *skew_ms* ahead of the world's, its monotonic clock began when it did."""
+    """One process: its wall clock is *skew_ms* ahead of the network's, its monotonic clock began when it did."""
 
-    def __init__(self, world: World, skew_ms: int = 0, booted_ms: int = 0) -> None:
-        self._world, self.skew_ms, self._booted_ms = world, skew_ms, booted_ms
+    def __init__(self, network: FaultyNetwork, skew_ms: int = 0, booted_ms: int = 0) -> None:
+        self._network, self.skew_ms, self._booted_ms = network, skew_ms, booted_ms
 
     def now(self) -> float:
-        return (self._world.now_ms() + self.skew_ms) / 1000
+        return (self._network.now_ms() + self.skew_ms) / 1000
 
     def ticks(self) -> float:
-        return (self._world.ms + self._booted_ms) / 1000
+        return (self._network.ms + self._booted_ms) / 1000
 
     def until_ms(self, ticks: float) -> int:
-        """Return the world's time at which this process's monotonic clock shows *ticks*."""
+        """Return the network's time at which this process's monotonic clock shows *ticks*."""
         return EPOCH_MS + round(ticks * 1000) - self._booted_ms
 
     def pause(self, seconds: float) -> None:
-        self._world.ms += -(-round(seconds * 1_000_000) // 1000)
+        self._network.ms += -(-round(seconds * 1_000_000) // 1000)
 
 
 class Invocation:

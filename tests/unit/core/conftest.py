@@ -5,17 +5,17 @@ from typing import Any
 import pytest
 
 from chalicelib.core.stores.dynamodb import Table
-from tests.support.faulty_network import World
+from tests.support.faulty_network import FaultyNetwork
 from tests.unit.conftest import STAGE
 
 NAME = f"holdfast-{STAGE}-coordination"
 
 
 @pytest.fixture
-def world(dynamodb: Any) -> World:
-    return World(dynamodb)
+def network(dynamodb: Any) -> FaultyNetwork:
+    return FaultyNetwork(dynamodb)
 
 
 @pytest.fixture
-def table(world: World) -> Table:
-    return Table(world, NAME)
+def table(network: FaultyNetwork) -> Table:
+    return Table(network, NAME)

@@ -16,7 +16,7 @@ from chalicelib.core.errors import ServiceError, Unavailable
 from chalicelib.core.runtime.settings import CoordinationSettings
 from chalicelib.core.stores.attributes import Item
 from chalicelib.core.stores.dynamodb import Table
-from tests.support.faulty_network import EPOCH_MS, Fate, Process, World, explore
+from tests.support.faulty_network import EPOCH_MS, Fate, FaultyNetwork, Process, explore
 from tests.unit.core.conftest import NAME
 
 SKEW_MS, LEASE_MS, TTL_SECONDS = 50, 2000, 5
@@ -38,16 +38,16 @@ class Ours(NamedTuple):
 
 
 class Machine(RuleBasedStateMachine):
-    """One key, three processes whose clocks are up to *skew_ms* ahead of the world's."""
+    """One key, three processes whose clocks are up to *skew_ms* ahead of the network's."""
 
     claims = Bundle("claims")
 
     def __init__(self, client: Any, skew_ms: int) -> None:
         super().__init__()
-        self.world, self.skew_ms = World(client), skew_ms
-        self.table = Table(self.world, NAME)
+        self.network, self.skew_ms = FaultyNetwork(client), skew_ms
+        self.table = Table(self.network, NAME)
         self.key = f"machine-{next(EXAMPLES)}"
-        self.processes = [Process(self.world) for _ in range(PROCESSES)]
+        self.processes = [Process(self.network) for _ in range(PROCESSES)]
         options = CoordinationSettings(skew_allowance_ms=SKEW_MS, claim_lease_ms=LEASE_MS)
         self.stores = [Claims(self.table, options, now=clock.now) for clock in self.processes]
         #: What the table held after the last step, and how often something was written beside a result.
@@ -57,7 +57,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(milliseconds=st.sampled_from([1, 49, 50, 51, 500, LEASE_MS, LEASE_MS + 51, 1000 * TTL_SECONDS + 1000]))
     def time_passes(self, milliseconds: int) -> None:
-        self.world.ms += milliseconds
+        self.network.ms += milliseconds
 
     @precondition(lambda self: self.item)
     @rule(what=st.sampled_from(["lease", "claim"]), beyond_ms=st.sampled_from([0, SKEW_MS, SKEW_MS + 1]))
@@ -65,7 +65,7 @@ class Machine(RuleBasedStateMachine):
         """Time passes to one of the moments around which work changes hands."""
         item = self.item or {}
         end_ms = item["ttl"] * 1000 if what == "claim" else item.get("leaseUntil", 0)
-        self.world.ms = max(self.world.ms, end_ms + beyond_ms - EPOCH_MS)
+        self.network.ms = max(self.network.ms, end_ms + beyond_ms - EPOCH_MS)
 
     @rule(process=WHO, share=st.sampled_from([0, 0.5, 1]))
     def clock_is_set(self, process: int, share: float) -> None:
@@ -75,7 +75,7 @@ class Machine(RuleBasedStateMachine):
     def begin(self, process: int, fingerprint: str, fates: list[Fate]) -> Ours | MultipleResults[Ours]:
         before, now_ms = self.item, self.now_ms(process)
         try:
-            with self.world.send("begin", fates):
+            with self.network.send("begin", fates):
                 claim = self.stores[process].begin(self.key, ttl_seconds=TTL_SECONDS, fingerprint=fingerprint)
         except ServiceError as error:
             self.judge(error, before, now_ms, fingerprint, fates)
@@ -99,7 +99,7 @@ class Machine(RuleBasedStateMachine):
         result = f"result {next(self.results)}"
         also = [self.table.updating(f"beside#{self.key}", "ADD times :one", values={":one": 1})] if beside else []
         try:
-            with self.world.send("finish", fates):
+            with self.network.send("finish", fates):
                 self.stores[ours.process].finish(ours.claim, result, also)
         except ServiceError as error:
             self.excuse(error, running=running, fates=fates)
@@ -120,7 +120,7 @@ class Machine(RuleBasedStateMachine):
     def abandon(self, ours: Ours, fates: list[Fate]) -> None:
         before, running = self.item, self.runs(ours.claim)
         try:
-            with self.world.send("abandon", fates):
+            with self.network.send("abandon", fates):
                 self.stores[ours.process].abandon(ours.claim)
         except Unavailable:
             assert fates
@@ -128,11 +128,11 @@ class Machine(RuleBasedStateMachine):
         if not running:
             assert self.item == before
 
-    @precondition(lambda self: self.world.underway)
+    @precondition(lambda self: self.network.underway)
     @rule()
     def a_late_request_arrives(self) -> None:
         before = self.item
-        doing = self.world.deliver()
+        doing = self.network.deliver()
         self.look()
         times = self.beside()
         if times > self.finished:
@@ -150,7 +150,7 @@ class Machine(RuleBasedStateMachine):
         return self.item is not None and (self.item["attempt"], self.item["state"]) == (claim.attempt, "running")
 
     def now_ms(self, process: int) -> int:
-        return self.world.now_ms() + self.processes[process].skew_ms
+        return self.network.now_ms() + self.processes[process].skew_ms
 
     def judge(self, error: ServiceError, before: Item | None, now_ms: int, print_: str, fates: list[Fate]) -> None:
         """A claim is refused only for what really stood in its way."""
@@ -169,7 +169,7 @@ class Machine(RuleBasedStateMachine):
 
     def look(self) -> None:
         """See what stands now, and whether it may have come to that from what stood before."""
-        before, self.item = self.item, self.world.look(NAME, f"claim#{self.key}")
+        before, self.item = self.item, self.network.look(NAME, f"claim#{self.key}")
         after = self.item
         if before is None:
             return
@@ -183,12 +183,12 @@ class Machine(RuleBasedStateMachine):
                 assert after == before
         else:
             # Made anew, which nobody's clock allows before its time.
-            assert before["ttl"] * 1000 < self.world.now_ms() + self.skew_ms
+            assert before["ttl"] * 1000 < self.network.now_ms() + self.skew_ms
             if before["state"] == "running" and self.skew_ms <= SKEW_MS:
-                assert before["leaseUntil"] < self.world.now_ms() + SKEW_MS
+                assert before["leaseUntil"] < self.network.now_ms() + SKEW_MS
 
     def beside(self) -> int:
-        return int((self.world.look(NAME, f"beside#{self.key}") or {}).get("times", 0))
+        return int((self.network.look(NAME, f"beside#{self.key}") or {}).get("times", 0))
 
 
 class Crash(BaseException):
@@ -200,16 +200,16 @@ class Once(RuleBasedStateMachine):
 
     def __init__(self, client: Any) -> None:
         super().__init__()
-        self.world = World(client)
+        self.network = FaultyNetwork(client)
         self.key = f"once-{next(EXAMPLES)}"
         options = CoordinationSettings(skew_allowance_ms=SKEW_MS, claim_lease_ms=LEASE_MS)
-        self.claims = Claims(Table(self.world, NAME), options, now=Process(self.world).now)
+        self.claims = Claims(Table(self.network, NAME), options, now=Process(self.network).now)
         self.made: set[str] = set()
         self.results: set[str] = set()
 
     @rule(milliseconds=st.sampled_from([1, LEASE_MS + SKEW_MS + 1]))
     def time_passes(self, milliseconds: int) -> None:
-        self.world.ms += milliseconds
+        self.network.ms += milliseconds
 
     @rule(end=st.sampled_from(["well", "fails", "crashes", "slow", "overtaken"]), fates=FATES)
     def call(self, end: str, fates: list[Fate]) -> None:
@@ -221,13 +221,13 @@ class Once(RuleBasedStateMachine):
             if end == "crashes":
                 raise Crash
             if end in {"slow", "overtaken"}:
-                self.world.ms += LEASE_MS + SKEW_MS + 1
+                self.network.ms += LEASE_MS + SKEW_MS + 1
             if end == "overtaken":
                 self.results.add(self.claims.once(self.key, lambda other: other.attempt, ttl_seconds=10**6))
             return claim.attempt
 
         try:
-            with self.world.send("once", fates):
+            with self.network.send("once", fates):
                 self.results.add(self.claims.once(self.key, work, ttl_seconds=10**6))
         except (Crash, ZeroDivisionError, Unavailable, ClaimLost):
             pass

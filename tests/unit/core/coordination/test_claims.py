@@ -13,7 +13,7 @@ from chalicelib.core.runtime import deadline
 from chalicelib.core.runtime.settings import CoordinationSettings
 from chalicelib.core.stores.dynamodb import Table
 from tests.support.concurrency import race
-from tests.support.faulty_network import EPOCH_MS, Fate, Invocation, Process, World
+from tests.support.faulty_network import EPOCH_MS, Fate, FaultyNetwork, Invocation, Process
 from tests.unit.core.conftest import NAME
 
 SKEW_MS, LEASE_MS = 50, 10_000
@@ -25,8 +25,8 @@ Begin = Callable[..., Claim]
 
 
 @pytest.fixture
-def claims(world: World, table: Table) -> Claims:
-    return Claims(table, SETTINGS, now=Process(world).now)
+def claims(network: FaultyNetwork, table: Table) -> Claims:
+    return Claims(table, SETTINGS, now=Process(network).now)
 
 
 @pytest.fixture
@@ -49,14 +49,14 @@ def test_done_work_answers_its_result(claims: Claims, begin: Begin) -> None:
     assert done.value.result == "the result"
 
 
-def test_work_is_taken_over_once_its_lease_is_surely_over(world: World, begin: Begin) -> None:
+def test_work_is_taken_over_once_its_lease_is_surely_over(network: FaultyNetwork, begin: Begin) -> None:
     # Given
     first = begin()
-    world.ms += DEAD_MS - 1
+    network.ms += DEAD_MS - 1
     with pytest.raises(StillRunning):
         begin()
     # When
-    world.ms += 1
+    network.ms += 1
     second = begin()
     # Then
     assert second.taken_over
@@ -64,10 +64,10 @@ def test_work_is_taken_over_once_its_lease_is_surely_over(world: World, begin: B
     assert second.resource_id == first.resource_id
 
 
-def test_a_dead_attempt_finishes_nothing(world: World, claims: Claims, begin: Begin, table: Table) -> None:
+def test_a_dead_attempt_finishes_nothing(network: FaultyNetwork, claims: Claims, begin: Begin, table: Table) -> None:
     # Given
     dead = begin()
-    world.ms += DEAD_MS
+    network.ms += DEAD_MS
     living = begin()
     beside = table.updating("beside", "SET mark = :mark", values={":mark": "dead"})
     # When
@@ -87,10 +87,10 @@ def test_a_dead_attempt_finishes_nothing(world: World, claims: Claims, begin: Be
 
 
 def test_an_attempt_whose_lease_is_over_may_finish_until_it_is_taken_over(
-    world: World, claims: Claims, begin: Begin
+    network: FaultyNetwork, claims: Claims, begin: Begin
 ) -> None:
     claim = begin()
-    world.ms += 10 * LEASE_MS
+    network.ms += 10 * LEASE_MS
     claims.finish(claim, "late")
     with pytest.raises(AlreadyDone):
         begin()
@@ -105,12 +105,12 @@ def test_finishing_twice_is_harmless(claims: Claims, begin: Begin, table: Table,
     assert (table.get("beside") or {}).get("times") == (1 if beside else None)
 
 
-def test_finishing_after_a_lost_answer_is_harmless(world: World, claims: Claims, begin: Begin) -> None:
+def test_finishing_after_a_lost_answer_is_harmless(network: FaultyNetwork, claims: Claims, begin: Begin) -> None:
     claim = begin()
-    with world.send("finish", [Fate.LOST]), pytest.raises(Unavailable):
+    with network.send("finish", [Fate.LOST]), pytest.raises(Unavailable):
         claims.finish(claim, "result")
     claims.finish(claim, "result")
-    with world.send("finish", [Fate.TWICE]):
+    with network.send("finish", [Fate.TWICE]):
         claims.finish(claim, "result")
 
 
@@ -149,11 +149,11 @@ def test_done_work_is_not_abandoned(claims: Claims, begin: Begin) -> None:
         begin()
 
 
-def test_a_key_belongs_to_one_request(world: World, claims: Claims, begin: Begin) -> None:
+def test_a_key_belongs_to_one_request(network: FaultyNetwork, claims: Claims, begin: Begin) -> None:
     claim = begin(fingerprint="one")
     with pytest.raises(OtherRequest):
         begin(fingerprint="two")
-    world.ms += DEAD_MS
+    network.ms += DEAD_MS
     with pytest.raises(OtherRequest):
         begin(fingerprint="two")
     claims.finish(claim, "result")
@@ -164,73 +164,75 @@ def test_a_key_belongs_to_one_request(world: World, claims: Claims, begin: Begin
 
 
 def test_done_work_past_its_time_is_claimed_anew_though_ttl_has_not_removed_it(
-    world: World, claims: Claims, begin: Begin
+    network: FaultyNetwork, claims: Claims, begin: Begin
 ) -> None:
     # Given
     first = begin(ttl_seconds=60, fingerprint="one")
     claims.finish(first, "result")
     # When it is remembered for all of its time
-    world.ms += 60_000
+    network.ms += 60_000
     with pytest.raises(AlreadyDone):
         begin(ttl_seconds=60, fingerprint="one")
     # Then no longer
-    world.ms += 1_000
+    network.ms += 1_000
     second = begin(ttl_seconds=60, fingerprint="two")
     assert not second.taken_over
     assert second.resource_id != first.resource_id
 
 
-def test_a_claim_outlives_its_lease_however_short_its_ttl(world: World, begin: Begin) -> None:
+def test_a_claim_outlives_its_lease_however_short_its_ttl(network: FaultyNetwork, begin: Begin) -> None:
     first = begin(ttl_seconds=1)
-    world.ms += LEASE_MS
+    network.ms += LEASE_MS
     with pytest.raises(StillRunning):
         begin(ttl_seconds=1)
-    assert (world.look(NAME, "claim#work") or {})["ttl"] * 1000 >= EPOCH_MS + LEASE_MS + SKEW_MS
-    world.ms += SKEW_MS + 1
+    assert (network.look(NAME, "claim#work") or {})["ttl"] * 1000 >= EPOCH_MS + LEASE_MS + SKEW_MS
+    network.ms += SKEW_MS + 1
     assert begin(ttl_seconds=1).resource_id == first.resource_id
 
 
-def test_a_takeover_keeps_the_claim_for_as_long_as_the_first_attempt_would_have(world: World, begin: Begin) -> None:
+def test_a_takeover_keeps_the_claim_for_as_long_as_the_first_attempt_would_have(
+    network: FaultyNetwork, begin: Begin
+) -> None:
     begin(ttl_seconds=60)
-    world.ms += 55_000
+    network.ms += 55_000
     begin(ttl_seconds=60)
-    world.ms += 9_000
+    network.ms += 9_000
     with pytest.raises(StillRunning):
         begin(ttl_seconds=60)
-    assert (world.look(NAME, "claim#work") or {})["ttl"] == EPOCH_MS // 1000 + 55 + 60
+    assert (network.look(NAME, "claim#work") or {})["ttl"] == EPOCH_MS // 1000 + 55 + 60
 
 
-def test_a_lease_is_cut_to_what_the_invocation_has_left(world: World, begin: Begin) -> None:
+def test_a_lease_is_cut_to_what_the_invocation_has_left(network: FaultyNetwork, begin: Begin) -> None:
     for left_ms in (200, 0):
         with deadline.bind(Invocation(left_ms)):
             claim = begin()
-        assert (world.look(NAME, "claim#work") or {})["leaseUntil"] == world.now_ms() + left_ms
-        world.ms += left_ms + SKEW_MS + 1
+        assert (network.look(NAME, "claim#work") or {})["leaseUntil"] == network.now_ms() + left_ms
+        network.ms += left_ms + SKEW_MS + 1
     assert begin().resource_id == claim.resource_id
 
 
-def test_a_claim_whose_first_answer_was_lost_is_ours(world: World, claims: Claims, begin: Begin) -> None:
-    with world.send("begin", [Fate.TWICE]):
+def test_a_claim_whose_first_answer_was_lost_is_ours(network: FaultyNetwork, claims: Claims, begin: Begin) -> None:
+    with network.send("begin", [Fate.TWICE]):
         claim = begin()
     assert not claim.taken_over
     claims.finish(claim, "result")
 
 
-def test_a_takeover_whose_first_answer_was_lost_is_ours(world: World, claims: Claims, begin: Begin) -> None:
+def test_a_takeover_whose_first_answer_was_lost_is_ours(network: FaultyNetwork, claims: Claims, begin: Begin) -> None:
     first = begin()
-    world.ms += DEAD_MS
-    with world.send("begin", [Fate.FINE, Fate.TWICE]):
+    network.ms += DEAD_MS
+    with network.send("begin", [Fate.FINE, Fate.TWICE]):
         second = begin()
     assert (second.taken_over, second.resource_id) == (True, first.resource_id)
     claims.finish(second, "result")
 
 
 def test_whoever_loses_a_takeover_to_a_result_is_given_the_result(
-    world: World, claims: Claims, begin: Begin, table: Table, monkeypatch: pytest.MonkeyPatch
+    network: FaultyNetwork, claims: Claims, begin: Begin, table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given an attempt thought dead that finishes while it is being taken over
     claim, update = begin(), table.update
-    world.ms += DEAD_MS
+    network.ms += DEAD_MS
 
     def meanwhile(*arguments: Any, **options: Any) -> Any:
         monkeypatch.setattr(table, "update", update)
@@ -264,12 +266,14 @@ def test_done_work_is_reopened_by_one_under_the_same_resource(claims: Claims, be
         claims.reopen("work", "failed", ttl_seconds=DAY)
 
 
-def test_reopened_work_whose_first_answer_was_lost_is_ours(world: World, claims: Claims, begin: Begin) -> None:
+def test_reopened_work_whose_first_answer_was_lost_is_ours(
+    network: FaultyNetwork, claims: Claims, begin: Begin
+) -> None:
     claims.finish(begin(ttl_seconds=60), "failed")
-    world.ms += 50_000
-    with world.send("reopen", [Fate.TWICE]):
+    network.ms += 50_000
+    with network.send("reopen", [Fate.TWICE]):
         claim = claims.reopen("work", "failed", ttl_seconds=60)
-    assert (world.look(NAME, "claim#work") or {})["ttl"] == EPOCH_MS // 1000 + 50 + 60
+    assert (network.look(NAME, "claim#work") or {})["ttl"] == EPOCH_MS // 1000 + 50 + 60
     claims.finish(claim, "done")
 
 
@@ -297,9 +301,9 @@ def test_work_that_failed_is_begun_again_at_once_under_the_same_resource(claims:
     assert claims.once("work", lambda claim: claim.resource_id, ttl_seconds=DAY) == seen[0]
 
 
-def test_work_that_outlived_its_lease_learns_that_it_was_taken_over(world: World, claims: Claims) -> None:
+def test_work_that_outlived_its_lease_learns_that_it_was_taken_over(network: FaultyNetwork, claims: Claims) -> None:
     def slow(_: Claim) -> str:
-        world.ms += DEAD_MS
+        network.ms += DEAD_MS
         return "slow, and " + claims.once("work", lambda claim: "quick", ttl_seconds=DAY)
 
     with pytest.raises(ClaimLost):
@@ -307,14 +311,14 @@ def test_work_that_outlived_its_lease_learns_that_it_was_taken_over(world: World
     assert claims.once("work", slow, ttl_seconds=DAY) == "quick"
 
 
-def test_of_many_at_once_one_begins_and_of_many_at_once_one_takes_over(world: World, begin: Begin) -> None:
+def test_of_many_at_once_one_begins_and_of_many_at_once_one_takes_over(network: FaultyNetwork, begin: Begin) -> None:
     resources = set()
     for _ in range(4):
         results = race([begin] * 16)
         (claim,) = [result for result in results if isinstance(result, Claim)]
         assert sum(isinstance(result, StillRunning) for result in results) == 15
         resources.add(claim.resource_id)
-        world.ms += DEAD_MS
+        network.ms += DEAD_MS
     assert len(resources) == 1
 
 

@@ -18,7 +18,7 @@ from chalicelib.core.errors import ServiceError, Unavailable
 from chalicelib.core.runtime.settings import CoordinationSettings
 from chalicelib.core.stores.attributes import Item
 from chalicelib.core.stores.dynamodb import Table
-from tests.support.faulty_network import EPOCH_MS, Fate, Process, World, explore
+from tests.support.faulty_network import EPOCH_MS, Fate, FaultyNetwork, Process, explore
 from tests.unit.core.conftest import NAME
 
 SKEW_MS = 50
@@ -38,22 +38,22 @@ class Held(NamedTuple):
 
 
 class Machine(RuleBasedStateMachine):
-    """One lock, one guarded counter, three processes whose clocks are up to *skew_ms* ahead of the world's."""
+    """One lock, one guarded counter, three processes whose clocks are up to *skew_ms* ahead of the network's."""
 
     leases = Bundle("leases")
 
     def __init__(self, client: Any, skew_ms: int) -> None:
         super().__init__()
-        self.world, self.skew_ms = World(client), skew_ms
-        self.table = Table(self.world, NAME)
+        self.network, self.skew_ms = FaultyNetwork(client), skew_ms
+        self.table = Table(self.network, NAME)
         self.name = f"machine-{next(EXAMPLES)}"
-        self.processes = [Process(self.world, booted_ms=1000 * number) for number in range(PROCESSES)]
+        self.processes = [Process(self.network, booted_ms=1000 * number) for number in range(PROCESSES)]
         options = CoordinationSettings(skew_allowance_ms=SKEW_MS)
         self.locks = [Locks(self.table, options, now=clock.now, ticks=clock.ticks) for clock in self.processes]
         #: What the table held after the last step.
         self.item: Item = {}
         self.writes = 0
-        #: Each fence's owner; until when, in the world's time, its holder was told that the lock is its own.
+        #: Each fence's owner; until when, in the network's time, its holder was told that the lock is its own.
         self.owners: dict[int, str] = {}
         self.told_ms: dict[int, int] = {}
         #: Who has let go, or was made to.
@@ -61,13 +61,13 @@ class Machine(RuleBasedStateMachine):
 
     @rule(milliseconds=st.sampled_from([1, 7, 49, 50, 51, 60, 110, 111, 251, 1000]))
     def time_passes(self, milliseconds: int) -> None:
-        self.world.ms += milliseconds
+        self.network.ms += milliseconds
 
     @precondition(lambda self: "expiresAt" in self.item)
     @rule(beyond_ms=st.sampled_from([0, 1, SKEW_MS, SKEW_MS + 1]))
     def the_end_comes(self, beyond_ms: int) -> None:
         """Time passes to one of the moments around which a lock changes hands."""
-        self.world.ms = max(self.world.ms, self.item["expiresAt"] + beyond_ms - EPOCH_MS)
+        self.network.ms = max(self.network.ms, self.item["expiresAt"] + beyond_ms - EPOCH_MS)
 
     @rule(process=st.integers(0, PROCESSES - 1), share=st.sampled_from([0, 0.5, 1]))
     def clock_is_set(self, process: int, share: float) -> None:
@@ -75,10 +75,10 @@ class Machine(RuleBasedStateMachine):
 
     @rule(target=leases, process=st.integers(0, PROCESSES - 1), ttl_ms=TTLS, fates=FATES)
     def acquire(self, process: int, ttl_ms: int, fates: list[Fate]) -> Held | MultipleResults[Held]:
-        dead_ms = self.world.now_ms() + self.processes[process].skew_ms - SKEW_MS
+        dead_ms = self.network.now_ms() + self.processes[process].skew_ms - SKEW_MS
         free = "owner" not in self.item or self.item["expiresAt"] < dead_ms
         try:
-            with self.world.send("acquire", fates):
+            with self.network.send("acquire", fates):
                 lease = self.locks[process].try_acquire(self.name, ttl_ms)
         except LockHeld:
             assert not free
@@ -98,7 +98,7 @@ class Machine(RuleBasedStateMachine):
     def extend(self, held: Held, ttl_ms: int, fates: list[Fate]) -> Held | MultipleResults[Held]:
         ours = self.ours(held.lease)
         try:
-            with self.world.send("extend", fates):
+            with self.network.send("extend", fates):
                 lease = self.locks[held.process].extend(held.lease, ttl_ms)
         except ServiceError as error:
             self.judge(error, ours=ours, fates=fates)
@@ -115,7 +115,7 @@ class Machine(RuleBasedStateMachine):
         ours = self.ours(held.lease) or self.item.get("released") == held.lease.owner
         self.gone.add(held.lease.owner)
         try:
-            with self.world.send("release", fates):
+            with self.network.send("release", fates):
                 self.locks[held.process].release(held.lease)
         except ServiceError as error:
             self.judge(error, ours=ours, fates=fates)
@@ -130,7 +130,7 @@ class Machine(RuleBasedStateMachine):
         entry = self.table.updating(counter, "ADD writes :one SET fence = :fence", values={":one": 1, ":fence": 0})
         entry["Update"]["ExpressionAttributeValues"][":fence"] = {"N": str(held.lease.fence)}
         try:
-            with self.world.send("write", fates):
+            with self.network.send("write", fates):
                 self.locks[held.process].guarded(held.lease, [entry])
         except ServiceError as error:
             self.judge(error, ours=ours, fates=fates)
@@ -142,21 +142,21 @@ class Machine(RuleBasedStateMachine):
 
     @rule(fates=FATES)
     def break_it(self, fates: list[Fate]) -> None:
-        with suppress(Unavailable), self.world.send("break", fates):
+        with suppress(Unavailable), self.network.send("break", fates):
             self.locks[0].break_(self.name)
         self.look("break")
 
     @rule(process=st.integers(0, PROCESSES - 1), fates=FATES)
     def clean_up(self, process: int, fates: list[Fate]) -> None:
-        with suppress(Unavailable), self.world.send("clean up", fates):
+        with suppress(Unavailable), self.network.send("clean up", fates):
             self.locks[process].clean_up()
         self.look("clean up")
 
-    @precondition(lambda self: self.world.underway)
+    @precondition(lambda self: self.network.underway)
     @rule()
     def a_late_request_arrives(self) -> None:
         before = dict(self.item)
-        doing = self.world.deliver()
+        doing = self.network.deliver()
         if doing == "write":
             # The transaction itself says whose it was; it may have been applied only under the fence that stands.
             written = self.counter()
@@ -195,7 +195,7 @@ class Machine(RuleBasedStateMachine):
 
     def look(self, doing: str) -> None:
         """See what stands now, and whether it may have come to that from what stood before."""
-        before, after = self.item, self.world.look(NAME, f"lock#{self.name}") or {}
+        before, after = self.item, self.network.look(NAME, f"lock#{self.name}") or {}
         self.item = after
         assert "ttl" not in after
         assert after.get("fence", 0) >= before.get("fence", 0)
@@ -210,11 +210,11 @@ class Machine(RuleBasedStateMachine):
                 self.gone.add(last)
             elif last not in self.gone and self.skew_ms <= SKEW_MS:
                 # A holder knew that its time was over before anyone else could act on it.
-                assert self.world.now_ms() > self.told_ms.get(before["fence"], 0)
+                assert self.network.now_ms() > self.told_ms.get(before["fence"], 0)
         self.promised()
 
     def counter(self) -> Item:
-        return self.world.look(NAME, f"count#{self.name}") or {}
+        return self.network.look(NAME, f"count#{self.name}") or {}
 
     def count(self) -> None:
         assert self.counter().get("writes", 0) == self.writes

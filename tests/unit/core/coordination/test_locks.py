@@ -13,7 +13,7 @@ from chalicelib.core.runtime import deadline, logs
 from chalicelib.core.runtime.settings import CoordinationSettings
 from chalicelib.core.stores.dynamodb import Table, Write
 from tests.support.concurrency import race
-from tests.support.faulty_network import Fate, Invocation, Process, World
+from tests.support.faulty_network import Fate, FaultyNetwork, Invocation, Process
 from tests.unit.core.conftest import NAME
 
 SKEW_MS = 50
@@ -23,11 +23,11 @@ NewLocks = Callable[..., Locks]
 
 
 @pytest.fixture
-def process(world: World, table: Table) -> NewLocks:
+def process(network: FaultyNetwork, table: Table) -> NewLocks:
     """Makes the locks of another process, its clock as far ahead as wanted."""
 
     def make(skew_ms: int = 0) -> Locks:
-        clock = Process(world, skew_ms, booted_ms=skew_ms * 7)
+        clock = Process(network, skew_ms, booted_ms=skew_ms * 7)
         return Locks(table, SETTINGS, now=clock.now, ticks=clock.ticks, pause=clock.pause)
 
     return make
@@ -50,29 +50,29 @@ def test_a_held_lock_is_not_had_again(locks: Locks, process: NewLocks) -> None:
     assert process().try_acquire("b", 1000).fence == 1
 
 
-def test_a_lock_tells_when_it_may_be_had(world: World, locks: Locks) -> None:
+def test_a_lock_tells_when_it_may_be_had(network: FaultyNetwork, locks: Locks) -> None:
     locks.try_acquire("a", 1000)
     with pytest.raises(LockHeld) as held:
         locks.try_acquire("a", 1000)
-    assert held.value.expires_at_ms == world.now_ms() + 1000
+    assert held.value.expires_at_ms == network.now_ms() + 1000
 
 
 def test_an_expired_lock_is_had_by_whoever_comes_first_once_clocks_agree_that_it_is(
-    world: World, locks: Locks, process: NewLocks
+    network: FaultyNetwork, locks: Locks, process: NewLocks
 ) -> None:
     # Given
     locks.try_acquire("a", 1000)
     fresh = process()
     # When every clock that is within the allowance could still be before the end
-    world.ms += 1000 + SKEW_MS
+    network.ms += 1000 + SKEW_MS
     with pytest.raises(LockHeld):
         fresh.try_acquire("a", 1000)
     # Then a millisecond later none is
-    world.ms += 1
+    network.ms += 1
     assert fresh.try_acquire("a", 1000).fence == 2
 
 
-def test_fences_grow_through_release_break_cleanup_and_takeover(world: World, locks: Locks) -> None:
+def test_fences_grow_through_release_break_cleanup_and_takeover(network: FaultyNetwork, locks: Locks) -> None:
     fences = []
     for end in ("release", "break", "clean up", "take over"):
         lease = locks.try_acquire("a", 1000)
@@ -82,25 +82,27 @@ def test_fences_grow_through_release_break_cleanup_and_takeover(world: World, lo
         elif end == "break":
             assert locks.break_("a")
         else:
-            world.ms += 2000
+            network.ms += 2000
             assert end == "take over" or locks.clean_up() == 1
     assert [*fences, locks.try_acquire("a", 1000).fence] == [1, 2, 3, 4, 5]
 
 
-def test_a_lock_has_no_ttl_and_is_never_deleted(world: World, locks: Locks) -> None:
+def test_a_lock_has_no_ttl_and_is_never_deleted(network: FaultyNetwork, locks: Locks) -> None:
     locks.release(locks.try_acquire("a", 1000))
-    item = world.look(NAME, "lock#a") or {}
+    item = network.look(NAME, "lock#a") or {}
     assert (item["fence"], "ttl" in item, "owner" in item) == (1, False, False)
 
 
-def test_a_guarded_write_is_applied_under_its_own_fence(world: World, locks: Locks, table: Table) -> None:
+def test_a_guarded_write_is_applied_under_its_own_fence(network: FaultyNetwork, locks: Locks, table: Table) -> None:
     locks.guarded(locks.try_acquire("a", 1000), [marked(table, "mine")])
     assert (table.get("marked") or {})["mark"] == "mine"
 
 
-def test_an_expired_holder_may_write_until_someone_takes_over(world: World, locks: Locks, table: Table) -> None:
+def test_an_expired_holder_may_write_until_someone_takes_over(
+    network: FaultyNetwork, locks: Locks, table: Table
+) -> None:
     lease = locks.try_acquire("a", 1000)
-    world.ms += 5000
+    network.ms += 5000
     locks.guarded(lease, [marked(table, "late but alone")])
     locks.try_acquire("a", 1000)
     with pytest.raises(LockLost):
@@ -109,10 +111,12 @@ def test_an_expired_holder_may_write_until_someone_takes_over(world: World, lock
 
 
 @pytest.mark.parametrize("end", ["release", "break", "cleanup", "takeover"])
-def test_no_guarded_write_of_a_stale_holder_is_applied(world: World, locks: Locks, table: Table, end: str) -> None:
+def test_no_guarded_write_of_a_stale_holder_is_applied(
+    network: FaultyNetwork, locks: Locks, table: Table, end: str
+) -> None:
     # Given
     lease = locks.try_acquire("a", 1000)
-    world.ms += 0 if end == "release" else 2000
+    network.ms += 0 if end == "release" else 2000
     if end == "release":
         locks.release(lease)
     if end == "break":
@@ -137,19 +141,19 @@ def test_a_refused_companion_is_not_a_lost_lock(locks: Locks, table: Table) -> N
     locks.guarded(lease, [marked(table, "two")])
 
 
-def test_a_stale_holder_neither_extends_nor_releases(world: World, locks: Locks, process: NewLocks) -> None:
+def test_a_stale_holder_neither_extends_nor_releases(network: FaultyNetwork, locks: Locks, process: NewLocks) -> None:
     # Given
     stale = locks.try_acquire("a", 1000)
-    world.ms += 2000
+    network.ms += 2000
     current = process().try_acquire("a", 1000)
-    before = world.look(NAME, "lock#a")
+    before = network.look(NAME, "lock#a")
     # When
     with pytest.raises(LockLost):
         locks.extend(stale, 9000)
     with pytest.raises(LockLost):
         locks.release(stale)
     # Then
-    assert world.look(NAME, "lock#a") == before
+    assert network.look(NAME, "lock#a") == before
     process().guarded(current, [])
 
 
@@ -163,55 +167,57 @@ def test_a_broken_lock_is_not_released_by_its_holder(locks: Locks) -> None:
         locks.extend(lease, 1000)
 
 
-def test_an_extended_lock_is_kept_and_its_holder_knows_how_long(world: World, locks: Locks, process: NewLocks) -> None:
+def test_an_extended_lock_is_kept_and_its_holder_knows_how_long(
+    network: FaultyNetwork, locks: Locks, process: NewLocks
+) -> None:
     lease = locks.try_acquire("a", 1000)
     assert lease.until == pytest.approx(1.0)
-    world.ms += 900
+    network.ms += 900
     lease = locks.extend(lease, 1000)
     assert lease.until == pytest.approx(1.9)
     assert lease.fence == 1
-    world.ms += 1000 + SKEW_MS
+    network.ms += 1000 + SKEW_MS
     with pytest.raises(LockHeld):
         process().try_acquire("a", 1000)
 
 
-def test_an_extension_never_takes_time_away(world: World, locks: Locks, process: NewLocks) -> None:
+def test_an_extension_never_takes_time_away(network: FaultyNetwork, locks: Locks, process: NewLocks) -> None:
     lease = locks.try_acquire("a", 1000)
     assert locks.extend(lease, 10).until == lease.until
-    world.ms += 1000
+    network.ms += 1000
     with pytest.raises(LockHeld):
         process().try_acquire("a", 1000)
 
 
-def test_an_extension_that_arrives_after_a_later_one_does_not_shorten_it(world: World, locks: Locks) -> None:
+def test_an_extension_that_arrives_after_a_later_one_does_not_shorten_it(network: FaultyNetwork, locks: Locks) -> None:
     lease = locks.try_acquire("a", 1000)
-    with world.send("extend", [Fate.LATE]), pytest.raises(Unavailable):
+    with network.send("extend", [Fate.LATE]), pytest.raises(Unavailable):
         locks.extend(lease, 1000)
-    world.ms += 900
+    network.ms += 900
     locks.extend(lease, 1000)
-    world.deliver()
-    assert (world.look(NAME, "lock#a") or {})["expiresAt"] == world.now_ms() + 1000
+    network.deliver()
+    assert (network.look(NAME, "lock#a") or {})["expiresAt"] == network.now_ms() + 1000
 
 
 @pytest.mark.parametrize("skew_ms", [-SKEW_MS, 0, SKEW_MS])
 def test_a_holder_knows_that_its_time_is_over_before_others_may_take_over(
-    world: World, locks: Locks, process: NewLocks, skew_ms: int
+    network: FaultyNetwork, locks: Locks, process: NewLocks, skew_ms: int
 ) -> None:
     lease, contender, taken = locks.try_acquire("a", 100), process(skew_ms), None
     while taken is None:
         try:
             taken = contender.try_acquire("a", 100)
         except LockHeld:
-            world.ms += 1
-    assert world.ms / 1000 > lease.until
+            network.ms += 1
+    assert network.ms / 1000 > lease.until
 
 
-def test_a_lock_is_cut_to_what_the_invocation_has_left(world: World, locks: Locks) -> None:
+def test_a_lock_is_cut_to_what_the_invocation_has_left(network: FaultyNetwork, locks: Locks) -> None:
     with deadline.bind(Invocation(300)):
         lease = locks.try_acquire("a", 1000)
         assert lease.until == pytest.approx(0.3)
         assert locks.extend(lease, 5000).until == pytest.approx(0.3)
-    assert (world.look(NAME, "lock#a") or {})["expiresAt"] == world.now_ms() + 300
+    assert (network.look(NAME, "lock#a") or {})["expiresAt"] == network.now_ms() + 300
 
 
 @pytest.mark.parametrize("left_ms", [0, -5])
@@ -220,73 +226,77 @@ def test_an_invocation_with_no_time_left_gets_no_time(locks: Locks, left_ms: int
         assert locks.try_acquire("a", 1000).until == 0
 
 
-def test_an_acquisition_whose_first_answer_was_lost_is_still_ours(world: World, locks: Locks) -> None:
-    with world.send("acquire", [Fate.TWICE]):
+def test_an_acquisition_whose_first_answer_was_lost_is_still_ours(network: FaultyNetwork, locks: Locks) -> None:
+    with network.send("acquire", [Fate.TWICE]):
         lease = locks.try_acquire("a", 1000)
     assert lease.fence == 1
     locks.guarded(lease, [])
 
 
-def test_a_release_whose_first_answer_was_lost_is_no_loss(world: World, locks: Locks, process: NewLocks) -> None:
+def test_a_release_whose_first_answer_was_lost_is_no_loss(
+    network: FaultyNetwork, locks: Locks, process: NewLocks
+) -> None:
     lease = locks.try_acquire("a", 1000)
-    with world.send("release", [Fate.TWICE]):
+    with network.send("release", [Fate.TWICE]):
         locks.release(lease)
     process().try_acquire("a", 1000)
     locks.release(lease)
 
 
-def test_an_extension_whose_first_answer_was_lost_is_no_loss(world: World, locks: Locks) -> None:
+def test_an_extension_whose_first_answer_was_lost_is_no_loss(network: FaultyNetwork, locks: Locks) -> None:
     lease = locks.try_acquire("a", 1000)
-    world.ms += 10
-    with world.send("extend", [Fate.TWICE]):
+    network.ms += 10
+    with network.send("extend", [Fate.TWICE]):
         assert locks.extend(lease, 1000).until == pytest.approx(1.01)
 
 
-def test_a_copy_of_an_old_request_makes_no_second_holder_of_a_fence(world: World, locks: Locks, table: Table) -> None:
+def test_a_copy_of_an_old_request_makes_no_second_holder_of_a_fence(
+    network: FaultyNetwork, locks: Locks, table: Table
+) -> None:
     # Given a lock that was had, with a copy of the request still under way, and released
-    with world.send("acquire", [Fate.ECHO]):
+    with network.send("acquire", [Fate.ECHO]):
         lease = locks.try_acquire("a", 1000)
     locks.release(lease)
     # When the copy arrives
-    world.deliver()
+    network.deliver()
     # Then it made a fence of its own, under which nobody writes
     with pytest.raises(LockLost):
         locks.guarded(lease, [marked(table, "stale")])
-    assert (world.look(NAME, "lock#a") or {})["fence"] == 2
+    assert (network.look(NAME, "lock#a") or {})["fence"] == 2
 
 
-def test_waiting_has_the_lock_as_soon_as_it_expires(world: World, locks: Locks, process: NewLocks) -> None:
+def test_waiting_has_the_lock_as_soon_as_it_expires(network: FaultyNetwork, locks: Locks, process: NewLocks) -> None:
     locks.try_acquire("a", 700)
     assert process().acquire("a", 1000, wait_ms=5000).fence == 2
-    assert world.ms == 700 + SKEW_MS + 1
+    assert network.ms == 700 + SKEW_MS + 1
 
 
-def test_waiting_has_a_released_lock_soon(world: World, table: Table, locks: Locks) -> None:
+def test_waiting_has_a_released_lock_soon(network: FaultyNetwork, table: Table, locks: Locks) -> None:
     # Given someone who gives the lock back while the other sleeps
     lease = locks.try_acquire("a", 60_000)
 
     def pause(seconds: float) -> None:
         assert seconds <= 0.25
-        world.ms += round(seconds * 1000)
-        if world.ms > 400 and (world.look(NAME, "lock#a") or {}).get("owner") == lease.owner:
+        network.ms += round(seconds * 1000)
+        if network.ms > 400 and (network.look(NAME, "lock#a") or {}).get("owner") == lease.owner:
             locks.release(lease)
 
-    clock = Process(world)
+    clock = Process(network)
     waiter = Locks(table, SETTINGS, now=clock.now, ticks=clock.ticks, pause=pause)
     # When
     waiter.acquire("a", 1000, wait_ms=5000)
     # Then
-    assert world.ms < 1000
+    assert network.ms < 1000
 
 
-def test_waiting_ends_at_its_deadline(world: World, locks: Locks, process: NewLocks) -> None:
+def test_waiting_ends_at_its_deadline(network: FaultyNetwork, locks: Locks, process: NewLocks) -> None:
     locks.try_acquire("a", 60_000)
     with pytest.raises(LockHeld):
         process().acquire("a", 1000, wait_ms=300)
-    assert 300 <= world.ms <= 301
+    assert 300 <= network.ms <= 301
 
 
-def test_a_lock_is_held_inside_and_free_afterwards(world: World, locks: Locks, process: NewLocks) -> None:
+def test_a_lock_is_held_inside_and_free_afterwards(network: FaultyNetwork, locks: Locks, process: NewLocks) -> None:
     with locks.lock("a", 1000) as lease, pytest.raises(LockHeld):
         process().try_acquire("a", 1000)
     assert lease.fence == 1
@@ -298,56 +308,56 @@ def test_a_lock_is_held_inside_and_free_afterwards(world: World, locks: Locks, p
 
 @pytest.mark.parametrize(("trouble", "counted"), [("broken", "locksLost"), ("unreachable", "locksLeft"), ("", None)])
 def test_what_was_done_under_a_lock_stands_when_its_release_fails(
-    world: World, locks: Locks, trouble: str, counted: str | None
+    network: FaultyNetwork, locks: Locks, trouble: str, counted: str | None
 ) -> None:
     with logs.invocation("test") as line, locks.lock("a", 1000):
         if trouble == "broken":
             locks.break_("a")
         if trouble == "unreachable":
             # Everything that follows is the release.
-            world._fates = [Fate.LOST]
+            network._fates = [Fate.LOST]
     assert set(line.counts) == ({counted} if counted else set())
 
 
-def test_held_locks_are_listed_by_name_and_released_ones_are_not(world: World, locks: Locks) -> None:
+def test_held_locks_are_listed_by_name_and_released_ones_are_not(network: FaultyNetwork, locks: Locks) -> None:
     for name in ("c", "a", "b"):
         locks.try_acquire(name, 1000)
     locks.release(locks.try_acquire("d", 1000))
     held = locks.held()
     assert [holder.name for holder in held] == ["a", "b", "c"]
     assert {(holder.fence, holder.acquired_at_ms, holder.expires_at_ms) for holder in held} == {
-        (1, world.now_ms(), world.now_ms() + 1000)
+        (1, network.now_ms(), network.now_ms() + 1000)
     }
 
 
-def test_cleanup_leaves_the_living_alone(world: World, locks: Locks) -> None:
+def test_cleanup_leaves_the_living_alone(network: FaultyNetwork, locks: Locks) -> None:
     locks.try_acquire("dead", 1000)
-    world.ms += 1000 + SKEW_MS
+    network.ms += 1000 + SKEW_MS
     living = locks.try_acquire("living", 1000)
     assert locks.clean_up() == 0
-    world.ms += 1
+    network.ms += 1
     assert locks.clean_up() == 1
     assert [holder.name for holder in locks.held()] == ["living"]
     locks.extend(living, 1000)
 
 
-def test_cleanup_goes_through_them_all(world: World, locks: Locks) -> None:
+def test_cleanup_goes_through_them_all(network: FaultyNetwork, locks: Locks) -> None:
     # More than one page of the living before the one that is dead
     for number in range(100):
         locks.try_acquire(f"a{number:03}", 60_000)
     locks.try_acquire("b", 1000)
-    world.ms += 2000
+    network.ms += 2000
     assert locks.clean_up() == 1
     assert len(locks.held()) == 100
 
 
 def test_cleanup_decides_by_what_stands_and_not_by_what_it_read(
-    world: World, locks: Locks, monkeypatch: pytest.MonkeyPatch
+    network: FaultyNetwork, locks: Locks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a list that is out of date, as a list from an index may be
     lease = locks.try_acquire("a", 1000)
     stale = locks.held()
-    world.ms += 1500
+    network.ms += 1500
     locks.extend(lease, 1000)
     monkeypatch.setattr(locks, "held", lambda after: [] if after else stale)
     # When, then
@@ -363,7 +373,7 @@ def test_of_many_at_once_one_has_the_lock(locks: Locks) -> None:
         locks.release(lease)
 
 
-def test_owners_are_never_the_same_twice(locks: Locks, world: World) -> None:
+def test_owners_are_never_the_same_twice(locks: Locks, network: FaultyNetwork) -> None:
     owners: set[Any] = set()
     for _ in range(20):
         lease = locks.try_acquire("a", 1000)

@@ -14,7 +14,7 @@ from chalicelib.core.coordination.rates import Limit, Rates, Taken
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.stores.dynamodb import Table
 from tests.support.concurrency import race
-from tests.support.faulty_network import EPOCH_MS, Fate, Process, World, explore
+from tests.support.faulty_network import EPOCH_MS, Fate, FaultyNetwork, Process, explore
 from tests.unit.core.conftest import NAME
 
 TEN = Limit(10, 1000)
@@ -26,8 +26,8 @@ Take = Callable[[], Taken]
 
 
 @pytest.fixture
-def rates(world: World, table: Table) -> Rates:
-    return Rates(table, now=Process(world).now)
+def rates(network: FaultyNetwork, table: Table) -> Rates:
+    return Rates(table, now=Process(network).now)
 
 
 @pytest.fixture
@@ -40,35 +40,35 @@ def taken(take: Take) -> int:
     return next((number for number in range(50) if not take().ok), 50)
 
 
-def test_all_tokens_may_be_had_at_once_and_no_more(world: World, take: Take) -> None:
+def test_all_tokens_may_be_had_at_once_and_no_more(network: FaultyNetwork, take: Take) -> None:
     assert taken(take) == 10
     assert take() == Taken(ok=False, retry_after_ms=100)
 
 
-def test_tokens_come_back_one_by_one(world: World, take: Take) -> None:
+def test_tokens_come_back_one_by_one(network: FaultyNetwork, take: Take) -> None:
     taken(take)
     for _ in range(3):
-        world.ms += 99
+        network.ms += 99
         assert take() == Taken(ok=False, retry_after_ms=1)
-        world.ms += 1
+        network.ms += 1
         assert take() == HAD
-    world.ms += 350
+    network.ms += 350
     assert taken(take) == 3
 
 
-def test_a_token_is_not_promised_before_it_is_there(world: World, rates: Rates) -> None:
+def test_a_token_is_not_promised_before_it_is_there(network: FaultyNetwork, rates: Rates) -> None:
     take = partial(rates.take, "key", Limit(3, 100))
     taken(take)
     assert take() == Taken(ok=False, retry_after_ms=34)
-    world.ms += 33
+    network.ms += 33
     assert not take().ok
-    world.ms += 1
+    network.ms += 1
     assert take() == HAD
 
 
-def test_an_idle_key_saves_no_more_than_all_tokens(world: World, take: Take) -> None:
+def test_an_idle_key_saves_no_more_than_all_tokens(network: FaultyNetwork, take: Take) -> None:
     taken(take)
-    world.ms += 1_000_000
+    network.ms += 1_000_000
     assert taken(take) == 10
 
 
@@ -77,16 +77,18 @@ def test_keys_do_not_share_tokens(rates: Rates, take: Take) -> None:
     assert rates.take("other", TEN) == HAD
 
 
-def test_one_token_in_a_quarter_of_an_hour(world: World, rates: Rates) -> None:
+def test_one_token_in_a_quarter_of_an_hour(network: FaultyNetwork, rates: Rates) -> None:
     limit = Limit(1, 900_000)
     assert rates.take("key", limit) == HAD
     assert rates.take("key", limit) == Taken(ok=False, retry_after_ms=900_000)
-    world.ms += 900_000
+    network.ms += 900_000
     assert rates.take("key", limit) == HAD
 
 
 @pytest.mark.parametrize("limit", [Limit(7, 1000), Limit(3, 1), Limit(60, 1)])
-def test_a_limit_that_does_not_divide_its_period_is_never_exceeded(world: World, rates: Rates, limit: Limit) -> None:
+def test_a_limit_that_does_not_divide_its_period_is_never_exceeded(
+    network: FaultyNetwork, rates: Rates, limit: Limit
+) -> None:
     take = partial(rates.take, "key", limit)
     at_once = next((number for number in range(limit.tokens + 1) if not take().ok), limit.tokens + 1)
     assert at_once == limit.tokens
@@ -102,39 +104,43 @@ def test_a_taken_token_can_be_given_back(take: Take, rates: Rates) -> None:
     assert taken(take) == 1
 
 
-def test_a_token_given_back_to_an_idle_key_is_no_extra(world: World, take: Take, rates: Rates) -> None:
+def test_a_token_given_back_to_an_idle_key_is_no_extra(network: FaultyNetwork, take: Take, rates: Rates) -> None:
     rates.give_back("key", TEN)
     take()
-    world.ms += 100
+    network.ms += 100
     rates.give_back("key", TEN)
     assert taken(take) == 10
 
 
-def test_a_token_is_given_back_once_though_its_answer_was_lost(world: World, take: Take, rates: Rates) -> None:
+def test_a_token_is_given_back_once_though_its_answer_was_lost(
+    network: FaultyNetwork, take: Take, rates: Rates
+) -> None:
     taken(take)
-    with world.send("give back", [Fate.TWICE]):
+    with network.send("give back", [Fate.TWICE]):
         rates.give_back("key", TEN)
     assert taken(take) == 1
 
 
 @pytest.mark.parametrize("before", [0, 1, 5])
-def test_an_answer_that_was_lost_gives_no_token(world: World, take: Take, before: int) -> None:
+def test_an_answer_that_was_lost_gives_no_token(network: FaultyNetwork, take: Take, before: int) -> None:
     for _ in range(before):
         take()
-    with world.send("take", [Fate.TWICE, Fate.TWICE]):
+    with network.send("take", [Fate.TWICE, Fate.TWICE]):
         assert take() == HAD
     assert taken(take) <= 9 - before
 
 
-def test_a_rate_is_remembered_until_it_is_idle(world: World, take: Take) -> None:
+def test_a_rate_is_remembered_until_it_is_idle(network: FaultyNetwork, take: Take) -> None:
     taken(take)
-    item = world.look(NAME, "rate#key") or {}
+    item = network.look(NAME, "rate#key") or {}
     assert item["arrival"] == (EPOCH_MS + 1000) * 1000
     assert item["ttl"] * 1_000_000 >= item["arrival"]
 
 
-def test_a_slow_clock_gives_no_extra_token_and_a_fast_one_only_its_lead(world: World, table: Table, take: Take) -> None:
-    slow, fast = (Rates(table, now=Process(world, skew_ms).now) for skew_ms in (-5000, 250))
+def test_a_slow_clock_gives_no_extra_token_and_a_fast_one_only_its_lead(
+    network: FaultyNetwork, table: Table, take: Take
+) -> None:
+    slow, fast = (Rates(table, now=Process(network, skew_ms).now) for skew_ms in (-5000, 250))
     taken(take)
     assert not slow.take("key", TEN).ok
     assert taken(partial(fast.take, "key", TEN)) == 2
@@ -154,10 +160,10 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self, client: Any, skew_ms: int, *, faulty: bool) -> None:
         super().__init__()
-        self.world, self.skew_ms, self.faulty = World(client), skew_ms, faulty
+        self.network, self.skew_ms, self.faulty = FaultyNetwork(client), skew_ms, faulty
         self.key, self.limit = f"machine-{next(EXAMPLES)}", TEN
-        self.clock = Process(self.world)
-        self.rates = Rates(Table(self.world, NAME), now=self.clock.now)
+        self.clock = Process(self.network)
+        self.rates = Rates(Table(self.network, NAME), now=self.clock.now)
         #: When a token was had (+1) or given back (-1), in milliseconds.
         self.moves: list[tuple[int, int]] = []
         #: What a bucket of that size holds, and when it was looked at: the limit in other words.
@@ -169,7 +175,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(milliseconds=st.sampled_from([1, 13, 33, 34, 99, 100, 101, 500, 5000]))
     def time_passes(self, milliseconds: int) -> None:
-        self.world.ms += milliseconds
+        self.network.ms += milliseconds
 
     @rule(share=st.sampled_from([0, 0.5, 1]))
     def clock_is_set(self, share: float) -> None:
@@ -179,7 +185,7 @@ class Machine(RuleBasedStateMachine):
     def take(self, fates: list[Fate], times: int) -> None:
         for _ in range(times):
             try:
-                with self.world.send("take", fates if self.faulty else []):
+                with self.network.send("take", fates if self.faulty else []):
                     answer = self.rates.take(self.key, self.limit)
             except Unavailable:
                 continue
@@ -189,12 +195,12 @@ class Machine(RuleBasedStateMachine):
     def give_back(self, fates: list[Fate]) -> None:
         self.refill()
         try:
-            with self.world.send("give back", fates if self.faulty else []):
+            with self.network.send("give back", fates if self.faulty else []):
                 self.rates.give_back(self.key, self.limit)
         except Unavailable:
             # It happened, as far as the limit can tell.
             assert self.faulty
-        self.moves.append((self.world.ms, -1))
+        self.moves.append((self.network.ms, -1))
         self.bucket = min(self.bucket + 1, Fraction(self.limit.tokens))
 
     @precondition(lambda self: not self.faulty)
@@ -205,16 +211,16 @@ class Machine(RuleBasedStateMachine):
             answer = self.rates.take(self.key, self.limit)
             # Fails, and so ends, where there is no end of tokens.
             self.settle(answer)
-        self.world.ms += answer.retry_after_ms - 1
+        self.network.ms += answer.retry_after_ms - 1
         assert self.rates.take(self.key, self.limit) == Taken(ok=False, retry_after_ms=1)
-        self.world.ms += 1
+        self.network.ms += 1
         self.settle(self.rates.take(self.key, self.limit))
-        assert self.moves[-1] == (self.world.ms, 1)
+        assert self.moves[-1] == (self.network.ms, 1)
 
-    @precondition(lambda self: self.world.underway)
+    @precondition(lambda self: self.network.underway)
     @rule()
     def a_late_request_arrives(self) -> None:
-        self.world.deliver()
+        self.network.deliver()
 
     def settle(self, answer: Taken) -> None:
         self.refill()
@@ -222,7 +228,7 @@ class Machine(RuleBasedStateMachine):
             assert answer.ok == (self.bucket >= 1)
         if answer.ok:
             self.bucket -= 1
-            self.moves.append((self.world.ms, 1))
+            self.moves.append((self.network.ms, 1))
             self.bounded()
 
     def bounded(self) -> None:
@@ -230,13 +236,13 @@ class Machine(RuleBasedStateMachine):
         had = 0
         for at_ms, move in reversed(self.moves):
             had += move
-            elapsed_us = (self.world.ms - at_ms + self.skew_ms) * 1000
+            elapsed_us = (self.network.ms - at_ms + self.skew_ms) * 1000
             assert had <= self.limit.tokens + Fraction(elapsed_us, self.limit.interval_us)
 
     def refill(self) -> None:
-        came = Fraction((self.world.ms - self.seen_ms) * 1000, self.limit.interval_us)
+        came = Fraction((self.network.ms - self.seen_ms) * 1000, self.limit.interval_us)
         self.bucket = min(self.bucket + came, Fraction(self.limit.tokens))
-        self.seen_ms = self.world.ms
+        self.seen_ms = self.network.ms
 
 
 @pytest.mark.parametrize(("skew_ms", "faulty"), [(0, False), (0, True), (200, False), (200, True)])

@@ -17,7 +17,7 @@ from chalicelib.core.records.models import Change, Doc, Record, key
 from chalicelib.core.records.store import Records
 from chalicelib.core.stores.attributes import Item, typed
 from chalicelib.core.stores.dynamodb import Table
-from tests.support.faulty_network import Fate, World, explore
+from tests.support.faulty_network import Fate, FaultyNetwork, explore
 from tests.unit.conftest import STAGE
 from tests.unit.core.records.build import NOTE
 
@@ -36,9 +36,9 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self, client: Any) -> None:
         super().__init__()
-        self.world = World(client)
+        self.network = FaultyNetwork(client)
         self.id = f"machine-{next(EXAMPLES)}"
-        self.records = Records(Table(self.world, NAME), lambda _: None)
+        self.records = Records(Table(self.network, NAME), lambda _: None)
         self.states: list[Record] = []
         #: The operation of the last annotation.
         self.annotated = ""
@@ -79,10 +79,10 @@ class Machine(RuleBasedStateMachine):
         """Whoever saw no answer asks again under the same operation."""
         self.ask(self.last, fates)
 
-    @precondition(lambda self: self.world.underway)
+    @precondition(lambda self: self.network.underway)
     @rule()
     def a_late_request_arrives(self) -> None:
-        operation = self.world.deliver()
+        operation = self.network.deliver()
         self.look(operation)
 
     # --- and what must come of it
@@ -96,7 +96,7 @@ class Machine(RuleBasedStateMachine):
     def ask(self, operation: str, fates: list[Fate]) -> None:
         before = self.current()
         try:
-            with self.world.send(operation, fates):
+            with self.network.send(operation, fates):
                 record = self.send(operation)
         except Unavailable:
             assert {Fate.LOST, Fate.LATE} & set(fates)
@@ -195,7 +195,7 @@ class Machine(RuleBasedStateMachine):
         return self.states[-1] if self.states else None
 
     def item(self) -> Item | None:
-        return self.world.look(NAME, key(KIND, self.id))
+        return self.network.look(NAME, key(KIND, self.id))
 
 
 def test_no_order_of_events_loses_a_version_or_makes_one_twice(dynamodb: Any) -> None:
