@@ -102,7 +102,7 @@ def _delays(batches: list[dict[str, Any]]) -> list[float]:
 def _send_all(scratch: Scratch, name: str, count: int) -> None:
     def send(start: int) -> None:
         entries = [
-            {"Id": str(number), "MessageBody": f'{{"schema":1,"causedBy":"bench","choreId":"{name}-{start + number}"}}'}
+            {"Id": str(number), "MessageBody": f'{{"schema":1,"causedBy":"bench","jobId":"{name}-{start + number}"}}'}
             for number in range(min(_BATCH, count - start))
         ]
         scratch.sqs.send_message_batch(QueueUrl=scratch.prefix + scratch.queue.name, Entries=entries)

@@ -116,8 +116,8 @@ def test_copies_are_worked_on_once_and_logged_each(scratch: Scratch) -> None:
     assert {line["queue"] for line in lines} == {scratch.queue.name}
 
 
-def _of(scratch: Scratch, chore: str) -> list[dict[str, Any]]:
-    return [line for line in scratch.lines() if line.get("workId") == chore]
+def _of(scratch: Scratch, job: str) -> list[dict[str, Any]]:
+    return [line for line in scratch.lines() if line.get("workId") == job]
 
 
 def test_of_sixty_four_at_one_claim_one_does_the_work(claims: Claims, name: str) -> None:

@@ -88,14 +88,14 @@ def test_a_poisoned_message_ends_in_the_dead_letter_queue_and_can_be_sent_back(
 ) -> None:
     # Given three that can never succeed, and one that cannot be read
     completed, failed = scratch.counted()
-    for chore in ("x", "y", "z"):
-        scratch.send(chore, poison=True)
+    for job in ("x", "y", "z"):
+        scratch.send(job, poison=True)
     scratch.send("w", unheardOf="4711")
     soon(lambda: scratch.mail.depth(scratch.queue).dead == 4)
     assert scratch.counted() == (completed, failed + 4)
     # When somebody looks
     assert command.main(["peek", scratch.queue.name, "--json", *running]) == 0
-    letters = {json.loads(letter["body"])["choreId"]: letter for letter in _json_lines(capsys)}
+    letters = {json.loads(letter["body"])["jobId"]: letter for letter in _json_lines(capsys)}
     assert letters["x"]["reason"] == "x is poison"
     assert letters["x"]["causedBy"] == "cause-of-x"
     assert "unheardOf" in letters["w"]["reason"]
@@ -112,7 +112,7 @@ def test_a_poisoned_message_ends_in_the_dead_letter_queue_and_can_be_sent_back(
     assert command.main(["redrive", scratch.queue.name, *running]) == 0
     assert "3 letters sent back" in capsys.readouterr().out
     soon(lambda: scratch.counted() == (completed + 3, failed + 5))
-    assert {chore: scratch.effects()[chore] for chore in "xyz"} == {"x": 1, "y": 1, "z": 1}
+    assert {job: scratch.effects()[job] for job in "xyz"} == {"x": 1, "y": 1, "z": 1}
     # Then what cannot be read is dead again, and can be thrown away
     soon(lambda: scratch.mail.depth(scratch.queue).dead == 1)
     assert command.main(["purge", scratch.queue.name, "--yes", *running]) == 0
@@ -127,7 +127,7 @@ def test_what_sqs_buried_itself_can_be_sent_back_and_then_says_why(
     scratch: Scratch, running: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     # Given a letter without a reason, as SQS makes them
-    body = {"schema": 1, "causedBy": "someone", "choreId": "reasonless"}
+    body = {"schema": 1, "causedBy": "someone", "jobId": "reasonless"}
     url = scratch.prefix + scratch.queue.dead_letters
     scratch.sqs.send_message(QueueUrl=url, MessageBody=json.dumps(body))
     assert command.main(["peek", scratch.queue.name, *running]) == 0
@@ -142,7 +142,7 @@ def test_a_letter_sent_back_by_other_means_keeps_its_reason_and_runs(scratch: Sc
     scratch.table.update(f"cure#{scratch.queue.name}", "REMOVE x", when="", values={})
     scratch.sqs.send_message(
         QueueUrl=scratch.prefix + scratch.queue.name,
-        MessageBody=json.dumps({"schema": 1, "causedBy": "console", "choreId": "by-console"}),
+        MessageBody=json.dumps({"schema": 1, "causedBy": "console", "jobId": "by-console"}),
         MessageAttributes={"reason": {"DataType": "String", "StringValue": "it was poison"}},
     )
     soon(lambda: scratch.effects().get("by-console") == 1)

@@ -1,4 +1,4 @@
-"""A queue of chores on moto's SQS, delivered as Lambda delivers: what was not reported as failed is deleted."""
+"""A queue of jobs on moto's SQS, delivered as Lambda delivers: what was not reported as failed is deleted."""
 
 import copy
 from collections.abc import Callable
@@ -13,21 +13,21 @@ from chalicelib.core.queueing.queues import Message, Queue
 from chalicelib.core.queueing.sender import Sender
 from tests.support.gateway import Context, event
 
-CHORES = Queue("chores", visibility_seconds=60, attempts=3, batch_size=10, concurrency=2, timeout_seconds=50)
+JOBS = Queue("jobs", visibility_seconds=60, attempts=3, batch_size=10, concurrency=2, timeout_seconds=50)
 PREFIX = "https://sqs.us-east-1.amazonaws.com/123456789012/holdfast-unit-"
 
 Record = dict[str, Any]
-Handle = Callable[["Chore", Claim], None]
+Handle = Callable[["Job", Claim], None]
 
 
-class Chore(Message):
+class Job(Message):
     """Something to be done once."""
 
-    chore_id: str
+    job_id: str
 
     @property
     def work_id(self) -> str:
-        return self.chore_id
+        return self.job_id
 
 
 class Killed(BaseException):
@@ -44,17 +44,17 @@ class Clock:
         return self.seconds
 
 
-class Post:
+class SqsPoller:
     """SQS and the poller in front of the function."""
 
     def __init__(self, client: Any, clock: Clock) -> None:
         self._client, self.clock, self.mail = client, clock, Sender(client, PREFIX)
         #: Every change of a message's visibility that was asked for.
         self.postponed: list[int] = []
-        for name in (CHORES.name, CHORES.dead_letters):
+        for name in (JOBS.name, JOBS.dead_letters):
             client.create_queue(QueueName=f"holdfast-unit-{name}", Attributes={"VisibilityTimeout": "60"})
         client.meta.events.register_first(
-            "provide-client-params.sqs.ChangeMessageVisibility", self._note, unique_id="post"
+            "provide-client-params.sqs.ChangeMessageVisibility", self._note, unique_id="poller"
         )
 
     def _note(self, params: dict[str, Any], **_: Any) -> None:
@@ -64,19 +64,19 @@ class Post:
         """Put *bodies* into the queue as they stand; with *reason*, as a letter that was sent back."""
         more = {"MessageAttributes": _attributes(reason)} if reason is not None else {}
         for body in bodies:
-            self._client.send_message(QueueUrl=PREFIX + CHORES.name, MessageBody=body, **more)
+            self._client.send_message(QueueUrl=PREFIX + JOBS.name, MessageBody=body, **more)
 
-    def add(self, *chores: str, copies: int = 1) -> None:
-        """Send each chore, and copies of it."""
-        for chore in chores:
+    def add(self, *jobs: str, copies: int = 1) -> None:
+        """Send each job, and copies of it."""
+        for job in jobs:
             for _ in range(copies):
-                self.mail.send(CHORES, Chore(chore_id=chore, caused_by=f"cause of {chore}"))
+                self.mail.send(JOBS, Job(job_id=job, caused_by=f"cause of {job}"))
 
     def batch(self) -> list[Record]:
         """Receive the next messages, as the records of a Lambda event."""
         answer = self._client.receive_message(
-            QueueUrl=PREFIX + CHORES.name,
-            MaxNumberOfMessages=CHORES.batch_size,
+            QueueUrl=PREFIX + JOBS.name,
+            MaxNumberOfMessages=JOBS.batch_size,
             MessageSystemAttributeNames=["All"],
             MessageAttributeNames=["All"],
         )
@@ -85,11 +85,11 @@ class Post:
     def deliver(self, handle: Handle, batch: list[Record] | None = None, remaining_ms: int = 50_000) -> list[str]:
         """Have one function work on *batch*, or on what there is; return the ids it reports as failed."""
         batch = self.batch() if batch is None else batch
-        answer = run_batch(asked(batch, remaining_ms), CHORES, Chore, handle)
+        answer = run_batch(asked(batch, remaining_ms), JOBS, Job, handle)
         failed = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
         for record in batch:
             if record["messageId"] not in failed:
-                self._client.delete_message(QueueUrl=PREFIX + CHORES.name, ReceiptHandle=record["receiptHandle"])
+                self._client.delete_message(QueueUrl=PREFIX + JOBS.name, ReceiptHandle=record["receiptHandle"])
         return failed
 
     def wait(self, batch: list[Record], seconds: float = 60) -> None:
@@ -100,27 +100,25 @@ class Post:
             # Those that were settled are gone.
             with suppress(self._client.exceptions.ReceiptHandleIsInvalid):
                 self._client.change_message_visibility(
-                    QueueUrl=PREFIX + CHORES.name, ReceiptHandle=record["receiptHandle"], VisibilityTimeout=0
+                    QueueUrl=PREFIX + JOBS.name, ReceiptHandle=record["receiptHandle"], VisibilityTimeout=0
                 )
         self.postponed = noted
 
     def left(self) -> int:
         """Return how many messages the queue still has."""
-        depth = self.mail.depth(CHORES)
+        depth = self.mail.depth(JOBS)
         return depth.pending + depth.processing
 
     def letters(self) -> list[tuple[str, str | None]]:
         """Take every dead letter; return body and reason of each."""
         found = []
         while messages := self._client.receive_message(
-            QueueUrl=PREFIX + CHORES.dead_letters, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+            QueueUrl=PREFIX + JOBS.dead_letters, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
         ).get("Messages"):
             for letter in messages:
                 reason = letter.get("MessageAttributes", {}).get("reason", {}).get("StringValue")
                 found.append((letter["Body"], reason))
-                self._client.delete_message(
-                    QueueUrl=PREFIX + CHORES.dead_letters, ReceiptHandle=letter["ReceiptHandle"]
-                )
+                self._client.delete_message(QueueUrl=PREFIX + JOBS.dead_letters, ReceiptHandle=letter["ReceiptHandle"])
         return found
 
     def send_back(self) -> int:
@@ -137,13 +135,13 @@ def asked(records: list[Record], remaining_ms: int = 50_000) -> SQSEvent:
     return SQSEvent({"Records": records}, context)
 
 
-def record(chore: str, message_id: str, *, receives: int = 1) -> Record:
+def record(job: str, message_id: str, *, receives: int = 1) -> Record:
     """Return one record that no queue holds."""
     return _record(
         {
             "MessageId": message_id,
             "ReceiptHandle": f"receipt of {message_id}",
-            "Body": Chore(chore_id=chore, caused_by="a test").model_dump_json(),
+            "Body": Job(job_id=job, caused_by="a test").model_dump_json(),
             "Attributes": {"ApproximateReceiveCount": str(receives)},
         }
     )

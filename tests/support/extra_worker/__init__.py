@@ -1,6 +1,6 @@
 """A queue with a function of its own beside the deployed ones: the same package, and a handler that tests rule.
 
-handler.py  what the function runs: chores that leave an effect, and may have their worker killed
+handler.py  what the function runs: jobs that leave an effect, and may have their worker killed
 """
 
 import io
@@ -65,18 +65,18 @@ class Scratch:
     def box(self) -> DeadLetterQueue:
         return DeadLetterQueue(self.sqs, self.prefix, self.queue)
 
-    def send(self, chore: str, **fields: Any) -> None:
-        """Send a chore; *fields* are those of `handler.Chore`."""
-        body = {"schema": 1, "causedBy": f"cause-of-{chore}", "choreId": chore, **fields}
+    def send(self, job: str, **fields: Any) -> None:
+        """Send a job; *fields* are those of `handler.Job`."""
+        body = {"schema": 1, "causedBy": f"cause-of-{job}", "jobId": job, **fields}
         self.sqs.send_message(QueueUrl=self.prefix + self.queue.name, MessageBody=json.dumps(body))
 
     def counted(self) -> tuple[int, int]:
-        """Return how many chores were completed and how many failed."""
+        """Return how many jobs were completed and how many failed."""
         found = Counts(self.table).read([self.queue.name], ("completed", "failed"))[self.queue.name]
         return found["completed"], found["failed"]
 
     def effects(self) -> dict[str, int]:
-        """Return how many effects each chore has."""
+        """Return how many effects each job has."""
         found: dict[str, int] = {}
         pages = (
             self.stack.client("dynamodb")
@@ -88,7 +88,7 @@ class Scratch:
             )
         )
         for item in (item for page in pages for item in page["Items"]):
-            found[item["chore"]["S"]] = found.get(item["chore"]["S"], 0) + 1
+            found[item["job"]["S"]] = found.get(item["job"]["S"], 0) + 1
         return found
 
     def lines(self) -> list[dict[str, Any]]:

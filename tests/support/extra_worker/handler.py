@@ -1,4 +1,4 @@
-"""What a scratch function runs: each chore leaves one effect, and may have its worker killed at a chosen moment."""
+"""What a scratch function runs: each job leaves one effect, and may have its worker killed at a chosen moment."""
 
 import json
 import os
@@ -18,14 +18,14 @@ from chalicelib.core.stores.dynamodb import ConditionFailed
 QUEUE = Queue(**json.loads(os.environ["SCRATCH"]))
 
 _finish, _bury = Claims.finish, Sender.bury
-#: The chore that is being worked on.
-_now: "list[Chore]" = []
+#: The job that is being worked on.
+_now: "list[Job]" = []
 
 
-class Chore(Message):
+class Job(Message):
     """Something to be done once."""
 
-    chore_id: str
+    job_id: str
     #: Where the worker of its first attempt is killed.
     dies: Literal["", "before", "after", "counted", "buried"] = ""
     seconds: float = 0
@@ -34,17 +34,17 @@ class Chore(Message):
 
     @property
     def work_id(self) -> str:
-        return self.chore_id
+        return self.job_id
 
 
 def work(event: Any, context: Any) -> dict[str, Any]:
     """Work on a batch."""
-    return run_batch(SQSEvent(event, context), QUEUE, Chore, _handle)
+    return run_batch(SQSEvent(event, context), QUEUE, Job, _handle)
 
 
 def timed(event: Any, context: Any) -> dict[str, Any]:
-    """Work on a batch of chores that take no time, and say when it was done."""
-    answer = run_batch(SQSEvent(event, context), QUEUE, Chore, lambda _chore, _claim: None)
+    """Work on a batch of jobs that take no time, and say when it was done."""
+    answer = run_batch(SQSEvent(event, context), QUEUE, Job, lambda _job, _claim: None)
     _say_when(event)
     return answer
 
@@ -60,19 +60,19 @@ def _say_when(event: Any) -> None:
     print(json.dumps({"kind": "batch", "doneMs": time.time() * 1000, "sentMs": sent}))  # noqa: T201 # its log
 
 
-def _handle(chore: Chore, claim: Claim) -> None:
-    _now[:] = [chore]
+def _handle(job: Job, claim: Claim) -> None:
+    _now[:] = [job]
     _die("before")
-    time.sleep(chore.seconds)
-    if chore.poison and not clients.table("coordination").get(f"cure#{QUEUE.name}"):
-        raise Poison(f"{chore.chore_id} is poison")
-    _leave_effect(chore, claim)
+    time.sleep(job.seconds)
+    if job.poison and not clients.table("coordination").get(f"cure#{QUEUE.name}"):
+        raise Poison(f"{job.job_id} is poison")
+    _leave_effect(job, claim)
     _die("after")
 
 
-def _leave_effect(chore: Chore, claim: Claim) -> None:
+def _leave_effect(job: Job, claim: Claim) -> None:
     """Make the resource of this work, unless an attempt before this one has."""
-    item = {"pk": f"effect#{QUEUE.name}#{claim.resource_id}", "chore": chore.chore_id}
+    item = {"pk": f"effect#{QUEUE.name}#{claim.resource_id}", "job": job.job_id}
     try:
         clients.table("coordination").put(item, when="attribute_not_exists(pk)")
     except ConditionFailed:
@@ -90,11 +90,11 @@ def _bury_and_die(*given: Any) -> None:
 
 
 def _die(here: str) -> None:
-    """Kill this worker, if the chore says here, and has not had it killed before."""
+    """Kill this worker, if the job says here, and has not had it killed before."""
     if not _now or _now[0].dies != here:
         return
     try:
-        mark = {"pk": f"killed#{QUEUE.name}#{_now[0].chore_id}"}
+        mark = {"pk": f"killed#{QUEUE.name}#{_now[0].job_id}"}
         clients.table("coordination").put(mark, when="attribute_not_exists(pk)")
     except ConditionFailed:
         return

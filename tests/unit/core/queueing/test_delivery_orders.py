@@ -17,7 +17,7 @@ from chalicelib.core.queueing.queues import Queue
 from chalicelib.core.queueing.sender import Sender
 from chalicelib.core.runtime.settings import CoordinationSettings
 from chalicelib.core.stores import clients
-from tests.support.queue import PREFIX, Chore, Clock, Killed, asked, record
+from tests.support.queue import PREFIX, Clock, Job, Killed, asked, record
 
 #: Where a worker may die, or fail.
 _ENDS = ("", "before", "after", "counted", "buried", "fails")
@@ -51,14 +51,14 @@ _ORDERS: st.SearchStrategy[list[Delivery]] = st.recursive(st.just([]), _deliveri
 
 
 class Yard:
-    """Where the chores of one example are done, under names that no other example has."""
+    """Where the jobs of one example are done, under names that no other example has."""
 
     def __init__(self, number: int, clock: Clock) -> None:
         self.queue = Queue(
-            f"chores-{number}", visibility_seconds=60, attempts=99, batch_size=10, concurrency=2, timeout_seconds=50
+            f"jobs-{number}", visibility_seconds=60, attempts=99, batch_size=10, concurrency=2, timeout_seconds=50
         )
         self.clock = clock
-        #: What the chores made, by work: by the ids of the resources.
+        #: What the jobs made, by work: by the ids of the resources.
         self.made: dict[str, set[str]] = {}
         self.buried: list[str] = []
         self._ends: list[str] = []
@@ -68,22 +68,22 @@ class Yard:
         event = asked([record(delivery.work, f"{delivery.work}-{delivery.copy}")])
         self._ends.append(delivery.end)
         try:
-            answer = run_batch(event, self.queue, Chore, partial(self._handle, delivery))
+            answer = run_batch(event, self.queue, Job, partial(self._handle, delivery))
         except Killed:
             return False
         finally:
             self._ends.pop()
         return not answer["batchItemFailures"]
 
-    def _handle(self, delivery: Delivery, chore: Chore, claim: Claim) -> None:
+    def _handle(self, delivery: Delivery, job: Job, claim: Claim) -> None:
         self._die("before")
         for inner in delivery.inside:
             self.deliver(inner)
         if delivery.end == "fails":
             raise Unavailable
-        if chore.chore_id == "poison":
+        if job.job_id == "poison":
             raise Poison("poison")
-        self.made.setdefault(chore.chore_id, set()).add(claim.resource_id)
+        self.made.setdefault(job.job_id, set()).add(claim.resource_id)
         self.clock.seconds += delivery.seconds
         self._die("after")
 
@@ -92,7 +92,7 @@ class Yard:
         self._die("counted")
 
     def bury(self, queue: Queue, body: str, reason: str) -> None:
-        self.buried.append(Chore.model_validate_json(body).work_id)
+        self.buried.append(Job.model_validate_json(body).work_id)
         self._die("buried")
 
     def postpone(self, *_: Any) -> None:

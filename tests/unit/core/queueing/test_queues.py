@@ -12,7 +12,7 @@ from chalicelib.core.runtime import logs
 from chalicelib.core.stores import clients
 from chalicelib.slices import QUEUES
 from infra.deployment import template
-from tests.support.queue import CHORES, PREFIX, Chore, Clock, Post
+from tests.support.queue import JOBS, PREFIX, Clock, Job, SqsPoller
 
 FINE: dict[str, Any] = {
     "name": "webhook-high",
@@ -25,11 +25,11 @@ FINE: dict[str, Any] = {
 
 
 @pytest.fixture
-def post(aws: None) -> Post:
-    return Post(clients.aws("sqs"), Clock())
+def poller(aws: None) -> SqsPoller:
+    return SqsPoller(clients.aws("sqs"), Clock())
 
 
-def received(name: str = CHORES.name) -> list[dict[str, Any]]:
+def received(name: str = JOBS.name) -> list[dict[str, Any]]:
     answer = clients.aws("sqs").receive_message(
         QueueUrl=PREFIX + name, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
     )
@@ -37,64 +37,64 @@ def received(name: str = CHORES.name) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_message_carries_its_schema_and_its_cause(post: Post) -> None:
+def test_a_message_carries_its_schema_and_its_cause(poller: SqsPoller) -> None:
     with logs.invocation("test") as line:
         line.add(requestId="the cause")
-        post.mail.send(CHORES, Chore(chore_id="a"))
+        poller.mail.send(JOBS, Job(job_id="a"))
     (message,) = received()
-    assert json.loads(message["Body"]) == {"schema": 1, "causedBy": "the cause", "choreId": "a"}
+    assert json.loads(message["Body"]) == {"schema": 1, "causedBy": "the cause", "jobId": "a"}
 
 
 def test_a_message_that_nobody_caused_says_so() -> None:
-    assert Chore(chore_id="a").caused_by == ""
+    assert Job(job_id="a").caused_by == ""
 
 
-def test_a_message_is_seen_after_its_delay(post: Post) -> None:
-    post.mail.send(CHORES, Chore(chore_id="a"), delay_seconds=60)
+def test_a_message_is_seen_after_its_delay(poller: SqsPoller) -> None:
+    poller.mail.send(JOBS, Job(job_id="a"), delay_seconds=60)
     assert received() == []
-    assert post.mail.depth(CHORES) == Depth(pending=1, processing=0, dead=0)
+    assert poller.mail.depth(JOBS) == Depth(pending=1, processing=0, dead=0)
 
 
 @pytest.mark.parametrize("seconds", [-1, 901, 10**6])
-def test_a_delay_that_sqs_does_not_take_is_cut(post: Post, seconds: int) -> None:
-    post.mail.send(CHORES, Chore(chore_id="a"), delay_seconds=seconds)
-    assert post.mail.depth(CHORES).pending == 1
+def test_a_delay_that_sqs_does_not_take_is_cut(poller: SqsPoller, seconds: int) -> None:
+    poller.mail.send(JOBS, Job(job_id="a"), delay_seconds=seconds)
+    assert poller.mail.depth(JOBS).pending == 1
 
 
-def test_a_letter_carries_its_reason(post: Post) -> None:
-    post.mail.bury(CHORES, "body", "why")
-    (letter,) = received(CHORES.dead_letters)
+def test_a_letter_carries_its_reason(poller: SqsPoller) -> None:
+    poller.mail.bury(JOBS, "body", "why")
+    (letter,) = received(JOBS.dead_letters)
     assert letter["Body"] == "body"
     assert letter["MessageAttributes"]["reason"]["StringValue"] == "why"
 
 
-def test_a_postponed_message_is_hidden_and_still_there(post: Post) -> None:
-    post.add("a")
-    post.mail.postpone(CHORES, received()[0]["ReceiptHandle"], 100)
+def test_a_postponed_message_is_hidden_and_still_there(poller: SqsPoller) -> None:
+    poller.add("a")
+    poller.mail.postpone(JOBS, received()[0]["ReceiptHandle"], 100)
     assert received() == []
-    assert post.mail.depth(CHORES) == Depth(pending=0, processing=1, dead=0)
+    assert poller.mail.depth(JOBS) == Depth(pending=0, processing=1, dead=0)
 
 
-def test_letters_count_also_while_somebody_reads_them(post: Post) -> None:
+def test_letters_count_also_while_somebody_reads_them(poller: SqsPoller) -> None:
     for _ in range(3):
-        post.mail.bury(CHORES, "body", "why")
-    assert len(received(CHORES.dead_letters)) >= 1
-    assert post.mail.depth(CHORES).dead == 3
+        poller.mail.bury(JOBS, "body", "why")
+    assert len(received(JOBS.dead_letters)) >= 1
+    assert poller.mail.depth(JOBS).dead == 3
 
 
-def test_a_queue_that_cannot_be_reached_is_said_to_be_so(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_queue_that_cannot_be_reached_is_said_to_be_so(poller: SqsPoller, monkeypatch: pytest.MonkeyPatch) -> None:
     from botocore.exceptions import EndpointConnectionError  # noqa: PLC0415 # only here
 
     def down(**_: Any) -> None:
         raise EndpointConnectionError(endpoint_url="http://sqs")
 
     for call in ("send_message", "change_message_visibility", "get_queue_attributes"):
-        monkeypatch.setattr(post.mail._client, call, down)
+        monkeypatch.setattr(poller.mail._client, call, down)
     for ask in (
-        lambda: post.mail.send(CHORES, Chore(chore_id="a")),
-        lambda: post.mail.bury(CHORES, "body", "why"),
-        lambda: post.mail.postpone(CHORES, "receipt", 1),
-        lambda: post.mail.depth(CHORES),
+        lambda: poller.mail.send(JOBS, Job(job_id="a")),
+        lambda: poller.mail.bury(JOBS, "body", "why"),
+        lambda: poller.mail.postpone(JOBS, "receipt", 1),
+        lambda: poller.mail.depth(JOBS),
     ):
         with pytest.raises(Unavailable):
             ask()
