@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from infra.local.stack import Stack
 from tests.benchmarks.report import CONSOLE, percentile, show
-from tests.support.extra_worker import Scratch, deployed
+from tests.support.extra_worker import ExtraWorker, deployed
 from tests.support.waiting import eventually
 
 _WAYS = {"bare handler": "bare", "run_batch": "timed"}
@@ -56,31 +56,31 @@ def _row(name: str, cost: Cost, bare: Cost) -> tuple[list[str], list[str]]:
 
 def _measure(stack: Stack, name: str, backlog: int, singles: int) -> Cost:
     CONSOLE.log(f"{name}: {backlog} at once, then {singles} one by one")
-    with deployed(stack, _WAYS[name], visibility_seconds=60, timeout_seconds=50) as scratch:
-        seen = _Seen(scratch)
+    with deployed(stack, _WAYS[name], visibility_seconds=60, timeout_seconds=50) as extra:
+        seen = _Seen(extra)
         # So that no start of a process is in the figures.
-        _send_all(scratch, "warm", 40)
+        _send_all(extra, "warm", 40)
         seen.next(40)
-        _send_all(scratch, "backlog", backlog)
+        _send_all(extra, "backlog", backlog)
         batches = seen.next(backlog)
         took = (max(batch["doneMs"] for batch in batches) - min(min(batch["sentMs"]) for batch in batches)) / 1000
-        _send_paced(scratch, singles)
+        _send_paced(extra, singles)
         alone = seen.next(singles)
-        trips = [line["storeRoundTrips"] for line in scratch.lines() if line.get("outcome") == "done"]
+        trips = [line["storeRoundTrips"] for line in extra.lines() if line.get("outcome") == "done"]
     return Cost(backlog / took, _delays(batches), _delays(alone), sum(trips) / len(trips) if trips else 0)
 
 
 class _Seen:
     """What the function has said of its batches, a phase at a time."""
 
-    def __init__(self, scratch: Scratch) -> None:
-        self._scratch, self._told = scratch, 0
+    def __init__(self, extra: ExtraWorker) -> None:
+        self._worker, self._told = extra, 0
 
     def next(self, messages: int) -> list[dict[str, Any]]:
         """Return the batches of the next *messages* messages, once they are all done."""
 
         def fresh() -> list[dict[str, Any]] | None:
-            lines = [line for line in self._scratch.lines() if line["kind"] == "batch"]
+            lines = [line for line in self._worker.lines() if line["kind"] == "batch"]
             found = sorted(lines, key=lambda line: line["doneMs"])[self._told :]
             return found if sum(len(line["sentMs"]) for line in found) >= messages else None
 
@@ -91,7 +91,7 @@ class _Seen:
         return found
 
     def _empty(self) -> bool:
-        depth = self._scratch.mail.depth(self._scratch.queue)
+        depth = self._worker.mail.depth(self._worker.queue)
         return depth.pending + depth.processing == 0
 
 
@@ -99,13 +99,13 @@ def _delays(batches: list[dict[str, Any]]) -> list[float]:
     return [batch["doneMs"] - sent for batch in batches for sent in batch["sentMs"]]
 
 
-def _send_all(scratch: Scratch, name: str, count: int) -> None:
+def _send_all(extra: ExtraWorker, name: str, count: int) -> None:
     def send(start: int) -> None:
         entries = [
             {"Id": str(number), "MessageBody": f'{{"schema":1,"causedBy":"bench","jobId":"{name}-{start + number}"}}'}
             for number in range(min(_BATCH, count - start))
         ]
-        scratch.sqs.send_message_batch(QueueUrl=scratch.prefix + scratch.queue.name, Entries=entries)
+        extra.sqs.send_message_batch(QueueUrl=extra.prefix + extra.queue.name, Entries=entries)
 
     _together(send, range(0, count, _BATCH))
 
@@ -115,9 +115,9 @@ def _together(send: Callable[[int], None], starts: range) -> None:
         list(pool.map(send, starts))
 
 
-def _send_paced(scratch: Scratch, count: int) -> None:
+def _send_paced(extra: ExtraWorker, count: int) -> None:
     began = time.monotonic()
     for number in range(count):
         # The pace of the senders, not a wait for luck.
         time.sleep(max(0, began + number / 20 - time.monotonic()))
-        scratch.send(f"single-{number}")
+        extra.send(f"single-{number}")

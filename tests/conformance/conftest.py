@@ -11,7 +11,7 @@ from infra.local.processes.mongod import Mongod
 from infra.local.stack import Stack
 from tests.support.client import Client
 from tests.support.coordination import claims, dynamodb, locks, name, table
-from tests.support.extra_worker import running, scratch
+from tests.support.extra_worker import extra, running
 from tests.support.records import tracked
 from tests.support.stack import admin, database, person, stack, unswept
 from tests.support.waiting import eventually
@@ -21,11 +21,11 @@ __all__ = [
     "claims",
     "database",
     "dynamodb",
+    "extra",
     "locks",
     "name",
     "person",
     "running",
-    "scratch",
     "stack",
     "table",
     "tracked",

@@ -23,7 +23,7 @@ from infra.local.stack import Stack
 from tests.conformance.conftest import Figure
 from tests.faults.scale import times
 from tests.support.coordination import SETTINGS, THREADS, attempts
-from tests.support.extra_worker import Scratch, deployed
+from tests.support.extra_worker import ExtraWorker, deployed
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
@@ -34,63 +34,63 @@ _WORKING, _GIVING_UP = ("before", "after", "counted"), ("before", "counted", "bu
 _DEADLINE_SECONDS = 120
 
 
-def _settled(scratch: Scratch, works: int) -> None:
+def _settled(extra: ExtraWorker, works: int) -> None:
     """Return when every work is counted and no message is left."""
-    eventually(lambda: sum(scratch.counted()) >= works, _DEADLINE_SECONDS + works)
-    eventually(lambda: scratch.mail.depth(scratch.queue).pending == 0, _DEADLINE_SECONDS)
-    eventually(lambda: scratch.mail.depth(scratch.queue).processing == 0, _DEADLINE_SECONDS)
+    eventually(lambda: sum(extra.counted()) >= works, _DEADLINE_SECONDS + works)
+    eventually(lambda: extra.mail.depth(extra.queue).pending == 0, _DEADLINE_SECONDS)
+    eventually(lambda: extra.mail.depth(extra.queue).processing == 0, _DEADLINE_SECONDS)
 
 
 def test_a_worker_killed_at_any_step_leaves_one_effect_and_one_count(stack: Stack, figure: Figure) -> None:
     # Given works whose first worker is killed at each step in turn, two copies of each
     kills = times(200)
     began = monotonic()
-    with deployed(stack, visibility_seconds=10, timeout_seconds=10, batch_size=2) as scratch:
+    with deployed(stack, visibility_seconds=10, timeout_seconds=10, batch_size=2) as extra:
         for number in range(kills):
             for _ in range(2):
-                scratch.send(f"work-{number}", dies=_WORKING[number % 3])
+                extra.send(f"work-{number}", dies=_WORKING[number % 3])
         poisoned = max(3, kills // 4)
         for number in range(poisoned):
-            scratch.send(f"poison-{number}", dies=_GIVING_UP[number % 3], poison=True)
+            extra.send(f"poison-{number}", dies=_GIVING_UP[number % 3], poison=True)
         # When all is settled
-        _settled(scratch, kills + poisoned)
+        _settled(extra, kills + poisoned)
         # Then
-        assert scratch.counted() == (kills, poisoned)
-        assert scratch.effects() == {f"work-{number}": 1 for number in range(kills)}
-        box = scratch.box
+        assert extra.counted() == (kills, poisoned)
+        assert extra.effects() == {f"work-{number}": 1 for number in range(kills)}
+        box = extra.box
         with box.held(60):
             bodies, reasons = [letter.body for letter in box.letters], {letter.reason for letter in box.letters}
         assert reasons == {f"poison-{number} is poison" for number in range(poisoned)}
         # A letter may be there twice: its worker died before SQS heard that the message was done with.
         assert poisoned <= len(bodies) <= 2 * poisoned
-        scratch.box.purge()
+        extra.box.purge()
     figure("workers killed at a step", f"{kills + poisoned}, all works settled after {monotonic() - began:.0f} s")
 
 
 def test_workers_killed_at_any_moment_leave_one_effect_and_one_count(stack: Stack, figure: Figure) -> None:
     # Given works that take their time
     kills, works, rng = times(100), times(400), random.Random(3)
-    with deployed(stack, visibility_seconds=10, timeout_seconds=10, batch_size=5) as scratch:
+    with deployed(stack, visibility_seconds=10, timeout_seconds=10, batch_size=5) as extra:
         for number in range(works):
-            scratch.send(f"work-{number}", seconds=0.05)
+            extra.send(f"work-{number}", seconds=0.05)
         # When one of their workers is killed every now and then
         killed, deadline = 0, monotonic() + _DEADLINE_SECONDS + kills
-        while killed < kills and monotonic() < deadline and sum(scratch.counted()) < works:
-            killed += _killed(stack, scratch, rng)
+        while killed < kills and monotonic() < deadline and sum(extra.counted()) < works:
+            killed += _killed(stack, extra, rng)
             # No moment is better than another: this is the accident's own time.
             sleep(rng.uniform(0.1, 0.6))
-        _settled(scratch, works)
+        _settled(extra, works)
         # Then
-        assert scratch.counted() == (works, 0)
-        assert scratch.effects() == {f"work-{number}": 1 for number in range(works)}
-        assert scratch.mail.depth(scratch.queue).dead == 0
+        assert extra.counted() == (works, 0)
+        assert extra.effects() == {f"work-{number}": 1 for number in range(works)}
+        assert extra.mail.depth(extra.queue).dead == 0
     assert killed > 0
     figure("workers killed at a moment", f"{killed}, while {works} messages were worked on")
 
 
-def _killed(stack: Stack, scratch: Scratch, rng: random.Random) -> int:
+def _killed(stack: Stack, extra: ExtraWorker, rng: random.Random) -> int:
     """Kill one worker, if there is one; return how many."""
-    workers = stack.workers(scratch.function)
+    workers = stack.workers(extra.function)
     if not workers:
         return 0
     with suppress(ProcessLookupError):
@@ -98,26 +98,26 @@ def _killed(stack: Stack, scratch: Scratch, rng: random.Random) -> int:
     return 1
 
 
-def test_copies_are_worked_on_once_and_logged_each(scratch: Scratch) -> None:
-    completed, failed = scratch.counted()
+def test_copies_are_worked_on_once_and_logged_each(extra: ExtraWorker) -> None:
+    completed, failed = extra.counted()
     for _ in range(5):
-        scratch.send("copied")
+        extra.send("copied")
     eventually(
-        lambda: scratch.mail.depth(scratch.queue).pending + scratch.mail.depth(scratch.queue).processing == 0,
+        lambda: extra.mail.depth(extra.queue).pending + extra.mail.depth(extra.queue).processing == 0,
         _DEADLINE_SECONDS,
     )
-    assert scratch.effects()["copied"] == 1
-    assert scratch.counted() == (completed + 1, failed)
-    lines = eventually(lambda: found if len(found := _of(scratch, "copied")) >= 5 else None, _DEADLINE_SECONDS)
+    assert extra.effects()["copied"] == 1
+    assert extra.counted() == (completed + 1, failed)
+    lines = eventually(lambda: found if len(found := _of(extra, "copied")) >= 5 else None, _DEADLINE_SECONDS)
     outcomes = sorted(line["outcome"] for line in lines if line["outcome"] != "again")
     assert outcomes == ["done"] + ["repeated"] * 4
     # Each follows its cause
     assert {line["requestId"] for line in lines} == {"cause-of-copied"}
-    assert {line["queue"] for line in lines} == {scratch.queue.name}
+    assert {line["queue"] for line in lines} == {extra.queue.name}
 
 
-def _of(scratch: Scratch, job: str) -> list[dict[str, Any]]:
-    return [line for line in scratch.lines() if line.get("workId") == job]
+def _of(extra: ExtraWorker, job: str) -> list[dict[str, Any]]:
+    return [line for line in extra.lines() if line.get("workId") == job]
 
 
 def test_of_sixty_four_at_one_claim_one_does_the_work(claims: Claims, name: str) -> None:

@@ -17,7 +17,7 @@ from chalicelib.core.records.queues import REPAIR
 from infra.local.stack import Stack
 from infra.operations import queues as command
 from tests.support.client import Client, json_of
-from tests.support.extra_worker import Scratch
+from tests.support.extra_worker import ExtraWorker
 from tests.support.records import DOC, KIND, TrackedRecords, paused
 from tests.support.waiting import eventually
 
@@ -84,39 +84,39 @@ def _receive(stack: Stack, record_ids: Sequence[str], times: int) -> None:
 
 
 def test_a_poisoned_message_ends_in_the_dead_letter_queue_and_can_be_sent_back(
-    scratch: Scratch, running: list[str], capsys: pytest.CaptureFixture[str]
+    extra: ExtraWorker, running: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     # Given three that can never succeed, and one that cannot be read
-    completed, failed = scratch.counted()
+    completed, failed = extra.counted()
     for job in ("x", "y", "z"):
-        scratch.send(job, poison=True)
-    scratch.send("w", unheardOf="4711")
-    soon(lambda: scratch.mail.depth(scratch.queue).dead == 4)
-    assert scratch.counted() == (completed, failed + 4)
+        extra.send(job, poison=True)
+    extra.send("w", unheardOf="4711")
+    soon(lambda: extra.mail.depth(extra.queue).dead == 4)
+    assert extra.counted() == (completed, failed + 4)
     # When somebody looks
-    assert command.main(["peek", scratch.queue.name, "--json", *running]) == 0
+    assert command.main(["peek", extra.queue.name, "--json", *running]) == 0
     letters = {json.loads(letter["body"])["jobId"]: letter for letter in _json_lines(capsys)}
     assert letters["x"]["reason"] == "x is poison"
     assert letters["x"]["causedBy"] == "cause-of-x"
     assert "unheardOf" in letters["w"]["reason"]
     assert "4711" not in letters["w"]["reason"]
     # Then all letters are still there, for the next one who looks too
-    assert command.main(["peek", scratch.queue.name, "--limit", "3", *running]) == 0
+    assert command.main(["peek", extra.queue.name, "--limit", "3", *running]) == 0
     assert "3 of about 4 letters" in capsys.readouterr().out
     # When the cause is mended and one is sent back
-    scratch.table.put({"pk": f"cure#{scratch.queue.name}"}, when="")
-    assert command.main(["redrive", scratch.queue.name, "--id", letters["x"]["id"], *running]) == 0
+    extra.table.put({"pk": f"cure#{extra.queue.name}"}, when="")
+    assert command.main(["redrive", extra.queue.name, "--id", letters["x"]["id"], *running]) == 0
     assert "1 letters sent back" in capsys.readouterr().out
-    soon(lambda: scratch.effects().get("x"))
+    soon(lambda: extra.effects().get("x"))
     # And then the rest
-    assert command.main(["redrive", scratch.queue.name, *running]) == 0
+    assert command.main(["redrive", extra.queue.name, *running]) == 0
     assert "3 letters sent back" in capsys.readouterr().out
-    soon(lambda: scratch.counted() == (completed + 3, failed + 5))
-    assert {job: scratch.effects()[job] for job in "xyz"} == {"x": 1, "y": 1, "z": 1}
+    soon(lambda: extra.counted() == (completed + 3, failed + 5))
+    assert {job: extra.effects()[job] for job in "xyz"} == {"x": 1, "y": 1, "z": 1}
     # Then what cannot be read is dead again, and can be thrown away
-    soon(lambda: scratch.mail.depth(scratch.queue).dead == 1)
-    assert command.main(["purge", scratch.queue.name, "--yes", *running]) == 0
-    soon(lambda: scratch.mail.depth(scratch.queue).dead == 0)
+    soon(lambda: extra.mail.depth(extra.queue).dead == 1)
+    assert command.main(["purge", extra.queue.name, "--yes", *running]) == 0
+    soon(lambda: extra.mail.depth(extra.queue).dead == 0)
 
 
 def _json_lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
@@ -124,25 +124,25 @@ def _json_lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 
 
 def test_what_sqs_buried_itself_can_be_sent_back_and_then_says_why(
-    scratch: Scratch, running: list[str], capsys: pytest.CaptureFixture[str]
+    extra: ExtraWorker, running: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     # Given a letter without a reason, as SQS makes them
     body = {"schema": 1, "causedBy": "someone", "jobId": "reasonless"}
-    url = scratch.prefix + scratch.queue.dead_letters
-    scratch.sqs.send_message(QueueUrl=url, MessageBody=json.dumps(body))
-    assert command.main(["peek", scratch.queue.name, *running]) == 0
+    url = extra.prefix + extra.queue.dead_letters
+    extra.sqs.send_message(QueueUrl=url, MessageBody=json.dumps(body))
+    assert command.main(["peek", extra.queue.name, *running]) == 0
     assert "SQS gave it up" in capsys.readouterr().out
     # When, then
-    assert command.main(["redrive", scratch.queue.name, *running]) == 0
-    soon(lambda: scratch.effects().get("reasonless") == 1)
+    assert command.main(["redrive", extra.queue.name, *running]) == 0
+    soon(lambda: extra.effects().get("reasonless") == 1)
 
 
-def test_a_letter_sent_back_by_other_means_keeps_its_reason_and_runs(scratch: Scratch) -> None:
+def test_a_letter_sent_back_by_other_means_keeps_its_reason_and_runs(extra: ExtraWorker) -> None:
     # Given a letter, and AWS's own redrive, which moves messages with their attributes
-    scratch.table.update(f"cure#{scratch.queue.name}", "REMOVE x", when="", values={})
-    scratch.sqs.send_message(
-        QueueUrl=scratch.prefix + scratch.queue.name,
+    extra.table.update(f"cure#{extra.queue.name}", "REMOVE x", when="", values={})
+    extra.sqs.send_message(
+        QueueUrl=extra.prefix + extra.queue.name,
         MessageBody=json.dumps({"schema": 1, "causedBy": "console", "jobId": "by-console"}),
         MessageAttributes={"reason": {"DataType": "String", "StringValue": "it was poison"}},
     )
-    soon(lambda: scratch.effects().get("by-console") == 1)
+    soon(lambda: extra.effects().get("by-console") == 1)

@@ -1,7 +1,7 @@
 """The deployed stack, shared with the conformance tests of the same process."""
 
 from tests.support.coordination import claims, dynamodb, locks, name, table
-from tests.support.extra_worker import running, scratch
+from tests.support.extra_worker import extra, running
 from tests.support.records import tracked
 from tests.support.stack import admin, database, person, stack, unswept
 
@@ -10,11 +10,11 @@ __all__ = [
     "claims",
     "database",
     "dynamodb",
+    "extra",
     "locks",
     "name",
     "person",
     "running",
-    "scratch",
     "stack",
     "table",
     "tracked",

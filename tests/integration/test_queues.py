@@ -14,7 +14,7 @@ from chalicelib.core.queueing.sender import Sender
 from infra.local.stack import Stack
 from infra.operations import queues as command
 from tests.support.client import Client, json_of, problem_of
-from tests.support.extra_worker import Scratch
+from tests.support.extra_worker import ExtraWorker
 from tests.support.stack import STAGE, NewPerson
 from tests.support.waiting import eventually
 
@@ -64,48 +64,48 @@ def test_every_mapping_reports_failures_and_is_bounded_as_declared(stack: Stack)
 
 
 def test_purging_wants_the_name_typed(
-    scratch: Scratch, running: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    extra: ExtraWorker, running: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scratch.mail.bury(scratch.queue, "body", "a \u009b reason that a terminal would obey")
-    for typed, code in (("yes", 1), (scratch.queue.name, 1), (scratch.queue.dead_letters, 0)):
+    extra.mail.bury(extra.queue, "body", "a \u009b reason that a terminal would obey")
+    for typed, code in (("yes", 1), (extra.queue.name, 1), (extra.queue.dead_letters, 0)):
         monkeypatch.setattr("builtins.input", lambda _, typed=typed: typed)
-        assert command.main(["purge", scratch.queue.name, *running]) == code
+        assert command.main(["purge", extra.queue.name, *running]) == code
     assert "its 1 letters" in capsys.readouterr().out
-    soon(lambda: scratch.mail.depth(scratch.queue).dead == 0)
+    soon(lambda: extra.mail.depth(extra.queue).dead == 0)
 
 
 def test_a_letter_that_is_not_there_cannot_be_sent_back(
-    scratch: Scratch, running: list[str], capsys: pytest.CaptureFixture[str]
+    extra: ExtraWorker, running: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    scratch.mail.bury(scratch.queue, "body \x7f", "why")
-    assert command.main(["redrive", scratch.queue.name, "--id", "nobody", *running]) == 1
+    extra.mail.bury(extra.queue, "body \x7f", "why")
+    assert command.main(["redrive", extra.queue.name, "--id", "nobody", *running]) == 1
     assert "no letter nobody" in capsys.readouterr().err
-    assert command.main(["peek", scratch.queue.name, *running]) == 0
+    assert command.main(["peek", extra.queue.name, *running]) == 0
     assert "body \\u007f" in capsys.readouterr().out
-    scratch.box.purge()
+    extra.box.purge()
 
 
-def test_letters_are_hidden_only_while_they_are_held(scratch: Scratch) -> None:
+def test_letters_are_hidden_only_while_they_are_held(extra: ExtraWorker) -> None:
     for number in range(12):
-        scratch.mail.bury(scratch.queue, str(number), "why")
-    with scratch.box.held(MOVE_SECONDS):
-        with scratch.box.held(PEEK_SECONDS):
+        extra.mail.bury(extra.queue, str(number), "why")
+    with extra.box.held(MOVE_SECONDS):
+        with extra.box.held(PEEK_SECONDS):
             pass
-        assert scratch.mail.depth(scratch.queue).dead == 12
-    box = scratch.box
+        assert extra.mail.depth(extra.queue).dead == 12
+    box = extra.box
     with box.held(PEEK_SECONDS):
         assert len(box.letters) == 12
-    scratch.box.purge()
+    extra.box.purge()
 
 
 def test_the_list_shows_what_the_api_shows(
-    scratch: Scratch, admin: Client, running: list[str], capsys: pytest.CaptureFixture[str]
+    extra: ExtraWorker, admin: Client, running: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command.main(["list", *running]) == 0
-    assert scratch.queue.name in capsys.readouterr().out
+    assert extra.queue.name in capsys.readouterr().out
     assert command.main(["list", "--json", *running]) == 0
     figures = json.loads(capsys.readouterr().out)
-    assert figures[scratch.queue.name]["completed"] == scratch.counted()[0]
+    assert figures[extra.queue.name]["completed"] == extra.counted()[0]
 
 
 def test_without_a_stack_it_says_what_to_do(tmp_path: Path) -> None:

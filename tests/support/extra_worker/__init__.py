@@ -41,7 +41,7 @@ _QUEUE_ACTIONS = (
 _TABLE_ACTIONS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
 
 
-class Scratch:
+class ExtraWorker:
     """One queue, its dead letters and its function."""
 
     def __init__(self, stack: Stack, queue: Queue) -> None:
@@ -159,15 +159,15 @@ class Scratch:
 
 
 @contextmanager
-def deployed(stack: Stack, handler: str = "work", **declared: int) -> Iterator[Scratch]:
-    """A scratch queue and its function, for the length of the block."""
+def deployed(stack: Stack, handler: str = "work", **declared: int) -> Iterator[ExtraWorker]:
+    """An extra queue and its function, for the length of the block."""
     options = {"visibility_seconds": 20, "attempts": 50, "batch_size": 10, "concurrency": 4, "timeout_seconds": 20}
-    scratch = Scratch(stack, Queue(f"scratch-{secrets.token_hex(4)}", **{**options, **declared}))
-    scratch.deploy(handler)
+    extra = ExtraWorker(stack, Queue(f"scratch-{secrets.token_hex(4)}", **{**options, **declared}))
+    extra.deploy(handler)
     try:
-        yield scratch
+        yield extra
     finally:
-        scratch.remove()
+        extra.remove()
 
 
 def _policy(action: str, **more: Any) -> str:
@@ -182,16 +182,16 @@ def _package(deployed_package: Path) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def scratch(stack: Stack) -> Iterator[Scratch]:
+def extra(stack: Stack) -> Iterator[ExtraWorker]:
     with deployed(stack) as made:
         yield made
 
 
 @pytest.fixture
-def running(scratch: Scratch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The words that name the running stack to `scripts/queues`, which then knows the scratch queue alone."""
-    monkeypatch.setattr(slices, "QUEUES", (scratch.queue,))
-    monkeypatch.setitem(queues._declared, scratch.queue.name, scratch.queue)
-    run = Run(Identity.of(os.getpid()), scratch.stack.url, scratch.stack.environment)
+def running(extra: ExtraWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The words that name the running stack to `scripts/queues`, which then knows the extra queue alone."""
+    monkeypatch.setattr(slices, "QUEUES", (extra.queue,))
+    monkeypatch.setitem(queues._declared, extra.queue.name, extra.queue)
+    run = Run(Identity.of(os.getpid()), extra.stack.url, extra.stack.environment)
     running_stack.write(tmp_path, run)
     return ["--data", str(tmp_path)]

@@ -1,4 +1,4 @@
-"""What a scratch function runs: each job leaves one effect, and may have its worker killed at a chosen moment."""
+"""What an extra function runs: each job leaves one effect, and may have its worker killed at a chosen moment."""
 
 import json
 import os
