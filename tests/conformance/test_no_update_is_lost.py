@@ -45,9 +45,7 @@ def test_of_a_hundred_changes_at_once_one_succeeds(officer: Client) -> None:
     assert json_of(officer.get(at(made))) == winner.json()
 
 
-def test_every_change_of_many_writers_is_kept_and_has_a_version_of_its_own(
-    officer: Client, tracked: TrackedRecords
-) -> None:
+def test_every_change_of_many_writers_is_kept_under_its_own_version(officer: Client, tracked: TrackedRecords) -> None:
     # Given writers who each read, add one, and try again when another writer was first
     made = make(officer)
     writers, additions = 8, 5
