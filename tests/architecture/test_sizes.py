@@ -15,7 +15,6 @@ LONG_MODULES = {
     "tests/unit/approvals/test_store.py",
     "tests/unit/core/coordination/test_claims.py",
     "tests/unit/core/coordination/test_locks.py",
-    "tests/unit/core/queueing/test_consumer.py",
     "tests/unit/core/records/test_project.py",
     "tests/unit/core/records/test_reconcile.py",
     "tests/unit/core/records/test_store.py",

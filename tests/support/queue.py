@@ -1,14 +1,17 @@
 """A queue of jobs on moto's SQS, delivered as Lambda delivers: what was not reported as failed is deleted."""
 
 import copy
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 from chalice.app import SQSEvent
 
+from chalicelib.core.coordination import wiring as coordination_wiring
 from chalicelib.core.coordination.claims import Claim
-from chalicelib.core.queueing.consumer import run_batch
+from chalicelib.core.errors import Unavailable
+from chalicelib.core.queueing.consumer import Poison, run_batch
 from chalicelib.core.queueing.queues import Message, Queue
 from chalicelib.core.queueing.sender import Sender
 from tests.support.gateway import Context, event
@@ -166,3 +169,41 @@ def _record(message: dict[str, Any]) -> Record:
 
 def _attributes(reason: str) -> dict[str, Any]:
     return {"reason": {"DataType": "String", "StringValue": reason}}
+
+
+#: The two counts of a queue.
+BOTH = ("completed", "failed")
+
+
+class RecordingHandler:
+    """Does jobs, and remembers each time."""
+
+    def __init__(self) -> None:
+        self.runs: list[Claim] = []
+        self.done: Counter[str] = Counter()
+
+    def __call__(self, job: Job, claim: Claim) -> None:
+        self.runs.append(claim)
+        self.done[job.job_id] += 1
+
+
+def counted() -> tuple[int, int]:
+    """Return how many jobs were completed and how many failed."""
+    found = coordination_wiring.counts().read([JOBS.name], BOTH)[JOBS.name]
+    return found["completed"], found["failed"]
+
+
+def refuse(job: Job, claim: Claim) -> None:
+    raise Poison(f"nobody can do {job.job_id}")
+
+
+def die(*_: Any, **__: Any) -> Any:
+    raise Killed
+
+
+def no_table(job: Job, claim: Claim) -> None:
+    raise Unavailable("The yard is locked.")
+
+
+def break_down(job: Job, claim: Claim) -> None:
+    raise ZeroDivisionError("secret 4711")
