@@ -12,7 +12,7 @@ from pymongo.database import Database
 
 from infra.local.stack import Stack
 from tests.support.approvals import asked, one
-from tests.support.client import Client, told
+from tests.support.client import Client, json_of
 from tests.support.receiver import Receiver, receiving
 from tests.support.stack import STAGE, NewPerson
 from tests.support.waiting import eventually
@@ -35,7 +35,7 @@ def warm(receiver: Receiver, person: NewPerson) -> None:
     """A worker that has started: how long that takes is not what is measured here."""
     asked_ = person()
     request_id = asked(person("service").client, asked_.username, callbackUrl=receiver.url)
-    told(asked_.client.post(one(request_id, "resolve"), {"action": "approve"}))
+    json_of(asked_.client.post(one(request_id, "resolve"), {"action": "approve"}))
     eventually(lambda: receiver.received)
     receiver.received.clear()
 
@@ -84,7 +84,7 @@ def _met(caller: Client, request_id: str, username: str, after: timedelta) -> No
     """Wait until the request was escalated to *username*; demand that it was in time."""
 
     def found() -> Any:
-        document = told(caller.get(one(request_id)))
+        document = json_of(caller.get(one(request_id)))
         return document if username in document["approvers"] else None
 
     document = eventually(found)

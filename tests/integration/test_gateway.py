@@ -53,7 +53,7 @@ def test_a_method_that_a_path_does_not_have_is_not_allowed(door: Client, path: s
 @pytest.mark.parametrize(("path", "allowed"), [("/health", "GET"), ("/send-notification", "POST")])
 def test_method_unknown_to_the_gateway_is_not_allowed(door: Client, path: str, allowed: str, method: str) -> None:
     answer = door.call(method, path)
-    refused(answer, 405)
+    problem_of(answer, 405)
     assert answer.headers["Allow"] == allowed
 
 

@@ -46,16 +46,16 @@ def test_the_stream_carries_each_version_to_lists_and_history(tracked: TrackedRe
     assert tracked.versions(record_id)[-1].deleted
 
 
-def test_the_stream_carries_annotations_to_lists_and_not_to_history(followed: Followed) -> None:
+def test_the_stream_carries_annotations_to_lists_and_not_to_history(tracked: TrackedRecords) -> None:
     # Given what a worker adds between two versions, and after them
-    record_id = followed.make()
-    followed.annotate(record_id, score=0.5)
-    followed.change(record_id)
-    followed.annotate(record_id, text="read")
+    record_id = tracked.make()
+    tracked.annotate(record_id, score=0.5)
+    tracked.change(record_id)
+    tracked.annotate(record_id, text="read")
     # Then
-    followed.caught_up([record_id])
-    assert followed.shown(record_id)["annotations"] == {"score": 0.5, "text": "read"}
-    assert [version.version for version in followed.versions(record_id)] == [1, 2]
+    tracked.caught_up([record_id])
+    assert tracked.shown(record_id)["annotations"] == {"score": 0.5, "text": "read"}
+    assert [version.version for version in tracked.versions(record_id)] == [1, 2]
 
 
 def test_what_cannot_be_carried_keeps_nobody_waiting_and_is_tried_until_it_can(

@@ -79,7 +79,7 @@ class Outbox:
             Unavailable: MongoDB or SQS cannot be reached; some may have been dispatched.
         """
         count = 0
-        while deadline.clamp_ms(_ENOUGH_MS) == _ENOUGH_MS:
+        while deadline.allows(_ENOUGH_MS):
             due, documents = self._due()
             self._send(due)
             self._hold(due)

@@ -8,64 +8,64 @@ import pytest
 from chalicelib.core.coordination.claims import Claim
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.queueing.consumer import Later, Poison, run_batch
-from tests.support.queue import CHORES, Chore, asked, record
+from tests.support.queue import JOBS, Job, asked, record
 
 pytestmark = pytest.mark.usefixtures("dynamodb", "mail")
-Handle = Callable[[Chore, Claim], None]
+Handle = Callable[[Job, Claim], None]
 
 
 @pytest.fixture
-def chores(aws: None) -> None:
+def jobs(aws: None) -> None:
     from chalicelib.core.stores import clients  # noqa: PLC0415
 
-    for name in (CHORES.name, CHORES.dead_letters):
+    for name in (JOBS.name, JOBS.dead_letters):
         clients.aws("sqs").create_queue(QueueName=f"holdfast-unit-{name}")
 
 
-def work(handle: Handle, ended: Callable[[Chore], None], **more: Any) -> list[Any]:
-    """Have a worker see to one chore; return what must come again."""
+def work(handle: Handle, ended: Callable[[Job], None], **more: Any) -> list[Any]:
+    """Have a worker see to one job; return what must come again."""
     batch = [record("c-1", more.pop("message_id", "m-1"), **more)]
-    found: list[Any] = run_batch(asked(batch), CHORES, Chore, handle, ended)["batchItemFailures"]
+    found: list[Any] = run_batch(asked(batch), JOBS, Job, handle, ended)["batchItemFailures"]
     return found
 
 
-def nothing(_chore: Chore, _claim: Claim) -> None:
+def nothing(_job: Job, _claim: Claim) -> None:
     """Succeed."""
 
 
-def poisoned(_chore: Chore, _claim: Claim) -> None:
+def poisoned(_job: Job, _claim: Claim) -> None:
     raise Poison("never")
 
 
-def later(_chore: Chore, _claim: Claim) -> None:
+def later(_job: Job, _claim: Claim) -> None:
     raise Later("not yet", 1)
 
 
-@pytest.mark.usefixtures("chores")
-@pytest.mark.parametrize(("handle", "receives"), [(nothing, 1), (poisoned, 1), (later, CHORES.attempts)])
+@pytest.mark.usefixtures("jobs")
+@pytest.mark.parametrize(("handle", "receives"), [(nothing, 1), (poisoned, 1), (later, JOBS.attempts)])
 def test_a_message_that_is_settled_has_ended(handle: Handle, receives: int) -> None:
     ended: list[str] = []
-    assert work(handle, lambda chore: ended.append(chore.chore_id), receives=receives) == []
+    assert work(handle, lambda job: ended.append(job.job_id), receives=receives) == []
     assert ended == ["c-1"]
 
 
-@pytest.mark.usefixtures("chores")
+@pytest.mark.usefixtures("jobs")
 def test_a_message_that_comes_again_has_not_ended() -> None:
     ended: list[str] = []
-    assert work(later, lambda chore: ended.append(chore.chore_id))
+    assert work(later, lambda job: ended.append(job.job_id))
     assert ended == []
 
 
-@pytest.mark.usefixtures("chores")
+@pytest.mark.usefixtures("jobs")
 @pytest.mark.parametrize("handle", [nothing, poisoned])
 def test_an_end_that_failed_is_made_up_for_when_the_message_comes_again(handle: Handle) -> None:
     # Given a store that is down right after the work was settled
-    def down(_chore: Chore) -> None:
+    def down(_job: Job) -> None:
         raise Unavailable
 
     assert work(handle, down)
     # When the same message comes again
     ended: list[str] = []
-    assert work(nothing, lambda chore: ended.append(chore.chore_id), receives=2) == []
+    assert work(nothing, lambda job: ended.append(job.job_id), receives=2) == []
     # Then
     assert ended == ["c-1"]

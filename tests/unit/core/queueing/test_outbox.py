@@ -18,7 +18,7 @@ from chalicelib.core.queueing.sender import Sender
 from chalicelib.core.runtime import deadline, logs
 from chalicelib.core.stores import clients
 from tests.support.gateway import Context
-from tests.support.queue import CHORES, PREFIX, Chore
+from tests.support.queue import JOBS, PREFIX, Job
 
 Documents = Collection[dict[str, Any]]
 SECOND_MS, HOUR_MS = 1_000, 3_600_000
@@ -34,12 +34,12 @@ def documents(mongodb: Database[dict[str, Any]]) -> Iterator[Documents]:
 
 @pytest.fixture
 def box(documents: Documents, aws: None) -> Outbox:
-    clients.aws("sqs").create_queue(QueueName=f"holdfast-unit-{CHORES.name}")
+    clients.aws("sqs").create_queue(QueueName=f"holdfast-unit-{JOBS.name}")
     return Outbox(documents, _address, lambda: Sender(clients.aws("sqs"), PREFIX))
 
 
 def _address(document_id: str, effect: str) -> Address:
-    return Address(CHORES, Chore(chore_id=f"{document_id}.{effect}"))
+    return Address(JOBS, Job(job_id=f"{document_id}.{effect}"))
 
 
 def mark(documents: Documents, document_id: str, due_in_ms: int, *effects: str, dispatched: bool = True) -> None:
@@ -64,7 +64,7 @@ def sent(seconds: int | None = None) -> list[str]:
     """Return what the queue has, those delayed too; with *seconds*, demand that each is delayed for about so long."""
     found = []
     for message in _messages():
-        found.append(json.loads(message["body"])["choreId"])
+        found.append(json.loads(message["body"])["jobId"])
         if seconds is not None:
             assert seconds - 2 <= message["delay"] <= seconds
     return sorted(found)
@@ -72,7 +72,7 @@ def sent(seconds: int | None = None) -> list[str]:
 
 def _messages() -> list[dict[str, Any]]:
     # Only moto's own state tells a delay.
-    queue = get_backend("sqs")["123456789012"]["us-east-1"].queues[f"holdfast-unit-{CHORES.name}"]
+    queue = get_backend("sqs")["123456789012"]["us-east-1"].queues[f"holdfast-unit-{JOBS.name}"]
     now = datetime.now(UTC).timestamp() * 1000
     return [{"body": one.body, "delay": -(-(one.delayed_until - now) // 1000)} for one in queue._messages]
 
@@ -94,7 +94,7 @@ def test_near_entries_are_dispatched_in_one_call_with_their_delays(box: Outbox, 
     with logs.invocation("test") as line:
         box.dispatch("d", [Entry("now", -5), Entry("soon", 30_000), Entry("far", HORIZON_MS + 1)])
     assert line.round_trips == 1
-    assert sorted((json.loads(each["body"])["choreId"], each["delay"] > 20) for each in _messages()) == [
+    assert sorted((json.loads(each["body"])["jobId"], each["delay"] > 20) for each in _messages()) == [
         ("d.now", False),
         ("d.soon", True),
     ]

@@ -71,7 +71,7 @@ class Machine(RuleBasedStateMachine):
     def an_earlier_release_wrote_it(self) -> None:
         """Items of an earlier release have no map of annotations."""
         change = {"Key": typed({"pk": key(KIND, self.id)}), "UpdateExpression": "REMOVE annotations"}
-        self.world.client.update_item(TableName=NAME, **change)
+        self.network.client.update_item(TableName=NAME, **change)
 
     @precondition(lambda self: self.last)
     @rule(fates=FATES)
