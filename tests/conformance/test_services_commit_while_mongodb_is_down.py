@@ -74,7 +74,7 @@ def test_services_with_keys_go_on_changing_records_while_mongodb_is_down(
     writers = [Writer(service) for service in services]
     record_ids = [writer.record_id for writer in writers]
     with _working(writers):
-        eventually(lambda: all(writer.version > 50 for writer in writers))
+        eventually(lambda: all(writer.version > 50 for writer in writers), deadline_seconds=120)
         before = {writer.record_id: writer.version for writer in writers}
         # When the database is away for a while
         _take_down(mongod, how)
