@@ -40,7 +40,7 @@ class Slice:
     settings: tuple[type[Section], ...] = ()
     #: Returns its MongoDB indexes. A function, as only a deployment needs their module.
     indexes: Callable[[], Indexes] = field(default=_no_indexes)
-    #: Runs every minute: finishes what a process that died left, and returns how much that was. Safe to run twice.
+    #: Runs every minute, as `core.queueing.sweep.Sweep.run` says: finishes what a process that died left.
     sweep: Callable[[], int] | None = None
     #: Returns the earliest moment at which something is due and not done, or None.
     next_due: Callable[[], datetime | None] | None = None

@@ -8,6 +8,7 @@ test_guarantees.py   every guarantee of docs/api.md has its file in tests/confor
 test_maps.py         folder maps list what is in the folder
 test_sizes.py        no module over 300 lines, no function over 40
 test_docstrings.py   every module and public function has a docstring
+test_container.py    what a container lacks, the server does not load
 test_clients.py      one module makes clients of stores and services
 test_environment.py  settings alone read the environment
 test_errors.py       every error that callers see has a docstring

@@ -1,7 +1,8 @@
 """The sweep, every minute: each slice finishes what a process that died left, and dispatches what is due soon.
 
-Slices take turns within one invocation. Each has a budget, its fair part of the time that is left, and the first one is
-another each minute; so a slice with endless work, or a slow one, starves no other. A sweep that fails is logged and
+Slices take turns within one invocation. Each has a budget, its fair part of the time that is left, after which it
+begins nothing new; and the first one is another each minute. So a slice with endless work, or a slow one, starves no
+other. A sweep that fails is logged and
 tried again in a minute. How old the oldest entry is that is due and not done is a metric of each slice.
 """
 
@@ -21,7 +22,8 @@ class Sweep(NamedTuple):
     """What one slice does every minute, and when its next entry is due."""
 
     name: str
-    #: Finishes what was left, within `deadline.remaining_ms`; returns how much that was. Safe to run twice.
+    #: Finishes what was left, and returns how much that was. Does one bounded step at least, and begins no other once
+    #: `deadline.remaining_ms` is over. Safe to run twice.
     run: Callable[[], int]
     #: Returns the earliest moment at which something is due and not done, or None.
     next_due: Callable[[], datetime | None] | None = None

@@ -8,7 +8,6 @@ import pytest
 
 from chalicelib.applications.search import KIND
 from chalicelib.core.records import wiring as records_wiring
-from chalicelib.core.stores import clients
 from tests.support.concurrency import race
 from tests.support.gateway import Answer, ask
 from tests.unit.applications.build import PATH, approved, at, change, fields, make, moved
@@ -179,76 +178,6 @@ def test_a_deleted_application_is_gone_and_its_versions_go_on(officer: str, admi
 def test_what_was_paid_out_cannot_be_deleted(officer: str, admin: str) -> None:
     paid = ask("POST", at(approved(officer)) + "/disburse", token=admin).json
     assert ask("DELETE", at(paid), token=admin, query={"version": str(paid["version"])}).status == 409
-
-
-# --- many at once
-
-
-def test_a_batch_accounts_for_every_id_once(officer: str, admin: str) -> None:
-    # Given
-    submitted = [make(officer, status="submitted")["applicationId"] for _ in range(12)]
-    draft = make(officer)["applicationId"]
-    deleted = make(officer)
-    ask("DELETE", at(deleted), token=admin, query={"version": "1"})
-    # When
-    wanted = [*submitted, draft, deleted["applicationId"], "none"]
-    answer = ask("POST", f"{PATH}/batch-update", {"applicationIds": wanted, "status": "review"}, token=officer)
-    # Then
-    assert answer.status == 200
-    assert answer.json == {
-        "updated": submitted,
-        "conflicts": [],
-        "missing": [deleted["applicationId"], "none"],
-        "invalid": [draft],
-    }
-    listed = ask("GET", PATH, token=officer, query={"status": "review"}).json
-    assert {item["applicationId"] for item in listed["items"]} == set(submitted)
-    assert {item["version"] for item in listed["items"]} == {2}
-
-
-def test_a_batch_of_versions_leaves_alone_what_has_another(officer: str) -> None:
-    first, second = make(officer, status="submitted"), make(officer, status="submitted")
-    change(officer, second, termMonths=7)
-    items = [{"id": made["applicationId"], "version": 1} for made in (first, second)]
-    answer = ask("POST", f"{PATH}/batch-update", {"items": items, "status": "approved"}, token=officer)
-    assert answer.json == {
-        "updated": [first["applicationId"]],
-        "conflicts": [second["applicationId"]],
-        "missing": [],
-        "invalid": [],
-    }
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"status": "review"},
-        {"applicationIds": [], "status": "review"},
-        {"applicationIds": ["a"], "items": [{"id": "a", "version": 1}], "status": "review"},
-        {"items": [{"id": "a", "version": 1}, {"id": "a", "version": 2}], "status": "review"},
-        {"applicationIds": [f"a-{number}" for number in range(501)], "status": "review"},
-        {"applicationIds": ["a"], "status": "draft"},
-        {"applicationIds": ["a"], "status": "disbursed"},
-        {"applicationIds": ["a"]},
-    ],
-)
-def test_a_batch_that_cannot_be_meant_is_refused(officer: str, body: dict[str, Any]) -> None:
-    assert ask("POST", f"{PATH}/batch-update", body, token=officer).status == 422
-
-
-def test_a_batch_that_is_made_again_finds_what_it_did(officer: str) -> None:
-    # Given a call of which nobody heard, and of which nothing was kept
-    made = [make(officer, status="submitted")["applicationId"] for _ in range(3)]
-    body = {"applicationIds": made, "status": "review"}
-    first = ask("POST", f"{PATH}/batch-update", body, token=officer, headers={"Idempotency-Key": "k"})
-    claims = clients.table("coordination")
-    scanned, _ = claims.scan("", 100)
-    (claim,) = (item for item in scanned if item["pk"].startswith("claim#"))
-    claims.write([claim | {"state": "running", "leaseUntil": 0}])
-    # Then
-    again = ask("POST", f"{PATH}/batch-update", body, token=officer, headers={"Idempotency-Key": "k"})
-    assert (again.status, again.json) == (200, first.json)
-    assert "Idempotency-Replayed" not in again.headers
 
 
 # --- annotations

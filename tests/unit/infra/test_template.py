@@ -163,10 +163,11 @@ def test_the_projector_reads_the_stream_that_the_data_stack_names_in_its_order(c
 
 def test_functions_that_work_through_much_have_the_time_they_need(completed: Template) -> None:
     found = functions(completed)
-    assert {name: found[name]["Timeout"] for name in ("APIHandler", "Project", "Reconcile")} == {
+    assert {name: found[name]["Timeout"] for name in ("APIHandler", "Project", "Reconcile", "Sweep")} == {
         "APIHandler": 29,
         "Project": 60,
         "Reconcile": 300,
+        "Sweep": 55,
     }
 
 

@@ -173,11 +173,15 @@ def test_a_sweep_goes_on_until_nothing_is_left(
     assert len(sent()) == 8
 
 
-def test_a_sweep_without_time_leaves_the_rest_to_the_next(box: Outbox, documents: Documents) -> None:
-    mark(documents, "d", 0, dispatched=False)
+def test_a_sweep_without_time_dispatches_one_page_and_leaves_the_rest(
+    box: Outbox, documents: Documents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "_PAGE", 3)
+    for number in range(8):
+        mark(documents, f"d-{number}", 0, dispatched=False)
     with deadline.bind(Context(500)):
-        assert box.sweep() == 0
-    assert box.sweep() == 1
+        assert [box.sweep(), box.sweep()] == [3, 3]
+    assert box.sweep() == 2
 
 
 def test_a_queue_that_is_down_leaves_every_entry_to_the_next_sweep(
