@@ -1,7 +1,8 @@
 """The one list of slices. Importing this module puts the application together.
 
 Each slice says in its own ``slice.py`` what it brings; whoever needs all of something (routes, queues, indexes, sweeps)
-reads it here. The platform, which imports no slice, is handed the queues, kinds and subscriptions.
+reads it here. The platform, which imports no slice, is handed the queues, kinds and subscriptions; users are handed
+what to revoke of a changed account.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ from chalicelib.core.slice import Slice
 from chalicelib.devices.slice import SLICE as DEVICES
 from chalicelib.ledger.slice import SLICE as LEDGER
 from chalicelib.sessions.slice import SLICE as SESSIONS
+from chalicelib.users import revocation
 from chalicelib.users.slice import SLICE as USERS
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ records.declare(
     (kind for slice_ in SLICES for kind in slice_.kinds),
     (subscription for slice_ in SLICES for subscription in slice_.subscriptions),
 )
+revocation.declare(slice_.revoke for slice_ in SLICES if slice_.revoke)
 
 
 def indexes() -> Mapping[str, Sequence["IndexModel"]]:

@@ -1,28 +1,8 @@
-"""The outbox of approvals: which queue an effect goes to, and as which message."""
+"""What follows a change of a request: dispatched by whoever made it, and ended by the worker."""
 
 from chalicelib.approvals import wiring
 from chalicelib.approvals.models import Seen
-from chalicelib.approvals.queues import APPROVAL
-from chalicelib.core.models import Id
-from chalicelib.core.queueing.outbox import Address
-from chalicelib.core.queueing.queues import Message
-
-
-class Task(Message):
-    """One effect of one request."""
-
-    request_id: Id
-    effect: str
-
-    @property
-    def work_id(self) -> str:
-        """The effect, once per request."""
-        return f"{self.request_id}.{self.effect}"
-
-
-def address(request_id: str, effect: str) -> Address:
-    """Return where the message of an effect goes."""
-    return Address(APPROVAL, Task(request_id=request_id, effect=effect))
+from chalicelib.approvals.queues import Task
 
 
 def dispatch(seen: Seen) -> Seen:

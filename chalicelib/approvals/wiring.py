@@ -27,7 +27,7 @@ def store() -> ApprovalStore:
 @once
 def outbox() -> Outbox:
     """Return the outbox of approvals."""
-    from chalicelib.approvals.outbox import address
+    from chalicelib.approvals.queues import address
     from chalicelib.core.queueing.outbox import Outbox
 
     return Outbox(clients.mongodb().approvals, address, queueing.sender)

@@ -7,8 +7,7 @@ from chalicelib import devices
 from chalicelib.approvals import callback, outbox, wiring
 from chalicelib.approvals.errors import ApprovalNotFound
 from chalicelib.approvals.models import Seen, SideEffect, Status
-from chalicelib.approvals.outbox import Task
-from chalicelib.approvals.queues import APPROVAL
+from chalicelib.approvals.queues import APPROVAL, Task
 from chalicelib.core.coordination.claims import Claim
 from chalicelib.core.queueing.consumer import Later, run_batch
 from chalicelib.core.runtime import logs

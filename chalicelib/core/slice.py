@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 #: MongoDB's indexes by the collection they are of.
 Indexes = Mapping[str, Sequence["IndexModel"]]
+#: Ends what a slice keeps for the user of that name, save what was opened under the credentials version (``epoch``)
+#: that is given and still valid. Without one, the user is gone, and nothing may be left for the next of that name. Safe
+#: to repeat.
+Revoke = Callable[[str, str | None], None]
 
 
 def _no_indexes() -> Indexes:
@@ -42,5 +46,7 @@ class Slice:
     indexes: Callable[[], Indexes] = field(default=_no_indexes)
     #: Runs every minute, as `core.queueing.sweep.Sweep.run` says: finishes what a process that died left.
     sweep: Callable[[], int] | None = None
+    #: Ends what it keeps for a user whose credentials changed, or who is gone.
+    revoke: Revoke | None = None
     #: Returns the earliest moment at which something is due and not done, or None.
     next_due: Callable[[], datetime | None] | None = None

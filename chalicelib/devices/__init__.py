@@ -11,13 +11,13 @@ wiring.py   makes the store and FCM's client, once per process
 slice.py    what this slice brings
 api.py      HTTP routes
 
-Other slices ask `push` and `forget`; nothing else here is theirs.
+Other slices ask `push`; nothing else here is theirs.
 """
 
 from chalicelib.devices import wiring
 from chalicelib.devices.models import Delivered, Notification
 
-__all__ = ["Delivered", "Notification", "forget", "push"]
+__all__ = ["Delivered", "Notification", "push", "revoke"]
 
 
 def push(username: str, notification: Notification) -> Delivered:
@@ -35,6 +35,10 @@ def push(username: str, notification: Notification) -> Delivered:
     return deliver(username, notification)
 
 
-def forget(username: str) -> None:
-    """Forget every device of *username*, whose name may be someone else's tomorrow. Safe to repeat."""
-    wiring.store().forget(username)
+def revoke(username: str, epoch: str | None) -> None:
+    """Forget every device of a user who is gone, whose name may be someone else's tomorrow. Safe to repeat.
+
+    A user whose credentials have changed to *epoch* keeps the devices.
+    """
+    if epoch is None:
+        wiring.store().forget(username)

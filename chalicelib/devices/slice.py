@@ -1,5 +1,6 @@
 """What the devices slice brings."""
 
+from chalicelib import devices
 from chalicelib.core.slice import Indexes, Slice
 from chalicelib.devices.api import routes
 from chalicelib.devices.settings import DeviceSettings, FcmSettings
@@ -16,4 +17,5 @@ SLICE = Slice(
     routes=routes,
     settings=(DeviceSettings, FcmSettings),
     indexes=_indexes,
+    revoke=devices.revoke,
 )

@@ -9,7 +9,7 @@ wiring.py   makes the stores, once per process
 slice.py    what this slice brings
 api.py      HTTP routes
 
-The gateway asks `identify` and `redeem`; other slices ask `end`.
+The application asks `identify` and `redeem`; `end` is what a changed user's sessions are revoked by.
 """
 
 from chalicelib import users

@@ -1,5 +1,6 @@
 """What the sessions slice brings."""
 
+from chalicelib import sessions
 from chalicelib.core.slice import Indexes, Slice
 from chalicelib.sessions.api import routes
 from chalicelib.sessions.settings import SessionSettings
@@ -16,4 +17,5 @@ SLICE = Slice(
     routes=routes,
     settings=(SessionSettings,),
     indexes=_indexes,
+    revoke=sessions.end,
 )

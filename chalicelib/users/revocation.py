@@ -1,15 +1,27 @@
-"""A changed user's sessions end, and a deleted one's devices go: at once by who changed it, else by the sweep."""
+"""Revocation: what was opened or registered under a user's former credentials ends.
 
+The process that changed the user revokes at once; the sweep does so if that process died. The slices that keep such
+things declare how to end them (`Slice.revoke`): sessions, devices.
+"""
+
+from collections.abc import Iterable
 from datetime import datetime
 
-from chalicelib import devices, sessions
 from chalicelib.core.runtime import deadline, ids
+from chalicelib.core.slice import Revoke
 from chalicelib.users import wiring
 from chalicelib.users.models import User
 from chalicelib.users.store import Dismissal
 
 #: As long as ending one user's sessions takes where stores are slow; with less left, the next sweep goes on.
 _ENOUGH_MS = 1_000
+
+_revokes: list[Revoke] = []
+
+
+def declare(revokes: Iterable[Revoke]) -> None:
+    """Make known what the slices declare; `chalicelib.slices` calls this once, when the application is put together."""
+    _revokes.extend(revokes)
 
 
 def dismiss(user: User, *, gone: bool = False) -> None:
@@ -35,8 +47,9 @@ def next_due() -> datetime | None:
 
 
 def _settle(dismissal: Dismissal) -> None:
-    sessions.end(dismissal.username, keep_epoch=None if dismissal.gone else dismissal.epoch)
-    if dismissal.gone:
-        # The name is free after this, and its next holder must not be asked on the last one's phone.
-        devices.forget(dismissal.username)
+    if not _revokes:
+        raise RuntimeError("No slice revokes anything: import chalicelib.slices, which puts the application together.")
+    for revoke in _revokes:
+        revoke(dismissal.username, None if dismissal.gone else dismissal.epoch)
+    # The name of a user who is gone is free after this, so everything that was theirs has ended before.
     wiring.store().dismissed(dismissal)

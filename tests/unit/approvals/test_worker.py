@@ -12,7 +12,7 @@ from pymongo.database import Database
 
 from chalicelib.approvals import outbox, worker
 from chalicelib.approvals import wiring as approvals_wiring
-from chalicelib.approvals.queues import APPROVAL
+from chalicelib.approvals.queues import APPROVAL, Task
 from chalicelib.approvals.store import ApprovalStore
 from chalicelib.core.queueing import wiring as queueing_wiring
 from chalicelib.core.runtime import logs
@@ -156,7 +156,7 @@ def _received() -> list[dict[str, Any]]:
 
 
 def _record(request_id: str, effect: str, message_id: str = "m-1") -> dict[str, Any]:
-    return _like(outbox.Task(request_id=request_id, effect=effect).model_dump_json(), message_id)
+    return _like(Task(request_id=request_id, effect=effect).model_dump_json(), message_id)
 
 
 def _like(body: str, message_id: str) -> dict[str, Any]:
