@@ -75,7 +75,7 @@ def list_approvals(call: Call[None, ApprovalQuery]) -> Page[Approval]:
     query = call.query
     username = query.username if call.caller.is_admin else query.username or call.caller.username
     if username:
-        call.caller.may_act_for(username)
+        call.caller.require_self_or_admin(username)
     fetch = partial(wiring.store().page, username, query.status)
     page, next_cursor = paging.cursors().page(
         "approvals", query, fetch, lambda approval: approval.request_id, lambda approval: len(json.dumps(approval.data))
@@ -95,7 +95,7 @@ def list_approvals(call: Call[None, ApprovalQuery]) -> Page[Approval]:
 def show_approval(call: Call[None, WaitQuery], request_id: str) -> Approval:
     """Show a request; with `waitMs`, as soon as it is settled."""
     seen = wiring.store().get(request_id)
-    call.caller.may_act_for(seen.approval.created_by, *seen.approval.approvers)
+    call.caller.require_self_or_admin(seen.approval.created_by, *seen.approval.approvers)
     return _waited(seen, call.query.wait_ms)
 
 
@@ -123,7 +123,7 @@ def resolve(call: Call[GivenAction, None], request_id: str) -> Approval:
 )
 def act(call: Call[UserAction, None]) -> Approval:
     """Answer a user's oldest pending request."""
-    call.caller.may_act_for(call.body.username)
+    call.caller.require_self_or_admin(call.body.username)
     store, operation = wiring.store(), call.operation
     # What was the oldest then is settled now, and the next must not be answered for it.
     done = store.done_by(operation.id) if operation.repeated else None

@@ -37,7 +37,7 @@ def ready(call: Call[None, None]) -> Answer:
 @routes.add("GET", "/api/admin/queue-stats", roles=ADMIN_ONLY, answers={200: QueueStats})
 def show_queues(call: Call[None, None]) -> QueueStats:
     """Show how much work waits in each queue, is being done, was done, was given up, is dead."""
-    return queue_stats.of_queues()
+    return queue_stats.collect()
 
 
 @routes.add("GET", "/openapi.json", roles=PUBLIC, answers={200: dict})

@@ -6,7 +6,7 @@ from chalicelib.core.queueing import queues
 from chalicelib.core.queueing import wiring as queueing
 
 
-def of_queues() -> QueueStats:
+def collect() -> QueueStats:
     """Return the figures of every queue and their sums. SQS is asked twice for each, DynamoDB once for all."""
     counted = coordination.counts().read([queue.name for queue in queues.every()], ("completed", "failed"))
     figures = {queue.name: _figures(queue, counted[queue.name]) for queue in queues.every()}

@@ -22,7 +22,7 @@ routes = Routes(__name__)
 )
 def open_session(call: Call[Login, None]) -> Answer:
     """Sign in. A wrong name and a wrong password get the same answer in the same time."""
-    user = login_limit.verified(call.body.username, call.body.password.get_secret_value())
+    user = login_limit.verify(call.body.username, call.body.password.get_secret_value())
     session, token = wiring.store().open(user.username, user.roles, user.epoch)
     # A password changed since we checked it has ended the sessions it found, and this one came too late for that.
     now = users.current(user.username)
@@ -36,7 +36,7 @@ def open_session(call: Call[Login, None]) -> Answer:
         roles=session.roles,
         expires_at=session.expires_at,
     )
-    return Answer(201, opened, headers={"Set-Cookie": credentials.baked(token)} if call.body.cookie else None)
+    return Answer(201, opened, headers={"Set-Cookie": credentials.set_cookie(token)} if call.body.cookie else None)
 
 
 @routes.add("GET", "/api/sessions/current", answers={200: Session}, raises=(SessionNotFound,))
@@ -51,7 +51,7 @@ def show_current(call: Call[None, None]) -> Session:
 def end_current(call: Call[None, None]) -> Answer:
     """Sign out: the token is dead at once, on every instance; a browser forgets its cookie."""
     wiring.store().end(_own(call))
-    return Answer(204, None, headers={"Set-Cookie": credentials.crumbled()})
+    return Answer(204, None, headers={"Set-Cookie": credentials.clear_cookie()})
 
 
 @routes.add(

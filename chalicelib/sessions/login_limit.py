@@ -9,7 +9,7 @@ from chalicelib.users import User
 _FAILURES = Limit(tokens=10, period_ms=15 * 60_000)
 
 
-def verified(username: str, password: str) -> User:
+def verify(username: str, password: str) -> User:
     """Return the user whose password this is. Of guesses at the same moment, only the budget's are looked at.
 
     Raises:

@@ -10,7 +10,7 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _NAME = "holdfast"
 
 
-def sent(method: str, headers: Mapping[str, str]) -> str | None:
+def read_credential(method: str, headers: Mapping[str, str]) -> str | None:
     """Return the token of a request, or None. A header goes before a cookie.
 
     Raises:
@@ -25,12 +25,12 @@ def sent(method: str, headers: Mapping[str, str]) -> str | None:
     return token
 
 
-def baked(token: str) -> str:
+def set_cookie(token: str) -> str:
     """Return the Set-Cookie that keeps *token* for as long as the browser runs; the session's own limits still hold."""
     return f"{_cookie_name()}={token}; {_attributes()}"
 
 
-def crumbled() -> str:
+def clear_cookie() -> str:
     """Return the Set-Cookie that makes a browser forget it."""
     return f"{_cookie_name()}=; Max-Age=0; {_attributes()}"
 

@@ -92,7 +92,7 @@ def _admit(endpoint: Endpoint, request: Request, app: Any) -> Caller:
         return NOBODY
     asked: Mapping[str, str] = request.query_params or {}
     caller: Caller
-    if (token := credentials.sent(request.method, request.headers)) is not None:
+    if (token := credentials.read_credential(request.method, request.headers)) is not None:
         caller = app.identify(token)
     elif endpoint.tickets and TICKET in asked:
         caller = app.redeem(asked[TICKET], requests.concrete(request))

@@ -36,7 +36,7 @@ class Caller:
         """Whether everything is allowed."""
         return Role.ADMIN in self.roles
 
-    def may_act_for(self, *usernames: str) -> None:
+    def require_self_or_admin(self, *usernames: str) -> None:
         """Let an administrator and the named users through.
 
         Raises:
