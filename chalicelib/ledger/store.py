@@ -30,7 +30,7 @@ class LedgerStore:
     def appending(self, head: Head, entry: Entry) -> list[Write]:
         """Return the writes that put *entry* behind *head*, for a transaction; refused if another one stands there."""
         empty = head == EMPTY
-        move = self._table.updating(
+        move = self._table.update_entry(
             _HEAD,
             "SET seq = :seq, #hash = :hash",
             when="attribute_not_exists(pk)" if empty else "seq = :before AND #hash = :sealed",
@@ -39,12 +39,12 @@ class LedgerStore:
             names={"#hash": "hash"},
         )
         item = {"pk": _key(entry.seq), **entry.model_dump()}
-        return [move, self._table.putting(item, when="attribute_not_exists(pk)")]
+        return [move, self._table.put_entry(item, when="attribute_not_exists(pk)")]
 
     def entries(self, after: int, limit: int) -> list[Entry]:
         """Return what stands in the *limit* places behind *after*, in their order; what is no entry is left out."""
         places = [_key(seq) for seq in range(after + 1, after + limit + 1)]
-        found = {item["pk"]: item for item in self._table.batch(places)}
+        found = {item["pk"]: item for item in self._table.batch_get(places)}
         return list(_readable(found[place] for place in places if place in found))
 
 

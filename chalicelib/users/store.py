@@ -76,7 +76,7 @@ class UserStore:
 
     def unknown(self, usernames: Sequence[str]) -> list[str]:
         """Return those of *usernames*, a hundred at most, that are no users at this moment. One round trip."""
-        found = self._table.batch([_key(username) for username in usernames])
+        found = self._table.batch_get([_key(username) for username in usernames])
         known = {item["username"] for item in found if not item.get("gone")}
         return [username for username in usernames if username not in known]
 

@@ -76,7 +76,7 @@ def run(*, smoke: bool) -> None:
                 for rate in door.rates:
                     rows += _rows(door, callers, rate, scale)
                 changed.update(one for caller in callers for one in caller.changed)
-        items = grown.table.batch([key(KIND.name, one) for one in changed])
+        items = grown.table.batch_get([key(KIND.name, one) for one in changed])
     show(f"{scale.applications:,} applications; a call's time counts from when it was due", _COLUMNS, rows)
     made = {record.id: record.version - 1 for record in map(record_of, items)}
     CONSOLE.print(f"{changed.total():,} changes were answered, {sum(made.values()):,} were made")

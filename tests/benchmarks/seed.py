@@ -77,7 +77,7 @@ class Seed:
 
     def forget(self, record_id: str) -> None:
         """Take the application away as if it had never been; its history stays."""
-        self.table.write([], [{"pk": key(KIND.name, record_id)}])
+        self.table.batch_write([], [{"pk": key(KIND.name, record_id)}])
         self._view.of(KIND.name).delete_one({"_id": record_id})
 
     def _grow(self, size: int) -> None:
@@ -102,7 +102,7 @@ class Seed:
                     CONSOLE.log(f"{done:,} of {size:,} applications")
 
     def _put(self, chunk: list[Record]) -> None:
-        self.table.write([_item(record) for record in chunk])
+        self.table.batch_write([_item(record) for record in chunk])
 
     def _show(self, chunk: list[Record]) -> None:
         failed = self._view.apply(chunk)

@@ -72,7 +72,7 @@ def test_guarded_increments_lose_nothing_though_holders_oversleep(locks: Locks, 
             count = (table.get(f"count#{name}") or {}).get("n", 0)
             # One in three is paused for longer than its time and the allowance.
             time.sleep(random.choice([0, 0.01, 0.15]))
-            write = table.updating(f"count#{name}", "SET n = :n", values={":n": count + 1})
+            write = table.update_entry(f"count#{name}", "SET n = :n", values={":n": count + 1})
             try:
                 locks.guarded(lease, [write])
                 applied.append(lease.fence)
@@ -91,7 +91,7 @@ def test_guarded_increments_lose_nothing_though_holders_oversleep(locks: Locks, 
 def test_a_stale_holder_writes_nothing_while_another_does(locks: Locks, table: Table, name: str) -> None:
     stale = [locks.acquire(name, 1, wait_ms=5000) for _ in range(8)]
     current = locks.acquire(name, 60_000, wait_ms=5000)
-    write = table.updating(f"count#{name}", "ADD n :one", values={":one": 1})
+    write = table.update_entry(f"count#{name}", "ADD n :one", values={":one": 1})
     outcomes = at_once([partial(_guarded, locks, lease, write) for lease in [*stale, current] * 4])
     assert outcomes == ([False] * len(stale) + [True]) * 4
     assert (table.get(f"count#{name}") or {})["n"] == 4

@@ -162,7 +162,7 @@ def test_nothing_happens_twice_when_every_first_answer_is_lost(dynamodb: Any, ta
     # Given
     flaky = Table(Twice(dynamodb), table.name)
     locks, claims, rates = Locks(flaky, SETTINGS), Claims(flaky, SETTINGS), Rates(flaky)
-    count = table.updating(f"count#{name}", "ADD n :one", values={":one": 1})
+    count = table.update_entry(f"count#{name}", "ADD n :one", values={":one": 1})
     # When
     with locks.lock(name, 60_000) as lease:
         locks.guarded(lease, [count])

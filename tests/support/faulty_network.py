@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
-from chalicelib.core.stores.attributes import Item, plain, typed
+from chalicelib.core.stores.attributes import Item, from_attributes, to_attributes
 
 #: When the clock of the network begins, in milliseconds since 1970.
 EPOCH_MS = 1_700_000_000_000
@@ -63,8 +63,8 @@ class FaultyNetwork:
 
     def look(self, table: str, pk: str) -> Item | None:
         """Return what really stands in the table."""
-        answer = self.client.get_item(TableName=table, Key=typed({"pk": pk}), ConsistentRead=True)
-        return plain(answer["Item"]) if "Item" in answer else None
+        answer = self.client.get_item(TableName=table, Key=to_attributes({"pk": pk}), ConsistentRead=True)
+        return from_attributes(answer["Item"]) if "Item" in answer else None
 
     def __getattr__(self, name: str) -> Any:
         call = getattr(self.client, name)

@@ -16,7 +16,7 @@ from chalicelib.core.records.models import Change, Record, Version, key
 from chalicelib.core.records.store import Records
 from chalicelib.core.records.view import collection_of
 from chalicelib.core.runtime import ids
-from chalicelib.core.stores.attributes import typed
+from chalicelib.core.stores.attributes import to_attributes
 from chalicelib.core.stores.dynamodb import Table
 from infra.local.stack import Stack
 from tests.support.stack import STAGE
@@ -77,7 +77,7 @@ class TrackedRecords:
 
     def image(self, record_id: str) -> dict[str, Any]:
         """Return the item of the truth, as DynamoDB says it."""
-        return typed(self.table.get(key(KIND, record_id)) or {})
+        return to_attributes(self.table.get(key(KIND, record_id)) or {})
 
     def shown(self, record_id: str) -> dict[str, Any]:
         """Return the copy, or one of version 0."""

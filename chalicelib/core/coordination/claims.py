@@ -100,7 +100,7 @@ class Claims:
         change = "SET #state = :done, #result = :result REMOVE leaseUntil"
         values = {":attempt": claim.attempt, ":running": _RUNNING, ":done": _DONE, ":result": result}
         names = {"#state": "state", "#result": "result"}
-        done = self._table.updating(_key(claim.key), change, when=_OURS, values=values, names=names)
+        done = self._table.update_entry(_key(claim.key), change, when=_OURS, values=values, names=names)
         try:
             if writes := list(also):
                 self._table.transact([done, *writes])

@@ -21,12 +21,14 @@ class Counts:
     def adding(self, name: str, field: str) -> Write:
         """Return a transaction's entry that adds one to *field* of *name*."""
         shard = random.randrange(_SHARDS)  # noqa: S311 # spreads writes; nothing secret
-        return self._table.updating(_key(name, shard), "ADD #field :one", values={":one": 1}, names={"#field": field})
+        return self._table.update_entry(
+            _key(name, shard), "ADD #field :one", values={":one": 1}, names={"#field": field}
+        )
 
     def read(self, names: Sequence[str], fields: Sequence[str]) -> dict[str, dict[str, int]]:
         """Return *fields* of each of *names*; one that never moved is 0. One round trip for a dozen names."""
         keys = [_key(name, shard) for name in names for shard in range(_SHARDS)]
-        found = {item["pk"]: item for item in self._table.batch(keys)}
+        found = {item["pk"]: item for item in self._table.batch_get(keys)}
         return {name: {field: _sum(found, name, field) for field in fields} for name in names}
 
 

@@ -64,7 +64,7 @@ class Rates:
 
     def give_back(self, key: str, limit: Limit) -> None:
         """Return one token that was taken; nothing happens if the key is idle by now."""
-        back = self._table.updating(
+        back = self._table.update_entry(
             _key(key),
             "SET arrival = arrival - :interval",
             when="arrival > :now",

@@ -34,7 +34,7 @@ class History:
         """Write the versions of *records* and delete those too old to be kept. Safe to repeat, in any order."""
         entries = {(record.kind, record.id, record.version): _entry(record) for record in records}
         old = {(kind, record_id, version - self._kept) for kind, record_id, version in entries if version > self._kept}
-        self._table.write(
+        self._table.batch_write(
             [entry for place, entry in entries.items() if place not in old],
             [{"pk": key(kind, record_id), "version": version} for kind, record_id, version in sorted(old)],
         )
@@ -49,22 +49,22 @@ class History:
 
     def has(self, versions: Sequence[tuple[Record, int]]) -> set[tuple[str, int]]:
         """Return key and number of the *versions* that have an entry."""
-        found = self._table.find([_key(record, version) for record, version in versions])
+        found = self._table.batch_get_keys([_key(record, version) for record, version in versions])
         return {(item["pk"], item["version"]) for item in found}
 
     def times(self, record: Record, versions: Sequence[int]) -> dict[int, str]:
         """Return the commit time of each of the record's *versions* that has an entry."""
-        found = self._table.find([_key(record, version) for version in versions])
+        found = self._table.batch_get_keys([_key(record, version) for version in versions])
         return {item["version"]: item["at"] for item in found}
 
     def complete_up_to(self, records: Sequence[Record]) -> dict[str, int]:
         """Return by key the version up to which history is complete, as `mark_complete_up_to` stored it."""
-        found = self._table.find([_mark(record) for record in records])
+        found = self._table.batch_get_keys([_mark(record) for record in records])
         return {item["pk"].removeprefix(_MARK): item["whole"] for item in found}
 
     def mark_complete_up_to(self, record: Record, version: int) -> None:
         """Store that the record's history is complete up to *version*."""
-        self._table.write([{**_mark(record), "whole": version}])
+        self._table.batch_write([{**_mark(record), "whole": version}])
 
     def page(self, kind: str, record_id: str, limit: int, before: int | None = None) -> list[Changed]:
         """Return up to *limit* versions, newest first, those below *before* if it is given.

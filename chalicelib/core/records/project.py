@@ -23,7 +23,7 @@ from chalicelib.core.records.models import Record, event_id
 from chalicelib.core.records.queues import REPAIR
 from chalicelib.core.records.view import Failed, View
 from chalicelib.core.runtime import logs
-from chalicelib.core.stores.attributes import plain
+from chalicelib.core.stores.attributes import from_attributes
 
 
 class Repair(Message):
@@ -112,7 +112,7 @@ def _read(change: dict[str, Any], records: list[Record], poison: list[Repair]) -
     """Add the new image of *change* to *records*, or a repair to *poison* if the image cannot be read."""
     image = change.get("NewImage", {})
     try:
-        records.append(record_of(plain(image)))
+        records.append(record_of(from_attributes(image)))
     except Exception as error:  # noqa: BLE001 # one item's fault must not keep the others back
         logs.failed("record_not_read", error)
         kind, _, record_id = change["Keys"]["pk"]["S"].partition("#")

@@ -198,7 +198,7 @@ class Records:
         """
         update, stamp = Update(fields, record.version, where), _stamp(by, operation)
         change = f"SET {', '.join([*update.sets, _STAMP, 'version = version + :one'])}"
-        write = self._table.updating(
+        write = self._table.update_entry(
             key(record.kind, record.id),
             change,
             when=update.when,
@@ -217,7 +217,7 @@ class Records:
 
     def batch_get(self, keys: Sequence[str]) -> list[Item]:
         """Return the items of *keys* that exist, in any order."""
-        return self._table.batch(keys)
+        return self._table.batch_get(keys)
 
     def walk(self, after: str, limit: int) -> tuple[list[Item], str]:
         """Return the next items beyond the key *after*, and the key to continue after: "" at the start and the end."""

@@ -6,13 +6,13 @@ from typing import Any
 Item = dict[str, Any]
 
 
-def typed(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def to_attributes(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return *values* as DynamoDB attributes. Text, whole numbers, booleans, lists and maps of these: no more."""
     return {name: _attribute(value) for name, value in values.items()}
 
 
-def plain(attributes: Mapping[str, Mapping[str, Any]]) -> Item:
-    """Return the inverse of `typed`."""
+def from_attributes(attributes: Mapping[str, Mapping[str, Any]]) -> Item:
+    """Return the inverse of `to_attributes`."""
     return {name: _value(attribute) for name, attribute in attributes.items()}
 
 
@@ -27,7 +27,7 @@ def _attribute(value: Any) -> dict[str, Any]:
     if isinstance(value, list):
         return {"L": [_attribute(item) for item in value]}
     if isinstance(value, dict):
-        return {"M": typed(value)}
+        return {"M": to_attributes(value)}
     raise TypeError(f"{type(value).__name__} has no place in an item")
 
 
@@ -38,5 +38,5 @@ def _value(attribute: Mapping[str, Any]) -> Any:
     if kind == "L":
         return [_value(item) for item in value]
     if kind == "M":
-        return plain(value)
+        return from_attributes(value)
     return value

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.runtime import ids
 from chalicelib.core.runtime.backoff import Backoff
-from chalicelib.core.stores.attributes import Item, plain, typed
+from chalicelib.core.stores.attributes import Item, from_attributes, to_attributes
 from chalicelib.core.stores.driver_errors import reaching_aws
 
 #: One entry of ``TransactItems``, as botocore takes it.
@@ -83,27 +83,27 @@ class Table:
 
     def get(self, pk: str) -> Item | None:
         """Return the item as it is at this moment, or None."""
-        answer = self._call(self._client.get_item, Key=typed({"pk": pk}), ConsistentRead=True)
-        return plain(answer["Item"]) if "Item" in answer else None
+        answer = self._call(self._client.get_item, Key=to_attributes({"pk": pk}), ConsistentRead=True)
+        return from_attributes(answer["Item"]) if "Item" in answer else None
 
-    def batch(self, keys: Sequence[str]) -> list[Item]:
+    def batch_get(self, keys: Sequence[str]) -> list[Item]:
         """Return the items of *keys* that exist, in any order, in one round trip for each hundred keys."""
-        return self.find([{"pk": key} for key in keys])
+        return self.batch_get_keys([{"pk": key} for key in keys])
 
-    def find(self, keys: Sequence[Item]) -> list[Item]:
-        """Do as `batch` does, for whole keys: in a table of two parts, a key has both."""
+    def batch_get_keys(self, keys: Sequence[Item]) -> list[Item]:
+        """Do as `batch_get` does, for whole keys: in a table of two parts, a key has both."""
         found: list[Item] = []
         for start in range(0, len(keys), _KEYS_PER_BATCH):
             self._collect(keys[start : start + _KEYS_PER_BATCH], found)
         return found
 
-    def write(self, puts: Sequence[Item], deletes: Sequence[Item] = ()) -> None:
+    def batch_write(self, puts: Sequence[Item], deletes: Sequence[Item] = ()) -> None:
         """Put the items *puts* and delete those of the keys *deletes*, whatever stood there, in as few calls as can be.
 
         Not atomic, and safe to repeat. No key may come twice.
         """
-        requests = [{"PutRequest": {"Item": typed(item)}} for item in puts]
-        requests += [{"DeleteRequest": {"Key": typed(key)}} for key in deletes]
+        requests = [{"PutRequest": {"Item": to_attributes(item)}} for item in puts]
+        requests += [{"DeleteRequest": {"Key": to_attributes(key)}} for key in deletes]
         for start in range(0, len(requests), _WRITES_PER_BATCH):
             self._write_all(requests[start : start + _WRITES_PER_BATCH])
 
@@ -116,22 +116,22 @@ class Table:
             self._client.query,
             KeyConditionExpression="pk = :pk AND #sort < :below",
             ExpressionAttributeNames={"#sort": sort},
-            ExpressionAttributeValues=typed({":pk": pk, ":below": _BEYOND if below is None else below}),
+            ExpressionAttributeValues=to_attributes({":pk": pk, ":below": _BEYOND if below is None else below}),
             ScanIndexForward=False,
             ConsistentRead=True,
             Limit=limit,
         )
-        return [plain(item) for item in answer["Items"]]
+        return [from_attributes(item) for item in answer["Items"]]
 
     def scan(self, after: str, limit: int) -> tuple[list[Item], str]:
         """Return the next items beyond the key *after*, and the key to go on after: "" at the beginning and the end.
 
         In no order that means anything; items that stay are seen once in a whole walk.
         """
-        start = {"ExclusiveStartKey": typed({"pk": after})} if after else {}
+        start = {"ExclusiveStartKey": to_attributes({"pk": after})} if after else {}
         answer = self._call(self._client.scan, Limit=limit, ConsistentRead=True, **start)
         last = answer.get("LastEvaluatedKey")
-        return [plain(item) for item in answer["Items"]], plain(last)["pk"] if last else ""
+        return [from_attributes(item) for item in answer["Items"]], from_attributes(last)["pk"] if last else ""
 
     def put(self, item: Item, *, when: str, values: Item | None = None, names: Mapping[str, str] | None = None) -> None:
         """Write *item* if *when* holds.
@@ -139,7 +139,7 @@ class Table:
         Raises:
             ConditionFailed: it does not.
         """
-        self._write(self._client.put_item, Item=typed(item), **_condition(when, values or {}, names))
+        self._write(self._client.put_item, Item=to_attributes(item), **_condition(when, values or {}, names))
 
     def update(self, pk: str, change: str, *, when: str, values: Item, names: Mapping[str, str] | None = None) -> Item:
         """Apply *change* if *when* holds; return the item as it is then.
@@ -149,12 +149,12 @@ class Table:
         """
         answer = self._write(
             self._client.update_item,
-            Key=typed({"pk": pk}),
+            Key=to_attributes({"pk": pk}),
             UpdateExpression=change,
             ReturnValues="ALL_NEW",
             **_condition(when, values, names),
         )
-        return plain(answer["Attributes"])
+        return from_attributes(answer["Attributes"])
 
     def change(self, pk: str, change: str, *, when: str, values: Item, names: Mapping[str, str] | None = None) -> None:
         """Do as `update` does, for callers who have no use for the item: nothing is sent back.
@@ -163,7 +163,7 @@ class Table:
             ConditionFailed: *when* does not hold.
         """
         condition = _condition(when, values, names)
-        self._write(self._client.update_item, Key=typed({"pk": pk}), UpdateExpression=change, **condition)
+        self._write(self._client.update_item, Key=to_attributes({"pk": pk}), UpdateExpression=change, **condition)
 
     def delete(self, pk: str, *, when: str, values: Item, names: Mapping[str, str] | None = None) -> None:
         """Delete the item if *when* holds.
@@ -171,7 +171,7 @@ class Table:
         Raises:
             ConditionFailed: it does not.
         """
-        self._write(self._client.delete_item, Key=typed({"pk": pk}), **_condition(when, values, names))
+        self._write(self._client.delete_item, Key=to_attributes({"pk": pk}), **_condition(when, values, names))
 
     def query(self, index: str, key: str, value: str, *, after: str = "", limit: int = 100) -> list[Item]:
         """Return up to *limit* items of *index* whose *key* is *value*, in the order of ``pk``, beyond *after*."""
@@ -181,25 +181,25 @@ class Table:
             KeyConditionExpression="#key = :value AND pk > :after",
             ExpressionAttributeNames={"#key": key},
             # A key cannot be empty, and nothing sorts before a space in ours.
-            ExpressionAttributeValues=typed({":value": value, ":after": after or " "}),
+            ExpressionAttributeValues=to_attributes({":value": value, ":after": after or " "}),
             Limit=limit,
         )
-        return [plain(item) for item in answer["Items"]]
+        return [from_attributes(item) for item in answer["Items"]]
 
     def check(self, pk: str, *, when: str, values: Item, names: Mapping[str, str] | None = None) -> Write:
         """Return a transaction's entry that writes nothing and demands *when*."""
-        entry = {"TableName": self.name, "Key": typed({"pk": pk}), **_TELL}
+        entry = {"TableName": self.name, "Key": to_attributes({"pk": pk}), **_TELL}
         return {"ConditionCheck": {**entry, **_condition(when, values, names)}}
 
-    def putting(self, item: Item, *, when: str) -> Write:
+    def put_entry(self, item: Item, *, when: str) -> Write:
         """Return a transaction's entry that writes *item*, demanding *when*."""
-        return {"Put": {"TableName": self.name, "Item": typed(item), **_TELL, **_condition(when, {}, None)}}
+        return {"Put": {"TableName": self.name, "Item": to_attributes(item), **_TELL, **_condition(when, {}, None)}}
 
-    def updating(
+    def update_entry(
         self, pk: str, change: str, *, when: str = "", values: Item, names: Mapping[str, str] | None = None
     ) -> Write:
         """Return a transaction's entry that applies *change*, demanding *when*."""
-        entry = {"TableName": self.name, "Key": typed({"pk": pk}), "UpdateExpression": change, **_TELL}
+        entry = {"TableName": self.name, "Key": to_attributes({"pk": pk}), "UpdateExpression": change, **_TELL}
         return {"Update": {**entry, **_condition(when, values, names)}}
 
     def transact(self, writes: Iterable[Write]) -> None:
@@ -224,12 +224,12 @@ class Table:
 
     def _collect(self, keys: Sequence[Item], found: list[Item]) -> None:
         """Add the items of *keys* to *found*. DynamoDB may answer in part; the rest is asked for like a busy call."""
-        wanted: dict[str, Any] = {self.name: {"Keys": [typed(key) for key in keys], "ConsistentRead": True}}
+        wanted: dict[str, Any] = {self.name: {"Keys": [to_attributes(key) for key in keys], "ConsistentRead": True}}
 
         def ask() -> None:
             nonlocal wanted
             answer = self._client.batch_get_item(RequestItems=wanted)
-            found.extend(plain(item) for item in answer["Responses"].get(self.name, []))
+            found.extend(from_attributes(item) for item in answer["Responses"].get(self.name, []))
             if wanted := answer.get("UnprocessedKeys", {}):
                 raise _Undecided
 
@@ -256,7 +256,7 @@ class Table:
 def _condition(when: str, values: Item, names: Mapping[str, str] | None) -> dict[str, Any]:
     given = {
         "ConditionExpression": when,
-        "ExpressionAttributeValues": typed(values),
+        "ExpressionAttributeValues": to_attributes(values),
         "ExpressionAttributeNames": dict(names or {}),
     }
     return {name: value for name, value in given.items() if value}
@@ -284,4 +284,4 @@ def _decided(call: Callable[[], Result]) -> Result:
 
 
 def _old(told: Mapping[str, Any]) -> Item | None:
-    return plain(told["Item"]) if told.get("Item") else None
+    return from_attributes(told["Item"]) if told.get("Item") else None

@@ -80,7 +80,7 @@ def test_a_batch_that_is_made_again_finds_what_it_did(officer: str) -> None:
     claims = clients.table("coordination")
     scanned, _ = claims.scan("", 100)
     (claim,) = (item for item in scanned if item["pk"].startswith("claim#"))
-    claims.write([claim | {"state": "running", "leaseUntil": 0}])
+    claims.batch_write([claim | {"state": "running", "leaseUntil": 0}])
     # Then
     again = ask("POST", f"{PATH}/batch-update", body, token=officer, headers={"Idempotency-Key": "k"})
     assert (again.status, again.json) == (200, first.json)

@@ -108,7 +108,7 @@ def test_a_list_goes_on_where_it_ended(admin: str) -> None:
 def _alter(seq: int, **attributes: Any) -> None:
     table = clients.table("ledger")
     item = table.get(f"entry#{seq}") or {}
-    table.write([{**item, **attributes}])
+    table.batch_write([{**item, **attributes}])
 
 
 BREAKS: dict[str, tuple[Callable[[], None], int]] = {
@@ -118,11 +118,14 @@ BREAKS: dict[str, tuple[Callable[[], None], int]] = {
         4,
     ),
     "the last was altered and sealed anew": (lambda: _alter(5, amountMinor=1, hash=_resealed(5, amountMinor=1)), 5),
-    "an entry is missing": (lambda: clients.table("ledger").write([], [{"pk": "entry#2"}]), 2),
-    "the last entry is missing": (lambda: clients.table("ledger").write([], [{"pk": "entry#5"}]), 5),
+    "an entry is missing": (lambda: clients.table("ledger").batch_write([], [{"pk": "entry#2"}]), 2),
+    "the last entry is missing": (lambda: clients.table("ledger").batch_write([], [{"pk": "entry#5"}]), 5),
     "an entry is no entry": (lambda: _alter(4, kind=7), 4),
     "two entries changed places": (lambda: _swap(2, 3), 2),
-    "the head is another": (lambda: clients.table("ledger").write([{"pk": "head", "seq": 5, "hash": GENESIS}]), 5),
+    "the head is another": (
+        lambda: clients.table("ledger").batch_write([{"pk": "head", "seq": 5, "hash": GENESIS}]),
+        5,
+    ),
 }
 
 
@@ -135,7 +138,7 @@ def _resealed(seq: int, **attributes: Any) -> str:
 def _swap(one: int, other: int) -> None:
     table = clients.table("ledger")
     first, second = table.get(f"entry#{one}") or {}, table.get(f"entry#{other}") or {}
-    table.write([{**first, "pk": second["pk"]}, {**second, "pk": first["pk"]}])
+    table.batch_write([{**first, "pk": second["pk"]}, {**second, "pk": first["pk"]}])
 
 
 @pytest.mark.parametrize("what", BREAKS)

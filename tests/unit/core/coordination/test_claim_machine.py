@@ -97,7 +97,7 @@ class Machine(RuleBasedStateMachine):
     def finish(self, ours: Ours, fates: list[Fate], beside: bool) -> None:
         before, running = self.item, self.runs(ours.claim)
         result = f"result {next(self.results)}"
-        also = [self.table.updating(f"beside#{self.key}", "ADD times :one", values={":one": 1})] if beside else []
+        also = [self.table.update_entry(f"beside#{self.key}", "ADD times :one", values={":one": 1})] if beside else []
         try:
             with self.network.send("finish", fates):
                 self.stores[ours.process].finish(ours.claim, result, also)

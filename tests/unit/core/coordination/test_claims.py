@@ -69,7 +69,7 @@ def test_a_dead_attempt_finishes_nothing(network: FaultyNetwork, claims: Claims,
     dead = begin()
     network.ms += DEAD_MS
     living = begin()
-    beside = table.updating("beside", "SET mark = :mark", values={":mark": "dead"})
+    beside = table.update_entry("beside", "SET mark = :mark", values={":mark": "dead"})
     # When
     for also in ([], [beside]):
         with pytest.raises(ClaimLost):
@@ -99,7 +99,7 @@ def test_an_attempt_whose_lease_is_over_may_finish_until_it_is_taken_over(
 @pytest.mark.parametrize("beside", [False, True])
 def test_finishing_twice_is_harmless(claims: Claims, begin: Begin, table: Table, beside: bool) -> None:
     claim = begin()
-    also = [table.updating("beside", "ADD times :one", values={":one": 1})] if beside else []
+    also = [table.update_entry("beside", "ADD times :one", values={":one": 1})] if beside else []
     claims.finish(claim, "result", also)
     claims.finish(claim, "result", also)
     assert (table.get("beside") or {}).get("times") == (1 if beside else None)
@@ -118,12 +118,12 @@ def test_what_is_written_beside_the_result_is_written_with_it_or_not_at_all(
     claims: Claims, begin: Begin, table: Table
 ) -> None:
     claim = begin()
-    impossible = table.updating("beside", "SET a = :a", when="a = :a", values={":a": 1})
+    impossible = table.update_entry("beside", "SET a = :a", when="a = :a", values={":a": 1})
     with pytest.raises(GuardedRefused):
         claims.finish(claim, "result", [impossible])
     with pytest.raises(StillRunning):
         begin()
-    claims.finish(claim, "result", [table.updating("beside", "SET a = :a", values={":a": 1})])
+    claims.finish(claim, "result", [table.update_entry("beside", "SET a = :a", values={":a": 1})])
     assert (table.get("beside") or {})["a"] == 1
 
 

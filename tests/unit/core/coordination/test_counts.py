@@ -11,7 +11,7 @@ from chalicelib.core.coordination import wiring as coordination_wiring
 from chalicelib.core.coordination.counts import Counts
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.stores import clients
-from chalicelib.core.stores.attributes import typed
+from chalicelib.core.stores.attributes import to_attributes
 from chalicelib.core.stores.dynamodb import Table, TransactionRefused, Write
 from tests.support.concurrency import race
 from tests.unit.core.conftest import NAME
@@ -46,7 +46,7 @@ def test_names_and_fields_are_counted_apart(counts: Counts) -> None:
 
 
 def test_a_count_does_not_move_when_what_it_counts_does_not_happen(counts: Counts) -> None:
-    never = clients.table("coordination").updating("x", "SET a = :a", when="a = :a", values={":a": "there"})
+    never = clients.table("coordination").update_entry("x", "SET a = :a", when="a = :a", values={":a": "there"})
     with pytest.raises(TransactionRefused):
         move(never, counts.adding("a", "done"))
     assert counts.read(["a"], ["done"]) == {"a": {"done": 0}}
@@ -85,7 +85,7 @@ def _stubbed(dynamodb: Any, answers: list[dict[str, Any]], pauses: list[float]) 
 
 
 def _rest() -> dict[str, Any]:
-    return {NAME: {"Keys": [typed({"pk": "count#a#1"})], "ConsistentRead": True}}
+    return {NAME: {"Keys": [to_attributes({"pk": "count#a#1"})], "ConsistentRead": True}}
 
 
 @pytest.fixture
@@ -98,8 +98,8 @@ def bare(aws: None) -> Any:
 
 def test_what_dynamodb_left_out_is_asked_for_after_a_pause(bare: Any) -> None:
     pauses: list[float] = []
-    first = {"Responses": {NAME: [typed({"pk": "count#a#0", "done": 2})]}, "UnprocessedKeys": _rest()}
-    second = {"Responses": {NAME: [typed({"pk": "count#a#1", "done": 3})]}}
+    first = {"Responses": {NAME: [to_attributes({"pk": "count#a#0", "done": 2})]}, "UnprocessedKeys": _rest()}
+    second = {"Responses": {NAME: [to_attributes({"pk": "count#a#1", "done": 3})]}}
     assert _stubbed(bare, [first, second], pauses).read(["a"], ["done"]) == {"a": {"done": 5}}
     assert len(pauses) == 1
 

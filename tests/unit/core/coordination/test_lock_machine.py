@@ -127,7 +127,7 @@ class Machine(RuleBasedStateMachine):
     def write_under_guard(self, held: Held, fates: list[Fate]) -> None:
         ours = self.ours(held.lease)
         counter = f"count#{self.name}"
-        entry = self.table.updating(counter, "ADD writes :one SET fence = :fence", values={":one": 1, ":fence": 0})
+        entry = self.table.update_entry(counter, "ADD writes :one SET fence = :fence", values={":one": 1, ":fence": 0})
         entry["Update"]["ExpressionAttributeValues"][":fence"] = {"N": str(held.lease.fence)}
         try:
             with self.network.send("write", fates):

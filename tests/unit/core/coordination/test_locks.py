@@ -39,7 +39,7 @@ def locks(process: NewLocks) -> Locks:
 
 
 def marked(table: Table, mark: str, when: str = "") -> Write:
-    return table.updating("marked", "SET mark = :mark", when=when, values={":mark": mark})
+    return table.update_entry("marked", "SET mark = :mark", when=when, values={":mark": mark})
 
 
 def test_a_held_lock_is_not_had_again(locks: Locks, process: NewLocks) -> None:
@@ -135,7 +135,7 @@ def test_a_refused_companion_is_not_a_lost_lock(locks: Locks, table: Table) -> N
     lease = locks.try_acquire("a", 1000)
     with pytest.raises(GuardedRefused):
         locks.guarded(
-            lease, [marked(table, "one"), table.updating("other", "SET a = :a", when="a = :a", values={":a": 1})]
+            lease, [marked(table, "one"), table.update_entry("other", "SET a = :a", when="a = :a", values={":a": 1})]
         )
     assert table.get("marked") is None
     locks.guarded(lease, [marked(table, "two")])

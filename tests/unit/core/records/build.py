@@ -9,7 +9,7 @@ from chalicelib.core.records.models import Change, Doc, Kind, Record, key
 from chalicelib.core.records.queues import REPAIR
 from chalicelib.core.records.store import Records
 from chalicelib.core.stores import clients
-from chalicelib.core.stores.attributes import Item, typed
+from chalicelib.core.stores.attributes import Item, to_attributes
 
 LONG_AGO = "2020-01-02T03:04:05.678Z"
 #: As many characters as no record may have.
@@ -69,9 +69,13 @@ def item_of(record: Record) -> Item:
 
 def streamed(item: Item, event_name: str = "MODIFY", *, old: Item | None = None) -> dict[str, Any]:
     """Return what a stream says where *item* was written, in the place of *old*."""
-    change = {"Keys": typed({"pk": item["pk"]}), "NewImage": typed(item), "StreamViewType": "NEW_AND_OLD_IMAGES"}
+    change = {
+        "Keys": to_attributes({"pk": item["pk"]}),
+        "NewImage": to_attributes(item),
+        "StreamViewType": "NEW_AND_OLD_IMAGES",
+    }
     if old:
-        change["OldImage"] = typed(old)
+        change["OldImage"] = to_attributes(old)
     return {"eventName": event_name, "eventSource": "aws:dynamodb", "dynamodb": change}
 
 

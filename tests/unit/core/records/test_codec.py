@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from chalicelib.core.records.codec import Update, fields_of, record_of
 from chalicelib.core.records.errors import RecordTooLarge
 from chalicelib.core.records.models import Doc
-from chalicelib.core.stores.attributes import plain, typed
+from chalicelib.core.stores.attributes import from_attributes, to_attributes
 from tests.unit.core.records.build import TOO_MANY, a_record, a_tombstone, item_of
 from tests.unit.core.records.test_models import JSON
 
@@ -17,7 +17,7 @@ from tests.unit.core.records.test_models import JSON
 @given(doc=st.dictionaries(st.text(), JSON, max_size=4))
 def test_a_record_comes_back_from_its_item(doc: Doc) -> None:
     record = a_record("n#1", 7, doc=doc)
-    assert record_of(plain(typed(item_of(record)))) == record
+    assert record_of(from_attributes(to_attributes(item_of(record)))) == record
 
 
 def test_a_tombstone_comes_back_from_its_item() -> None:

@@ -15,7 +15,7 @@ from chalicelib.core.records.codec import record_of
 from chalicelib.core.records.errors import NotInThisState, RecordExists, RecordNotFound, VersionConflict
 from chalicelib.core.records.models import Change, Doc, Record, key
 from chalicelib.core.records.store import Records
-from chalicelib.core.stores.attributes import Item, typed
+from chalicelib.core.stores.attributes import Item, to_attributes
 from chalicelib.core.stores.dynamodb import Table
 from tests.support.faulty_network import Fate, FaultyNetwork, explore
 from tests.unit.conftest import STAGE
@@ -70,7 +70,7 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def an_earlier_release_wrote_it(self) -> None:
         """Items of an earlier release have no map of annotations."""
-        change = {"Key": typed({"pk": key(KIND, self.id)}), "UpdateExpression": "REMOVE annotations"}
+        change = {"Key": to_attributes({"pk": key(KIND, self.id)}), "UpdateExpression": "REMOVE annotations"}
         self.network.client.update_item(TableName=NAME, **change)
 
     @precondition(lambda self: self.last)

@@ -22,7 +22,7 @@ from chalicelib.core.records.project import Projector, Repair
 from chalicelib.core.records.queues import REPAIR
 from chalicelib.core.records.store import Records
 from chalicelib.core.records.view import View
-from chalicelib.core.stores.attributes import typed
+from chalicelib.core.stores.attributes import to_attributes
 from tests.unit.core.records.build import (
     FOLLOWERS,
     NOTE,
@@ -265,7 +265,10 @@ def test_what_cannot_be_read_goes_to_repair_and_all_others_are_carried(
 
 
 def test_what_is_no_record_at_all_goes_to_repair(projector: Projector) -> None:
-    change = {"eventName": "INSERT", "dynamodb": {"Keys": typed({"pk": "junk"}), "NewImage": typed({"pk": "junk"})}}
+    change = {
+        "eventName": "INSERT",
+        "dynamodb": {"Keys": to_attributes({"pk": "junk"}), "NewImage": to_attributes({"pk": "junk"})},
+    }
     assert projector.project([change]) == 1
     assert [(repair.kind, repair.id) for repair in _repairs()] == [("junk", "")]
 

@@ -8,7 +8,7 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 
 from chalicelib.core.stores import clients
-from chalicelib.core.stores.attributes import plain, typed
+from chalicelib.core.stores.attributes import from_attributes, to_attributes
 
 # Numbers have 38 digits.
 SCALARS = st.booleans() | st.integers(-(10**37), 10**37) | st.text()
@@ -23,7 +23,7 @@ FLAT_ITEMS = st.dictionaries(st.text(min_size=1, max_size=20), LISTS, max_size=6
 
 @given(item=ITEMS)
 def test_what_is_typed_is_plain_again(item: dict[str, Any]) -> None:
-    again = plain(typed(item))
+    again = from_attributes(to_attributes(item))
     assert again == item
     # True == 1 to Python, and not to DynamoDB.
     assert repr(again) == repr(item)
@@ -35,12 +35,12 @@ def test_what_is_put_is_read_again(dynamodb: Any, item: dict[str, Any]) -> None:
     # A name that DynamoDB reserves is a name like any other here.
     stored = {"pk": "x", **{name: value for name, value in item.items() if name not in {"pk", "kind", "dismiss"}}}
     table = clients.table("users").name
-    dynamodb.put_item(TableName=table, Item=typed(stored))
-    answer = dynamodb.get_item(TableName=table, Key=typed({"pk": "x"}), ConsistentRead=True)
-    assert plain(answer["Item"]) == stored
+    dynamodb.put_item(TableName=table, Item=to_attributes(stored))
+    answer = dynamodb.get_item(TableName=table, Key=to_attributes({"pk": "x"}), ConsistentRead=True)
+    assert from_attributes(answer["Item"]) == stored
 
 
 @pytest.mark.parametrize("value", [None, 1.5, {"a": 1.5}, {"a"}, b"x", (1,), [None], [[1.5]]])
 def test_what_has_no_place_in_an_item_is_refused(value: Any) -> None:
     with pytest.raises(TypeError, match="has no place in an item"):
-        typed({"name": value})
+        to_attributes({"name": value})

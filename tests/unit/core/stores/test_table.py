@@ -240,8 +240,8 @@ def test_a_refused_write_tells_what_stands(real: Table) -> None:
 def test_a_refused_transaction_tells_why_and_writes_nothing(real: Table) -> None:
     for name in ("a", "c"):
         real.put({"pk": name, "n": 1}, when="attribute_not_exists(pk)")
-    fine = real.updating("b", "SET n = :n", values={":n": 5})
-    stale = real.updating("a", "SET n = :n", when="n = :n", values={":n": 2})
+    fine = real.update_entry("b", "SET n = :n", values={":n": 5})
+    stale = real.update_entry("a", "SET n = :n", when="n = :n", values={":n": 2})
     with pytest.raises(TransactionRefused) as refused:
         real.transact([fine, stale, real.check("c", when="n = :n", values={":n": 1})])
     assert refused.value.reasons == [

@@ -14,7 +14,7 @@ from chalicelib.core.coordination.claims import Claim, Claims
 from chalicelib.core.coordination.errors import ClaimLost
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.queueing.sender import Sender
-from chalicelib.core.stores.attributes import plain
+from chalicelib.core.stores.attributes import from_attributes
 from chalicelib.core.web.roles import Role
 from tests.support.concurrency import race
 from tests.support.gateway import Answer, ask
@@ -49,7 +49,7 @@ def claims(dynamodb: Any) -> Callable[[], list[dict[str, Any]]]:
     """What is kept of calls."""
 
     def kept() -> list[dict[str, Any]]:
-        items = [plain(item) for item in dynamodb.scan(TableName=COORDINATION)["Items"]]
+        items = [from_attributes(item) for item in dynamodb.scan(TableName=COORDINATION)["Items"]]
         return [item for item in items if item["pk"].startswith("claim#")]
 
     return kept
