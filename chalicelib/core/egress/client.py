@@ -8,7 +8,7 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse
 
 from chalicelib.core.egress.dns import Resolver, vetted
 from chalicelib.core.egress.errors import AddressRefused, HeaderRefused, TimedOut, UnknownName
-from chalicelib.core.egress.sockets import Clock, Wire, connected, told
+from chalicelib.core.egress.sockets import Clock, DeadlineSocket, connected, translate_error
 from chalicelib.core.egress.urls import Target, parse
 from chalicelib.core.runtime import deadline, settings
 
@@ -83,7 +83,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, resolve: Resolver
     ours = _framed(target, headers)
     addresses = vetted(target, resolve, clock, allow_loopback=options.allow_loopback)
     with connected(target, addresses, clock, options.connect_timeout_ms) as sock:
-        wire = Wire(sock, clock, options.read_timeout_ms)
+        wire = DeadlineSocket(sock, clock, options.read_timeout_ms)
         return _exchanged(wire, target, body, ours, options.max_response_bytes)
 
 
@@ -97,7 +97,9 @@ def _framed(target: Target, headers: Mapping[str, str]) -> dict[str, str]:
     return {**ours, **agent, **headers}
 
 
-def _exchanged(wire: Wire, target: Target, body: bytes, headers: Mapping[str, str], limit_bytes: int) -> Reply:
+def _exchanged(
+    wire: DeadlineSocket, target: Target, body: bytes, headers: Mapping[str, str], limit_bytes: int
+) -> Reply:
     """Send the request and read its answer."""
     connection = HTTPConnection(target.host, target.port)
     # It has its connection, and could not make one of its own: that would go by name.
@@ -106,7 +108,7 @@ def _exchanged(wire: Wire, target: Target, body: bytes, headers: Mapping[str, st
         connection.request("POST", target.path, body, headers)
         response = connection.getresponse()
     except (OSError, HTTPException) as error:
-        raise told(error) from error
+        raise translate_error(error) from error
     with response:
         received, complete = _read(response, limit_bytes)
     kept = {name: value[:_LONGEST_HEADER] for name in _KEPT if (value := response.getheader(name)) is not None}

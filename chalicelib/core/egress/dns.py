@@ -57,10 +57,10 @@ def _looked_up(target: Target, resolve: Resolver, clock: Clock) -> list[str]:
     except TimeoutError:
         raise TimedOut("The name could not be looked up in time.") from None
     except OSError as error:
-        raise _told(error) from error
+        raise _translate(error) from error
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-def _told(error: OSError) -> Unreachable:
+def _translate(error: OSError) -> Unreachable:
     known = isinstance(error, socket.gaierror) and error.errno in _UNKNOWN
     return UnknownName() if known else Unreachable("The name cannot be looked up just now.")

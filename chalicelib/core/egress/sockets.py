@@ -60,7 +60,7 @@ def connected(target: Target, addresses: Sequence[str], clock: Clock, at_most_ms
             return _connect(target, address, clock, at_most_ms)
         except OSError as error:
             failure = error
-    raise told(failure) from failure
+    raise translate_error(failure) from failure
 
 
 def _connect(target: Target, address: str, clock: Clock, at_most_ms: int) -> socket.socket:
@@ -80,7 +80,7 @@ def _connect(target: Target, address: str, clock: Clock, at_most_ms: int) -> soc
         raise
 
 
-def told(failure: OSError | HTTPException | None) -> EgressError:
+def translate_error(failure: OSError | HTTPException | None) -> EgressError:
     """Return *failure* in words that say what to mend and nothing about where a name leads."""
     if isinstance(failure, TimeoutError):
         return TimedOut()
@@ -107,7 +107,7 @@ class _Incoming(io.RawIOBase):
         return self._sock.recv_into(buffer)
 
 
-class Wire:
+class DeadlineSocket:
     """A connected socket as http.client uses one; no call on it outlasts the clock."""
 
     def __init__(self, sock: socket.socket, clock: Clock, silence_ms: int) -> None:
