@@ -1,26 +1,49 @@
-"""The README's call runs as it is printed, and answers as it says."""
+"""The README's calls run as they are printed, and answer as it says."""
 
 import json
 import re
 import subprocess
 
+import pytest
+
 from infra.environment import ROOT
 from infra.local.stack import Stack
 
+README = (ROOT / "README.md").read_text()
+#: An id that Holdfast makes; no two are the same.
+_MADE = re.compile(r"\b[0-9A-HJKMNP-TV-Z]{26}\b")
+
 
 def test_the_readmes_call_answers_as_printed(stack: Stack) -> None:
-    readme = (ROOT / "README.md").read_text()
-    commands = re.search(r"```bash\nPASSWORD=.*?```", readme, re.DOTALL)
-    printed = re.search(r"```json\n(.*?)```", readme, re.DOTALL)
+    commands = re.search(r"```bash\nPASSWORD=.*?```", README, re.DOTALL)
+    printed = re.search(r"```json\n(.*?)```", README, re.DOTALL)
     assert commands
     assert printed
-    script = commands[0].removeprefix("```bash\n").removesuffix("```")
+
+    output = _run(stack, commands[0].removeprefix("```bash\n").removesuffix("```"))
+
+    answer, expected = json.loads(output), json.loads(printed[1])
+    assert answer.pop("requestId") != expected.pop("requestId")
+    assert answer == expected
+
+
+@pytest.mark.parametrize("feature", ["Lose no update", "Exactly one", "Once only"])
+def test_a_feature_of_the_readme_answers_as_printed(stack: Stack, feature: str) -> None:
+    sign_in = re.search(r"```bash\n(PASSWORD=.*?\nAUTH=.*?\n)", README, re.DOTALL)
+    section = re.search(rf"\n## {feature}\n.*?```bash\n(.*?)```.*?```text\n(.*?)```", README, re.DOTALL)
+    assert sign_in
+    assert section
+    commands, printed = section.groups()
+
+    output = _run(stack, sign_in[1] + commands)
+
+    assert _MADE.sub("ID", output) == _MADE.sub("ID", printed)
+
+
+def _run(stack: Stack, script: str) -> str:
+    """Return the output of *script*, run by bash against *stack*."""
     script = script.replace("PASSWORD=...", f"PASSWORD={stack.admin_password}").replace(
         "http://localhost:8000", stack.url
     )
-
     done = subprocess.run(["bash", "-eu", "-c", script], capture_output=True, text=True, timeout=60, check=True)
-
-    answer, expected = json.loads(done.stdout), json.loads(printed[1])
-    assert answer.pop("requestId") != expected.pop("requestId")
-    assert answer == expected
+    return done.stdout
