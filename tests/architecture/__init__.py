@@ -5,6 +5,7 @@ test_imports.py      imports run one way: import-linter's contracts, built from 
 test_declarations.py what a slice declares, and what must follow: functions, policies, senders
 test_api_page.py     docs/api.md has a line for every route
 test_guarantees.py   every guarantee of docs/api.md has its file in tests/conformance
+test_pages.py        links lead to files; every script and decision is listed
 test_maps.py         folder maps list what is in the folder
 test_sizes.py        no module over 300 lines, no function over 40
 test_docstrings.py   every module and public function has a docstring
