@@ -1,19 +1,19 @@
-"""Errors this service raises on purpose, and the problem each one becomes.
+"""Errors that this service raises on purpose, and the problem document of each error.
 
     ServiceError
     ├── Malformed        400  the body is not JSON
-    ├── Unauthenticated  401  no session, or a dead one
-    ├── Forbidden        403  the wrong role, or another's data
+    ├── Unauthenticated  401  no valid session
+    ├── Forbidden        403  the wrong role, or another user's data
     ├── NotFound         404
     ├── NotAllowed       405  the path exists, the method does not
-    ├── Conflict         409  someone else got there first
+    ├── Conflict         409  another call came first
     ├── TooLarge         413
     ├── NotJson          415
-    ├── Invalid          422  fields the caller can mend
-    ├── TooMany          429  too often; says when to come back
+    ├── Invalid          422  some fields are invalid; the caller can correct the request
+    ├── TooMany          429  too many calls; Retry-After says when to try again
     └── Unavailable      503  worth retrying; a worker leaves the message in the queue
 
-Slices derive their own errors from these. The answer's shape is RFC 9457.
+Slices derive their own errors from these classes. The response body has the shape of RFC 9457.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ PROBLEM = "application/problem+json"
 def problem(
     status: HTTPStatus, detail: str, request_id: str, members: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Return the problem object (RFC 9457) of *status*, with further *members*; *detail* is what a caller reads."""
+    """Return the problem object (RFC 9457) of *status*, with further *members*; callers read *detail*."""
     return {
         "type": "about:blank",
         "title": status.phrase,
@@ -39,7 +39,7 @@ def problem(
 
 
 class FieldError(NamedTuple):
-    """One field that was refused: a dotted path into the request, and why."""
+    """One invalid field: a dotted path into the request, and the reason."""
 
     path: str
     message: str
@@ -54,15 +54,15 @@ class ServiceError(Exception):
         super().__init__(detail or (type(self).__doc__ or "").partition("\n")[0])
 
     def headers(self) -> Mapping[str, str]:
-        """Headers the answer must carry besides the problem itself."""
+        """Return headers that the response must carry besides the problem document."""
         return {}
 
     def members(self) -> Mapping[str, Any]:
-        """Further members of the problem object (RFC 9457, section 3.2)."""
+        """Return further members of the problem object (RFC 9457, section 3.2)."""
         return {}
 
     def problem(self, request_id: str) -> dict[str, Any]:
-        """Return this error's problem object; it never holds a store's own words."""
+        """Return the problem object of this error, without any text of a driver's error."""
         return problem(self.status, str(self), request_id, self.members())
 
 
@@ -78,7 +78,7 @@ class Unauthenticated(ServiceError):
     status = HTTPStatus.UNAUTHORIZED
 
     def headers(self) -> Mapping[str, str]:
-        """Name the scheme to use (RFC 6750, section 3)."""
+        """Return the header that names the authentication scheme (RFC 6750, section 3)."""
         return {"WWW-Authenticate": "Bearer"}
 
 
@@ -104,7 +104,7 @@ class NotAllowed(ServiceError):
         self._allowed = allowed
 
     def headers(self) -> Mapping[str, str]:
-        """Name the methods that do work (RFC 9110, section 15.5.6)."""
+        """Return the header that names the allowed methods (RFC 9110, section 15.5.6)."""
         return {"Allow": ", ".join(self._allowed)}
 
 
@@ -136,7 +136,7 @@ class Invalid(ServiceError):
         self.errors = tuple(errors)
 
     def members(self) -> Mapping[str, Any]:
-        """List every refused field, not only the first."""
+        """Return every invalid field, not only the first."""
         return {"errors": [error._asdict() for error in self.errors]}
 
 
@@ -150,7 +150,7 @@ class TooMany(ServiceError):
         self._retry_after_seconds = retry_after_seconds
 
     def headers(self) -> Mapping[str, str]:
-        """Say when to come back (RFC 6585, section 4)."""
+        """Return the header that says when to try again (RFC 6585, section 4)."""
         return {"Retry-After": str(self._retry_after_seconds)}
 
 
@@ -164,5 +164,5 @@ class Unavailable(ServiceError):
         self._retry_after_seconds = retry_after_seconds
 
     def headers(self) -> Mapping[str, str]:
-        """Say when to come back (RFC 9110, section 10.2.3)."""
+        """Return the header that says when to try again (RFC 9110, section 10.2.3)."""
         return {"Retry-After": str(self._retry_after_seconds)}

@@ -1,11 +1,11 @@
-"""The base of all models that cross the wire: camelCase outside, frozen inside, nothing unknown let in."""
+"""The base of all models of requests, responses and messages: camelCase in JSON, frozen, no unknown fields."""
 
 from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 from pydantic.alias_generators import to_camel
 
-#: Lower-cased, so that a name is taken once however it is typed. An e-mail address is a valid name.
+#: Lower-cased, so that names which differ in case alone are one name. An e-mail address is a valid name.
 Username = Annotated[
     str,
     StringConstraints(
@@ -13,10 +13,10 @@ Username = Annotated[
     ),
 ]
 
-#: What a ULID looks like; a path or query that holds anything else is refused before a store is asked.
+#: The form of a ULID. A path or query with any other text is refused before a store is asked.
 Id = Annotated[str, StringConstraints(pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$")]
 
-#: JSON knows no difference between 1000 and 1000.0, and some languages write the latter. Stands last in a type.
+#: Reads 1000.0 as 1000: in JSON both are the same number, and some languages write the former. Comes last in a type.
 WHOLE = BeforeValidator(lambda value: int(value) if _is_whole(value) else value)
 Whole = Annotated[int, WHOLE]
 
@@ -25,7 +25,7 @@ Instant = AwareDatetime
 
 
 class Model(BaseModel):
-    """What goes in or out as JSON. Unknown fields are refused, numbers are not read from strings."""
+    """A value that is read or written as JSON. Unknown fields are refused; a string is not read as a number."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -35,7 +35,7 @@ class Model(BaseModel):
         strict=True,
         allow_inf_nan=False,
         serialize_by_alias=True,
-        # A value that was refused may be a secret, and an error may end up in a log.
+        # An invalid value may be a secret, and an error may be logged.
         hide_input_in_errors=True,
     )
 

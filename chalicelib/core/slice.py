@@ -1,4 +1,4 @@
-"""What a slice brings to the house, in one declaration of its own: its ``slice.py``."""
+"""The declaration by which a slice registers with the platform; each slice has one, in ``slice.py``."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,11 +14,11 @@ from chalicelib.core.web.routes import Routes
 if TYPE_CHECKING:
     from pymongo import IndexModel
 
-#: MongoDB's indexes by the collection they are of.
+#: MongoDB indexes by collection.
 Indexes = Mapping[str, Sequence["IndexModel"]]
-#: Ends what a slice keeps for the user of that name, save what was opened under the credentials version (``epoch``)
-#: that is given and still valid. Without one, the user is gone, and nothing may be left for the next of that name. Safe
-#: to repeat.
+#: Called with a user name and a credentials version (``epoch``). Revokes the slice's grants to the user, such as
+#: sessions; only grants opened under the given version, which is still valid, remain. Without a version the user was
+#: deleted, and all grants must end, so that a later user of the same name inherits nothing. Safe to repeat.
 Revoke = Callable[[str, str | None], None]
 
 
@@ -28,25 +28,25 @@ def _no_indexes() -> Indexes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
-    """One feature. Its rights stand beside this, in its folder's ``policy.yaml``."""
+    """One feature. The rights of its functions are declared in ``policy.yaml`` of the same folder."""
 
-    #: The folder's name.
+    #: The name of the slice's folder.
     name: str
-    #: Its HTTP routes.
+    #: HTTP routes.
     routes: Routes | None = None
-    #: The queues that its worker works on; each needs a function of the same name in `app.py`.
+    #: The queues of the slice's worker; each needs a function of the same name in `app.py`.
     queues: tuple[Queue, ...] = ()
-    #: The kinds of record that it keeps.
+    #: The kinds of record of the slice.
     kinds: tuple[Kind, ...] = ()
-    #: The queues that are told of records.
+    #: The queues that receive the events of records.
     subscriptions: tuple[Subscription, ...] = ()
-    #: Its classes of options.
+    #: Classes of options.
     settings: tuple[type[Section], ...] = ()
-    #: Returns its MongoDB indexes. A function, as only a deployment needs their module.
+    #: Returns the MongoDB indexes of the slice. A function, because only a deployment needs the indexes' module.
     indexes: Callable[[], Indexes] = field(default=_no_indexes)
-    #: Runs every minute, as `core.queueing.sweep.Sweep.run` says: finishes what a process that died left.
+    #: Runs every minute, as `core.queueing.sweep.Sweep.run` says: finishes work that a dead process left.
     sweep: Callable[[], int] | None = None
-    #: Ends what it keeps for a user whose credentials changed, or who is gone.
+    #: Revokes sessions and the like of a user whose credentials changed or who was deleted.
     revoke: Revoke | None = None
-    #: Returns the earliest moment at which something is due and not done, or None.
+    #: Returns when the earliest unfinished work is due, or None.
     next_due: Callable[[], datetime | None] | None = None

@@ -1,10 +1,10 @@
-"""What one process and one invocation need; no store and no request is known here.
+"""Services for one process and one invocation, independent of stores and requests.
 
 settings.py every option, one class per module
-logs.py     one line per invocation, and its metrics
-deadline.py how long this invocation may still run
+logs.py     one log record per invocation, and its metrics
+deadline.py the time left to the current invocation
 backoff.py  how long to pause before the next attempt
 ids.py      identifiers
-clock.py    the time, as it is kept
+clock.py    times in the form in which stores keep them
 once.py     memoize, thread-safe
 """

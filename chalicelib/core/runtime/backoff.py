@@ -1,7 +1,7 @@
-"""Backoff: how long to pause before the next attempt, so that callers who failed together do not return together.
+"""Backoff: how long to pause before the next attempt, so that callers that failed together do not retry together.
 
-The source is "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015), which compares the ways: full jitter costs
-the fewest calls.
+The source is "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015), which compares
+several methods: full jitter costs the fewest calls.
 """
 
 import random
@@ -17,15 +17,15 @@ class Backoff:
 
     first_seconds: float
     longest_seconds: float
-    #: No pause is shorter.
+    #: The shortest pause.
     shortest_seconds: float = 0.0
 
     def seconds(self, failures: int) -> float:
-        """Return a random pause to make after *failures* attempts, of which there was at least one."""
+        """Return a random pause for *failures* failed attempts, at least one."""
         ceiling = min(self.first_seconds * 2 ** min(failures - 1, _MOST_DOUBLINGS), self.longest_seconds)
         return random.uniform(self.shortest_seconds, ceiling)  # noqa: S311 # spreads callers out; nothing secret
 
 
 def spread(seconds: float, part: float) -> float:
-    """Return *seconds* or, at random, up to *part* of it more: for a pause that a server asks of all its callers."""
+    """Return *seconds* plus a random share of up to *part*, for a pause that a server asks of all callers at once."""
     return seconds * random.uniform(1, 1 + part)  # noqa: S311 # spreads callers out; nothing secret

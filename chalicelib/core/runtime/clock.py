@@ -1,9 +1,9 @@
-"""Moments as they are written into what is kept."""
+"""Times in the form in which stores keep them."""
 
 from datetime import UTC, datetime
 
 
 def stamp(moment: datetime | None = None) -> str:
-    """Return *moment*, or else this one: UTC, ISO 8601 with milliseconds and ``Z``, so that it sorts as text."""
+    """Return *moment*, by default the present, in UTC, ISO 8601 with milliseconds and ``Z``: texts sort by time."""
     at = moment or datetime.now(UTC)
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""How long the current invocation may still run: leases, waits and calls are clamped to that."""
+"""The time left to the current invocation, to which leases, waits and calls are clamped."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ _remaining: ContextVar[Callable[[], int] | None] = ContextVar("remaining", defau
 
 @contextmanager
 def bind(context: Any) -> Iterator[None]:
-    """Have `remaining_ms` ask the Lambda *context* inside the block; threads that begin there do not know of it."""
+    """Make `remaining_ms` ask the Lambda *context* inside the block; threads started inside have no limit."""
     token = _remaining.set(context.get_remaining_time_in_millis)
     try:
         yield
@@ -21,7 +21,7 @@ def bind(context: Any) -> Iterator[None]:
 
 @contextmanager
 def at_most(budget_ms: int) -> Iterator[None]:
-    """Have `remaining_ms` tell what is left of *budget_ms*, where the invocation does not end sooner."""
+    """Make `remaining_ms` return the rest of *budget_ms* inside the block, or the invocation's rest if shorter."""
     outer, ends = _remaining.get(), monotonic() + budget_ms / 1000
 
     def left() -> int:
@@ -36,21 +36,21 @@ def at_most(budget_ms: int) -> Iterator[None]:
 
 
 def remaining_ms() -> int | None:
-    """Return the milliseconds that are left, or None where nothing ends the process."""
+    """Return the milliseconds left to the invocation, or None if there is no time limit."""
     ask = _remaining.get()
     return None if ask is None else ask()
 
 
 def clamp_ms(wanted_ms: int, *, margin_ms: int = 0) -> int:
-    """Return *wanted_ms*, or what is left of the invocation less *margin_ms* where that is shorter; never below 0.
+    """Return *wanted_ms*, or the invocation's remaining time less *margin_ms* if shorter; never below 0.
 
-    The margin is for what must still happen afterwards, as an answer that has to be sent.
+    The margin is time for the steps after the wait, such as sending a response.
     """
     left = remaining_ms()
     return wanted_ms if left is None else min(wanted_ms, max(0, left - margin_ms))
 
 
 def allows(needed_ms: int) -> bool:
-    """Return whether *needed_ms* are left of the invocation; always where nothing ends the process."""
+    """Return whether the invocation has *needed_ms* left; always true without a time limit."""
     left = remaining_ms()
     return left is None or left >= needed_ms

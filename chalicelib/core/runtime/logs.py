@@ -1,7 +1,7 @@
-"""One JSON line per invocation, which is also its metrics, and what that line counts.
+"""One JSON log record per invocation (canonical log line), and the metrics in the record.
 
-The line is a CloudWatch embedded metric document (EMF), so that a request costs one write and not two. Nothing is kept
-between invocations: keys live in a context variable that each `invocation` starts afresh.
+The record is a CloudWatch embedded metric document (EMF), so a request costs one write instead of two. Invocations
+share no state: fields live in a context variable, and each `invocation` begins with a new record.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ _SERVICE = "holdfast"
 
 
 class Line:
-    """What one invocation will say of itself; handlers add to it as they learn it."""
+    """The log record of one invocation; code adds fields and counts during the invocation."""
 
     def __init__(self, kind: str) -> None:
         self.fields: dict[str, Any] = {"kind": kind, "instanceId": ids.INSTANCE_ID}
@@ -28,7 +28,7 @@ class Line:
         self.round_trips = 0
 
     def add(self, **fields: Any) -> None:
-        """Put *fields* on the line; None is left out."""
+        """Add *fields* to the log record; fields that are None are left out."""
         self.fields.update({name: value for name, value in fields.items() if value is not None})
 
     def count(self, name: str, value: int = 1) -> None:
@@ -41,20 +41,20 @@ _line: ContextVar[Line | None] = ContextVar("line", default=None)
 
 @once
 def logger() -> Logger:
-    """Return the process's logger; for the rare line that is not an invocation's own."""
+    """Return the process's logger, for the rare record besides the record of an invocation."""
     return Logger(
         service=_SERVICE, level=settings.load(settings.ObservabilitySettings).log_level, serialize_stacktrace=False
     )
 
 
 def line() -> Line:
-    """Return the current invocation's line; outside an invocation, one that nobody prints."""
+    """Return the log record of the current invocation, or a throwaway record when there is none."""
     return _line.get() or Line("none")
 
 
 @contextmanager
 def invocation(kind: str) -> Iterator[Line]:
-    """Time what happens inside and print the invocation's one line, also when it raises."""
+    """Time the block and print the invocation's one log record, also if the block raises."""
     current, started = Line(kind), perf_counter()
     token = _line.set(current)
     try:
@@ -65,7 +65,7 @@ def invocation(kind: str) -> Iterator[Line]:
 
 
 def failed(action: str, error: BaseException) -> None:
-    """Log a fault of this code with its traceback, under the current request's id."""
+    """Log a bug with its traceback, under the current request's id."""
     logger().error(
         str(error) or type(error).__name__,
         exc_info=error,
@@ -74,7 +74,7 @@ def failed(action: str, error: BaseException) -> None:
 
 
 def count_round_trip(**_: Any) -> None:
-    """Count one call to a store; registered with botocore, which passes what we do not need."""
+    """Count one call to a store. botocore calls this function as an event handler, with arguments that are ignored."""
     if current := _line.get():
         current.round_trips += 1
 
@@ -86,6 +86,6 @@ def _print(current: Line, duration_ms: float) -> None:
     for name, value in current.counts.items():
         metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
     document = metrics.serialize_metric_set()
-    # EMF holds every value as a list; one number reads better and is as valid.
+    # Powertools writes every value as a list; EMF allows a plain number too, and a plain number reads better.
     values = {name: value[0] if isinstance(value, list) else value for name, value in document.items()}
     logger().info(current.fields["kind"], extra={**current.fields, **values})

@@ -1,4 +1,4 @@
-"""Memoizes, thread-safe: a process makes each of its clients and stores once, however many threads ask for it."""
+"""A thread-safe memoizer: a process makes each client and store once, for any number of concurrent callers."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -14,14 +14,14 @@ _every: "list[once[Any, Any]]" = []
 
 
 class once(Generic[Arguments, Made]):  # noqa: N801 # a decorator
-    """As `functools.cache`, which lets threads that ask together each make one of their own.
+    """A decorator like `functools.cache` that calls the function once also for concurrent threads.
 
-    Whoever asks while it is being made waits, and gets what comes of that, be it an error. What could not be made is
-    tried again for whoever asks next. It must not ask for itself.
+    Concurrent callers block and share the result or the exception. A failure is not cached: the next caller tries
+    again. The function must not call itself with the same arguments, or the call would block for ever.
     """
 
     def __init__(self, make: Callable[Arguments, Made]) -> None:
-        #: Makes another one, which is not kept.
+        #: The undecorated function: returns a new object and keeps nothing.
         self.make = make
         self._kept: dict[Any, Future[Made]] = {}
         self._turn = Lock()
@@ -29,38 +29,38 @@ class once(Generic[Arguments, Made]):  # noqa: N801 # a decorator
         _every.append(self)
 
     def __call__(self, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Made:
-        """Return what was made for these arguments, or make it."""
+        """Return the cached result for the arguments, or call the function."""
         key = (args, frozenset(kwargs.items()))
         if (kept := self._kept.get(key)) is None:
             with self._turn:
                 first = key not in self._kept
                 kept = self._kept.setdefault(key, Future())
             if first:
-                self._fill(key, kept, lambda: self.make(*args, **kwargs))
+                self._resolve(key, kept, lambda: self.make(*args, **kwargs))
         return kept.result()
 
     def kept(self) -> int:
-        """Return how many are kept."""
+        """Return the number of cached results."""
         return len(self._kept)
 
     def cache_clear(self) -> None:
-        """Forget what was made; it is named as in `functools`."""
+        """Drop all cached results. The name is that of `functools.cache`."""
         self._kept.clear()
 
-    def _fill(self, key: Any, kept: Future[Made], make: Callable[[], Made]) -> None:
+    def _resolve(self, key: Any, kept: Future[Made], make: Callable[[], Made]) -> None:
         try:
             kept.set_result(make())
-        except BaseException as error:  # noqa: BLE001 # it is raised by whoever waits, and that is this caller too
+        except BaseException as error:  # noqa: BLE001 # every waiting caller raises the error, this caller too
             self._kept.pop(key, None)
             kept.set_exception(error)
 
 
 def forget() -> None:
-    """Forget what every `once` of this process has made: for tests, whose environment changes."""
+    """Drop the cached results of every `once` of this process, for tests that change the environment."""
     for each in _every:
         each.cache_clear()
 
 
 def kept() -> list[str]:
-    """Return the names of the functions that have made something."""
+    """Return the names of the functions with cached results."""
     return [each.make.__qualname__ for each in _every if each.kept()]

@@ -1,8 +1,9 @@
-"""Options: one frozen class per module, read from the environment once. The platform's are here, a slice's are its own.
+"""Options: one frozen class per module, read from the environment once. Here are the platform's; slices have others.
 
-An option's name is its class's prefix and its field's name in capitals: ``SESSIONS_IDLE_MINUTES``. Defaults live in the
-classes and nowhere else; `docs/settings.md` is made from them. A secret is either in the environment or in the Secrets
-Manager entry that ``HOLDFAST_SECRET_ID`` names; `core.stores.clients` asks for it when it is first needed.
+The name of an option is the prefix of the class and the name of the field, in capitals: ``SESSIONS_IDLE_MINUTES``.
+Defaults live in the classes alone; `docs/settings.md` is generated from the classes. A secret is either in the
+environment or in the Secrets Manager entry that ``HOLDFAST_SECRET_ID`` names; `core.stores.clients` reads the secret on
+first use.
 """
 
 import os
@@ -23,24 +24,24 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Loaded = TypeVar("Loaded", bound="Section")
 
-#: Every class of options that this process knows, in the order of their definition.
+#: Every class of options that this process has imported, in the order of definition.
 _SECTIONS: list[type["Section"]] = []
 _loaded: dict[type["Section"], "Section"] = {}
 
 
 class Section(BaseSettings):
-    """The base of every class of options. A class that derives from it is read and checked with all the others."""
+    """The base of every class of options. `load` reads and checks all derived classes together."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
-        """Have `load` know the class."""
+        """Register the class with `load`."""
         _SECTIONS.append(cls)
 
 
 def _json(value: Any) -> Any:
-    # Read here, as pydantic-settings would stop at text that is not JSON instead of telling it with the other faults.
+    # pydantic-settings would stop at text that is not JSON, instead of reporting the fault with all the others.
     return from_json(value) if isinstance(value, str) else value
 
 
@@ -158,14 +159,14 @@ class ObservabilitySettings(Section):
 
 
 class BadSettings(Exception):
-    """Some options cannot be used. Names each of them and never shows a value."""
+    """Some options are invalid. The message names each invalid option and never shows a value."""
 
 
 def load(section: type[Loaded]) -> Loaded:
     """Return the options of *section*, read once per process.
 
     Raises:
-        BadSettings: every faulty option of every class that this process knows, at once.
+        BadSettings: lists every invalid option of every class that this process has imported.
     """
     if section not in _loaded:
         _read([known for known in _SECTIONS if known not in _loaded])
@@ -173,12 +174,12 @@ def load(section: type[Loaded]) -> Loaded:
 
 
 def sections() -> tuple[type[Section], ...]:
-    """Return every class of options that this process knows."""
+    """Return every class of options that this process has imported."""
     return tuple(_SECTIONS)
 
 
 def forget() -> None:
-    """Have every class be read again: for tests, whose environment changes."""
+    """Make `load` read every class again, for tests that change the environment."""
     _loaded.clear()
 
 
@@ -188,7 +189,7 @@ def option(section: type[Section], field: str) -> str:
 
 
 def environment() -> Mapping[str, str]:
-    """Return the process's environment, for the few names that are not ours (``AWS_REGION``)."""
+    """Return the process's environment, for the few variables of others (``AWS_REGION``)."""
     return os.environ
 
 

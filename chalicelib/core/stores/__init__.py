@@ -1,8 +1,8 @@
 """DynamoDB and MongoDB as this service uses them.
 
-clients.py       one client of each store; nothing else makes one
-attributes.py    plain values as DynamoDB's, and back
-dynamodb.py      conditional writes, and items in and out of DynamoDB
-round_trips.py   counts what is asked of MongoDB
+clients.py       one client of each store per process; no other module makes a client
+attributes.py    converts plain values to DynamoDB attributes and back
+dynamodb.py      items in and out of DynamoDB, conditional writes, retries
+round_trips.py   counts MongoDB commands
 driver_errors.py translates driver exceptions: an unreachable store becomes `Unavailable`
 """

@@ -1,4 +1,4 @@
-"""Plain values as DynamoDB's attributes, and back."""
+"""Converts plain values to DynamoDB attributes and back."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,13 @@ Item = dict[str, Any]
 
 
 def to_attributes(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return *values* as DynamoDB attributes. Text, whole numbers, booleans, lists and maps of these: no more."""
+    """Return *values* as DynamoDB attributes.
+
+    Supports text, whole numbers, booleans, and lists and maps of supported values.
+
+    Raises:
+        TypeError: a value has another type.
+    """
     return {name: _attribute(value) for name, value in values.items()}
 
 
@@ -17,7 +23,7 @@ def from_attributes(attributes: Mapping[str, Mapping[str, Any]]) -> Item:
 
 
 def _attribute(value: Any) -> dict[str, Any]:
-    # bool is an int to Python, so it is asked first.
+    # In Python a bool is an int, so bool is tested first.
     if isinstance(value, bool):
         return {"BOOL": value}
     if isinstance(value, int):

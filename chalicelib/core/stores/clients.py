@@ -1,6 +1,6 @@
-"""Clients of the stores: one of each per process, made when first asked for. Nothing else makes a client.
+"""Clients of the stores: one of each per process, made on first use. No other module makes a client.
 
-Imports stand inside the functions, so that a cold function loads only the drivers its first request needs.
+Imports stand inside the functions, so that a cold start loads only the drivers that the first request needs.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
     from chalicelib.core.stores.dynamodb import Table
 
-#: The services a function may talk to; the package ships botocore's descriptions of these and no others.
+#: The services that a function may call; the package ships botocore's descriptions of these services alone.
 Service = Literal["dynamodb", "secretsmanager", "sqs"]
 
 
 @once
 def mongodb() -> Database[dict[str, Any]]:
-    """Return the database. No write is acknowledged before a majority has it."""
+    """Return the database. MongoDB acknowledges a write once a majority has stored the write."""
     from pymongo import MongoClient
 
     from chalicelib.core.stores.round_trips import RoundTrips
@@ -59,7 +59,7 @@ def aws(service: Service) -> Any:
             read_timeout=options.read_timeout_seconds,
             retries={"mode": "standard", "total_max_attempts": options.max_attempts},
             max_pool_connections=options.max_connections,
-            # botocore composes its own anew for every call, which takes a seventh of the call's CPU time.
+            # botocore would compose a user agent for every call, which takes a seventh of the call's CPU time.
             user_agent=f"holdfast/{settings.load(settings.HoldfastSettings).version}",
         ),
     )
@@ -83,18 +83,18 @@ def secret(name: str) -> str:
 
 @once
 def signing_key(purpose: str) -> bytes:
-    """Return this deployment's key for one *purpose*: what is signed for one is worth nothing for another."""
+    """Return this deployment's key for one *purpose*; a signature made for one purpose is invalid for every other."""
     own = settings.load(settings.HoldfastSettings).signing_key
     key = own.get_secret_value() if own else secret("signingKey")
     return hmac.digest(key.encode(), purpose.encode(), "sha256")
 
 
 def optional_secret(name: str) -> str | None:
-    """Return the secret *name*, or None where this deployment has none of that name."""
+    """Return the secret *name*, or None if this deployment has no such secret."""
     if settings.load(settings.HoldfastSettings).secret_id is None:
         return None
     found: Any = _secrets().get(name)
-    # What is JSON itself may have been put into the secret's JSON as it was.
+    # A JSON value, such as a service account, may be embedded in the secret's JSON instead of quoted as text.
     return found if found is None or isinstance(found, str) else json.dumps(found)
 
 

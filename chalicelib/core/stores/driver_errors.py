@@ -1,4 +1,4 @@
-"""A driver's error, told as ours: a store that cannot be reached is `Unavailable`, all else is a fault of this code."""
+"""Translates driver exceptions: an unreachable store becomes `Unavailable`; anything else is a bug and propagates."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from pymongo.errors import ConnectionFailure, PyMongoError
 
 from chalicelib.core.errors import Unavailable
 
-#: What DynamoDB says when it is busy or broken, after the SDK's own retries.
+#: DynamoDB's error codes for overload and internal failure, after the SDK's own retries.
 _BUSY = frozenset(
     {
         "InternalServerError",
@@ -23,7 +23,7 @@ _BUSY = frozenset(
 
 @contextmanager
 def reaching_mongodb() -> Iterator[None]:
-    """Raise `Unavailable` where MongoDB is down, slow beyond its deadline or without a primary."""
+    """Raise `Unavailable` if MongoDB is down, exceeds the deadline or has no primary."""
     try:
         yield
     except PyMongoError as error:
@@ -34,7 +34,7 @@ def reaching_mongodb() -> Iterator[None]:
 
 @contextmanager
 def reaching_aws() -> Iterator[None]:
-    """Raise `Unavailable` where an AWS service is down or throttles beyond the SDK's retries."""
+    """Raise `Unavailable` if an AWS service is down, or still throttles after the SDK's retries."""
     try:
         yield
     except (Unreachable, HTTPClientError) as error:

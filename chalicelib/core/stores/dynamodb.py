@@ -1,8 +1,8 @@
-"""DynamoDB as this service uses it: plain values, conditional writes, and conflicts that are tried again.
+"""DynamoDB as this service uses the store: plain values, conditional writes, retries of undecided calls.
 
-A condition that fails is an answer and is told with what stood there instead (`ConditionFailed`). A call that was
-throttled, or in conflict with a transaction, has decided nothing, so it is tried again with full jitter and never taken
-for a loss.
+A failed condition is an answer: `ConditionFailed` carries the item that failed the condition. A call that was
+throttled, or in conflict with a transaction, decided nothing: the call is retried with full jitter, and is never
+reported as a failed condition.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,19 +21,19 @@ from chalicelib.core.stores.driver_errors import reaching_aws
 Write = dict[str, Any]
 Result = TypeVar("Result")
 
-#: Has a refusal carry what stood there, so that nobody needs to read it afterwards.
-_TELL = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+#: Makes a failed condition return the current item, which saves a read.
+_RETURN_CURRENT = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 
-#: As many as BatchGetItem takes.
+#: The limit of BatchGetItem.
 _KEYS_PER_BATCH = 100
-#: As many as BatchWriteItem takes.
+#: The limit of BatchWriteItem.
 _WRITES_PER_BATCH = 25
-#: No version is as high.
-_BEYOND = 10**15
+#: Higher than any sort key.
+_ABOVE_ALL = 10**15
 
 _ATTEMPTS = 10
 _BACKOFF = Backoff(first_seconds=0.02, longest_seconds=0.5)
-#: Nothing was decided: the same call may be made again. A transaction's reasons have names of their own.
+#: Error codes without a decision: the call may be repeated. A refused transaction's reasons have codes of their own.
 _UNDECIDED = frozenset(
     {
         "ProvisionedThroughputExceeded",
@@ -49,7 +49,7 @@ _UNDECIDED = frozenset(
 
 
 class ConditionFailed(Exception):
-    """A write's condition did not hold. *item* is what stood there, None if nothing did."""
+    """The condition of a write did not hold. *item* is the current item, or None if there is no item."""
 
     def __init__(self, item: Item | None) -> None:
         super().__init__("a condition did not hold")
@@ -57,14 +57,14 @@ class ConditionFailed(Exception):
 
 
 class Reason(NamedTuple):
-    """Why one write of a transaction was refused; code ``None`` is a write that was not."""
+    """The reason for which one write of a transaction was refused; the code of an accepted write is ``"None"``."""
 
     code: str
     item: Item | None
 
 
 class TransactionRefused(Exception):
-    """A transaction's conditions did not all hold; *reasons* has one entry per write, in their order."""
+    """A transaction's conditions did not all hold; *reasons* has one entry per write, in the order of the writes."""
 
     def __init__(self, reasons: Sequence[Reason]) -> None:
         super().__init__("a transaction's condition did not hold")
@@ -72,7 +72,7 @@ class TransactionRefused(Exception):
 
 
 class _Undecided(Exception):
-    """The call was turned away before anything was decided."""
+    """DynamoDB decided nothing; the call may be repeated."""
 
 
 class Table:
@@ -82,7 +82,7 @@ class Table:
         self._client, self.name, self._pause = client, name, pause
 
     def get(self, pk: str) -> Item | None:
-        """Return the item as it is at this moment, or None."""
+        """Return the item by a consistent read, or None."""
         answer = self._call(self._client.get_item, Key=to_attributes({"pk": pk}), ConsistentRead=True)
         return from_attributes(answer["Item"]) if "Item" in answer else None
 
@@ -91,32 +91,29 @@ class Table:
         return self.batch_get_keys([{"pk": key} for key in keys])
 
     def batch_get_keys(self, keys: Sequence[Item]) -> list[Item]:
-        """Do as `batch_get` does, for whole keys: in a table of two parts, a key has both."""
+        """Return items as `batch_get` does, for whole keys: in a table with a sort key, each key has both parts."""
         found: list[Item] = []
         for start in range(0, len(keys), _KEYS_PER_BATCH):
-            self._collect(keys[start : start + _KEYS_PER_BATCH], found)
+            self._add_items(keys[start : start + _KEYS_PER_BATCH], found)
         return found
 
     def batch_write(self, puts: Sequence[Item], deletes: Sequence[Item] = ()) -> None:
-        """Put the items *puts* and delete those of the keys *deletes*, whatever stood there, in as few calls as can be.
-
-        Not atomic, and safe to repeat. No key may come twice.
-        """
+        """Put *puts* and delete the items of *deletes*, 25 in a call. Not atomic; safe to repeat; no key may recur."""
         requests = [{"PutRequest": {"Item": to_attributes(item)}} for item in puts]
         requests += [{"DeleteRequest": {"Key": to_attributes(key)}} for key in deletes]
         for start in range(0, len(requests), _WRITES_PER_BATCH):
             self._write_all(requests[start : start + _WRITES_PER_BATCH])
 
     def newest(self, pk: str, sort: str, *, below: int | None = None, limit: int = 100) -> list[Item]:
-        """Return up to *limit* items of *pk*, the highest *sort* first, those *below* it if that is given.
+        """Return up to *limit* items of *pk*, the highest *sort* first; with *below*, only items with a lower *sort*.
 
-        As many as DynamoDB answers at once (1 MB), and one at least where there is one.
+        DynamoDB ends an answer at 1 MB; if there are items, at least one is returned.
         """
         answer = self._call(
             self._client.query,
             KeyConditionExpression="pk = :pk AND #sort < :below",
             ExpressionAttributeNames={"#sort": sort},
-            ExpressionAttributeValues=to_attributes({":pk": pk, ":below": _BEYOND if below is None else below}),
+            ExpressionAttributeValues=to_attributes({":pk": pk, ":below": _ABOVE_ALL if below is None else below}),
             ScanIndexForward=False,
             ConsistentRead=True,
             Limit=limit,
@@ -124,9 +121,9 @@ class Table:
         return [from_attributes(item) for item in answer["Items"]]
 
     def scan(self, after: str, limit: int) -> tuple[list[Item], str]:
-        """Return the next items beyond the key *after*, and the key to go on after: "" at the beginning and the end.
+        """Return the next items beyond the key *after*, and the key to continue after: "" at the start and the end.
 
-        In no order that means anything; items that stay are seen once in a whole walk.
+        The order is arbitrary. A full scan returns each item that exists throughout exactly once.
         """
         start = {"ExclusiveStartKey": to_attributes({"pk": after})} if after else {}
         answer = self._call(self._client.scan, Limit=limit, ConsistentRead=True, **start)
@@ -137,15 +134,15 @@ class Table:
         """Write *item* if *when* holds.
 
         Raises:
-            ConditionFailed: it does not.
+            ConditionFailed: *when* does not hold.
         """
         self._write(self._client.put_item, Item=to_attributes(item), **_condition(when, values or {}, names))
 
     def update(self, pk: str, change: str, *, when: str, values: Item, names: Mapping[str, str] | None = None) -> Item:
-        """Apply *change* if *when* holds; return the item as it is then.
+        """Apply *change* if *when* holds; return the item after the change.
 
         Raises:
-            ConditionFailed: it does not.
+            ConditionFailed: *when* does not hold.
         """
         answer = self._write(
             self._client.update_item,
@@ -157,7 +154,7 @@ class Table:
         return from_attributes(answer["Attributes"])
 
     def change(self, pk: str, change: str, *, when: str, values: Item, names: Mapping[str, str] | None = None) -> None:
-        """Do as `update` does, for callers who have no use for the item: nothing is sent back.
+        """Apply *change* as `update` does, without returning the item.
 
         Raises:
             ConditionFailed: *when* does not hold.
@@ -169,48 +166,60 @@ class Table:
         """Delete the item if *when* holds.
 
         Raises:
-            ConditionFailed: it does not.
+            ConditionFailed: *when* does not hold.
         """
         self._write(self._client.delete_item, Key=to_attributes({"pk": pk}), **_condition(when, values, names))
 
     def query(self, index: str, key: str, value: str, *, after: str = "", limit: int = 100) -> list[Item]:
-        """Return up to *limit* items of *index* whose *key* is *value*, in the order of ``pk``, beyond *after*."""
+        """Return up to *limit* items of *index* in which *key* is *value*, in the order of ``pk``, beyond *after*."""
         answer = self._call(
             self._client.query,
             IndexName=index,
             KeyConditionExpression="#key = :value AND pk > :after",
             ExpressionAttributeNames={"#key": key},
-            # A key cannot be empty, and nothing sorts before a space in ours.
+            # A key cannot be empty, and no key of this service sorts before a space.
             ExpressionAttributeValues=to_attributes({":value": value, ":after": after or " "}),
             Limit=limit,
         )
         return [from_attributes(item) for item in answer["Items"]]
 
     def check(self, pk: str, *, when: str, values: Item, names: Mapping[str, str] | None = None) -> Write:
-        """Return a transaction's entry that writes nothing and demands *when*."""
-        entry = {"TableName": self.name, "Key": to_attributes({"pk": pk}), **_TELL}
+        """Return a transaction entry that demands *when* and writes nothing."""
+        entry = {"TableName": self.name, "Key": to_attributes({"pk": pk}), **_RETURN_CURRENT}
         return {"ConditionCheck": {**entry, **_condition(when, values, names)}}
 
     def put_entry(self, item: Item, *, when: str) -> Write:
-        """Return a transaction's entry that writes *item*, demanding *when*."""
-        return {"Put": {"TableName": self.name, "Item": to_attributes(item), **_TELL, **_condition(when, {}, None)}}
+        """Return a transaction entry that writes *item* and demands *when*."""
+        return {
+            "Put": {
+                "TableName": self.name,
+                "Item": to_attributes(item),
+                **_RETURN_CURRENT,
+                **_condition(when, {}, None),
+            }
+        }
 
     def update_entry(
         self, pk: str, change: str, *, when: str = "", values: Item, names: Mapping[str, str] | None = None
     ) -> Write:
-        """Return a transaction's entry that applies *change*, demanding *when*."""
-        entry = {"TableName": self.name, "Key": to_attributes({"pk": pk}), "UpdateExpression": change, **_TELL}
+        """Return a transaction entry that applies *change* and demands *when*."""
+        entry = {
+            "TableName": self.name,
+            "Key": to_attributes({"pk": pk}),
+            "UpdateExpression": change,
+            **_RETURN_CURRENT,
+        }
         return {"Update": {**entry, **_condition(when, values, names)}}
 
     def transact(self, writes: Iterable[Write]) -> None:
-        """Apply all of *writes* or none, in whatever tables. One token makes a lost answer safe to ask for again.
+        """Apply all of *writes* or nothing, in any tables. A client token makes retries after a lost response safe.
 
         Raises:
             TransactionRefused: a condition did not hold.
         """
         token = ids.new_id()
         entries = list(writes)
-        self._retried(lambda: self._client.transact_write_items(TransactItems=entries, ClientRequestToken=token))
+        self._with_retries(lambda: self._client.transact_write_items(TransactItems=entries, ClientRequestToken=token))
 
     def _write_all(self, requests: list[dict[str, Any]]) -> None:
         wanted: dict[str, Any] = {self.name: requests}
@@ -220,10 +229,10 @@ class Table:
             if wanted := self._client.batch_write_item(RequestItems=wanted).get("UnprocessedItems", {}):
                 raise _Undecided
 
-        self._retried(ask)
+        self._with_retries(ask)
 
-    def _collect(self, keys: Sequence[Item], found: list[Item]) -> None:
-        """Add the items of *keys* to *found*. DynamoDB may answer in part; the rest is asked for like a busy call."""
+    def _add_items(self, keys: Sequence[Item], found: list[Item]) -> None:
+        """Add the items of *keys* to *found*. After a partial answer the rest is requested with backoff."""
         wanted: dict[str, Any] = {self.name: {"Keys": [to_attributes(key) for key in keys], "ConsistentRead": True}}
 
         def ask() -> None:
@@ -233,21 +242,21 @@ class Table:
             if wanted := answer.get("UnprocessedKeys", {}):
                 raise _Undecided
 
-        self._retried(ask)
+        self._with_retries(ask)
 
     def _write(self, call: Callable[..., Any], **arguments: Any) -> Any:
-        return self._call(call, **_TELL, **arguments)
+        return self._call(call, **_RETURN_CURRENT, **arguments)
 
     def _call(self, call: Callable[..., Any], **arguments: Any) -> Any:
-        return self._retried(lambda: call(TableName=self.name, **arguments))
+        return self._with_retries(lambda: call(TableName=self.name, **arguments))
 
-    def _retried(self, call: Callable[[], Result]) -> Result:
+    def _with_retries(self, call: Callable[[], Result]) -> Result:
         for failures in range(_ATTEMPTS):
             if failures:
                 self._pause(_BACKOFF.seconds(failures))
             try:
                 with reaching_aws():
-                    return _decided(call)
+                    return _decision_of(call)
             except _Undecided:
                 continue
         raise Unavailable("DynamoDB is busy just now.")
@@ -262,20 +271,23 @@ def _condition(when: str, values: Item, names: Mapping[str, str] | None) -> dict
     return {name: value for name, value in given.items() if value}
 
 
-def _decided(call: Callable[[], Result]) -> Result:
-    """Return or raise what *call* has decided.
+def _decision_of(call: Callable[[], Result]) -> Result:
+    """Return the result of *call*.
 
     Raises:
-        _Undecided: nothing; it may be made again.
+        ConditionFailed, TransactionRefused: a condition did not hold.
+        _Undecided: nothing was decided; the call may be repeated.
     """
     try:
         return call()
     except ClientError as error:
         code = error.response["Error"]["Code"]
         if code == "ConditionalCheckFailedException":
-            raise ConditionFailed(_old(error.response)) from error
-        reasons = [Reason(reason["Code"], _old(reason)) for reason in error.response.get("CancellationReasons", ())]
-        # A failed condition is final, whatever else got in the way.
+            raise ConditionFailed(_current_item(error.response)) from error
+        reasons = [
+            Reason(reason["Code"], _current_item(reason)) for reason in error.response.get("CancellationReasons", ())
+        ]
+        # A failed condition is final, even if other writes of the transaction met a conflict.
         if any(reason.code == "ConditionalCheckFailed" for reason in reasons):
             raise TransactionRefused(reasons) from error
         if _UNDECIDED.intersection([code, *(reason.code for reason in reasons)]):
@@ -283,5 +295,5 @@ def _decided(call: Callable[[], Result]) -> Result:
         raise
 
 
-def _old(told: Mapping[str, Any]) -> Item | None:
-    return from_attributes(told["Item"]) if told.get("Item") else None
+def _current_item(reply: Mapping[str, Any]) -> Item | None:
+    return from_attributes(reply["Item"]) if reply.get("Item") else None

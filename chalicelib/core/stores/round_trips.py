@@ -1,4 +1,4 @@
-"""Counts what a process asks of MongoDB; botocore's calls are counted by an event that `clients` registers."""
+"""Counts MongoDB commands. An event handler that `clients` registers counts the calls of botocore."""
 
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
@@ -6,7 +6,7 @@ from chalicelib.core.runtime.logs import count_round_trip
 
 
 class RoundTrips(CommandListener):
-    """Counts MongoDB commands. They run on the caller's thread, so the context is the invocation's."""
+    """Counts MongoDB commands. pymongo calls listeners on the caller's thread, so the invocation's context is there."""
 
     def started(self, event: CommandStartedEvent) -> None:
         """Count the command."""
