@@ -1,11 +1,11 @@
-"""Coordination: what must have one winner among all functions, decided by conditional writes to one table.
+"""Coordination: decisions with one winner among all functions, by conditional writes to one table.
 
-errors.py  what a caller learns when it is not the winner
-locks.py   at most one holder at a time, with a token that only grows
-claims.py  a piece of work is done once, also when whoever began it died
-rates.py   not too often, across all instances
-wiring.py  makes these, once per process
-counts.py  numbers that move in the transaction of what they count
+errors.py  the errors for callers that did not win
+locks.py   at most one holder at a time, with a fencing token that only grows
+claims.py  idempotency records: a piece of work is done once, also if an attempt dies
+rates.py   rate limits across all instances
+wiring.py  locks, claims, rates and counts of this deployment, once per process
+counts.py  exact counts, changed in the transaction of the counted work
 
-No feature knows the items; features use the three classes, which `wiring` makes.
+Features never touch the items; features use the classes, which `wiring` makes.
 """

@@ -1,8 +1,8 @@
-"""Claims: a piece of work is done once, also when whoever began it died half-way.
+"""Claims (idempotency records): a piece of work is done once, also if an attempt dies half-way.
 
-A claim is ``running`` and then ``done`` with its result; only the attempt that holds it may finish it. It stores the id
-of the resource to be made before the work begins, so that whoever takes over makes the same one. Its TTL says how long
-a repeat is recognised, and readers check it themselves.
+A claim is ``running`` and then ``done`` with its result; only the attempt that holds the claim may finish the claim.
+The claim stores the id of the resource before the work begins, so a later attempt makes the same resource. The TTL says
+how long a repeat is recognised; readers check the TTL themselves.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,15 +17,15 @@ from chalicelib.core.stores.dynamodb import ConditionFailed, Table, TransactionR
 
 _RUNNING, _DONE = "running", "done"
 _NAMES = {"#state": "state", "#ttl": "ttl"}
-_OURS = "attempt = :attempt AND #state = :running"
-#: Its TTL moves along: a claim that is worked on must not be forgotten.
+_HELD_BY_ATTEMPT = "attempt = :attempt AND #state = :running"
+#: Renews the TTL too: a claim must not expire during the work.
 _TAKE = "SET attempt = :attempt, leaseUntil = :lease, #ttl = :ttl"
 
 
 class Claim(NamedTuple):
-    """Work that is ours to do. *resource_id* is the first attempt's, whichever attempt this is.
+    """A right of this attempt to do the work. All attempts have the *resource_id* of the first attempt.
 
-    *taken_over*: an attempt before this one died, perhaps after it had done the work.
+    *taken_over*: an earlier attempt died, perhaps after doing the work.
     """
 
     key: str
@@ -35,20 +35,20 @@ class Claim(NamedTuple):
 
 
 class Claims:
-    """Claims by key. A key names the work itself: a business id, never the id of a delivery."""
+    """Claims by key. A key names the work: a business id, never the id of a delivery."""
 
     def __init__(self, table: Table, settings: CoordinationSettings, *, now: Callable[[], float] = time) -> None:
         self._table, self._settings, self._now = table, settings, now
 
     def begin(self, key: str, *, ttl_seconds: int, fingerprint: str = "") -> Claim:
-        """Claim the work, if nobody has done it and nobody is doing it. Atomic.
+        """Claim work that is neither done nor running. Atomic.
 
-        Work whose attempt has outlived its lease may be taken over at once. *fingerprint* is kept with the claim: a
-        repeat must bring the same.
+        If the lease of a running attempt has expired, the claim is taken over at once. *fingerprint* is kept with the
+        claim; a repeat must have the same fingerprint.
 
         Raises:
-            AlreadyDone: with the result.
-            StillRunning: another attempt is within its lease.
+            AlreadyDone: the work is done; the error carries the result.
+            StillRunning: another attempt holds an unexpired lease.
             OtherRequest: the key was used with another fingerprint.
         """
         attempt, now_ms = ids.new_id(), self._now_ms()
@@ -63,16 +63,16 @@ class Claims:
         try:
             self._put(fresh, now_ms)
         except ConditionFailed as refused:
-            return self._begin_again(fresh, refused.item, now_ms)
+            return self._take_over(fresh, refused.item, now_ms)
         return Claim(key, attempt, fresh["resourceId"])
 
     def reopen(self, key: str, result: str, *, ttl_seconds: int) -> Claim:
-        """Claim work anew that was done with *result*, to do it once more; a repeat is recognised as after `begin`.
+        """Claim finished work with the result *result* again, to do the work once more.
 
-        Atomic: of many who saw that result, one does it once more.
+        Atomic: of many callers with the same *result*, one gets the claim. A repeat is recognised as after `begin`.
 
         Raises:
-            StillRunning: someone else has reopened it, and may have done it since.
+            StillRunning: another caller has reopened the claim, and may have finished the work since.
         """
         attempt, times = ids.new_id(), self._times(self._now_ms(), ttl_seconds)
         try:
@@ -85,42 +85,42 @@ class Claims:
             )
         except ConditionFailed as refused:
             item = refused.item or {}
-            # The SDK asked twice because the first answer was lost: the claim that stands is ours.
+            # The SDK repeated the write after a lost response: the stored claim is this attempt's.
             if item.get("attempt") != attempt:
                 raise StillRunning(retry_after_seconds=1) from refused
         return Claim(key, attempt, item["resourceId"], taken_over=True)
 
     def finish(self, claim: Claim, result: str, also: Iterable[Write] = ()) -> None:
-        """Record *result*; *also* is written in the same transaction. Safe to repeat.
+        """Store *result*; apply *also* in the same transaction. Safe to repeat.
 
         Raises:
-            ClaimLost: another attempt has taken over; nothing was written.
+            ClaimLost: another attempt has taken over the claim; nothing was written.
             GuardedRefused: a condition of *also* did not hold; nothing was written.
         """
         change = "SET #state = :done, #result = :result REMOVE leaseUntil"
         values = {":attempt": claim.attempt, ":running": _RUNNING, ":done": _DONE, ":result": result}
         names = {"#state": "state", "#result": "result"}
-        done = self._table.update_entry(_key(claim.key), change, when=_OURS, values=values, names=names)
+        done = self._table.update_entry(_key(claim.key), change, when=_HELD_BY_ATTEMPT, values=values, names=names)
         try:
             if writes := list(also):
                 self._table.transact([done, *writes])
             else:
-                self._table.change(_key(claim.key), change, when=_OURS, values=values, names=names)
+                self._table.change(_key(claim.key), change, when=_HELD_BY_ATTEMPT, values=values, names=names)
         except TransactionRefused as refused:
-            ours = refused.reasons[0]
-            if ours.code != "ConditionalCheckFailed":
+            own = refused.reasons[0]
+            if own.code != "ConditionalCheckFailed":
                 raise GuardedRefused from refused
-            _expect_done(ours.item, claim, refused)
+            _expect_done(own.item, claim, refused)
         except ConditionFailed as refused:
             _expect_done(refused.item, claim, refused)
 
     def abandon(self, claim: Claim) -> None:
-        """Let another attempt begin at once, with the same resource id. Safe to repeat."""
+        """End the lease, so that another attempt may begin at once, with the same resource id. Safe to repeat."""
         try:
             self._table.change(
                 _key(claim.key),
                 "SET leaseUntil = :now",
-                when=_OURS,
+                when=_HELD_BY_ATTEMPT,
                 values={":attempt": claim.attempt, ":running": _RUNNING, ":now": 0},
                 names={"#state": "state"},
             )
@@ -128,13 +128,13 @@ class Claims:
             return
 
     def once(self, key: str, work: Callable[[Claim], str], *, ttl_seconds: int, fingerprint: str = "") -> str:
-        """Return what *work* returns, having run it if nobody has; else what it returned then.
+        """Run *work* and return the result; if the work is done already, return the stored result.
 
-        *work* may run again after a crash, with the same `Claim.resource_id`: what it makes must be made under that.
+        *work* may run again after a crash, with the same `Claim.resource_id`, and must use the id for the resource.
 
         Raises:
-            StillRunning, OtherRequest: as `begin` does.
-            ClaimLost: it took longer than its lease, and another attempt has the work now.
+            StillRunning, OtherRequest: as `begin`.
+            ClaimLost: *work* exceeded its lease, and another attempt has taken over the claim.
         """
         try:
             claim = self.begin(key, ttl_seconds=ttl_seconds, fingerprint=fingerprint)
@@ -148,19 +148,19 @@ class Claims:
         self.finish(claim, result)
         return result
 
-    def _begin_again(self, fresh: Item, stands: Item | None, now_ms: int) -> Claim:
-        """Take over what *stands*, or say why not."""
-        if stands is None:
-            # Removed between our two writes, as its time was over.
+    def _take_over(self, fresh: Item, stored: Item | None, now_ms: int) -> Claim:
+        """Take over the claim *stored*, or raise the reason against a takeover."""
+        if stored is None:
+            # The TTL removed the claim between the two writes.
             raise StillRunning(retry_after_seconds=1)
-        # The SDK asked twice because the first answer was lost: the claim that stands is ours.
-        if stands["attempt"] == fresh["attempt"]:
-            return _claim(stands, taken_over=stands["resourceId"] != fresh["resourceId"])
-        if stands["fingerprint"] != fresh["fingerprint"]:
+        # The SDK repeated the write after a lost response: the stored claim is this attempt's.
+        if stored["attempt"] == fresh["attempt"]:
+            return _claim(stored, taken_over=stored["resourceId"] != fresh["resourceId"])
+        if stored["fingerprint"] != fresh["fingerprint"]:
             raise OtherRequest
-        if stands["state"] == _DONE:
-            raise AlreadyDone(stands["result"])
-        if stands["leaseUntil"] + self._settings.skew_allowance_ms >= now_ms:
+        if stored["state"] == _DONE:
+            raise AlreadyDone(stored["result"])
+        if stored["leaseUntil"] + self._settings.skew_allowance_ms >= now_ms:
             raise StillRunning(retry_after_seconds=1)
         try:
             item = self._table.update(
@@ -169,19 +169,19 @@ class Claims:
                 when="attempt = :dead AND #state = :running",
                 values={
                     ":attempt": fresh["attempt"],
-                    ":dead": stands["attempt"],
+                    ":dead": stored["attempt"],
                     ":running": _RUNNING,
                     **_values(fresh),
                 },
                 names=_NAMES,
             )
         except ConditionFailed as refused:
-            # It was not dead, or someone else was sooner: what stands now says which.
-            return self._begin_again(fresh, refused.item, now_ms)
+            # The attempt was alive, or another took over first: the current claim decides.
+            return self._take_over(fresh, refused.item, now_ms)
         return _claim(item, taken_over=True)
 
     def _put(self, item: Item, now_ms: int) -> None:
-        """Write *item* where no claim stands, or one whose time is over: TTL deletes late."""
+        """Write *item* unless there is an unexpired claim. DynamoDB deletes expired items late."""
         self._table.put(
             item,
             when="attribute_not_exists(pk) OR #ttl < :now",
@@ -190,9 +190,9 @@ class Claims:
         )
 
     def _times(self, now_ms: int, ttl_seconds: int) -> Item:
-        """Return until when the work is its attempt's, no longer than this invocation lasts, and the claim stands."""
+        """Return the end of the lease, clamped to the invocation's remaining time, and the TTL of the claim."""
         lease_until = now_ms + deadline.clamp_ms(self._settings.claim_lease_ms)
-        # A claim never goes before its lease, however soon a repeat may be forgotten.
+        # A claim outlives its lease, even if the caller asks for a shorter TTL.
         stands_until = max(now_ms + ttl_seconds * 1000, lease_until + self._settings.skew_allowance_ms)
         return {"leaseUntil": lease_until, "ttl": -(-stands_until // 1000)}
 
@@ -212,7 +212,7 @@ def _claim(item: Item, *, taken_over: bool) -> Claim:
     return Claim(item["pk"].partition("#")[2], item["attempt"], item["resourceId"], taken_over)
 
 
-def _expect_done(stands: Item | None, claim: Claim, refused: Exception) -> None:
-    """Raise ClaimLost unless what *stands* is this claim's own result: it was asked twice."""
-    if stands is None or (stands["state"], stands["attempt"]) != (_DONE, claim.attempt):
+def _expect_done(stored: Item | None, claim: Claim, refused: Exception) -> None:
+    """Raise ClaimLost unless *stored* has this claim's own result, from a repeated request."""
+    if stored is None or (stored["state"], stored["attempt"]) != (_DONE, claim.attempt):
         raise ClaimLost from refused

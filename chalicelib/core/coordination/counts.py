@@ -1,6 +1,6 @@
-"""Counts that are exact: they move in the transaction of what they count, and are never a scan.
+"""Exact counts: a count changes in the transaction of the counted work. No scan is ever needed.
 
-A count is spread over a few items, so that many transactions at once seldom meet in one.
+A count is spread over several items (shards), so that concurrent transactions seldom conflict.
 """
 
 import random
@@ -13,20 +13,20 @@ _SHARDS = 8
 
 
 class Counts:
-    """Counts by name and field."""
+    """Counts, each with a name and a field."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def adding(self, name: str, field: str) -> Write:
-        """Return a transaction's entry that adds one to *field* of *name*."""
+        """Return a transaction entry that adds 1 to *field* of *name*."""
         shard = random.randrange(_SHARDS)  # noqa: S311 # spreads writes; nothing secret
         return self._table.update_entry(
             _key(name, shard), "ADD #field :one", values={":one": 1}, names={"#field": field}
         )
 
     def read(self, names: Sequence[str], fields: Sequence[str]) -> dict[str, dict[str, int]]:
-        """Return *fields* of each of *names*; one that never moved is 0. One round trip for a dozen names."""
+        """Return *fields* of each of *names*; a count that never changed is 0. One round trip for a dozen names."""
         keys = [_key(name, shard) for name in names for shard in range(_SHARDS)]
         found = {item["pk"]: item for item in self._table.batch_get(keys)}
         return {name: {field: _sum(found, name, field) for field in fields} for name in names}

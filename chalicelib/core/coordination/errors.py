@@ -1,4 +1,4 @@
-"""What a caller learns when it is not the winner."""
+"""The errors for callers that did not win a decision."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ from chalicelib.core.errors import Conflict, ServiceError, Unavailable
 
 
 class LockHeld(Conflict):
-    """Someone else holds this lock."""
+    """Another owner holds the lock."""
 
     def __init__(self, name: str, expires_at_ms: int) -> None:
         super().__init__(f"The lock {name} is held.")
@@ -14,15 +14,15 @@ class LockHeld(Conflict):
 
 
 class LockLost(Conflict):
-    """This lock is no longer ours: it was released, broken or taken over."""
+    """The lock was released, broken or taken over."""
 
 
 class GuardedRefused(Conflict):
-    """A condition of what was to be written along did not hold; the lock, or the claim, was still ours."""
+    """A condition of the accompanying writes did not hold; the lock, or the claim, was still held."""
 
 
 class AlreadyDone(ServiceError):
-    """This work was done before; *result* is what came of it."""
+    """The work was done before, with the result *result*."""
 
     def __init__(self, result: str) -> None:
         super().__init__()
@@ -30,24 +30,24 @@ class AlreadyDone(ServiceError):
 
 
 class StillRunning(Unavailable):
-    """This work is being done by someone else just now."""
+    """Another attempt is doing the work just now."""
 
 
 class ClaimLost(Conflict):
-    """Another attempt has taken this work over."""
+    """Another attempt has taken over the work."""
 
 
 class OtherRequest(Conflict):
-    """This key belongs to another request."""
+    """The key belongs to another request."""
 
 
 class StillAnswering(Conflict):
     """The first call with this Idempotency-Key is still running."""
 
     def headers(self) -> Mapping[str, str]:
-        """Say when to come back."""
+        """Return the header that says when to try again."""
         return {"Retry-After": "1"}
 
 
 class ShownOnce(Conflict):
-    """This call was answered, and its answer held a secret that is shown once."""
+    """The call was answered, and the answer held a secret that is shown once."""

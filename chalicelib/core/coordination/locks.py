@@ -1,9 +1,9 @@
-"""Locks: at most one holder of a fencing token, and tokens that only grow, for ever.
+"""Locks: at most one holder of a fencing token, and fencing tokens that only grow, for ever.
 
-An item is never deleted and has no TTL: releasing clears the owner and keeps the fence. Acquiring is one conditional
-update. What makes a lock safe is not the clock but `guarded`, whose transaction demands the holder's own token (M.
-Kleppmann, "How to do distributed locking", 2016; C. Gray and D. Cheriton, "Leases", SOSP 1989). Clocks decide only
-when others may take over, and a holder counts its own time from before it asked, so that it knows first.
+An item is never deleted and has no TTL: releasing clears the owner and keeps the fencing token. Acquiring is one
+conditional update. Safety rests on `guarded` and not on clocks: the transaction demands the holder's own token (M.
+Kleppmann, "How to do distributed locking", 2016; C. Gray and D. Cheriton, "Leases", SOSP 1989). Clocks decide only when
+others may take over an expired lock. A holder counts from before the request, so the holder knows of the expiry first.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -20,15 +20,15 @@ from chalicelib.core.stores.attributes import Item
 from chalicelib.core.stores.dynamodb import ConditionFailed, Table, TransactionRefused, Write
 
 _HELD = "lock"
-_OURS = "#owner = :owner AND fence = :fence"
+_HELD_BY_LEASE = "#owner = :owner AND fence = :fence"
 _NAMES = {"#owner": "owner"}
-#: Each poll is a write, so no two are closer than the shortest.
+#: Each poll is a write, hence the shortest pause.
 _POLLS = Backoff(shortest_seconds=0.01, first_seconds=0.02, longest_seconds=0.25)
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A lock that is ours until *until* on this process's monotonic clock, in seconds, and perhaps longer."""
+    """A held lock. The lease lasts at least until *until*, in seconds of this process's monotonic clock."""
 
     name: str
     owner: str
@@ -38,7 +38,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds a lock, as anyone may see it."""
+    """The current holder of a lock, as shown to operators."""
 
     name: str
     owner: str
@@ -59,17 +59,17 @@ class Locks:
         ticks: Callable[[], float] = monotonic,
         pause: Callable[[float], None] = sleep,
     ) -> None:
-        """Make locks in *table*; *now* and *ticks* are the wall clock and the monotonic one, in seconds."""
+        """Keep locks in *table*. *now* is the wall clock, *ticks* the monotonic clock, both in seconds."""
         self._table, self._skew_ms = table, settings.skew_allowance_ms
         self._now, self._ticks, self._pause = now, ticks, pause
 
     def try_acquire(self, name: str, ttl_ms: int) -> Lease:
-        """Acquire the lock if it is free, or expired by more than the skew allowance. Atomic; one write.
+        """Acquire the lock if the lock is free, or expired by more than the skew allowance. Atomic; one write.
 
-        The lease is cut to what this invocation has left: no function holds a lock that it cannot use.
+        The lease is clamped to the invocation's remaining time, so no lock outlives its function.
 
         Raises:
-            LockHeld: someone else holds it.
+            LockHeld: another owner holds the lock.
         """
         ttl_ms = deadline.clamp_ms(ttl_ms)
         began, now_ms = self._ticks(), self._now_ms()
@@ -91,16 +91,16 @@ class Locks:
             )
         except ConditionFailed as refused:
             item = refused.item or {}
-            # The SDK asked twice because the first answer was lost: that write is the one we lost to.
+            # The SDK repeated the write after a lost response: the first write acquired the lock.
             if item.get("owner") != owner:
                 raise LockHeld(name, item["expiresAt"]) from None
         return Lease(name, owner, item["fence"], began + ttl_ms / 1000)
 
     def acquire(self, name: str, ttl_ms: int, wait_ms: int) -> Lease:
-        """Acquire the lock, waiting up to *wait_ms* for it; looks again at random moments, and right when it expires.
+        """Acquire the lock within *wait_ms*. Polls at random intervals, and right after the current lease expires.
 
         Raises:
-            LockHeld: it was still held at the end.
+            LockHeld: the lock was still held at the end.
         """
         give_up, failures = self._ticks() + wait_ms / 1000, 0
         while True:
@@ -115,16 +115,16 @@ class Locks:
             self._pause(max(0.001, min(_POLLS.seconds(failures), free_in, left)))
 
     def extend(self, lease: Lease, ttl_ms: int) -> Lease:
-        """Return *lease* with at least *ttl_ms* from now. Atomic; the fence stays, and no time is taken away.
+        """Return *lease* with at least *ttl_ms* from now. Atomic; the fencing token stays; a lease is never shortened.
 
         Raises:
-            LockLost: it is no longer ours. A caller that gets another error still knows `Lease.until`, which passes
-                before anyone may take over.
+            LockLost: the lock was released, broken or taken over. After any other error the lease holds until
+                `Lease.until`, which passes before others may take over.
         """
         ttl_ms = deadline.clamp_ms(ttl_ms)
         began, expires_ms = self._ticks(), self._now_ms() + ttl_ms
-        # Time only grows: a request that the network held up may arrive after a later one.
-        later = f"{_OURS} AND expiresAt < :expires"
+        # A lease only grows: a delayed request may arrive after a later request.
+        later = f"{_HELD_BY_LEASE} AND expiresAt < :expires"
         try:
             self._change(lease, "SET expiresAt = :expires", when=later, expires=expires_ms)
         except ConditionFailed as refused:
@@ -133,26 +133,26 @@ class Locks:
         return replace(lease, until=max(lease.until, began + ttl_ms / 1000))
 
     def release(self, lease: Lease) -> None:
-        """Let others have the lock. Atomic, and safe to repeat; the fence is kept.
+        """Release the lock and keep the fencing token. Atomic; safe to repeat.
 
         Raises:
-            LockLost: it was taken from us, and is left alone.
+            LockLost: the lock was taken over or broken; its state is left unchanged.
         """
         try:
             self._change(lease, "SET released = :owner REMOVE #owner, expiresAt, acquiredAt, held")
         except ConditionFailed as refused:
-            # The SDK asked twice because the first answer was lost: that write is the one we lost to.
+            # The SDK repeated the write after a lost response: the first write released the lock.
             if (refused.item or {}).get("released") != lease.owner:
                 raise LockLost from refused
 
     @contextmanager
     def lock(self, name: str, ttl_ms: int, *, wait_ms: int = 0) -> Iterator[Lease]:
-        """Hold the lock for what happens inside. What must not happen without it goes through `guarded`.
+        """Hold the lock during the block. Writes that depend on the lock must go through `guarded`.
 
-        What happened inside is not undone by a release that fails: the lock then frees itself when it expires.
+        A failed release raises nothing and undoes nothing: the lock then becomes free when its lease expires.
 
         Raises:
-            LockHeld: it could not be had within *wait_ms*.
+            LockHeld: the lock could not be acquired within *wait_ms*.
         """
         lease = self.acquire(name, ttl_ms, wait_ms)
         try:
@@ -166,16 +166,16 @@ class Locks:
                 logs.line().count("locksLeft")
 
     def guarded(self, lease: Lease, writes: Iterable[Write]) -> None:
-        """Apply *writes* in one transaction that demands *lease*'s own token. All or nothing.
+        """Apply *writes* in one transaction that demands the owner and fencing token of *lease*. All or nothing.
 
-        This equality is the guarantee: a holder paused beyond its time writes nothing, whatever its clock says.
+        The equality is the guarantee: a holder paused beyond its lease writes nothing, whatever its clock says.
 
         Raises:
-            LockLost: the lock is no longer ours; nothing was written.
+            LockLost: the lock was released, broken or taken over; nothing was written.
             GuardedRefused: a condition of *writes* did not hold; nothing was written.
         """
         check = self._table.check(
-            _key(lease.name), when=_OURS, values={":owner": lease.owner, ":fence": lease.fence}, names=_NAMES
+            _key(lease.name), when=_HELD_BY_LEASE, values={":owner": lease.owner, ":fence": lease.fence}, names=_NAMES
         )
         try:
             self._table.transact([check, *writes])
@@ -184,19 +184,19 @@ class Locks:
             raise (LockLost if lost else GuardedRefused) from refused
 
     def held(self, limit: int = 100, *, after: str = "") -> list[Holder]:
-        """Return locks that someone holds, in the order of their names, beyond the name *after*.
+        """Return up to *limit* held locks, in the order of names, beyond the name *after*.
 
-        Expired ones too, until they are taken over.
+        Includes expired locks that were neither taken over nor cleaned up.
         """
         found = self._table.query("by-held", "held", _HELD, after=_key(after), limit=limit)
         return [_holder(item) for item in found]
 
     def break_(self, name: str) -> bool:
-        """Take the lock from whoever holds it; their guarded writes fail from now on. Returns whether it was held."""
+        """Take the lock from its holder, whose guarded writes fail from now on. Returns whether the lock was held."""
         return self._clear(name, "attribute_exists(#owner)", {})
 
     def clean_up(self) -> int:
-        """Clear locks whose holders died. Returns how many. Nobody needs it: an expired lock can be taken over."""
+        """Clear expired locks; return the number. Only tidies `held`: an expired lock can be taken over anyway."""
         dead_ms, cleared, after = self._now_ms() - self._skew_ms, 0, ""
         while page := self.held(after=after):
             dead = [holder.name for holder in page if holder.expires_at_ms < dead_ms]
@@ -213,10 +213,10 @@ class Locks:
             return False
         return True
 
-    def _change(self, lease: Lease, change: str, *, when: str = _OURS, **values: int) -> None:
-        ours = {":owner": lease.owner, ":fence": lease.fence}
+    def _change(self, lease: Lease, change: str, *, when: str = _HELD_BY_LEASE, **values: int) -> None:
+        own = {":owner": lease.owner, ":fence": lease.fence}
         given = {f":{name}": value for name, value in values.items()}
-        self._table.change(_key(lease.name), change, when=when, values={**ours, **given}, names=_NAMES)
+        self._table.change(_key(lease.name), change, when=when, values={**own, **given}, names=_NAMES)
 
     def _now_ms(self) -> int:
         return round(self._now() * 1000)

@@ -1,7 +1,7 @@
-"""Rates: not too often, across all instances.
+"""Rates: rate limits across all instances.
 
 The generic cell rate algorithm (ITU-T I.371, annex A): one number per key, the theoretical arrival time of the next
-token. Taking one is one conditional update; a second only when the key was idle.
+token. Taking a token is one conditional update; an idle key needs a second update.
 """
 
 from collections.abc import Callable
@@ -12,39 +12,39 @@ from chalicelib.core.stores.dynamodb import ConditionFailed, Table, TransactionR
 
 
 class Limit(NamedTuple):
-    """*tokens* per *period_ms*, all of which may come at once."""
+    """*tokens* per *period_ms*; all tokens of a period may be taken at once."""
 
     tokens: int
     period_ms: int
 
     @property
     def interval_us(self) -> int:
-        """Microseconds from one token to the next, rounded up: never more than *tokens* per *period_ms*."""
+        """The microseconds between two tokens, rounded up, so that no period yields more than *tokens*."""
         return -(-self.period_ms * 1000 // self.tokens)
 
     @property
     def burst_us(self) -> int:
-        """How far ahead of the clock the next token's arrival may be: all tokens, to the microsecond."""
+        """The microseconds by which the arrival time may be ahead of the clock: the time of all tokens."""
         return self.interval_us * self.tokens
 
 
 class Taken(NamedTuple):
-    """Whether a token was had; if not, when the next one is due."""
+    """Whether a token was taken; if not, *retry_after_ms* until the next token is due."""
 
     ok: bool
     retry_after_ms: int
 
 
 class Rates:
-    """Rates by key."""
+    """Rate limits by key."""
 
     def __init__(self, table: Table, *, now: Callable[[], float] = time) -> None:
         self._table, self._now = table, now
 
     def take(self, key: str, limit: Limit) -> Taken:
-        """Take one token if one is due. Atomic: no token is had twice, by however many callers.
+        """Take a token if a token is due. Atomic: no two callers take the same token.
 
-        An answer that is lost on the way may cost a token and never gives one.
+        A lost response of DynamoDB may cost a token and never yields a token.
         """
         interval, horizon = limit.interval_us, limit.burst_us
         for _ in range(_TRIES):
@@ -59,11 +59,11 @@ class Rates:
                     return Taken(ok=True, retry_after_ms=0)
             else:
                 return Taken(ok=True, retry_after_ms=0)
-        # Others moved the key between our two writes each time, so it is anything but idle.
+        # Other callers took tokens between the two writes of every try, so the key is not idle.
         return Taken(ok=False, retry_after_ms=interval // 1000 or 1)
 
     def give_back(self, key: str, limit: Limit) -> None:
-        """Return one token that was taken; nothing happens if the key is idle by now."""
+        """Return a token that was taken. Does nothing if the key is idle by now."""
         back = self._table.update_entry(
             _key(key),
             "SET arrival = arrival - :interval",
@@ -71,13 +71,13 @@ class Rates:
             values={":interval": limit.interval_us, ":now": round(self._now() * 1_000_000)},
         )
         try:
-            # A transaction, as the SDK asks again when an answer is lost, and a plain write would give back two.
+            # A transaction has a client token. The SDK repeats a plain write after a lost response: two tokens.
             self._table.transact([back])
         except TransactionRefused:
             return
 
     def _advance(self, key: str, interval: int, now: int, horizon: int) -> None:
-        """Move a busy key on by one token."""
+        """Take a token of a busy key."""
         self._table.change(
             _key(key),
             "SET arrival = arrival + :interval, #ttl = :ttl",
@@ -92,7 +92,7 @@ class Rates:
         )
 
     def _restart(self, key: str, interval: int, now: int, horizon: int) -> bool:
-        """Begin again with an idle key; return whether it still was."""
+        """Take the first token of an idle key; return False if the key is no longer idle."""
         try:
             self._table.change(
                 _key(key),
@@ -106,7 +106,7 @@ class Rates:
         return True
 
 
-#: Each try that fails means that someone else had a token in between.
+#: Each failed try means that another caller took a token in between.
 _TRIES = 5
 
 

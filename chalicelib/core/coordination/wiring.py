@@ -27,7 +27,7 @@ def locks() -> Locks:
 
 @once
 def claims() -> Claims:
-    """Return the claims on work."""
+    """Return the claims (idempotency records)."""
     from chalicelib.core.coordination.claims import Claims
 
     return Claims(clients.table(_TABLE), settings.load(settings.CoordinationSettings))
@@ -43,7 +43,7 @@ def counts() -> Counts:
 
 @once
 def rates() -> Rates:
-    """Return the rates."""
+    """Return the rate limits."""
     from chalicelib.core.coordination.rates import Rates
 
     return Rates(clients.table(_TABLE))

@@ -1,11 +1,11 @@
-"""Queues: work that a handler leaves to a worker.
+"""Queues: work that handlers leave to workers.
 
-queues.py       what a queue is, and a message
+queues.py       the declaration of a queue, and the base of messages
 sender.py       sends messages, and reads how full queues are
-outbox.py       side effects marked in the update that causes them
-entries.py      an outbox's entries as MongoDB writes and reads them
-consumer.py     a queue's messages, each worked on once
-dead_letters.py dead letters: read, sent back, thrown away
+outbox.py       side effects, stored in the update that causes the effects
+entries.py      pipeline expressions that write and read outbox entries
+consumer.py     processes each message of a queue once
+dead_letters.py reads, redrives and purges dead letters
 sweep.py        each slice's sweep, every minute
 wiring.py       the sender of this deployment
 """

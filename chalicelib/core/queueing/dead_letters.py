@@ -1,7 +1,7 @@
-"""The dead letters of one queue: read without being taken away, sent back, thrown away.
+"""The dead letters of one queue: reading without removal, redrive, and purge.
 
-A letter is sent back with all it carries, as AWS's own redrive does it: by its ``reason`` the worker knows that this
-work was given up and is to be tried once more.
+A dead letter is sent back with all its attributes, as by AWS's own redrive. The attribute ``reason`` tells the worker
+that the work was given up before and is to be tried once more.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
     OnLetters = Callable[[int], None]
 
-#: How long letters are hidden from others while we look at them, and while we move them.
+#: How long dead letters are hidden from other readers during inspection, and during a redrive.
 PEEK_SECONDS, MOVE_SECONDS = 60, 900
-#: As many as SQS hands out, or takes back, at a time.
-_AT_A_TIME = 10
-#: A long poll asks every server that may hold a letter; a short one asks some.
+#: The limit of one SQS call, in messages.
+_BATCH = 10
+#: A long poll asks every server of the queue; a short poll asks some of the servers.
 _LOOK_SECONDS = 1
-#: What is said of a letter that no worker could say anything of.
+#: The reason of a message that SQS itself moved to the dead-letter queue.
 _BY_SQS = "SQS gave it up: no attempt ended with an answer"
 
 
@@ -36,9 +36,9 @@ class DeadLetter:
     id: str
     body: str
     reason: str
-    #: The request that caused it, where that can be read.
+    #: The request that caused the message, or "" if the body is not readable.
     caused_by: str
-    #: Since it was buried; since it was first sent, where SQS itself buried it.
+    #: Since the message was dead-lettered; since the message was first sent, if SQS itself dead-lettered the message.
     age_seconds: float
     receipt: str
     attributes: dict[str, Any]
@@ -49,14 +49,15 @@ class DeadLetterQueue:
 
     def __init__(self, client: Any, prefix: str, queue: Queue) -> None:
         self._client, self.queue = client, queue
-        self._alive, self._dead = prefix + queue.name, prefix + queue.dead_letters
+        self._queue_url, self._dead_url = prefix + queue.name, prefix + queue.dead_letters
         self._held: dict[str, DeadLetter] = {}
 
     @contextmanager
     def held(self, seconds: int, most: int | None = None, on_letters: OnLetters = lambda _: None) -> Iterator[None]:
-        """Hold up to *most* letters, which are then `letters`; those still here at the end are let go.
+        """Hold up to *most* dead letters during the block, as `letters`; afterwards release the rest.
 
-        If this process dies they are seen again after *seconds*. *on_letters* is told how many came.
+        If this process dies, the dead letters become visible again after *seconds*. *on_letters* is called with the
+        number of dead letters of each read.
         """
         try:
             while (most is None or len(self._held) < most) and (found := self._received(seconds, most)):
@@ -64,30 +65,30 @@ class DeadLetterQueue:
                 on_letters(len(found))
             yield
         finally:
-            self._let_go()
+            self._release()
 
     @property
     def letters(self) -> list[DeadLetter]:
-        """What is held, oldest first."""
+        """The held dead letters, oldest first."""
         return sorted(self._held.values(), key=lambda letter: -letter.age_seconds)
 
     def send_back(self, letter: DeadLetter) -> None:
-        """Have *letter* worked on again. Dying half-way leaves it in both queues, and its work is still done once."""
+        """Redrive *letter*. If the process dies half-way, *letter* is in both queues; the work is still done once."""
         reason = {"reason": {"DataType": "String", "StringValue": letter.reason}}
         self._client.send_message(
-            QueueUrl=self._alive, MessageBody=letter.body, MessageAttributes={**reason, **letter.attributes}
+            QueueUrl=self._queue_url, MessageBody=letter.body, MessageAttributes={**reason, **letter.attributes}
         )
-        self._client.delete_message(QueueUrl=self._dead, ReceiptHandle=letter.receipt)
+        self._client.delete_message(QueueUrl=self._dead_url, ReceiptHandle=letter.receipt)
         del self._held[letter.id]
 
     def purge(self, *, waiting: bool = False) -> None:
-        """Delete every letter, or with *waiting* every message that has not been worked on. AWS takes a minute."""
-        self._client.purge_queue(QueueUrl=self._alive if waiting else self._dead)
+        """Delete all dead letters, or with *waiting* all messages of the queue itself. AWS takes up to a minute."""
+        self._client.purge_queue(QueueUrl=self._queue_url if waiting else self._dead_url)
 
     def _received(self, seconds: int, most: int | None) -> list[DeadLetter]:
-        wanted = _AT_A_TIME if most is None else min(_AT_A_TIME, most - len(self._held))
+        wanted = _BATCH if most is None else min(_BATCH, most - len(self._held))
         answer = self._client.receive_message(
-            QueueUrl=self._dead,
+            QueueUrl=self._dead_url,
             MaxNumberOfMessages=wanted,
             VisibilityTimeout=seconds,
             WaitTimeSeconds=_LOOK_SECONDS,
@@ -96,19 +97,19 @@ class DeadLetterQueue:
         )
         return [_letter(message) for message in answer.get("Messages", [])]
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         letters = list(self._held.values())
-        for start in range(0, len(letters), _AT_A_TIME):
+        for start in range(0, len(letters), _BATCH):
             entries = [
                 {"Id": str(number), "ReceiptHandle": letter.receipt, "VisibilityTimeout": 0}
-                for number, letter in enumerate(letters[start : start + _AT_A_TIME])
+                for number, letter in enumerate(letters[start : start + _BATCH])
             ]
-            self._client.change_message_visibility_batch(QueueUrl=self._dead, Entries=entries)
+            self._client.change_message_visibility_batch(QueueUrl=self._dead_url, Entries=entries)
         self._held.clear()
 
 
 def prefix_of(client: Any, stage: str, queues: Sequence[Queue]) -> str:
-    """Return what the address of every queue of *stage* begins with, in whatever account the client is."""
+    """Return the prefix of the URL of every queue of *stage*, in the account of the client."""
     name = queues[0].name
     url: str = client.get_queue_url(QueueName=f"holdfast-{stage}-{name}")["QueueUrl"]
     return url.removesuffix(name)

@@ -1,10 +1,10 @@
-"""The outbox: the side effects that a change of a MongoDB document must have, written in the same update.
+"""The outbox: the side effects of a change of a MongoDB document, stored in the same update.
 
 A document's ``outbox`` holds an entry for each effect from the change until the effect's worker has ended the entry
-(C. Richardson, "Pattern: Transactional outbox"). Whoever made the change dispatches the entries to their queue; the
-sweep dispatches what a process that died has left, and what is due later. A dispatched entry stays, held until a time
-by which its worker must have ended it, so that `Outbox.next_due` sees what SQS hides. An effect may be dispatched more
-than once and is done once: the queue's worker claims it.
+(C. Richardson, "Pattern: Transactional outbox"). The process that made the change dispatches the entries to the queue;
+the sweep dispatches entries that a dead process left, and entries that are due later. A dispatched entry stays, held
+until a time by which the worker must have ended the entry, so `Outbox.next_due` sees effects that SQS hides. An effect
+may be dispatched more than once and is done once, because the queue's worker claims the effect.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,31 +24,31 @@ if TYPE_CHECKING:
 
 #: How many documents one step of a sweep reads.
 _PAGE = 500
-#: As long as a page takes where stores are slow; with less left, the next sweep goes on.
+#: The time that a page takes with slow stores; with less time left, the next sweep continues.
 _ENOUGH_MS = 1_000
 
-#: Only documents with entries stand in this index.
+#: The index contains only documents with entries.
 INDEX = IndexModel(
     [("outbox.due", ASCENDING)], name="marked", partialFilterExpression={"outbox.due": {"$exists": True}}
 )
 
 
 class Due(NamedTuple):
-    """An entry and the document that it stands in."""
+    """An entry and the id of its document."""
 
     document_id: str
     entry: Entry
 
 
 class Address(NamedTuple):
-    """Where an effect's message goes."""
+    """The message of an effect, and the queue of the message."""
 
     queue: Queue
     message: Message
 
 
 class Outbox:
-    """The entries of one collection. *address* names queue and message of an effect, given a document's id."""
+    """The entries of one collection. *address* maps a document's id and an effect to queue and message."""
 
     def __init__(
         self,
@@ -59,24 +59,24 @@ class Outbox:
         self._documents, self._address, self._sender = collection, address, sender
 
     def dispatch(self, document_id: str, entries: Sequence[Entry]) -> None:
-        """Send the messages of those *entries* that are due within `HORIZON_MS`; for whoever made the change.
+        """Send the messages of those *entries* that are due within `HORIZON_MS`. Called right after the change.
 
-        Never fails the change that was made: the sweep dispatches what a queue did not take.
+        Never raises, so the change stands: the sweep dispatches entries that the queue did not take.
         """
-        near = [Due(document_id, each) for each in entries if each.due_in_ms <= HORIZON_MS]
+        soon = [Due(document_id, each) for each in entries if each.due_in_ms <= HORIZON_MS]
         try:
-            self._send(near)
-        except Exception as error:  # noqa: BLE001 # the change is made, whatever the queue says
-            logs.line().count("effectsLeftToSweep", len(near))
+            self._send(soon)
+        except Exception as error:  # noqa: BLE001 # the change is committed, whatever the queue answers
+            logs.line().count("effectsLeftToSweep", len(soon))
             logs.failed("dispatch_failed", error)
 
     def sweep(self) -> int:
-        """Dispatch what is due within `HORIZON_MS` and not held; return how many entries. Safe to run twice.
+        """Dispatch the entries due within `HORIZON_MS` and not held; return the number. Safe to run twice.
 
-        Dispatches one page at least, and more while the time allows; the next sweep goes on.
+        Dispatches at least one page, and more pages while the time allows; the next sweep continues.
 
         Raises:
-            Unavailable: MongoDB or SQS cannot be reached; some may have been dispatched.
+            Unavailable: MongoDB or SQS cannot be reached; some entries may have been dispatched.
         """
         count, more = 0, True
         while more:
@@ -88,19 +88,19 @@ class Outbox:
         return count
 
     def end(self, document_id: str, effect: str) -> None:
-        """Remove the entry of *effect*, as it was done or given up. Safe to repeat."""
+        """Remove the entry of *effect* after the effect was done or given up. Safe to repeat."""
         with reaching_mongodb():
             self._documents.update_one({"_id": document_id}, {"$pull": {"outbox": {"effect": effect}}})
 
     def next_due(self) -> datetime | None:
-        """Return the earliest moment at which an entry is due that was not ended, dispatched or not."""
+        """Return when the earliest entry is due, or None; counts dispatched entries that no worker has ended."""
         with reaching_mongodb():
             found = self._documents.find({"outbox.due": {"$exists": True}}, {"outbox.due": 1})
             first = next(iter(found.sort("outbox.due", ASCENDING).limit(1)), None)
         return min(each["due"] for each in first["outbox"]) if first else None
 
     def _due(self) -> tuple[list[Due], int]:
-        """Return entries to dispatch, of a bounded number of documents, the oldest first; and that number."""
+        """Return the entries to dispatch of up to `_PAGE` documents, oldest first, and the number of documents."""
         now = datetime.now(UTC)
         ahead = now + timedelta(milliseconds=HORIZON_MS)
         free = {"$elemMatch": {"due": {"$lte": ahead}, "heldUntil": {"$not": {"$gt": now}}}}
@@ -119,7 +119,7 @@ class Outbox:
         by_queue: dict[Queue, dict[Message, int]] = {}
         for document_id, each in due:
             queue, message = self._address(document_id, each.effect)
-            # Rounded up: an effect may come late, and never early.
+            # Rounded up: an effect may be late, and never early.
             by_queue.setdefault(queue, {})[message] = max(0, -(-each.due_in_ms // 1000))
         for queue, messages in by_queue.items():
             self._sender().send_all(queue, list(messages), list(messages.values()))
@@ -140,7 +140,7 @@ _TO_DISPATCH = {
             "in": {
                 "effect": "$$this.effect",
                 "dueInMs": {"$subtract": ["$$this.due", "$$NOW"]},
-                # A missing time is lower than any.
+                # MongoDB sorts a missing value below every time.
                 "held": {"$gt": ["$$this.heldUntil", "$$NOW"]},
             },
         }

@@ -1,7 +1,7 @@
-"""Queues and messages. A slice declares its queue once; the template, its function's limits and its alarm follow.
+"""Queues and messages. A slice declares a queue once; the template, the function's limits and the alarm follow.
 
-A message carries ids, never documents, and the id of the request that caused it, so that one id can be followed through
-call, queue, worker and call out.
+A message carries ids, never documents, and the id of the request that caused the message, so that one id can be traced
+through call, queue, worker and outbound call.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 from chalicelib.core.models import Model
 from chalicelib.core.runtime import logs
 
-#: As long as SQS keeps a message, in a queue or in its dead-letter queue.
+#: How long SQS keeps a message, in a queue or in a dead-letter queue.
 RETENTION_SECONDS = 14 * 24 * 3600
 #: The longest delay SQS takes.
 LONGEST_DELAY_SECONDS = 900
@@ -21,46 +21,46 @@ LONGEST_DELAY_SECONDS = 900
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """One queue, its dead-letter queue and the function that works on it; what AWS would refuse is refused here."""
+    """One queue, its dead-letter queue and its worker function. Values that AWS would refuse raise an error here."""
 
-    #: SQS takes 80 characters; some are for the stage and for ``-dead``.
+    #: SQS allows 80 characters; the stage and ``-dead`` need some of the 80.
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,43}[a-z0-9]$")]
-    #: A message that was not settled comes again after this.
+    #: SQS delivers a message that was not settled again after this time.
     visibility_seconds: Annotated[int, Field(le=12 * 3600)]
-    #: How often a message is tried before it is buried.
+    #: How often a message is tried before it is dead-lettered.
     attempts: Annotated[int, Field(ge=1, lt=1000)]
-    #: Larger ones would need a window in which to gather them.
+    #: Larger batches would need a batching window.
     batch_size: Annotated[int, Field(ge=1, le=10)]
-    #: How many functions work on it at the same time, at most.
+    #: The maximum number of concurrent worker functions.
     concurrency: Annotated[int, Field(ge=2, le=1000)]
-    #: How long one batch may take.
+    #: The time limit of one batch.
     timeout_seconds: Annotated[int, Field(ge=1, le=900)]
 
     def __post_init__(self) -> None:
-        """Refuse a declaration that would have two functions work on one message.
+        """Refuse a declaration by which two functions could work on one message.
 
         Raises:
-            ValueError: says which queue, and why.
+            ValueError: names the queue and the reason.
         """
         if self.timeout_seconds > self.visibility_seconds:
             raise ValueError(f"{self.name}: a batch would come again while it is still being worked on")
 
     @property
     def dead_letters(self) -> str:
-        """The name of its dead-letter queue."""
+        """The name of the dead-letter queue."""
         return f"{self.name}-dead"
 
 
 class Message(Model):
-    """What every message has."""
+    """The base of all messages."""
 
     version: Literal[1] = Field(default=1, alias="schema")
-    #: The request that caused it.
+    #: The request that caused the message.
     caused_by: str = Field(default_factory=lambda: logs.line().fields.get("requestId", ""))
 
     @property
     def work_id(self) -> str:
-        """What is to be done once, by its business id: a message may come twice, and a redrive changes SQS's ids."""
+        """The business id of the work. SQS may deliver a message twice, and a redrive changes SQS's own ids."""
         raise NotImplementedError
 
 
@@ -68,12 +68,12 @@ _declared: dict[str, Queue] = {}
 
 
 def declare(queues: Iterable[Queue]) -> None:
-    """Make known what the slices declare; `chalicelib.slices` calls this once, when the application is put together."""
+    """Register the queues of the slices; `chalicelib.slices` calls this function once, at import."""
     _declared.update({queue.name: queue for queue in queues})
 
 
 def every() -> tuple[Queue, ...]:
-    """Return every queue there is."""
+    """Return every declared queue."""
     return tuple(_declared.values())
 
 

@@ -1,4 +1,4 @@
-"""Sends messages to queues, and reads how full queues are."""
+"""Sends messages to queues, and reads the depths of queues."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,12 +8,12 @@ from chalicelib.core.models import Model
 from chalicelib.core.queueing.queues import LONGEST_DELAY_SECONDS, Message, Queue
 from chalicelib.core.stores.driver_errors import reaching_aws
 
-#: As many as SendMessageBatch takes.
+#: The limit of SendMessageBatch.
 _SENT_AT_ONCE = 10
 
 
 class Depth(Model):
-    """How many messages a queue holds, as SQS says, which is about right."""
+    """The number of messages of a queue, as SQS reports: approximate."""
 
     pending: int
     processing: int
@@ -21,13 +21,13 @@ class Depth(Model):
 
 
 class Sender:
-    """Sends to queues and looks at them. *prefix* is what every queue's address begins with."""
+    """Sends to queues and reads queue depths. *prefix* is the prefix of every queue's URL."""
 
     def __init__(self, client: Any, prefix: str) -> None:
         self._client, self._prefix = client, prefix
 
     def send(self, queue: Queue, message: Message, *, delay_seconds: int = 0) -> None:
-        """Send *message*, to be seen after *delay_seconds*. When this returns it will be worked on, at least once."""
+        """Send *message*, visible after *delay_seconds*. After the return, SQS delivers *message* at least once."""
         with reaching_aws():
             self._client.send_message(
                 QueueUrl=self._prefix + queue.name,
@@ -36,12 +36,12 @@ class Sender:
             )
 
     def send_all(self, queue: Queue, messages: Sequence[Message], delays_seconds: Sequence[int] = ()) -> None:
-        """Send *messages*, ten in a call, each to be seen after its delay if *delays_seconds* has one for each.
+        """Send *messages*, ten per call, each visible after its delay in *delays_seconds*; empty means no delays.
 
-        When this returns each will be worked on, at least once.
+        After the return, SQS delivers each message at least once.
 
         Raises:
-            Unavailable: some may have been sent.
+            Unavailable: some messages may have been sent.
         """
         delayed = list(zip(messages, delays_seconds or [0] * len(messages), strict=True))
         for start in range(0, len(messages), _SENT_AT_ONCE):
@@ -55,7 +55,7 @@ class Sender:
                 raise Unavailable("A queue did not take every message.")
 
     def bury(self, queue: Queue, body: str, reason: str) -> None:
-        """Put *body* into the dead-letter queue, with why."""
+        """Send *body* to the dead-letter queue, with *reason*."""
         with reaching_aws():
             self._client.send_message(
                 QueueUrl=self._prefix + queue.dead_letters,
@@ -64,16 +64,16 @@ class Sender:
             )
 
     def postpone(self, queue: Queue, receipt: str, seconds: int) -> None:
-        """Have a message that was received come again after *seconds*."""
+        """Make SQS deliver the received message again after *seconds*."""
         with reaching_aws():
             self._client.change_message_visibility(
                 QueueUrl=self._prefix + queue.name, ReceiptHandle=receipt, VisibilityTimeout=seconds
             )
 
     def depth(self, queue: Queue) -> Depth:
-        """Return how full *queue* is."""
+        """Return the number of messages of *queue*."""
         waiting, dead = self._counts(queue.name), self._counts(queue.dead_letters)
-        # A letter that somebody reads just now is hidden, and still there.
+        # Dead letters under inspection are invisible but still count.
         return Depth(
             pending=waiting["ApproximateNumberOfMessages"] + waiting["ApproximateNumberOfMessagesDelayed"],
             processing=waiting["ApproximateNumberOfMessagesNotVisible"],

@@ -1,9 +1,9 @@
-"""The sweep, every minute: each slice finishes what a process that died left, and dispatches what is due soon.
+"""The sweep, every minute: each slice finishes work that a dead process left, and dispatches entries due soon.
 
-Slices take turns within one invocation. Each has a budget, its fair part of the time that is left, after which it
-begins nothing new; and the first one is another each minute. So a slice with endless work, or a slow one, starves no
-other. A sweep that fails is logged and
-tried again in a minute. How old the oldest entry is that is due and not done is a metric of each slice.
+Slices take turns within one invocation. Each slice has a budget, a fair part of the remaining time, after which the
+slice begins nothing new; another slice is first each minute. So a slow slice, or a slice with endless work, starves no
+other slice. A failed sweep is logged and tried again in a minute. Each slice has a metric: the age of the oldest entry
+that is due and not done.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,44 +13,44 @@ from typing import Any, NamedTuple
 
 from chalicelib.core.runtime import deadline, logs
 
-#: Of the invocation's time, what is left for the last log line.
+#: The part of the invocation's time that is reserved for the log record.
 _MARGIN_MS = 1_000
 _MINUTE_SECONDS = 60
 
 
 class Sweep(NamedTuple):
-    """What one slice does every minute, and when its next entry is due."""
+    """The minutely work of one slice, and the time at which its next entry is due."""
 
     name: str
-    #: Finishes what was left, and returns how much that was. Does one bounded step at least, and begins no other once
-    #: `deadline.remaining_ms` is over. Safe to run twice.
+    #: Finishes work that was left, and returns the number of finished pieces. Does at least one bounded step, and
+    #: begins no other step once `deadline.remaining_ms` is 0. Safe to run twice.
     run: Callable[[], int]
-    #: Returns the earliest moment at which something is due and not done, or None.
+    #: Returns when the earliest unfinished work is due, or None.
     next_due: Callable[[], datetime | None] | None = None
 
 
 def run(event: Any, sweeps: Sequence[Sweep], now: Callable[[], float] = time) -> None:
-    """Run every sweep once. Never raises: what is left over is still there in a minute."""
+    """Run every sweep once. Never raises: the next sweep, a minute later, finds all unfinished work."""
     with deadline.bind(event.context), logs.invocation("sweep") as line:
         line.add(requestId=event.event_id)
-        for place, sweep in enumerate(_in_turn(sweeps, now())):
+        for place, sweep in enumerate(_rotated(sweeps, now())):
             with deadline.at_most(_budget_ms(len(sweeps) - place)):
                 _run(sweep, now)
 
 
 def next_due(sweeps: Sequence[Sweep]) -> Mapping[str, datetime | None]:
-    """Return the earliest moment at which something of each slice is due and not done, by the slice's name."""
+    """Return by slice name when the earliest unfinished work of the slice is due."""
     return {sweep.name: sweep.next_due() for sweep in sweeps if sweep.next_due}
 
 
-def _in_turn(sweeps: Sequence[Sweep], now_seconds: float) -> list[Sweep]:
-    """Return *sweeps* with another one first each minute."""
+def _rotated(sweeps: Sequence[Sweep], now_seconds: float) -> list[Sweep]:
+    """Return *sweeps* in rotation: each minute another sweep is first."""
     first = int(now_seconds // _MINUTE_SECONDS) % max(1, len(sweeps))
     return [*sweeps[first:], *sweeps[:first]]
 
 
 def _budget_ms(waiting: int) -> int:
-    """Return the part of what is left of one of *waiting* slices."""
+    """Return one slice's part of the remaining time, shared by *waiting* slices."""
     left = deadline.remaining_ms() or 0
     return max(0, left - _MARGIN_MS) // waiting
 
@@ -67,7 +67,7 @@ def _run(sweep: Sweep, now: Callable[[], float]) -> None:
 
 
 def _age_ms(due: datetime | None, now_seconds: float) -> int:
-    """Return for how long *due* has passed; 0 if it has not."""
+    """Return the milliseconds since *due*; 0 if *due* is None or in the future."""
     if due is None:
         return 0
     return max(0, round((datetime.fromtimestamp(now_seconds, UTC) - due).total_seconds() * 1000))

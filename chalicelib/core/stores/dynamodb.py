@@ -98,7 +98,7 @@ class Table:
         return found
 
     def batch_write(self, puts: Sequence[Item], deletes: Sequence[Item] = ()) -> None:
-        """Put *puts* and delete the items of *deletes*, 25 in a call. Not atomic; safe to repeat; no key may recur."""
+        """Put *puts* and delete keys, unconditionally. Not atomic; safe to repeat; no key may occur twice."""
         requests = [{"PutRequest": {"Item": to_attributes(item)}} for item in puts]
         requests += [{"DeleteRequest": {"Key": to_attributes(key)}} for key in deletes]
         for start in range(0, len(requests), _WRITES_PER_BATCH):
