@@ -3,16 +3,16 @@
 models.py    a record, its kind, its versions and the difference of two states (no I/O)
 errors.py    the reasons for which a write is refused
 store.py     the system of record: one item per record, one conditional update per edit or annotation
-etags.py     the version that a request names
+etags.py     reads and writes the version in ETag and If-Match
 codec.py     a record as a DynamoDB item and back; update expressions
 history.py   every version: who wrote it, when, and the document
 view.py      the read model for lists: copies in MongoDB, replaced by newer states only
-count_cache.py the lengths of lists, cached for a moment
+count_cache.py caches the lengths of lists for at most a second
 events.py    one event per version, and the queues that subscribe to it
 project.py   the projector: applies the stream to view, subscribers and history
 reconcile.py compares system of record, history and view, and repairs the difference
 lost_versions.py finds and publishes versions whose stream event was lost
 queues.py    the ``repair`` queue
-wiring.py    makes these, once per process; holds the kinds that slices declare
+wiring.py    view, store, history and projector, once per process; the kinds that slices declare
 worker.py    the stream, the ``repair`` queue and the schedule
 """

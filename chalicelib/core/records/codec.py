@@ -1,6 +1,6 @@
 """A record as a DynamoDB item and back, and the update expressions that edit or annotate an item.
 
-Each field of a document, and of the annotations, is an attribute of its own that holds JSON text. So an edit of some
+Each field of a document, and of the annotations, is a separate attribute with JSON text. So an edit of some
 fields is one update without a read, a condition can name a field's former value, and numbers keep their JSON form.
 """
 
@@ -12,7 +12,7 @@ from chalicelib.core.records.errors import RecordTooLarge
 from chalicelib.core.records.models import Doc, Record, State, packed
 from chalicelib.core.stores.attributes import Item
 
-#: Size limit of one record's document, in bytes. DynamoDB takes 400 KB, and a history entry needs some of that.
+#: Size limit of one record's document, in bytes. DynamoDB allows 400 KB, and a history entry needs some of the 400 KB.
 _LARGEST_BYTES = 350_000
 
 
@@ -20,7 +20,7 @@ def record_of(item: Item) -> Record:
     """Return the record that *item* holds.
 
     Raises:
-        ValueError, KeyError: *item* is no record.
+        ValueError, KeyError: *item* is not a valid record.
     """
     _check(item)
     kind, _, record_id = item["pk"].partition("#")
@@ -36,7 +36,7 @@ def record_of(item: Item) -> Record:
         operation=item["operation"],
         made=item["made"],
         deleted=item.get("deleted", False),
-        # An item that an earlier release wrote has neither.
+        # Items of earlier releases have neither annotations nor revision.
         annotations={name: json.loads(text) for name, text in item.get("annotations", {}).items()},
         revision=item.get("revision", 0),
     )
@@ -89,8 +89,8 @@ class Update:
 class Annotation(Update):
     """An update expression that sets *fields* in a living record's annotations and raises its revision by one.
 
-    The condition refuses a repeat of the last annotation. With *first* it demands that the item has no annotations yet,
-    else that it has: DynamoDB sets no field of a map that is missing.
+    The condition refuses a repeat of the last annotation. With *first* the condition demands an item without the map of
+    annotations, else an item with the map: DynamoDB sets no field of a missing map.
     """
 
     def __init__(self, fields: Doc, operation: str, where: Sequence[State], *, first: bool) -> None:
@@ -100,13 +100,13 @@ class Annotation(Update):
             self.values[":annotations"] = fields_of(fields)
             self.sets.append("annotations = :annotations")
         self.sets += ["lastAnnotation = :operation", "revision = if_not_exists(revision, :none) + :one"]
-        there = "attribute_not_exists" if first else "attribute_exists"
+        map_exists = "attribute_not_exists" if first else "attribute_exists"
         new = "(attribute_not_exists(lastAnnotation) OR lastAnnotation <> :operation)"
-        self.when = f"{self.when} AND {there}(annotations) AND {new}"
+        self.when = f"{self.when} AND {map_exists}(annotations) AND {new}"
 
 
 def _check(item: Item) -> None:
-    # A fault found here fails one item; found later it would fail a whole batch.
+    # An invalid item found here fails alone; found later, the item would fail a whole batch.
     texts = [item[name] for name in ("createdAt", "createdBy", "updatedAt", "updatedBy", "operation", "made")]
     if not isinstance(item["doc"], dict) or not all(isinstance(text, str) for text in [*texts, *item["doc"].values()]):
         raise ValueError("text is missing where it must be")

@@ -1,4 +1,4 @@
-"""Why a record was not written, each with the state that stood in the way."""
+"""The reasons for which a record is not written. A conflict carries the current state of the record."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -9,31 +9,31 @@ from chalicelib.core.records.models import Record
 
 
 class RecordNotFound(NotFound):
-    """There is no such record, or it was deleted."""
+    """There is no such record, or the record was deleted."""
 
 
 class _Refused(Conflict):
-    """Root of what another state of the record refuses."""
+    """Root of the refusals that another state of the record causes."""
 
     def __init__(self, current: Record, detail: str = "") -> None:
         super().__init__(detail)
         self.current = current
 
     def members(self) -> Mapping[str, Any]:
-        """Say what the caller would have had to know."""
+        """Return the current version and the user who last updated the record."""
         return {"currentVersion": self.current.version, "updatedBy": self.current.updated_by}
 
 
 class VersionConflict(_Refused):
-    """Someone else changed this record first."""
+    """Another write changed the record first."""
 
 
 class RecordExists(_Refused):
-    """There is a record with this id already."""
+    """There is a record with the id already."""
 
 
 class NotInThisState(_Refused):
-    """The record has the expected version, and a state in which this cannot be done."""
+    """The record has the expected version, and a state that does not allow the change."""
 
 
 class RecordTooLarge(TooLarge):
@@ -41,6 +41,6 @@ class RecordTooLarge(TooLarge):
 
 
 class VersionRequired(ServiceError):
-    """Say which version this changes: `version`, or the If-Match header with the ETag."""
+    """Name the version to change: `version`, or the If-Match header with the ETag."""
 
     status = HTTPStatus.PRECONDITION_REQUIRED

@@ -1,6 +1,6 @@
 """The version that a request names: in body or query, or by If-Match with the ETag of a read (RFC 9110, 13.1.1).
 
-An ETag names the version alone. An annotation leaves the ETag as it is, so that If-Match guards against edits only.
+An ETag names the version alone. An annotation leaves the ETag unchanged, so If-Match guards against edits only.
 """
 
 import re
@@ -18,7 +18,7 @@ def etag(record: Record) -> dict[str, str]:
 
 
 def version(given: int | None, if_match: str | None) -> int:
-    """Return the version that the request names.
+    """Return the version named by the request.
 
     Raises:
         VersionRequired: the request names no version.

@@ -3,8 +3,8 @@
 A slice that follows records declares a `Subscription`; `wiring.subscriptions` gathers them. An event names the version
 and carries no document: history has the document of every version.
 
-An annotation is no version and publishes no event. A worker that subscribes to the kind that it annotates would
-otherwise be woken by its own annotations without end. A worker whose result others wait for sends its own message.
+An annotation is no version and publishes no event. Otherwise a worker that annotates the kind of its subscription
+would wake itself without end. A worker whose result others wait for sends a message of the worker's own.
 """
 
 from collections.abc import Iterable, Sequence

@@ -13,12 +13,12 @@ from chalicelib.core.stores.attributes import Item
 from chalicelib.core.stores.dynamodb import ConditionFailed, Table
 
 _ABSENT = "attribute_not_exists(pk)"
-#: Prefix of the key of a record's mark; no kind begins with it.
+#: Prefix of the key of a record's completeness mark; no kind begins with the prefix.
 _MARK = "#"
 
 
 class Changed(NamedTuple):
-    """A version, and its differences from the nearest older version that is known."""
+    """A version, and its differences from the nearest older version with a known document."""
 
     version: Version
     changes: list[FieldChange]
@@ -31,7 +31,7 @@ class History:
         self._table, self._kept = table, kept
 
     def add(self, records: Sequence[Record]) -> None:
-        """Write the versions of *records* and delete those too old to be kept. Safe to repeat, in any order."""
+        """Write the versions of *records* and delete versions too old to be kept. Safe to repeat, in any order."""
         entries = {(record.kind, record.id, record.version): _entry(record) for record in records}
         old = {(kind, record_id, version - self._kept) for kind, record_id, version in entries if version > self._kept}
         self._table.batch_write(
@@ -67,7 +67,7 @@ class History:
         self._table.batch_write([{**_mark(record), "whole": version}])
 
     def page(self, kind: str, record_id: str, limit: int, before: int | None = None) -> list[Changed]:
-        """Return up to *limit* versions, newest first, those below *before* if it is given.
+        """Return up to *limit* versions, newest first; with *before*, only lower versions.
 
         Fewer if documents are large: the caller continues from the last version returned.
         """

@@ -22,7 +22,7 @@ _AT_ONCE = 100
 def report(record: Record, complete: int) -> int:
     """Publish lost versions between the mark *complete* and this version; return how many. Safe to repeat.
 
-    A missing version that the stream may still bring is left to the stream, which has its document.
+    A missing version that the stream may still deliver is left to the stream, which has the document.
 
     Raises:
         Unavailable: a store is down.

@@ -10,7 +10,7 @@ Doc = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One state of a record in the system of record. A deleted record keeps its version and has an empty document.
+    """One state of a record in the system of record. A deleted record keeps the version and has an empty document.
 
     Times are UTC, ISO 8601 with milliseconds and ``Z``. *operation* is the id of the operation that wrote this version,
     *made* the id of the operation that created the record, the first time or again.
@@ -58,8 +58,8 @@ State = Mapping[str, Collection[Any]]
 class Change(NamedTuple):
     """A requested edit.
 
-    *expected* is the version to edit; None edits any version. *fields* replace fields of the document; the others stay.
-    *where* lists states; the document must be in one of them. An empty *where* allows every state.
+    *expected* is the version to edit; None edits any version. *fields* replace fields of the document; others stay.
+    *where* lists the allowed states of the document. An empty *where* allows every state.
     """
 
     id: str
@@ -84,7 +84,7 @@ class Version:
 
 
 class FieldChange(NamedTuple):
-    """One field that differs between two states; None stands for a missing field."""
+    """One difference between two states; None stands for a missing field."""
 
     field: str
     before: Any

@@ -1,8 +1,8 @@
 """The projector: applies states of records to view, subscribers and history.
 
-For each batch the view comes first, then the events, history last. So a version that is in history was published. Every
-step may be repeated, in any order, so an interrupted batch is done again. A state that cannot be projected goes to the
-``repair`` queue and delays no other. A store that is down holds up the stream, which keeps its order.
+For each batch the view comes first, then the events, history last. So a version in history was published. Every step
+may be repeated, in any order, so an interrupted batch is done again. A state that cannot be projected goes to the
+``repair`` queue and delays no other state. A store that is down holds up the stream, which keeps its order.
 
 An annotation is no version. The projector recognises an annotation by the two images of the stream (same version, other
 revision) and applies it to the view alone.
@@ -27,7 +27,7 @@ from chalicelib.core.stores.attributes import from_attributes
 
 
 class Repair(Message):
-    """A state that could not be projected. *cause* tells one request for a repair from the next.
+    """A state that could not be projected. *cause* distinguishes requests for repair of the same version.
 
     *record_version* is 0 where no version is at fault: the image was not readable, or the state is an annotation.
     """
@@ -65,7 +65,7 @@ class Projector:
         poison: list[Repair] = []
         for change in changes:
             if change["eventName"] != "REMOVE":
-                _read(change["dynamodb"], annotated if _annotates(change["dynamodb"]) else records, poison)
+                _read_image(change["dynamodb"], annotated if _annotates(change["dynamodb"]) else records, poison)
         failed = self.project_records(records, annotated)
         poison += [_repair(fault.record, annotated=fault.record in annotated) for fault in failed]
         self.sender.send_all(REPAIR, poison)
@@ -74,23 +74,25 @@ class Projector:
     def project_records(self, records: Sequence[Record], annotated: Sequence[Record] = ()) -> list[Failed]:
         """Project *records*, each a new version, and *annotated*, states that differ from a version by annotations.
 
-        Annotations reach the view alone: they are no versions, so no event is published and no history written.
+        Annotations reach the view alone: no event is published and no history written, as an annotation is no version.
         Returns the states that cannot be projected.
 
         Raises:
-            Unavailable: a store is down; some may have been projected.
+            Unavailable: a store is down; some states may have been projected.
         """
-        unshown = self.view.apply(self.view.stale([*records, *annotated]))
-        untold = _by_version(self._each(records, lambda some: events.tell(some, self.subscriptions, self.sender)))
+        unapplied = self.view.apply(self.view.stale([*records, *annotated]))
+        unpublished = _by_version(
+            self._attempt(records, lambda batch: events.tell(batch, self.subscriptions, self.sender))
+        )
         # A version found in history is never published again, so publish first and write history last.
-        told = [record for record in records if _version(record) not in untold]
-        failed = [*unshown, *untold.values(), *self._each(told, self.history.add)]
+        published = [record for record in records if _version(record) not in unpublished]
+        failed = [*unapplied, *unpublished.values(), *self._attempt(published, self.history.add)]
         for fault in failed:
             logs.failed("record_not_carried", fault.error)
         return list(_by_version(failed).values())
 
-    def _each(self, records: Sequence[Record], step: Callable[[Sequence[Record]], None]) -> list[Failed]:
-        """Do *step* for all records at once; if that fails, for each alone. Return the failures."""
+    def _attempt(self, records: Sequence[Record], step: Callable[[Sequence[Record]], None]) -> list[Failed]:
+        """Do *step* for all records at once; after a failure, for each record alone. Return the failures."""
         try:
             step(records)
         except Unavailable:
@@ -98,7 +100,7 @@ class Projector:
         except Exception as error:  # noqa: BLE001 # one record's fault must not keep the others back
             if len(records) == 1:
                 return [Failed(records[0], error)]
-            return [fault for record in records for fault in self._each([record], step)]
+            return [fault for record in records for fault in self._attempt([record], step)]
         return []
 
 
@@ -108,7 +110,7 @@ def _annotates(change: Mapping[str, Any]) -> bool:
     return bool(old) and new.get("version") == old.get("version") and new.get("revision") != old.get("revision")
 
 
-def _read(change: dict[str, Any], records: list[Record], poison: list[Repair]) -> None:
+def _read_image(change: dict[str, Any], records: list[Record], poison: list[Repair]) -> None:
     """Add the new image of *change* to *records*, or a repair to *poison* if the image cannot be read."""
     image = change.get("NewImage", {})
     try:

@@ -1,7 +1,7 @@
 """Reconciliation: compares system of record, history and view, and repairs the difference under the original event ids.
 
 The stream projects every state. Reconciliation covers the rest: a projector broken for longer than the stream keeps
-its records, a restored database, a dead letter that was not sent back. View and record are compared by
+its records, a restored database, a dead letter that nobody sent back. View and record are compared by
 `Record.sequence`, so a missing annotation is found as well. Each step compares a hundred records.
 """
 
@@ -19,7 +19,7 @@ from chalicelib.core.stores.attributes import Item
 _AT_ONCE = 100
 #: With less time left, the next invocation continues.
 _ENOUGH_MS = 10_000
-_BOOKMARK = "walk#records"
+_CURSOR_KEY = "walk#records"
 
 
 class Place(NamedTuple):
@@ -47,13 +47,13 @@ def step() -> Found:
         Unavailable: a store is down; the cursor stands after the last complete step.
     """
     until = monotonic() + settings.load(settings.RecordSettings).reconcile_seconds
-    place, total = _bookmark(), Found()
+    place, total = _stored_cursor(), Found()
     while monotonic() < until and deadline.allows(_ENOUGH_MS):
-        following, found = advance(place)
-        total = Found(total.compared + found.compared, total.mended + found.mended, following is None)
-        place = following or START
-        _keep(place)
-        if following is None:
+        next_place, found = advance(place)
+        total = Found(total.compared + found.compared, total.mended + found.mended, next_place is None)
+        place = next_place or START
+        _store_cursor(place)
+        if next_place is None:
             break
     return total
 
@@ -69,14 +69,14 @@ def advance(place: Place) -> tuple[Place | None, Found]:
         found = _compare(list(_readable(items)))
         return (Place("", after) if after else _first_view()), found
     copies = wiring.view().walk(place.kind, place.after, _AT_ONCE)
-    following = Place(place.kind, copies[-1][0]) if len(copies) == _AT_ONCE else _next_view(place.kind)
-    return following, _forget_orphans(place.kind, copies)
+    next_place = Place(place.kind, copies[-1][0]) if len(copies) == _AT_ONCE else _next_view(place.kind)
+    return next_place, _forget_orphans(place.kind, copies)
 
 
 def mend(kind: str, record_id: str, version: int) -> None:
-    """Project the record as it is now, and publish *version* as lost if no event told of it. Safe to repeat.
+    """Project the current state of the record, and publish *version* as lost if no event was sent. Safe to repeat.
 
-    With *version* 0, as for an annotation, a version that is in history is not published again.
+    With *version* 0, as for an annotation, a version in history is not published again.
 
     Raises:
         Exception: the record cannot be projected.
@@ -95,23 +95,23 @@ def mend(kind: str, record_id: str, version: int) -> None:
 
 
 def _compare(records: Sequence[Record]) -> Found:
-    """Project the records that history lacks, apply those that the view lacks, and report lost versions."""
+    """Project records missing in history, apply records stale in the view, and report lost versions."""
     history = wiring.history()
     written = history.has([(record, record.version) for record in records])
-    whole = history.complete_up_to([record for record in records if record.version > 1])
+    complete = history.complete_up_to([record for record in records if record.version > 1])
     shown = wiring.view().shown(records)
-    untold = [record for record in records if (key(record.kind, record.id), record.version) not in written]
-    unshown = [record for record in records if _behind(record, shown) and record not in untold]
-    failed = [fault.error for fault in wiring.projector().project_records(untold)]
-    for fault in wiring.view().apply(unshown):
+    unpublished = [record for record in records if (key(record.kind, record.id), record.version) not in written]
+    stale = [record for record in records if _is_stale(record, shown) and record not in unpublished]
+    failed = [fault.error for fault in wiring.projector().project_records(unpublished)]
+    for fault in wiring.view().apply(stale):
         logs.failed("record_not_carried", fault.error)
         failed.append(fault.error)
-    marks = [(record, whole.get(key(record.kind, record.id), 0)) for record in records]
+    marks = [(record, complete.get(key(record.kind, record.id), 0)) for record in records]
     lost = sum(lost_versions.report(record, mark) for record, mark in marks if mark < record.version - 1)
-    return Found(len(records), len(untold) + len(unshown) - len(failed) + lost)
+    return Found(len(records), len(unpublished) + len(stale) - len(failed) + lost)
 
 
-def _behind(record: Record, shown: dict[tuple[str, str], int]) -> bool:
+def _is_stale(record: Record, shown: dict[tuple[str, str], int]) -> bool:
     """Return whether the view has an older state. For a deleted record, a missing copy is as good as a tombstone."""
     sequence = shown.get((record.kind, record.id), record.sequence if record.deleted else 0)
     return sequence < record.sequence
@@ -140,16 +140,16 @@ def _first_view() -> Place | None:
 
 
 def _next_view(kind: str) -> Place | None:
-    following = sorted(name for name in wiring.kinds() if name > kind)
-    return Place(following[0], "") if following else None
+    names = sorted(name for name in wiring.kinds() if name > kind)
+    return Place(names[0], "") if names else None
 
 
-def _bookmark() -> Place:
-    item = clients.table("coordination").get(_BOOKMARK)
+def _stored_cursor() -> Place:
+    item = clients.table("coordination").get(_CURSOR_KEY)
     return Place(item["kind"], item["after"]) if item else START
 
 
-def _keep(place: Place) -> None:
+def _store_cursor(place: Place) -> None:
     change = "SET kind = :kind, #after = :after"
     values = {":kind": place.kind, ":after": place.after}
-    clients.table("coordination").change(_BOOKMARK, change, when="", values=values, names={"#after": "after"})
+    clients.table("coordination").change(_CURSOR_KEY, change, when="", values=values, names={"#after": "after"})

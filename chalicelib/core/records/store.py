@@ -4,7 +4,7 @@ A deleted record leaves a tombstone, so a record created anew under the id conti
 the id of its operation, so a retry after a lost answer is recognised.
 
 People edit a record (`Records.commit`): the version rises. Workers annotate a record (`Records.annotate`): the revision
-rises, and the version that a user holds stays good.
+rises, and a version that a user has read can still be edited.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +25,7 @@ from chalicelib.core.stores.dynamodb import ConditionFailed, Table, Write
 
 #: Concurrent writes within one call: the number of connections that a client keeps.
 _AT_ONCE = 10
-_STAMP = "updatedAt = :now, updatedBy = :by, operation = :operation"
+_SET_AUTHORSHIP = "updatedAt = :now, updatedBy = :by, operation = :operation"
 _NEXT = "version = if_not_exists(version, :none) + :one"
 
 #: Applies committed states to the view at once, before the stream does. Never raises.
@@ -49,7 +49,7 @@ class Records:
         """Return the record, by a consistent read.
 
         Raises:
-            RecordNotFound: there is no such record, or it was deleted.
+            RecordNotFound: there is no such record, or the record was deleted.
         """
         item = self._table.get(key(kind, record_id))
         if item is None or item.get("deleted"):
@@ -62,7 +62,7 @@ class Records:
         return record_of(item) if item else None
 
     def create(self, kind: str, record_id: str, doc: Doc, *, by: str, operation: str) -> Record:
-        """Create a record. Atomic: of many calls for one id, one creates it. Safe to repeat under the same *operation*.
+        """Create a record. Atomic: of many calls for one id, one succeeds. Safe to repeat under the same *operation*.
 
         A record created anew over a tombstone has no annotations; its version and revision continue.
 
@@ -72,18 +72,18 @@ class Records:
         """
         change = (
             "SET doc = :doc, annotations = :empty, createdAt = :now, createdBy = :by, made = :operation, "
-            f"{_STAMP}, {_NEXT} REMOVE deleted"
+            f"{_SET_AUTHORSHIP}, {_NEXT} REMOVE deleted"
         )
-        values = {":doc": fields_of(doc), ":empty": {}, **_numbers(), **_stamp(by, operation)}
+        values = {":doc": fields_of(doc), ":empty": {}, **_constants(), **_authorship(by, operation)}
         free = "attribute_not_exists(pk) OR (deleted = :yes AND made <> :operation)"
         try:
             item = self._update(key(kind, record_id), change, when=free, values=values)
         except ConditionFailed as refused:
             item = refused.item or {}
-            # Others may have edited the record since this operation created it; it must not be created twice.
+            # Others may have edited the record since this operation created the record; a repeat must not create again.
             if item["made"] != operation or item.get("deleted"):
                 raise RecordExists(record_of(item)) from refused
-        return self._shown(record_of(item))
+        return self._applied(record_of(item))
 
     def commit(self, kind: str, change: Change, *, by: str, operation: str) -> Record:
         """Commit one change and return the record. Atomic: one conditional update.
@@ -92,12 +92,12 @@ class Records:
         One operation commits one change of a record.
 
         Raises:
-            RecordNotFound: there is no such record, or it was deleted.
+            RecordNotFound: there is no such record, or the record was deleted.
             VersionConflict: the record has another version than `Change.expected`.
             NotInThisState: the version is right, and `Change.where` does not hold.
             RecordTooLarge: nothing was written.
         """
-        return self._shown(self._commit(kind, change, by, operation))
+        return self._applied(self._commit(kind, change, by, operation))
 
     def commit_all(
         self, kind: str, changes: Sequence[Change], *, by: str, operation: str
@@ -133,42 +133,42 @@ class Records:
             RecordNotFound, VersionConflict, NotInThisState: as `commit`.
         """
         update = Update({}, expected, where)
-        change = f"SET doc = :empty, annotations = :empty, deleted = :yes, {_STAMP}, {_NEXT}"
-        values = {":empty": {}, **_numbers(), **_stamp(by, operation), **update.values}
+        change = f"SET doc = :empty, annotations = :empty, deleted = :yes, {_SET_AUTHORSHIP}, {_NEXT}"
+        values = {":empty": {}, **_constants(), **_authorship(by, operation), **update.values}
         try:
             pk = key(kind, record_id)
             item = self._update(pk, change, when=update.when, values=values, names=update.names)
         except ConditionFailed as refused:
-            item = _ours(refused.item, expected, operation)
-        return self._shown(record_of(item))
+            item = _written_before(refused.item, expected, operation)
+        return self._applied(record_of(item))
 
     def annotate(
         self, kind: str, record_id: str, fields: Doc, *, operation: str, where: Sequence[State] = ()
     ) -> Record:
         """Set *fields* of the record's annotations, for workers; return the record. Atomic: one conditional update.
 
-        Version, document, updatedAt, updatedBy and operation stay, so an edit of the version that a user holds still
-        succeeds. *where* names states of which the document must be in one, as `Change.where`. Safe to repeat under the
-        same *operation*: a repeat of the record's last annotation changes nothing; after another annotation a repeat
-        sets its fields again. A late repeat may meet a record that was created anew under the id; *where* can name a
-        field that tells the two apart. The first annotation of an item of an earlier release takes a second update.
+        Version, document, updatedAt, updatedBy and operation stay, so an edit of the version that a user has read still
+        succeeds. *where* lists the allowed states of the document, as `Change.where`. Safe to repeat under the same
+        *operation*: a repeat of the record's last annotation changes nothing; after another annotation a repeat sets
+        its fields again. A late repeat may meet a record that was created anew under the id; *where* can name a field
+        that distinguishes the two records. The first annotation of an item of an earlier release takes two updates.
 
         Raises:
-            RecordNotFound: there is no such record, or it was deleted.
+            RecordNotFound: there is no such record, or the record was deleted.
             NotInThisState: *where* does not hold.
             RecordTooLarge: nothing was written. Document and annotations share the 400 KB of one item.
         """
-        return self._shown(record_of(self._annotate(key(kind, record_id), fields, operation, where)))
+        return self._applied(record_of(self._annotate(key(kind, record_id), fields, operation, where)))
 
     def update_with_retry(
         self, kind: str, record_id: str, change: Callable[[Doc], Doc], *, by: str, operation: str, attempts: int = 5
     ) -> Record:
         """Commit the fields that *change* derives from the document, for callers that hold no version.
 
-        *change* is called again for each newer document. A refused write returns that document, so no read follows.
+        *change* is called again for each newer document. A refused write returns the newer document, saving a read.
 
         Raises:
-            RecordNotFound: there is no such record, or it was deleted.
+            RecordNotFound: there is no such record, or the record was deleted.
             VersionConflict: other edits came first *attempts* times.
         """
         current = self.get(kind, record_id)
@@ -193,23 +193,23 @@ class Records:
     ) -> Prepared:
         """Return the write that puts *fields* into exactly this version of *record*, for a transaction.
 
-        The caller commits the write and then calls `show` with the prepared state. An annotation between read and
-        commit refuses nothing; it is missing in the prepared state, and the stream brings the state that has it.
+        The caller commits the write and then calls `show` with the prepared state. An annotation between
+        read and commit refuses nothing. The prepared state lacks such an annotation; the stream brings the full state.
         """
-        update, stamp = Update(fields, record.version, where), _stamp(by, operation)
-        change = f"SET {', '.join([*update.sets, _STAMP, 'version = version + :one'])}"
+        update, author = Update(fields, record.version, where), _authorship(by, operation)
+        change = f"SET {', '.join([*update.sets, _SET_AUTHORSHIP, 'version = version + :one'])}"
         write = self._table.update_entry(
             key(record.kind, record.id),
             change,
             when=update.when,
-            values={":one": 1, **stamp, **update.values},
+            values={":one": 1, **author, **update.values},
             names=update.names,
         )
         made = replace(
             record,
             version=record.version + 1,
             doc=record.doc | fields,
-            updated_at=stamp[":now"],
+            updated_at=author[":now"],
             updated_by=by,
             operation=operation,
         )
@@ -225,14 +225,14 @@ class Records:
 
     def _commit(self, kind: str, change: Change, by: str, operation: str) -> Record:
         update = Update(change.fields, change.expected, change.where)
-        expression = f"SET {', '.join([*update.sets, _STAMP, 'version = version + :one'])}"
-        values = {":one": 1, **_stamp(by, operation), **update.values}
+        expression = f"SET {', '.join([*update.sets, _SET_AUTHORSHIP, 'version = version + :one'])}"
+        values = {":one": 1, **_authorship(by, operation), **update.values}
         # Without an expected version, only the operation tells a repeat from the first write.
         when = f"{update.when} AND operation <> :operation" if change.expected is None else update.when
         try:
             item = self._update(key(kind, change.id), expression, when=when, values=values, names=update.names)
         except ConditionFailed as refused:
-            item = _ours(refused.item, change.expected, operation)
+            item = _written_before(refused.item, change.expected, operation)
         return record_of(item)
 
     def _annotate(self, pk: str, fields: Doc, operation: str, where: Sequence[State], *, first: bool = False) -> Item:
@@ -246,7 +246,7 @@ class Records:
                 raise RecordNotFound from refused
             if item.get("lastAnnotation") == operation:
                 return item
-            # No write takes a living record's map away, so this turns at most twice.
+            # No write removes the map of a living record, so the recursion ends after two turns.
             if first == ("annotations" in item):
                 return self._annotate(pk, fields, operation, where, first=not first)
             raise NotInThisState(record_of(item)) from refused
@@ -260,12 +260,12 @@ class Records:
                 raise RecordTooLarge from error
             raise
 
-    def _shown(self, record: Record) -> Record:
+    def _applied(self, record: Record) -> Record:
         self.show([record])
         return record
 
 
-def _ours(item: Item | None, expected: int | None, operation: str) -> Item:
+def _written_before(item: Item | None, expected: int | None, operation: str) -> Item:
     """Return *item* if this operation wrote it before; else raise the reason for the refusal.
 
     Raises:
@@ -281,9 +281,9 @@ def _ours(item: Item | None, expected: int | None, operation: str) -> Item:
     raise NotInThisState(current) if expected in {None, current.version} else VersionConflict(current)
 
 
-def _numbers() -> Item:
+def _constants() -> Item:
     return {":none": 0, ":one": 1, ":yes": True}
 
 
-def _stamp(by: str, operation: str) -> Item:
+def _authorship(by: str, operation: str) -> Item:
     return {":now": clock.stamp(), ":by": by, ":operation": operation}

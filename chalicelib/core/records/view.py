@@ -26,11 +26,11 @@ from chalicelib.core.stores.driver_errors import reaching_mongodb
 
 #: MongoDB's duplicate key error: the filter missed a copy that is as new, and the upsert found its _id taken.
 _TAKEN = 11000
-#: After MongoDB was slow or unreachable, eager updates pause for so long; the stream applies those states.
+#: How long eager updates pause after MongoDB was slow or unreachable; meanwhile the stream alone applies states.
 _PAUSE_SECONDS = 5.0
 
 
-#: The fields that tell a copy's sequence.
+#: The fields from which the sequence of a copy follows.
 _SEQUENCE = {"version": 1, "sequence": 1}
 
 #: Indexes of every kind's collection, beside those of the kind's own lists.
@@ -44,7 +44,7 @@ class Failed(NamedTuple):
     error: Exception
 
 
-class _Showing(NamedTuple):
+class _CopyWrite(NamedTuple):
     """A record to be applied, and its copy."""
 
     record: Record
@@ -52,7 +52,7 @@ class _Showing(NamedTuple):
 
     def write(self, *, new: bool) -> "ReplaceOne[dict[str, Any]]":
         """Return the write that replaces an older copy; with *new*, also inserts the first copy."""
-        older = _at({"$lt": self.record.sequence})
+        older = _sequence_filter({"$lt": self.record.sequence})
         return ReplaceOne({"_id": self.record.id, **older}, self.copy, upsert=new)
 
 
@@ -74,7 +74,7 @@ class View:
         self._database, self._kinds, self._ticks = database, kinds, ticks
         self._tombstones = timedelta(hours=settings.tombstone_hours)
         self._early_seconds = settings.early_within_ms / 1000
-        self._resume = 0.0
+        self._resume_ticks = 0.0
 
     def of(self, kind: str) -> Collection[dict[str, Any]]:
         """Return the collection of one kind."""
@@ -82,13 +82,13 @@ class View:
 
     def apply_eagerly(self, records: Sequence[Record]) -> None:
         """Apply *records* before the stream does, so that callers read their own writes in lists. Never raises."""
-        if not records or self._ticks() < self._resume:
+        if not records or self._ticks() < self._resume_ticks:
             return
         try:
             with pymongo.timeout(self._early_seconds):
                 failed = self.apply(records)
         except Unavailable:
-            self._resume = self._ticks() + _PAUSE_SECONDS
+            self._resume_ticks = self._ticks() + _PAUSE_SECONDS
             logs.line().count("viewsLate")
             return
         except Exception as error:  # noqa: BLE001 # the write is committed and must be answered so
@@ -102,16 +102,16 @@ class View:
         Raises:
             Unavailable: MongoDB cannot be reached; some records may be applied.
         """
-        writes: dict[str, list[_Showing]] = {}
+        writes: dict[str, list[_CopyWrite]] = {}
         failed = []
         for record in latest(records):
             try:
-                showing = _Showing(record, self._shown(record))
+                copy_write = _CopyWrite(record, self._checked_copy(record))
             except Exception as error:  # noqa: BLE001 # one record's fault must not keep the others back
                 failed.append(Failed(record, error))
             else:
-                # Only now: MongoDB takes no bulk without writes, so a kind whose records all failed has no entry.
-                writes.setdefault(record.kind, []).append(showing)
+                # Only here: MongoDB refuses a bulk without writes, so a kind without valid records must have no entry.
+                writes.setdefault(record.kind, []).append(copy_write)
         return failed + [fault for kind, group in writes.items() for fault in self._apply(kind, group)]
 
     def stale(self, records: Sequence[Record]) -> list[Record]:
@@ -126,7 +126,7 @@ class View:
     def shown(self, records: Iterable[Record]) -> dict[tuple[str, str], int]:
         """Return the sequence of the copy of each of *records*, by kind and id. Reads once for each kind.
 
-        Records with neither copy nor tombstone are left out, and records of undeclared kinds.
+        Omits records with neither copy nor tombstone, and records of undeclared kinds.
         """
         ids: dict[str, list[str]] = {}
         for record in records:
@@ -141,11 +141,11 @@ class View:
     def sequences(self, kind: str, ids: Sequence[str]) -> dict[str, int]:
         """Return the sequence of the copy of each of *ids*; ids with neither copy nor tombstone are left out.
 
-        A majority has acknowledged each copy that counts, so no crash takes it back.
+        Counts only copies that a majority has acknowledged, so no crash reverts a returned sequence.
         """
-        lasting = self.of(kind).with_options(read_concern=ReadConcern("majority"))
+        majority_read = self.of(kind).with_options(read_concern=ReadConcern("majority"))
         with reaching_mongodb():
-            found = lasting.find({"_id": {"$in": list(ids)}}, _SEQUENCE)
+            found = majority_read.find({"_id": {"$in": list(ids)}}, _SEQUENCE)
             return {document["_id"]: _sequence(document) for document in found}
 
     def walk(self, kind: str, after: str, limit: int) -> list[tuple[str, int]]:
@@ -155,11 +155,11 @@ class View:
             return [(document["_id"], _sequence(document)) for document in found.sort("_id").limit(limit)]
 
     def forget(self, kind: str, record_id: str, sequence: int) -> None:
-        """Delete the copy of a record that does not exist, if the copy still has that sequence."""
+        """Delete the copy of a record that does not exist, if the copy still has *sequence*."""
         with reaching_mongodb():
-            self.of(kind).delete_one({"_id": record_id, **_at(sequence)})
+            self.of(kind).delete_one({"_id": record_id, **_sequence_filter(sequence)})
 
-    def _shown(self, record: Record) -> dict[str, Any]:
+    def _checked_copy(self, record: Record) -> dict[str, Any]:
         """Return the copy or tombstone of *record*.
 
         Raises:
@@ -190,17 +190,17 @@ class View:
         mark = {"sequence": record.sequence} if record.revision else {}
         return {"_id": record.id, "version": record.version, **mark, "purgeAt": datetime.now(UTC) + self._tombstones}
 
-    def _apply(self, kind: str, group: Sequence[_Showing], *, new: bool = True) -> list[Failed]:
+    def _apply(self, kind: str, group: Sequence[_CopyWrite], *, new: bool = True) -> list[Failed]:
         try:
             with reaching_mongodb():
-                self.of(kind).bulk_write([showing.write(new=new) for showing in group], ordered=False)
+                self.of(kind).bulk_write([copy_write.write(new=new) for copy_write in group], ordered=False)
         except BulkWriteError as error:
             if error.details.get("writeConcernErrors"):
                 raise Unavailable("MongoDB could not keep what was written.") from error
             faults = [(group[fault["index"]], fault["code"]) for fault in error.details["writeErrors"]]
-            failed = [Failed(showing.record, error) for showing, code in faults if code != _TAKEN]
-            # Two first copies may race, and the older may have won: then the newer replaces it.
-            taken = [showing for showing, code in faults if code == _TAKEN]
+            failed = [Failed(copy_write.record, error) for copy_write, code in faults if code != _TAKEN]
+            # Two first copies may race. If the older copy won, the newer copy replaces the older.
+            taken = [copy_write for copy_write, code in faults if code == _TAKEN]
             return failed + (self._apply(kind, taken, new=False) if taken else [])
         return []
 
@@ -216,7 +216,7 @@ def _sequence(copy: Mapping[str, Any]) -> int:
     return sequence
 
 
-def _at(sequence: Any) -> dict[str, Any]:
+def _sequence_filter(sequence: Any) -> dict[str, Any]:
     """Return the filter for a copy whose sequence is, or meets, *sequence*."""
-    # Not by $expr, which MongoDB does not take in the filter of an upsert.
+    # MongoDB refuses $expr in the filter of an upsert.
     return {"$or": [{"sequence": sequence}, {"sequence": None, "version": sequence}]}

@@ -1,4 +1,4 @@
-"""The records of this deployment and what follows them, each made once per process."""
+"""The records, view, history and projector of this deployment, each made once per process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _subscriptions: list[Subscription] = []
 
 
 def declare(kinds: Iterable[Kind], subscriptions: Iterable[Subscription]) -> None:
-    """Make known what the slices declare; `chalicelib.slices` calls this once, when the application is put together."""
+    """Register kinds and subscriptions of the slices; `chalicelib.slices` calls this function once, at import."""
     _kinds.update({kind.name: kind for kind in kinds})
     _subscriptions.extend(subscriptions)
 

@@ -20,7 +20,7 @@ def project(event: Any) -> None:
     """Project a batch of the stream. Running twice is harmless: every step is recognised by id and version.
 
     Raises:
-        Unavailable: a store is down. The stream keeps the batch, and its order, until it is back.
+        Unavailable: a store is down. The stream keeps the batch, in order, until the store is back.
     """
     with deadline.bind(event.context), logs.invocation("stream") as line:
         records = event.to_dict()["Records"]
@@ -30,7 +30,7 @@ def project(event: Any) -> None:
 
 def repair(event: Any) -> dict[str, Any]:
     """Project failed states again. Still-failing messages are retried, then dead-lettered with a reason."""
-    return run_batch(event, REPAIR, Repair, _mend)
+    return run_batch(event, REPAIR, Repair, _repair)
 
 
 def reconcile(event: Any) -> None:
@@ -48,8 +48,8 @@ def reconcile(event: Any) -> None:
         line.count("recordsMended", found.mended)
 
 
-def _mend(task: Repair, _claim: Claim) -> None:
-    """Project the record as it is now, and publish the version of the task if no event told of it.
+def _repair(task: Repair, _claim: Claim) -> None:
+    """Project the current state of the record, and publish the version of *task* as lost if no event was sent.
 
     Raises:
         Exception: the record still cannot be projected.
