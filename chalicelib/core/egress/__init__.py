@@ -1,17 +1,17 @@
-"""Egress: every call to an address that a user chose, as webhooks and callbacks are.
+"""Egress: all calls to addresses that a user chose, such as webhooks and callbacks.
 
-errors.py     why a call was not made, or brought no answer
+errors.py     the reasons for which a call is refused or fails
 addresses.py  which IP addresses may be called
 urls.py       a URL taken apart once, strictly
-dns.py        a name's addresses, asked for once, all of them vetted
-sockets.py    sockets that no server keeps beyond the deadline
-client.py     check, post
-retries.py    how long a server wants to be left alone
-signatures.py what we send is signed, as Standard Webhooks says
+dns.py        a name's addresses: one lookup, every address vetted
+sockets.py    sockets that end at the call's deadline
+client.py     check a URL, post to a URL
+retries.py    the pause that a server asks for (Retry-After)
+signatures.py signs and verifies messages, by Standard Webhooks
 
-The name is looked up once, every address it has is vetted, and the connection goes to an address that was vetted: a
-name that changes its mind in between (DNS rebinding) gains nothing. The certificate is checked for the name. Redirects
-are not followed, proxies not used, nothing is sent twice, and a call ends at its deadline whatever the server does.
+A call looks the name up once, vets every address of the name, and connects to a vetted address: a name that changes
+its addresses in between (DNS rebinding) gains nothing. The certificate is checked for the name. Redirects are not
+followed, proxies not used, nothing is sent twice. A call ends at the deadline, even if the server misbehaves.
 """
 
 from chalicelib.core.egress.addresses import vet

@@ -1,9 +1,9 @@
-"""Which IP addresses may be called: public ones, and loopback where a laptop is its own internet."""
+"""Which IP addresses may be called: public addresses, and loopback addresses on a developer's machine."""
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
-#: Every IPv4 network with a purpose of its own (IANA IPv4 Special-Purpose Address Registry, RFC 6890), multicast and
-#: what is reserved. Python's ``is_global`` differs between patch releases and lets multicast through.
+#: Every special-purpose IPv4 network (IANA IPv4 Special-Purpose Address Registry, RFC 6890), multicast and reserved
+#: networks. Python's ``is_global`` differs between patch releases and lets multicast through.
 _SPECIAL_V4 = tuple(
     IPv4Network(network)
     for network in (
@@ -11,7 +11,7 @@ _SPECIAL_V4 = tuple(
         "10.0.0.0/8",
         "100.64.0.0/10",
         "127.0.0.0/8",
-        "168.63.129.16/32",  # not in the registry: the host's own agent, where the host is Azure's
+        "168.63.129.16/32",  # not in the registry: the host's agent on Azure
         "169.254.0.0/16",
         "172.16.0.0/12",
         "192.0.0.0/24",
@@ -28,23 +28,24 @@ _SPECIAL_V4 = tuple(
         "240.0.0.0/4",
     )
 )
-#: All that IANA hands out as global unicast; what is outside needs no list of its own.
+#: The range from which IANA assigns global unicast; every address outside is refused.
 _UNICAST_V6 = IPv6Network("2000::/3")
-#: Inside it: protocol assignments with Teredo, documentation twice, 6to4, and AS112.
+#: Special networks inside the range: protocol assignments with Teredo, documentation (two), 6to4, and AS112.
 _SPECIAL_V6 = tuple(
     IPv6Network(network) for network in ("2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20")
 )
-#: What DNS64 makes of an IPv4 address in a network without IPv4 (RFC 6052); the address within decides.
+#: The IPv6 form that DNS64 gives to an IPv4 address in a network without IPv4 (RFC 6052); the embedded address decides.
 _NAT64 = IPv6Network("64:ff9b::/96")
 _LOOPBACK_V4 = IPv4Network("127.0.0.0/8")
 _LOOPBACK_V6 = IPv6Address("::1")
 
 
 def vet(address: str, *, allow_loopback: bool = False) -> bool:
-    """Return whether *address* is public: on the internet, one host's, and its own.
+    """Return whether *address* is the public unicast address of a host on the internet.
 
-    An IPv4 address inside an IPv6 one (mapped, 6to4, Teredo) is refused whatever it is, as no receiver publishes such;
-    only NAT64's stands for the address within. *allow_loopback* admits 127.0.0.0/8 and ::1 as they are, in no disguise.
+    An IPv6 address that embeds an IPv4 address (mapped, 6to4, Teredo) is always refused, as no receiver publishes such
+    an address. In a NAT64 address the embedded IPv4 address decides. *allow_loopback* admits 127.0.0.0/8 and ::1 in the
+    plain form, never embedded.
     """
     try:
         found = ip_address(address)

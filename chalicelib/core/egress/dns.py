@@ -1,4 +1,4 @@
-"""A name's addresses: asked for once, within the deadline, and all of them vetted."""
+"""A name's addresses: one lookup, within the deadline, every address vetted."""
 
 import socket
 import threading
@@ -11,44 +11,44 @@ from chalicelib.core.egress.errors import AddressRefused, TimedOut, UnknownName,
 from chalicelib.core.egress.sockets import Clock
 from chalicelib.core.egress.urls import Target
 
-#: `socket.getaddrinfo`, or what a test puts in its place.
+#: `socket.getaddrinfo`, or a test's replacement.
 Resolver = Callable[..., Sequence[tuple[Any, ...]]]
 
-#: What a resolver says for a name that does not exist, as opposed to one that it cannot ask about just now.
+#: A resolver's error codes for a name that does not exist; other codes mean a failed lookup.
 _UNKNOWN = frozenset(
     getattr(socket, name) for name in ("EAI_NONAME", "EAI_NODATA", "EAI_ADDRFAMILY") if hasattr(socket, name)
 )
 
 
 def vetted(target: Target, resolve: Resolver, clock: Clock, *, allow_loopback: bool) -> list[str]:
-    """Return the addresses of *target*, all of which may be called.
+    """Return the addresses of *target*, all of them allowed.
 
-    One that may not condemns the name: whoever mixes public and private addresses hopes for the second try.
+    One forbidden address refuses the name: a mix of public and private addresses is an attack on the second try.
 
     Raises:
-        AddressRefused: one of them is not public, or there are none.
-        UnknownName, Unreachable, TimedOut: the name has none, or could not be looked up.
+        AddressRefused: an address is not public, or there are no addresses.
+        UnknownName, Unreachable, TimedOut: the name does not exist, or could not be looked up.
     """
-    addresses = [target.host] if target.is_address else _looked_up(target, resolve, clock)
+    addresses = [target.host] if target.is_address else _look_up(target, resolve, clock)
     if not addresses or not all(vet(address, allow_loopback=allow_loopback) for address in addresses):
         raise AddressRefused("This leads to an address that is not public.")
     return addresses
 
 
-def _looked_up(target: Target, resolve: Resolver, clock: Clock) -> list[str]:
+def _look_up(target: Target, resolve: Resolver, clock: Clock) -> list[str]:
     """Return every address of the name, in the resolver's order and without repeats.
 
-    getaddrinfo can be neither interrupted nor given a deadline, so it runs on a thread that is left behind when time is
-    up. That thread holds nothing, and ends when the system's resolver gives up, after some seconds of its own or, where
-    a Lambda is frozen meanwhile, in a later invocation; its answer is dropped. A pool would let slow names hold up
-    others, and callers are few: each leaves one thread per deadline at most.
+    getaddrinfo can be neither interrupted nor given a deadline, so getaddrinfo runs on a thread that is abandoned at
+    the deadline. The abandoned thread holds no resources and ends when the system's resolver gives up: after some
+    seconds or, if the Lambda is frozen meanwhile, in a later invocation. The late result is dropped. In a pool, slow
+    names would delay others; callers are few, and each caller abandons at most one thread per deadline.
     """
     answer: Future[Sequence[tuple[Any, ...]]] = Future()
 
     def ask() -> None:
         try:
             answer.set_result(resolve(target.host, target.port, type=socket.SOCK_STREAM))
-        except Exception as error:  # noqa: BLE001 - it is raised where the answer is awaited
+        except Exception as error:  # noqa: BLE001 - the waiting caller raises the error
             answer.set_exception(error)
 
     threading.Thread(target=ask, name="lookup", daemon=True).start()

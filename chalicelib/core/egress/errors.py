@@ -1,13 +1,14 @@
-"""Why a call was not made, or brought no answer.
+"""The reasons for which a call is refused or fails.
 
     EgressError
-    ├── AddressRefused   is `Invalid`      this address will not be called
-    ├── HeaderRefused    is `Invalid`      this header will not be sent
+    ├── AddressRefused   is `Invalid`      calls to the address are refused
+    ├── HeaderRefused    is `Invalid`      the header is refused
     ├── Unreachable      is `Unavailable`  network, certificate or protocol failed
     │   └── UnknownName                    the name does not exist
     └── TimedOut         is `Unavailable`  the server was silent, or the deadline passed
 
-What is `Invalid` stays so. What is `Unavailable` is worth another try; whether the server has acted is not known then.
+An `Invalid` error is permanent. After an `Unavailable` error another try may succeed; whether the server has acted is
+unknown.
 """
 
 from chalicelib.core.errors import FieldError, Invalid, ServiceError, Unavailable
@@ -18,14 +19,14 @@ class EgressError(ServiceError):
 
 
 class AddressRefused(Invalid, EgressError):
-    """This address will not be called. The reason never says where a name leads."""
+    """Calls to the address are refused. The reason never reveals the addresses of a name."""
 
     def __init__(self, reason: str, field: str = "url") -> None:
         super().__init__([FieldError(field, reason)], reason)
 
 
 class HeaderRefused(Invalid, EgressError):
-    """This header will not be sent."""
+    """The header is refused."""
 
     def __init__(self, name: str) -> None:
         super().__init__([FieldError("headers", f"{name!a} cannot be sent.")])

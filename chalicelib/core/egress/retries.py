@@ -1,4 +1,4 @@
-"""Retry-After: how long a server wants to be left alone (RFC 9110, section 10.2.3)."""
+"""Retry-After: the pause that a server asks for (RFC 9110, section 10.2.3)."""
 
 from typing import TypeVar
 
@@ -11,7 +11,7 @@ def retry_after_seconds(header: str | None, default: Default, *, shortest: float
     Without a header, or with a malformed one, the pause is *default*. Never raises. A date counts from this machine's
     clock.
     """
-    # Workers need it, and the API, which imports this, does not.
+    # Imported here: workers need urllib3, and the API, which imports this module, does not.
     from urllib3 import Retry  # noqa: PLC0415
     from urllib3.exceptions import InvalidHeader  # noqa: PLC0415
 
@@ -20,6 +20,6 @@ def retry_after_seconds(header: str | None, default: Default, *, shortest: float
     try:
         asked = Retry(retry_after_max=longest).parse_retry_after(header)
     except (InvalidHeader, OverflowError, ValueError):
-        # The builtins: a number too long to read, a date that no clock reaches.
+        # The builtin errors: a number too long to parse, a date out of range.
         return default
     return max(asked, shortest)

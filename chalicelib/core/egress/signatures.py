@@ -1,8 +1,8 @@
-"""Signatures of what we send: Standard Webhooks 1.0.0, its symmetric scheme (HMAC-SHA256, ``v1``).
+"""Signatures of messages: the symmetric scheme of Standard Webhooks 1.0.0 (HMAC-SHA256, ``v1``).
 
-The library makes the signature. What it is given is checked here, as it takes any datetime for UTC and any text for a
-message id; its own ``verify`` is not used, as it raises whatever malformed input makes it raise, reads the clock itself
-and is lenient about base64 and numbers.
+The library makes the signature. This module checks the library's input, as the library takes any datetime for UTC and
+any text for a message id. The library's ``verify`` is not used: malformed input raises arbitrary errors, the clock
+cannot be passed in, and base64 and numbers are read leniently.
 """
 
 import base64
@@ -18,24 +18,24 @@ from chalicelib.core.errors import Forbidden
 
 _TOLERANCE = timedelta(minutes=5)
 _PREFIX = "whsec_"
-#: Bounds of a secret in bytes, as the specification has them.
+#: The specification's bounds of a secret, in bytes.
 _SHORTEST_SECRET, _LONGEST_SECRET = 24, 64
 _SECRET_BYTES = 32
-#: What a header can carry, without the full stop: with one, part of a timestamp could be moved into the id, and the
-#: signed text would be the same.
+#: The characters of a header, without the full stop: with a full stop, part of a timestamp could be moved into the id
+#: without a change of the signed text.
 _ID = re.compile(r"[!-\-/-~]{1,256}")
-#: Seconds as `int` writes them: no sign, no leading zero, no exponent; enough of them for the year 9999.
+#: Seconds in the form in which `str` writes an int: no sign, no leading zero, no exponent; up to the year 9999.
 _SECONDS = re.compile(r"[1-9][0-9]{0,11}")
 _LAST_SECOND = 253_402_300_799
 _NAIVE = "A time needs a time zone."
 
 
 class InvalidSignature(Forbidden):
-    """The signature is missing, too old, or not ours."""
+    """The signature is missing, too old, or invalid."""
 
 
 def new_secret(random_bytes: Callable[[int], bytes] = token_bytes) -> str:
-    """Return a secret for one endpoint, in the form that is shown to people."""
+    """Return a secret for one endpoint, in the form shown to users."""
     return _PREFIX + base64.b64encode(random_bytes(_SECRET_BYTES)).decode()
 
 
@@ -43,7 +43,7 @@ def sign(secret: str, message_id: str, timestamp: datetime, body: bytes) -> str:
     """Return the signature of *body*, sent under *message_id* in the second of *timestamp*.
 
     Raises:
-        ValueError: *secret* is not one of ours, *message_id* has a full stop or does not fit a header, *timestamp* has
+        ValueError: *secret* is malformed, *message_id* has a full stop or does not fit a header, *timestamp* has
             no time zone, or *body* is not UTF-8.
     """
     if not _ID.fullmatch(message_id):
@@ -52,10 +52,10 @@ def sign(secret: str, message_id: str, timestamp: datetime, body: bytes) -> str:
 
 
 def headers(secrets: Sequence[str], message_id: str, timestamp: datetime, body: bytes) -> dict[str, str]:
-    """Return the three headers that go with *body*, signed with each of *secrets*: two while one replaces another.
+    """Return the three headers that go with *body*, signed with each of *secrets*: two during a rotation.
 
     Raises:
-        ValueError: as `sign` does, or there is no secret.
+        ValueError: as `sign`, or *secrets* is empty.
     """
     if not secrets:
         raise ValueError("Without a secret there is no signature.")
@@ -67,11 +67,11 @@ def headers(secrets: Sequence[str], message_id: str, timestamp: datetime, body: 
 
 
 def verify(secrets: Sequence[str], body: bytes, headers: Mapping[str, str], now: datetime) -> None:
-    """Return if one of *secrets* signed *body* within five minutes of *now*; header names in any case.
+    """Return if one of *secrets* signed *body* within five minutes of *now*. Header names match in any case.
 
     Raises:
-        InvalidSignature: in every other case, whatever *body* and *headers* hold. An unusable secret signs nothing.
-        ValueError: *now* has no time zone, which is a mistake of ours.
+        InvalidSignature: in every other case, for any *body* and *headers*. A malformed secret matches no signature.
+        ValueError: *now* has no time zone, which is a bug of the caller.
     """
     if now.utcoffset() is None:
         raise ValueError(_NAIVE)
@@ -81,19 +81,19 @@ def verify(secrets: Sequence[str], body: bytes, headers: Mapping[str, str], now:
         raise InvalidSignature
     signatures = given.get("webhook-signature", "").split(" ")
     expected = list(_expected(secrets, given.get("webhook-id", ""), sent, body))
-    if not any(_same(mine, theirs) for mine in expected for theirs in signatures):
+    if not any(_same(wanted, received) for wanted in expected for received in signatures):
         raise InvalidSignature
 
 
 def _key(secret: str) -> bytes:
-    """Return the bytes of *secret*, of which there is one spelling only."""
+    """Return the bytes of *secret*; only the canonical spelling is accepted."""
     try:
         key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
     except ValueError:
         key = b""
     canonical = _PREFIX + base64.b64encode(key).decode()
     if secret != canonical or not _SHORTEST_SECRET <= len(key) <= _LONGEST_SECRET:
-        # Without the text: it may be most of a secret.
+        # Without the text, which may be most of a secret.
         raise ValueError("A secret is whsec_ and 24 to 64 bytes in base64.")
     return key
 
@@ -119,7 +119,7 @@ def _expected(secrets: Iterable[str], message_id: str, sent: datetime, body: byt
             continue
 
 
-def _same(mine: str, theirs: str) -> bool:
+def _same(wanted: str, received: str) -> bool:
     """Compare in constant time, as texts: base64 has many spellings for the same bytes."""
     # Text outside ASCII could not be compared, and lone surrogates not even encoded.
-    return theirs.isascii() and compare_digest(mine, theirs)
+    return received.isascii() and compare_digest(wanted, received)

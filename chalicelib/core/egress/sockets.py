@@ -1,7 +1,7 @@
-"""Sockets that no server keeps beyond the deadline.
+"""Sockets that end at the call's deadline.
 
-They are connected here, and http.client speaks over them. A client library's timeout starts again with every read, and
-a server that sends its headers one byte at a time has as many reads as it likes.
+This module connects the sockets, and http.client speaks over the sockets. A client library's timeout would start again
+with every read, so a server that sends headers one byte at a time could hold a call for any length of time.
 """
 
 import io
@@ -18,7 +18,7 @@ from chalicelib.core.egress.urls import Target
 
 
 class Clock:
-    """What is left of a call's time."""
+    """The remaining time of a call."""
 
     def __init__(self, total_ms: int) -> None:
         self._began = monotonic()
@@ -28,7 +28,7 @@ class Clock:
         """Return the seconds that the next step may take.
 
         Raises:
-            TimedOut: there are none.
+            TimedOut: no time is left.
         """
         left = self._ends - monotonic()
         if left <= 0:
@@ -49,10 +49,10 @@ def tls() -> ssl.SSLContext:
 
 
 def connected(target: Target, addresses: Sequence[str], clock: Clock, at_most_ms: int) -> socket.socket:
-    """Return a connection to the first of *addresses* that takes one, with TLS where *target* asks for it.
+    """Return a connection to the first of *addresses* that accepts, with TLS if *target* asks for TLS.
 
     Raises:
-        Unreachable, TimedOut: none did. Nothing of the request has been sent.
+        Unreachable, TimedOut: no address accepted. Nothing of the request has been sent.
     """
     failure: OSError | None = None
     for address in addresses:
@@ -73,7 +73,7 @@ def _connect(target: Target, address: str, clock: Clock, at_most_ms: int) -> soc
         if target.scheme == "http":
             return sock
         sock.settimeout(clock.left_seconds(at_most_ms))
-        # The name goes into the greeting (SNI), and the certificate must be for it (RFC 9110, section 4.3.4).
+        # The name is sent in the greeting (SNI), and the certificate must be valid for the name (RFC 9110, 4.3.4).
         return tls().wrap_socket(sock, server_hostname=target.host)
     except BaseException:
         sock.close()
@@ -81,7 +81,7 @@ def _connect(target: Target, address: str, clock: Clock, at_most_ms: int) -> soc
 
 
 def translate_error(failure: OSError | HTTPException | None) -> EgressError:
-    """Return *failure* in words that say what to mend and nothing about where a name leads."""
+    """Return the error for *failure*: its text says how to correct the cause and reveals no address of a name."""
     if isinstance(failure, TimeoutError):
         return TimedOut()
     if isinstance(failure, ssl.SSLCertVerificationError):
@@ -94,7 +94,7 @@ def translate_error(failure: OSError | HTTPException | None) -> EgressError:
 
 
 class _Incoming(io.RawIOBase):
-    """Reads from a socket until the clock runs out, however slowly the bytes come."""
+    """Reads from a socket until the deadline, at any speed of the sender."""
 
     def __init__(self, sock: socket.socket, clock: Clock, silence_ms: int) -> None:
         self._sock, self._clock, self._silence_ms = sock, clock, silence_ms
@@ -108,20 +108,20 @@ class _Incoming(io.RawIOBase):
 
 
 class DeadlineSocket:
-    """A connected socket as http.client uses one; no call on it outlasts the clock."""
+    """A connected socket for http.client; no call outlasts the deadline."""
 
     def __init__(self, sock: socket.socket, clock: Clock, silence_ms: int) -> None:
         self._sock, self.clock, self._silence_ms = sock, clock, silence_ms
 
     def sendall(self, data: bytes) -> None:
-        """Send all of *data*. Since Python 3.5 a socket's timeout is for the whole of this, with TLS and without."""
+        """Send all of *data*. Since Python 3.5 a socket's timeout bounds the whole call, with TLS and without."""
         self._sock.settimeout(self.clock.left_seconds())
         self._sock.sendall(data)
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        """Return what the answer is read from."""
+        """Return the stream of the response."""
         del mode
         return io.BufferedReader(_Incoming(self._sock, self.clock, self._silence_ms))
 
     def close(self) -> None:
-        """Leave the socket open: whoever connected it closes it, when the answer is read."""
+        """Leave the socket open: `post`, which connected the socket, closes the socket after reading the response."""

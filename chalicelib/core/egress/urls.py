@@ -1,4 +1,4 @@
-"""A URL, taken apart once and strictly: what parsers disagree about is refused, and nothing reads the text again."""
+"""Parses a URL once and strictly: texts on which parsers disagree are refused, and no code parses the text again."""
 
 import re
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
@@ -11,43 +11,44 @@ _PORTS = {"http": 80, "https": 443}
 _LAST_PORT = 65_535
 _LONGEST_URL = 2048
 _LONGEST_NAME = 253
-#: Spaces, controls and backslashes are where parsers disagree about what a URL means; outside a host all is ASCII.
+#: Characters on which parsers disagree: spaces, controls and backslashes. Outside a host a URL is ASCII.
 _STRANGE = re.compile(r"[\x00-\x20\x7f-\xa0\\]")
 _AUTHORITY = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)]|(?P<name>[^][:@%]+))(?::(?P<port>[0-9]{0,5}))?")
 _TARGET = re.compile(r"[!-~]*")
-#: A label of a name, underscores included, as people use them (RFC 1123, section 2.1).
+#: A label of a name (RFC 1123, section 2.1), and underscores, which occur in practice.
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
-#: Names that end so are read as IPv4 addresses by some, in octal or hexadecimal (WHATWG URL, "ends in a number").
+#: Last labels by which some parsers read a name as an IPv4 address, in octal or hexadecimal (WHATWG URL, "ends in a
+#: number").
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
 class Target(NamedTuple):
-    """A URL, taken apart once; nothing reads the text again."""
+    """The parts of a parsed URL; no code parses the text again."""
 
     scheme: str
     #: A name in ASCII without its last dot, or an address without brackets.
     host: str
     port: int
-    #: Path and query, as the request line has them (RFC 9112, section 3.2.1).
+    #: Path and query, in the form of the request line (RFC 9112, section 3.2.1).
     path: str
 
     @property
     def is_address(self) -> bool:
-        """Whether there is nothing to look up."""
+        """Whether the host is an IP address, which needs no lookup."""
         return ":" in self.host or self.host.replace(".", "").isdecimal()
 
     @property
     def authority(self) -> str:
-        """What the Host header says (RFC 9110, section 7.2)."""
+        """The value of the Host header (RFC 9110, section 7.2)."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
 
 def parse(url: str) -> Target:
-    """Take *url* apart (RFC 3986), or refuse what another parser could read differently.
+    """Parse *url* (RFC 3986).
 
     Raises:
-        AddressRefused: with a reason for whoever wrote it.
+        AddressRefused: another parser could read *url* differently, or *url* is invalid; the error carries the reason.
     """
     if len(url) > _LONGEST_URL or _STRANGE.search(url):
         raise AddressRefused("This is too long for an address, or has a space, control character or backslash in it.")
@@ -66,7 +67,7 @@ def parse(url: str) -> Target:
 
 
 def _host(authority: re.Match[str]) -> str:
-    """Return the host in the one form that is looked up, connected to, certified and sent."""
+    """Return the host in one form for lookup, connection, certificate and Host header."""
     name = _ascii(authority["name"] or "").removesuffix(".")
     labels = name.split(".")
     try:
@@ -85,7 +86,7 @@ def _ascii(written: str) -> str:
     """Return a name in lower-case ASCII (UTS #46, not transitional, as browsers do)."""
     if written.isascii():
         return written.lower()
-    # Few names need it, and its tables are large.
+    # Imported here: few names need idna, and its tables are large.
     import idna  # noqa: PLC0415
 
     try:
