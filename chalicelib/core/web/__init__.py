@@ -1,17 +1,17 @@
-"""HTTP: a request becomes a model, a handler's model becomes an answer.
+"""HTTP: requests become models, and the models that handlers return become responses.
 
-application.py the application object: one request, one answer, one log line
-roles.py       what a caller may be, and who the caller is
-routes.py      routes: a handler, and what is known of it besides its code
-dispatch.py    what chalice calls for one route: admission, handler, answer
+application.py the application object: one request, one response, one log record
+roles.py       roles, and the caller of a request
+routes.py      routes: a handler and its options
+dispatch.py    the function that chalice calls for a route: admission, handler, response
 models.py      the base of queries, and pages of lists
-requests.py    what a request must pass
-credentials.py where a request carries its token
-idempotency.py a call with an Idempotency-Key is answered as it was
+requests.py    validation of body, query, path and headers
+credentials.py reads the token of a request, in header or cookie
+idempotency.py repeats the response to a call with an Idempotency-Key
 paging.py      signed cursors
-openapi.py     the API's own description, from the same models
+openapi.py     the OpenAPI description, generated from routes and models
 
-A slice's ``api.py`` finds here all that its routes are made of.
+A slice's ``api.py`` imports from this package everything that routes need.
 """
 
 from chalicelib.core.web.models import Page, PageQuery, Query

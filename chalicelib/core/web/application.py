@@ -1,4 +1,4 @@
-"""The application object: one request in, one answer out, one line in the log."""
+"""The application object: one request, one response, one log record."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -22,7 +22,7 @@ _context: ContextVar[Any] = ContextVar("context", default=None)
 
 
 class _PerInvocation:
-    """An attribute that each thread and task has for itself."""
+    """An attribute whose value each thread and task has separately."""
 
     def __init__(self, variable: ContextVar[Any]) -> None:
         self._variable = variable
@@ -38,15 +38,15 @@ def _no_tickets(_ticket: str, _path: str) -> Caller:
     raise errors.Unauthenticated
 
 
-def _afresh(_call: Keyed, perform: Perform) -> Response:
+def _perform_anew(_call: Keyed, perform: Perform) -> Response:
     return perform(Operation(ids.new_id()))
 
 
 class App(Chalice):
-    """Chalice's application, made safe for threads, with this API's answers for what chalice would answer itself.
+    """Chalice's application, thread-safe, with this API's error documents instead of chalice's own.
 
-    Chalice keeps the current request on the application object, so two threads read each other's. Here it is a context
-    variable, and a long-lived server may share one application among its threads.
+    Chalice keeps the current request on the application object, where threads would read each other's requests. Here
+    the current request is a context variable, so a long-running server may share one application among threads.
     """
 
     current_request = _PerInvocation(_request)
@@ -58,14 +58,14 @@ class App(Chalice):
         *,
         identify: Callable[[str], Caller],
         redeem: Callable[[str, str], Caller] = _no_tickets,
-        replay: Replay = _afresh,
+        replay: Replay = _perform_anew,
     ) -> None:
         """Make an application.
 
-        *identify* names the caller of a token, *redeem* that of a ticket shown at a path; *replay* answers a call that
-        came with an Idempotency-Key. Without these there are no tickets, and a call made again is another call.
+        *identify* returns the caller of a token; *redeem* returns the caller of a ticket at a path; *replay* answers a
+        call with an Idempotency-Key. By default every ticket is refused, and a repeated call is a new call.
         """
-        # The logger of that name is ours, with one handler.
+        # `core.runtime.logs` configures the logger, with one handler.
         super().__init__(name, configure_logs=False)
         self.identify, self.redeem, self.replay = identify, redeem, replay
         self.endpoints: list[Endpoint] = []
@@ -73,14 +73,14 @@ class App(Chalice):
     def mount(self, *slices: Routes) -> None:
         """Register the routes of *slices*."""
         for routes in slices:
-            # Tells `current_app` and `current_request`; nothing else of a blueprint is used.
+            # Sets `current_app` and `current_request`; no other feature of blueprints is used.
             self.register_blueprint(routes)
             for endpoint in routes.endpoints:
                 self._serve(endpoint)
             self.endpoints += routes.endpoints
 
     def _serve(self, endpoint: Endpoint) -> None:
-        # Without content types chalice checks none, and the body's own check answers as this API does.
+        # Without content types chalice checks none; `requests.body` checks, with this API's error documents.
         registered = self.route(
             endpoint.path, methods=[endpoint.method], name=endpoint.handler.__name__, content_types=[]
         )
@@ -89,37 +89,39 @@ class App(Chalice):
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Answer one API Gateway event. Never raises."""
         with deadline.bind(context):
-            return self._told(event, lambda headers: self._answer(event, context, headers))
+            return self._with_log_record(event, lambda headers: self._answer(event, context, headers))
 
     def refuse(self, event: dict[str, Any], error: errors.ServiceError) -> dict[str, Any]:
-        """Answer *event* with *error*, and ask no route: for a door that cannot let it in."""
-        return self._told(event, lambda _: dict(refusal(error).to_dict()))
+        """Answer *event* with *error* without calling a route, for an entry point that must reject the request."""
+        return self._with_log_record(event, lambda _: dict(refusal(error).to_dict()))
 
-    def _told(self, event: dict[str, Any], answer: Callable[[Mapping[str, str]], dict[str, Any]]) -> dict[str, Any]:
-        """Return what *answer* makes of the event's headers, with what every answer and every line of the log has."""
-        asked = event["requestContext"]
+    def _with_log_record(
+        self, event: dict[str, Any], answer: Callable[[Mapping[str, str]], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """Return the response of *answer* to the event's headers, with the common headers; print the log record."""
+        request_context = event["requestContext"]
         headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-        request_id = _request_id(headers, asked)
+        request_id = _request_id(headers, request_context)
         with logs.invocation("request") as line:
-            line.add(requestId=request_id, method=asked["httpMethod"], route=asked["resourcePath"])
+            line.add(requestId=request_id, method=request_context["httpMethod"], route=request_context["resourcePath"])
             response = answer(headers)
             line.add(status=response["statusCode"])
         response["headers"] |= {"X-Request-Id": request_id, "X-Instance-Id": ids.INSTANCE_ID, **_cors(headers)}
         return response
 
     def _answer(self, event: dict[str, Any], context: Any, headers: Mapping[str, str]) -> dict[str, Any]:
-        asked = event["requestContext"]
-        methods = self.routes.get(asked["resourcePath"], {})
-        if asked["httpMethod"] == "OPTIONS" and methods and "access-control-request-method" in headers:
+        request_context = event["requestContext"]
+        methods = self.routes.get(request_context["resourcePath"], {})
+        if request_context["httpMethod"] == "OPTIONS" and methods and "access-control-request-method" in headers:
             return _preflight(list(methods))
         try:
-            _check(event, methods)
+            _check_route(event, methods)
         except errors.ServiceError as error:
             return dict(refusal(error).to_dict())
         return dict(super().__call__(event, context))
 
 
-def _check(event: dict[str, Any], methods: Mapping[str, Any]) -> None:
+def _check_route(event: dict[str, Any], methods: Mapping[str, Any]) -> None:
     if not methods:
         raise errors.NotFound
     if event["requestContext"]["httpMethod"] not in methods:
@@ -130,17 +132,17 @@ def _check(event: dict[str, Any], methods: Mapping[str, Any]) -> None:
 
 def _body_bytes(event: dict[str, Any]) -> int:
     body = event.get("body") or ""
-    # In base64 it is a third longer; that is reckoned rather than decoded, and lets two bytes more in.
+    # Base64 is a third longer. The size is computed without decoding, and may be two bytes too small.
     if isinstance(body, bytes):
-        # As `chalice local` hands it over.
+        # `chalice local` passes bytes.
         return len(body)
     return len(body) // 4 * 3 - 2 if event["isBase64Encoded"] else len(body.encode(errors="replace"))
 
 
-def _request_id(headers: Mapping[str, str], asked: Mapping[str, Any]) -> str:
+def _request_id(headers: Mapping[str, str], request_context: Mapping[str, Any]) -> str:
     own = headers.get("x-request-id", "")
     # `chalice local` gives a request no id.
-    return own if _OWN_ID.fullmatch(own) else str(asked.get("requestId") or ids.new_id())
+    return own if _OWN_ID.fullmatch(own) else str(request_context.get("requestId") or ids.new_id())
 
 
 def _preflight(methods: list[str]) -> dict[str, Any]:
@@ -159,10 +161,10 @@ def _cors(headers: Mapping[str, str]) -> dict[str, str]:
     origin, allowed = headers.get("origin"), settings.load(settings.HttpSettings).allowed_origins
     if not allowed:
         return {}
-    # Answers differ by origin, and a cache must know it also when this origin is refused.
+    # Responses vary by origin; caches must know so also for a refused origin.
     if origin is None or not allowed & {origin, "*"}:
         return {"Vary": "Origin"}
-    # Cookies are for origins that are named: of "*" anyone could read what only a person may.
+    # Cookies are for named origins alone: with "*" any page could read a user's data.
     by_cookie = {"Access-Control-Allow-Credentials": "true"} if origin in allowed else {}
     return by_cookie | {
         "Access-Control-Allow-Origin": origin,

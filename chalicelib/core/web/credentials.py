@@ -1,4 +1,4 @@
-"""Where a request carries its token: in the Authorization header, or in a cookie of a browser."""
+"""Reads the token of a request: from the Authorization header, or from a browser's cookie."""
 
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -11,27 +11,27 @@ _NAME = "holdfast"
 
 
 def read_credential(method: str, headers: Mapping[str, str]) -> str | None:
-    """Return the token of a request, or None. A header goes before a cookie.
+    """Return the token of a request, or None. A header takes precedence over a cookie.
 
     Raises:
-        Forbidden: only a cookie speaks for an unsafe call, and no page of ours does.
-        Unauthenticated: the header is there and holds no bearer token.
+        Forbidden: an unsafe call has only a cookie, and does not come from an allowed page.
+        Unauthenticated: the header is present and holds no bearer token.
     """
     if (authorization := headers.get("authorization")) is not None:
         return _bearer(authorization)
     token = _cookie(headers.get("cookie", ""))
-    if token is not None and method not in _SAFE and not _ours(headers):
+    if token is not None and method not in _SAFE and not _from_allowed_page(headers):
         raise errors.Forbidden("A call by cookie must come from a page of this API's own, or of an allowed origin.")
     return token
 
 
 def set_cookie(token: str) -> str:
-    """Return the Set-Cookie that keeps *token* for as long as the browser runs; the session's own limits still hold."""
+    """Return the Set-Cookie header that keeps *token* until the browser closes; the session may expire earlier."""
     return f"{_cookie_name()}={token}; {_attributes()}"
 
 
 def clear_cookie() -> str:
-    """Return the Set-Cookie that makes a browser forget it."""
+    """Return the Set-Cookie header that makes a browser delete the token."""
     return f"{_cookie_name()}=; Max-Age=0; {_attributes()}"
 
 
@@ -50,10 +50,11 @@ def _cookie(header: str) -> str | None:
     return None
 
 
-def _ours(headers: Mapping[str, str]) -> bool:
-    """Whether the page that makes this call is of the API's own origin, or of one that is allowed by name.
+def _from_allowed_page(headers: Mapping[str, str]) -> bool:
+    """Return whether the calling page has the API's own origin, or an origin that is allowed by name.
 
-    The gateway's stage is part of the path and not of an origin. "*" lets anyone read, and nobody act for another.
+    The gateway's stage is part of the path and not of an origin. The setting "*" permits reading by any page, and no
+    calls by cookie.
     """
     origin = headers.get("origin", "").lower()
     if origin in settings.load(settings.HttpSettings).allowed_origins - {"*"}:
@@ -68,7 +69,7 @@ def _ours(headers: Mapping[str, str]) -> bool:
 
 
 def _cookie_name() -> str:
-    # The prefix keeps other hosts of the same domain from planting one; browsers take it from https alone.
+    # The prefix prevents other hosts of the domain from planting a cookie; browsers accept the prefix over https alone.
     return f"__Host-{_NAME}" if settings.load(settings.CookieSettings).secure else _NAME
 
 

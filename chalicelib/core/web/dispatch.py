@@ -1,4 +1,4 @@
-"""Dispatch: what chalice calls for one route. It admits the caller, reads the request and renders the answer."""
+"""Dispatch of one route: admits the caller, reads the request, calls the handler and renders the response."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ from chalicelib.core.web.routes import Answer, Call, Endpoint, Operation
 
 
 class Keyed(NamedTuple):
-    """A call that came with an Idempotency-Key. *content* is what a retry must bring the same."""
+    """A call with an Idempotency-Key. A retry must have the same *content*."""
 
     key: str
     caller: str
@@ -32,9 +32,9 @@ Replay = Callable[[Keyed, Perform], Response]
 
 
 class Dispatcher:
-    """What chalice calls for one route of *app*: admits the caller, reads the request, renders answer or error.
+    """The view function of one route of *app*: admits the caller, reads the request, renders response or error.
 
-    Never raises: a `ServiceError` becomes its problem, anything else a 500 whose cause is in the log alone.
+    Never raises: a `ServiceError` becomes a problem document, any other error a 500 whose cause is in the log alone.
     """
 
     def __init__(self, app: Any, endpoint: Endpoint) -> None:
@@ -43,12 +43,12 @@ class Dispatcher:
         self.__name__ = endpoint.handler.__name__
 
     def __call__(self, **params: str) -> Response:
-        """Answer the current request, whose path holds *params*."""
+        """Answer the current request; *params* are the parameters of the path."""
         try:
             return self._answer(self._app.current_request, params)
         except errors.ServiceError as error:
             return refusal(error)
-        except Exception as error:  # noqa: BLE001 # the outermost edge: nothing of a fault may reach a caller
+        except Exception as error:  # noqa: BLE001 # the outermost edge: no detail of a bug may reach a caller
             logs.failed("request_failed", error)
             return refusal(errors.ServiceError("Something went wrong on our side."))
 
@@ -71,7 +71,7 @@ class Dispatcher:
 
 
 def render(endpoint: Endpoint, given: Any) -> Response:
-    """Return *given* (a model, text that is JSON already, an `Answer` or None) as a response."""
+    """Return *given* (a model, JSON text, an `Answer` or None) as a response."""
     answer = given if isinstance(given, Answer) else Answer(next(iter(endpoint.answers)), given)
     headers: dict[str, Any] = {"Cache-Control": "no-store", **(answer.headers or {})}
     if answer.model is None:
@@ -90,12 +90,12 @@ def refusal(error: errors.ServiceError) -> Response:
 def _admit(endpoint: Endpoint, request: Request, app: Any) -> Caller:
     if endpoint.roles == PUBLIC:
         return NOBODY
-    asked: Mapping[str, str] = request.query_params or {}
+    query: Mapping[str, str] = request.query_params or {}
     caller: Caller
     if (token := credentials.read_credential(request.method, request.headers)) is not None:
         caller = app.identify(token)
-    elif endpoint.tickets and TICKET in asked:
-        caller = app.redeem(asked[TICKET], requests.concrete(request))
+    elif endpoint.tickets and TICKET in query:
+        caller = app.redeem(query[TICKET], requests.concrete(request))
     else:
         raise errors.Unauthenticated
     logs.line().add(user=caller.username)
@@ -109,6 +109,6 @@ def _keyed(endpoint: Endpoint, request: Request, caller: Caller) -> Keyed | None
     if key is None:
         return None
     content: Any = request.raw_body
-    # Escaped or not, it is the same path: one door hands over what was sent, another what it means.
+    # Unquoted, as one entry point passes the path as sent, and another passes the path decoded.
     path = unquote(requests.concrete(request))
     return Keyed(key, caller.username, endpoint, f"{path}\n".encode(errors="replace") + content)

@@ -1,8 +1,9 @@
-"""Idempotency-Key: a call that is made again is answered as it was, and does nothing a second time.
+"""Idempotency-Key: a repeated call gets the stored response, and the work is done once.
 
-The key is a claim of its caller and route. Its resource id is the operation's id: whatever a handler makes or moves, it
-marks with that, so that a retry whose first attempt died half-way finds its own work. The answer is kept with the
-claim; where it cannot be, the retry asks the handler again, which recognises what it did.
+The key is a claim (idempotency record) of caller and route. The claim's resource id is the operation's id. A handler
+marks everything that the handler creates or moves with the operation's id, so a retry after a crash finds earlier work.
+The response is stored with the claim. For a response too large to store, a retry calls the handler again, and
+the handler recognises its work.
 """
 
 import hashlib
@@ -28,19 +29,19 @@ from chalicelib.core.web.requests import IDEMPOTENCY_KEY
 from chalicelib.core.web.routes import Operation
 
 _KEPT_SECONDS = 24 * 3600
-#: DynamoDB holds 400 KB in an item; the rest of the claim is small.
+#: An item of DynamoDB holds 400 KB; the rest of the claim is small.
 _LARGEST_BYTES = 300_000
 
 
 def answer(call: Keyed, perform: Perform) -> Response:
-    """Return what *perform* answers, or what it answered when the call was made before.
+    """Return the response of *perform*, or the stored response of an earlier call with the same key.
 
     A call that ended in an error is performed anew. *perform* runs again after a crash, with the same `Operation.id`.
 
     Raises:
         Invalid: the key was used for another request.
-        StillAnswering: the first call is within its time.
-        ShownOnce: it was answered, and that answer was not kept.
+        StillAnswering: the first call is still running.
+        ShownOnce: the call was answered with a secret, so the response was not stored.
     """
     claims, key = coordination.claims(), _digest([call.caller, call.endpoint.method, call.endpoint.path, call.key])
     try:
@@ -50,57 +51,57 @@ def answer(call: Keyed, perform: Perform) -> Response:
     except StillRunning:
         raise StillAnswering from None
     except AlreadyDone as done:
-        return _again(done.result, perform)
+        return _replayed(done.result, perform)
     try:
-        given = perform(Operation(claim.resource_id, repeated=claim.taken_over))
+        response = perform(Operation(claim.resource_id, repeated=claim.taken_over))
     except Exception:
         _abandon(claim)
         raise
-    _finish(call, claim, given)
-    return given
+    _finish(call, claim, response)
+    return response
 
 
-def _again(kept: str, perform: Perform) -> Response:
-    stored = json.loads(kept)
-    if stored.get("secret"):
+def _replayed(stored: str, perform: Perform) -> Response:
+    record = json.loads(stored)
+    if record.get("secret"):
         raise ShownOnce
-    if "operation" in stored:
-        given = perform(Operation(stored["operation"], repeated=True))
+    if "operation" in record:
+        response = perform(Operation(record["operation"], repeated=True))
     else:
-        given = Response(body=stored["body"], status_code=stored["status"], headers=stored["headers"])
-    given.headers["Idempotency-Replayed"] = "true"
+        response = Response(body=record["body"], status_code=record["status"], headers=record["headers"])
+    response.headers["Idempotency-Replayed"] = "true"
     logs.line().count("callsReplayed")
-    return given
+    return response
 
 
-def _finish(call: Keyed, claim: Claim, given: Response) -> None:
+def _finish(call: Keyed, claim: Claim, response: Response) -> None:
     try:
-        coordination.claims().finish(claim, _kept(call, claim, given))
+        coordination.claims().finish(claim, _to_store(call, claim, response))
     except (ClaimLost, Unavailable) as error:
-        # The work is done and recognised by its id, so the answer stands. Not so a secret: whoever took over has
-        # made another in its place.
+        # The work is done and recognised by its id, so the response is valid. A secret is not: the attempt that took
+        # over has made another secret.
         logs.line().count("answersNotKept")
         if call.endpoint.secret and isinstance(error, ClaimLost):
             raise
 
 
-def _kept(call: Keyed, claim: Claim, given: Response) -> str:
+def _to_store(call: Keyed, claim: Claim, response: Response) -> str:
     if call.endpoint.secret:
         return json.dumps({"secret": True})
-    kept = json.dumps({"status": given.status_code, "headers": dict(given.headers), "body": given.body})
-    return kept if len(kept) <= _LARGEST_BYTES else json.dumps({"operation": claim.resource_id})
+    stored = json.dumps({"status": response.status_code, "headers": dict(response.headers), "body": response.body})
+    return stored if len(stored) <= _LARGEST_BYTES else json.dumps({"operation": claim.resource_id})
 
 
 def _abandon(claim: Claim) -> None:
     try:
         coordination.claims().abandon(claim)
     except ServiceError:
-        # The caller is told what went wrong first; the lease ends by itself.
+        # The caller gets the first error; the lease expires anyway.
         logs.line().count("claimsNotAbandoned")
 
 
 def _digest(parts: Iterable[str | bytes]) -> str:
-    """Return a hash of *parts* that no other parts have."""
+    """Return a hash that is unique to *parts* and their order."""
     whole = hashlib.sha256()
     for part in parts:
         whole.update(hashlib.sha256(part if isinstance(part, bytes) else part.encode()).digest())

@@ -1,4 +1,4 @@
-"""The models of queries and lists: what every slice's routes share."""
+"""The base of query models, and the models of paged lists, for the routes of all slices."""
 
 from typing import Generic, TypeVar
 
@@ -10,13 +10,13 @@ Item = TypeVar("Item")
 
 
 class Query(Model):
-    """What comes in a query string, where everything is text."""
+    """The base of query strings, whose values are all text."""
 
     model_config = ConfigDict(strict=False)
 
 
 class PageQuery(Query):
-    """The two parameters every list takes."""
+    """The two parameters of every list."""
 
     limit: int = Field(default=50, ge=1, le=200, description="how many items to answer at most")
     cursor: str | None = Field(
@@ -25,7 +25,7 @@ class PageQuery(Query):
 
 
 class Page(Model, Generic[Item]):
-    """One page of a list; ``nextCursor`` is null on the last."""
+    """A page of a list; ``nextCursor`` is null on the last page."""
 
     items: list[Item]
     next_cursor: str | None

@@ -1,4 +1,4 @@
-"""The API's own description in OpenAPI 3.1, made from the models that check its requests."""
+"""The API's description in OpenAPI 3.1, generated from the models that validate the requests."""
 
 import inspect
 import json
@@ -41,8 +41,8 @@ _KEY_PARAMETER = {
     "name": IDEMPOTENCY_KEY,
     "in": "header",
     "required": False,
-    "description": "Names this call for 24 hours: made again with the same key and body, it is answered as it was "
-    "(`Idempotency-Replayed: true`) and does nothing a second time.",
+    "description": "Identifies the call for 24 hours. A repeated call with the same key and body gets the same answer "
+    "(`Idempotency-Replayed: true`), and the work is done once.",
     "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
 }
 
@@ -51,13 +51,13 @@ _MATCH_PARAMETER = {
     "name": "If-Match",
     "in": "header",
     "required": False,
-    "description": "The ETag of the version that is meant, where `version` is not sent.",
+    "description": "The ETag of the expected version, if `version` is not sent.",
     "schema": {"type": "string", "pattern": '^"[1-9][0-9]{0,15}"$'},
 }
 
 
 def describe(endpoints: Iterable[Endpoint], version: str) -> str:
-    """Return the document, as JSON."""
+    """Return the OpenAPI document as JSON."""
     endpoints = list(endpoints)
     schemas, definitions = _schemas(endpoints)
     paths: dict[str, dict[str, Any]] = {}
@@ -77,7 +77,7 @@ def describe(endpoints: Iterable[Endpoint], version: str) -> str:
 
 
 def _schemas(endpoints: list[Endpoint]) -> tuple[dict[Any, Any], dict[str, Any]]:
-    """Return a reference for each model and use, and the definitions they point to."""
+    """Return a reference for each model and use, and the referenced definitions."""
     wanted = {(model, "validation") for endpoint in endpoints for model in (endpoint.body,) if model}
     wanted |= {
         (model, "serialization")
@@ -115,7 +115,7 @@ def _roles(endpoint: Endpoint) -> str:
 
 
 def _path(endpoint: Endpoint) -> str:
-    # In code a parameter is named as Python does it, outside as all else is.
+    # Parameters have snake_case names in code and camelCase names in the API.
     return endpoint.path.format_map({name: f"{{{to_camel(name)}}}" for name in endpoint.params})
 
 
@@ -131,7 +131,7 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
     if endpoint.tickets:
         found.append({"name": TICKET, "in": "query", "required": False, "schema": {"type": "string"}})
     if endpoint.query:
-        # Query models are flat: no definitions but enumerations, which are written out in place.
+        # Query models are flat: the only definitions are enumerations, which are inlined.
         schema = endpoint.query.model_json_schema(by_alias=True)
         found += [
             {"name": name, "in": "query", "required": False, "schema": _inlined(field, schema.get("$defs", {}))}

@@ -1,4 +1,4 @@
-"""Cursors: where a list goes on, signed and bound to the query it came from."""
+"""Cursors: the position at which a list continues, signed and bound to the query of the list."""
 
 import hashlib
 import json
@@ -16,12 +16,12 @@ Found = TypeVar("Found")
 Position = str
 
 
-#: A function answers 6 MB at most, and what it answers is quoted once more on the way.
+#: A function's response is limited to 6 MB, and the body is quoted once more on the way.
 PAGE_BYTES = 2_500_000
 
 
 def fitting(weights: Iterable[int]) -> int:
-    """Return how many items of these *weights* a page holds: one at least, then as many as `PAGE_BYTES` allows."""
+    """Return how many items of *weights* (bytes) fit on a page: at least the first, then as `PAGE_BYTES` allows."""
     total = count = 0
     for weight in weights:
         total += weight
@@ -32,10 +32,10 @@ def fitting(weights: Iterable[int]) -> int:
 
 
 class Cursors:
-    """Seals positions into cursors and opens them again."""
+    """Seals positions into cursors, and opens cursors."""
 
     def __init__(self, key: Callable[[], str]) -> None:
-        """Make sealed cursors with *key*, which is asked for when the first one is needed."""
+        """Seal with *key*, which is called on first use."""
         self._key = key
 
     def page(
@@ -46,11 +46,11 @@ class Cursors:
         position: Callable[[Found], Position],
         weigh: Callable[[Found], int] = lambda _: 0,
     ) -> tuple[Sequence[Found], str | None]:
-        """Return one page of the list *name* and the cursor of the next, None at the end.
+        """Return a page of the list *name*, and the cursor of the next page, None at the end.
 
-        *fetch* is called once, with how many to return and the position to go on after. One more than the page holds is
-        asked for: whether it is there says whether there is a next page, without a count. A page whose items *weigh*
-        more than `PAGE_BYTES` is cut there; *fetch* may stop at the first that no longer fits.
+        *fetch* is called once, with the maximum number of items and the position to continue after. The number is the
+        page's limit plus one: the extra item shows that there is a next page, without a count. A page ends where its
+        items *weigh* more than `PAGE_BYTES`; *fetch* may stop at the first item that no longer fits.
         """
         query = {"list": name, **asked.model_dump(mode="json", exclude={"limit", "cursor"})}
         after = self.open(query, asked.cursor) if asked.cursor else None
@@ -61,11 +61,11 @@ class Cursors:
         return page, self.seal(query, position(page[-1]))
 
     def seal(self, query: dict[str, Any], position: Position) -> str:
-        """Return an opaque cursor that goes on after *position* of *query*."""
+        """Return an opaque cursor that continues after *position* of *query*."""
         return str(self._serializer(query).dumps(position))
 
     def open(self, query: dict[str, Any], cursor: str) -> Position:
-        """Return the position that was sealed.
+        """Return the position sealed in *cursor*.
 
         Raises:
             Invalid: the cursor was altered, or belongs to another query.
@@ -77,7 +77,7 @@ class Cursors:
         return position
 
     def _serializer(self, query: dict[str, Any]) -> URLSafeSerializer:
-        # The query is the salt: a cursor opened under another one has a wrong signature.
+        # The query is the salt, so a cursor has no valid signature under another query.
         canonical = json.dumps(query, sort_keys=True, default=str).encode()
         return URLSafeSerializer(
             self._key(), salt=hashlib.sha256(canonical).digest(), signer_kwargs={"digest_method": hashlib.sha256}

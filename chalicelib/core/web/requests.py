@@ -1,4 +1,4 @@
-"""What a request must pass: body, query, path and header, each as a model or a value, or refused as a whole."""
+"""Validates requests: body, query, path and headers become models or values, or the whole request is refused."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -12,21 +12,21 @@ from chalicelib.core import errors
 
 JSON = "application/json"
 IDEMPOTENCY_KEY = "Idempotency-Key"
-#: The query parameter that holds one.
+#: Name of the query parameter that carries a session ticket.
 TICKET = "ticket"
 
 _KEY = re.compile(r"[!-~]{1,255}")
 
-#: A caller names fields as the contract does; our own spelling of them is an unknown field.
+#: Callers use the camelCase names of the API; the snake_case names of the code are unknown fields.
 _OUTSIDE: Any = {"by_alias": True, "by_name": False}
 
 
 def validated(check: Callable[[], Any]) -> Any:
-    """Return what *check*, a pydantic validation, makes of its input.
+    """Return the result of *check*, a pydantic validation.
 
     Raises:
-        Malformed: it is not JSON.
-        Invalid: every field that was refused, without its value.
+        Malformed: the input is not JSON.
+        Invalid: lists every invalid field, without values.
     """
     try:
         return check()
@@ -38,10 +38,10 @@ def validated(check: Callable[[], Any]) -> Any:
 
 
 def body(model: type[BaseModel] | None, request: Request, *, optional: bool) -> Any:
-    """Return the body as *model*; one that is left out, where that is *optional*, as an empty object.
+    """Return the body as *model*. With *optional*, a missing body counts as an empty object.
 
     Raises:
-        NotJson, Malformed, Invalid: what is sent is not that.
+        NotJson, Malformed, Invalid: the body has another media type, is not JSON, or does not match *model*.
     """
     if model is None:
         return None
@@ -53,7 +53,7 @@ def body(model: type[BaseModel] | None, request: Request, *, optional: bool) -> 
 
 
 def query(model: type[BaseModel] | None, request: Request, *, tickets: bool) -> Any:
-    """Return the query as *model*; a ticket is no part of it where *tickets* are taken.
+    """Return the query as *model*. With *tickets*, the ticket parameter is left out.
 
     Raises:
         Invalid: a parameter is unknown, or cannot be accepted.
@@ -67,13 +67,13 @@ def query(model: type[BaseModel] | None, request: Request, *, tickets: bool) -> 
 
 
 def params(kinds: Mapping[str, TypeAdapter[Any]], given: Mapping[str, str]) -> dict[str, Any]:
-    """Return what stands in the path.
+    """Return the parameters of the path, validated as *kinds*.
 
     Raises:
-        NotFound: it names nothing that could exist, so the path is not there.
+        NotFound: a parameter is invalid, so no such path exists.
     """
     try:
-        # API Gateway hands over what stood in the path, as it was escaped there.
+        # API Gateway passes path parameters percent-encoded.
         return {name: kinds[name].validate_python(unquote(value)) for name, value in given.items()}
     except ValidationError:
         raise errors.NotFound from None
@@ -83,7 +83,7 @@ def idempotency_key(request: Request) -> str | None:
     """Return the request's idempotency key, or None.
 
     Raises:
-        Invalid: it is not 1 to 255 visible ASCII characters.
+        Invalid: the key is not 1 to 255 visible ASCII characters.
     """
     key: str | None = request.headers.get(IDEMPOTENCY_KEY)
     if key is not None and not _KEY.fullmatch(key):
@@ -92,5 +92,5 @@ def idempotency_key(request: Request) -> str | None:
 
 
 def concrete(request: Request) -> str:
-    """Return the path as it was asked for, without the stage that a gateway puts before it."""
+    """Return the requested path, with parameters filled in, without the stage prefix of a gateway."""
     return str(request.path.format_map(request.uri_params or {}))

@@ -1,4 +1,4 @@
-"""Roles: what a caller may be, and who the caller of a request is."""
+"""Roles, and the caller of a request."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,7 +7,7 @@ from chalicelib.core import errors
 
 
 class Role(StrEnum):
-    """What a caller may be. `ADMIN` may do all."""
+    """The roles of callers. `ADMIN` is allowed everything."""
 
     ADMIN = "admin"
     OFFICER = "officer"
@@ -17,7 +17,7 @@ class Role(StrEnum):
 
 #: For routes that need no session.
 PUBLIC: frozenset[Role] = frozenset()
-#: For routes that any session opens.
+#: For routes that any valid session may call.
 SIGNED_IN = frozenset(Role)
 #: For routes of the administrator alone.
 ADMIN_ONLY = frozenset({Role.ADMIN})
@@ -25,7 +25,7 @@ ADMIN_ONLY = frozenset({Role.ADMIN})
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is asking, as their session says."""
+    """The caller of a request, by the session."""
 
     username: str
     roles: frozenset[Role]
@@ -33,11 +33,11 @@ class Caller:
 
     @property
     def is_admin(self) -> bool:
-        """Whether everything is allowed."""
+        """Whether the caller is an administrator, who is allowed everything."""
         return Role.ADMIN in self.roles
 
     def require_self_or_admin(self, *usernames: str) -> None:
-        """Let an administrator and the named users through.
+        """Return if the caller is an administrator or one of *usernames*.
 
         Raises:
             Forbidden: the caller is neither.

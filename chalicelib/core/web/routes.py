@@ -1,7 +1,7 @@
-"""Routes: a slice's handlers, and for each its options.
+"""Routes: the handlers of a slice, each with options.
 
-A handler is a function of one `Call` (and its path's parameters) that returns a model, or raises a `ServiceError`.
-Everything else about its route is data, from which the API's description and the waiting function's routes are read.
+A handler is a function of a `Call` and the path's parameters. A handler returns a model or raises a `ServiceError`. The
+options of a route are data, from which the OpenAPI description and the routes of the waiting function are derived.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,9 +22,9 @@ Handler = Callable[..., Any]
 
 
 class Operation(NamedTuple):
-    """What a call does, under an id that it shares with its retries: what it makes is made under that.
+    """The id of one logical operation. Retries of a call share the id; created resources use the id as their own.
 
-    *repeated*: an earlier attempt may have done it already, and died before it could say so.
+    *repeated*: an earlier attempt may have done the work, and died before responding.
     """
 
     id: str
@@ -37,7 +37,7 @@ def _new_operation() -> Operation:
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[Body, Asked]):
-    """One request that passed the edge: its caller, its body and its query as models."""
+    """An admitted and validated request: the caller, and body and query as models."""
 
     caller: Caller
     body: Body
@@ -52,9 +52,9 @@ def _no_body() -> Mapping[int, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """The options of a route, which `Routes.add` takes by these names. The API's description is read from them too."""
+    """The options of a route, and the keywords of `Routes.add`. The OpenAPI description is derived from the options."""
 
-    #: A caller needs one of these; an administrator needs none.
+    #: A caller needs at least one of the roles; an administrator is always admitted.
     roles: frozenset[Role] = SIGNED_IN
     #: The model of the body; with *body_optional*, a request without a body has an empty object.
     body: type[BaseModel] | None = None
@@ -65,7 +65,7 @@ class Options:
     params: Mapping[str, Any] = field(default_factory=dict)
     #: The model of each status that the handler answers with, the usual status first; None is an answer without a body.
     answers: Mapping[int, Any] = field(default_factory=_no_body)
-    #: The errors of its own, for the description.
+    #: The errors of the handler, for the OpenAPI description.
     raises: tuple[type[errors.ServiceError], ...] = ()
     #: The route may hold its request for seconds, and runs in a function of its own.
     waits: bool = False
@@ -79,7 +79,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint(Options):
-    """One route: its options, its place and its handler."""
+    """A route: options, method, path and handler."""
 
     method: str
     path: str
@@ -92,13 +92,13 @@ class Endpoint(Options):
 
     @property
     def replayable(self) -> bool:
-        """Whether it heeds an Idempotency-Key: every POST of a caller who is signed in does."""
+        """Whether the route heeds an Idempotency-Key: every POST that requires a session does."""
         return self.method == "POST" and self.roles != PUBLIC
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A model with a status other than the usual one, or with headers."""
+    """A model with an unusual status, or with headers."""
 
     status: int
     model: Any
@@ -114,7 +114,7 @@ def _by_keywords(
 ) -> Callable[
     [Callable[["Routes", str, str, Options], Register]], Callable[Concatenate["Routes", str, str, _Given], Register]
 ]:
-    """Let a method that takes options be called with the keywords of *make*, which mypy checks as if written there."""
+    """Let a method that takes `Options` be called with the keywords of *make*, which mypy checks at each call."""
 
     def decorate(
         add: Callable[["Routes", str, str, Options], Register],
@@ -129,7 +129,7 @@ def _by_keywords(
 
 
 class Routes(Blueprint):
-    """A slice's routes, which `App.mount` registers. Handlers stay callable as they were written."""
+    """The routes of a slice, registered by `App.mount`. Decorated handlers stay plain functions."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -137,7 +137,7 @@ class Routes(Blueprint):
 
     @_by_keywords(Options)
     def add(self, method: str, path: str, options: Options) -> Register:
-        """Register the decorated handler, with the keywords of `Options`.
+        """Return the decorator that registers a handler; takes the keywords of `Options`.
 
         Raises:
             TypeError: there is no such option.
