@@ -38,7 +38,7 @@ class Subscription(NamedTuple):
     kinds: frozenset[str] = frozenset()
 
 
-def tell(records: Sequence[Record], subscriptions: Iterable[Subscription], sender: Sender) -> None:
+def publish(records: Sequence[Record], subscriptions: Iterable[Subscription], sender: Sender) -> None:
     """Send the event of each of *records* to the subscribed queues. Safe to repeat: event ids stay the same.
 
     Raises:

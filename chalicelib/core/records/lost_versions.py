@@ -35,13 +35,13 @@ def report(record: Record, complete: int) -> int:
     # The stream drops its oldest records first: a version older than a dropped one is dropped too.
     gone = max((version for version, at in times.items() if at < past), default=0)
     lost = [version for version in missing if version < gone]
-    tell_lost(record, lost)
+    publish_lost(record, lost)
     coming = [version for version in missing if version > gone]
     wiring.history().mark_complete_up_to(record, min(coming, default=versions.stop) - 1)
     return len(lost)
 
 
-def tell_lost(record: Record, versions: Sequence[int]) -> None:
+def publish_lost(record: Record, versions: Sequence[int]) -> None:
     """Publish *versions* of the record as lost, under their original event ids, and write them to history.
 
     Raises:
@@ -52,7 +52,7 @@ def tell_lost(record: Record, versions: Sequence[int]) -> None:
         replace(record, version=version, made=record.operation if version == 1 else "", deleted=False)
         for version in versions
     ]
-    events.tell(states, wiring.subscriptions(), queueing.sender())
+    events.publish(states, wiring.subscriptions(), queueing.sender())
     for version in versions:
         wiring.history().add_lost(record, version)
     logs.line().count("versionsLost", len(versions))

@@ -82,7 +82,7 @@ class Projector:
         """
         unapplied = self.view.apply(self.view.stale([*records, *annotated]))
         unpublished = _by_version(
-            self._attempt(records, lambda batch: events.tell(batch, self.subscriptions, self.sender))
+            self._attempt(records, lambda batch: events.publish(batch, self.subscriptions, self.sender))
         )
         # A version found in history is never published again, so publish first and write history last.
         published = [record for record in records if _version(record) not in unpublished]

@@ -91,7 +91,7 @@ def mend(kind: str, record_id: str, version: int) -> None:
     if failed:
         raise failed[0].error
     if 0 < version < record.version and not wiring.history().has([(record, version)]):
-        lost_versions.tell_lost(record, [version])
+        lost_versions.publish_lost(record, [version])
 
 
 def _compare(records: Sequence[Record]) -> Found:

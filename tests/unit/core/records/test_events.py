@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.queueing.sender import Sender
-from chalicelib.core.records.events import Event, Subscription, tell
+from chalicelib.core.records.events import Event, Subscription, publish
 from chalicelib.core.records.models import Record
 from chalicelib.core.stores import clients
 from tests.unit.conftest import STAGE
@@ -28,7 +28,7 @@ from tests.unit.core.records.conftest import told
 def test_an_event_says_what_came_to_be_and_carries_no_document(
     followers: Subscription, mail: Sender, record: Record, operation: str
 ) -> None:
-    tell([record], [followers], mail)
+    publish([record], [followers], mail)
     (body,) = letters(FOLLOWERS)
     assert json.loads(body) == {
         "schema": 1,
@@ -43,7 +43,7 @@ def test_an_event_says_what_came_to_be_and_carries_no_document(
 
 def test_an_event_that_is_told_again_has_the_same_id(followers: Subscription, mail: Sender) -> None:
     for _ in range(2):
-        tell([a_record()], [followers], mail)
+        publish([a_record()], [followers], mail)
     assert [event.work_id for event in told()] == ["note/n-1@1"] * 2
 
 
@@ -52,14 +52,14 @@ def test_each_is_told_of_the_kinds_it_asked_for(followers: Subscription, mail: S
     everything = replace(FOLLOWERS, name="everything")
     clients.aws("sqs").create_queue(QueueName=f"holdfast-{STAGE}-everything")
     # When
-    tell([a_record(), a_record(kind="memo")], [followers, Subscription(everything)], mail)
+    publish([a_record(), a_record(kind="memo")], [followers, Subscription(everything)], mail)
     # Then
     assert [event.kind for event in told()] == ["note"]
     assert sorted(json.loads(body)["kind"] for body in letters(everything)) == ["memo", "note"]
 
 
 def test_many_are_told_at_once(followers: Subscription, mail: Sender) -> None:
-    tell([a_record(version=version) for version in range(1, 26)], [followers], mail)
+    publish([a_record(version=version) for version in range(1, 26)], [followers], mail)
     assert sorted(event.record_version for event in told()) == list(range(1, 26))
 
 
@@ -69,9 +69,9 @@ def test_a_queue_that_does_not_take_an_event_says_so(
     refusal = {"Failed": [{"Id": "0", "SenderFault": False, "Code": "InternalError"}]}
     monkeypatch.setattr(clients.aws("sqs"), "send_message_batch", lambda **_: refusal)
     with pytest.raises(Unavailable):
-        tell([a_record()], [followers], mail)
+        publish([a_record()], [followers], mail)
 
 
 def test_nobody_is_known_by_name() -> None:
     """Who follows records is gathered elsewhere: without subscriptions, nothing is sent."""
-    tell([a_record(kind=NOTE.name)], [], Sender(None, "nowhere/"))
+    publish([a_record(kind=NOTE.name)], [], Sender(None, "nowhere/"))

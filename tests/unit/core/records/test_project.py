@@ -139,7 +139,7 @@ def test_the_view_comes_first_then_the_events_then_history(
         return do
 
     monkeypatch.setattr(View, "apply", noted("view"))
-    monkeypatch.setattr(events, "tell", noted("events"))
+    monkeypatch.setattr(events, "publish", noted("events"))
     monkeypatch.setattr(History, "add", noted("history"))
     projector.project([streamed(item_of(a_record()))])
     assert done == ["view", "events", "history"]
@@ -154,7 +154,7 @@ def _down(*_: Any, **__: Any) -> None:
 
 @pytest.mark.parametrize(
     ("owner", "name", "shown", "heard"),
-    [(View, "apply", False, False), (events, "tell", True, False), (History, "add", True, True)],
+    [(View, "apply", False, False), (events, "publish", True, False), (History, "add", True, True)],
     ids=["view", "followers", "history"],
 )
 def test_a_store_that_is_down_holds_the_batch_up_and_nothing_is_said_to_be_told_that_was_not(
@@ -302,7 +302,7 @@ def _refusing(refused: Callable[[Record], bool], step: Callable[..., Any]) -> Ca
 def test_what_cannot_be_told_is_not_written_down_as_if_it_was(
     projector: Projector, history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events, "tell", _refusing(lambda record: record.id == "bad", events.tell))
+    monkeypatch.setattr(events, "publish", _refusing(lambda record: record.id == "bad", events.publish))
     failed = projector.project_records([a_record("a"), a_record("bad"), a_record("b")])
     assert [(fault.record.id, str(fault.error)) for fault in failed] == [("bad", "not this one")]
     assert (_written(history, "a"), _written(history, "bad"), _written(history, "b")) == ([1], [], [1])
