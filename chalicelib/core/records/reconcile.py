@@ -73,7 +73,7 @@ def advance(place: Place) -> tuple[Place | None, Found]:
     return next_place, _forget_orphans(place.kind, copies)
 
 
-def mend(kind: str, record_id: str, version: int) -> None:
+def repair(kind: str, record_id: str, version: int) -> None:
     """Project the current state of the record, and publish *version* as lost if no event was sent. Safe to repeat.
 
     With *version* 0, as for an annotation, a version in history is not published again.

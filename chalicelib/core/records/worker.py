@@ -54,4 +54,4 @@ def _repair(task: Repair, _claim: Claim) -> None:
     Raises:
         Exception: the record still cannot be projected.
     """
-    comparison.mend(task.kind, task.id, task.record_version)
+    comparison.repair(task.kind, task.id, task.record_version)

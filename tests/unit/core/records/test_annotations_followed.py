@@ -169,14 +169,14 @@ def test_a_repaired_annotation_is_shown_and_nothing_is_published(
     wired: Projector, history: History, copies: Copies
 ) -> None:
     history.add([put(NOTED)])
-    reconcile.mend(KIND, "n-1", 0)
+    reconcile.repair(KIND, "n-1", 0)
     assert _copy(copies)["annotations"] == {"score": 1}
     assert told() == []
 
 
 def test_a_repaired_annotation_of_an_unpublished_version_publishes_it(wired: Projector, history: History) -> None:
     put(NOTED)
-    reconcile.mend(KIND, "n-1", 0)
+    reconcile.repair(KIND, "n-1", 0)
     assert [event.record_version for event in told()] == [2]
     assert len(history.page(KIND, "n-1", 10)) == 1
 

@@ -373,7 +373,7 @@ def _down(*_: Any, **__: Any) -> None:
 def test_what_is_mended_is_carried_as_it_is_now(wired: Projector, view: View, history: History) -> None:
     put(a_record(version=3))
     history.add([a_record(version=2)])
-    reconcile.mend(NOTE.name, "n-1", 2)
+    reconcile.repair(NOTE.name, "n-1", 2)
     assert view.sequences(NOTE.name, ["n-1"]) == {"n-1": 3}
     assert [event.record_version for event in told()] == [3]
 
@@ -381,7 +381,7 @@ def test_what_is_mended_is_carried_as_it_is_now(wired: Projector, view: View, hi
 def test_a_version_that_was_overtaken_and_never_told_is_told(wired: Projector, history: History) -> None:
     put(a_record(version=3))
     for _ in range(2):
-        reconcile.mend(NOTE.name, "n-1", 2)
+        reconcile.repair(NOTE.name, "n-1", 2)
     assert sorted(event.record_version for event in told()) == [2, 3, 3]
     assert _written(history)[:2] == [(3, False), (2, True)]
 
@@ -389,16 +389,16 @@ def test_a_version_that_was_overtaken_and_never_told_is_told(wired: Projector, h
 @pytest.mark.parametrize("version", [0, 3, 4])
 def test_of_a_version_that_is_not_past_nothing_is_lost(wired: Projector, history: History, version: int) -> None:
     put(a_record(version=3))
-    reconcile.mend(NOTE.name, "n-1", version)
+    reconcile.repair(NOTE.name, "n-1", version)
     assert _written(history) == [(3, False)]
 
 
 def test_of_what_never_was_nothing_is_to_be_mended(wired: Projector) -> None:
-    reconcile.mend(NOTE.name, "n-1", 1)
+    reconcile.repair(NOTE.name, "n-1", 1)
     assert told() == []
 
 
 def test_what_still_cannot_be_carried_says_why(wired: Projector) -> None:
     put(a_record(kind="unheard-of"))
     with pytest.raises(UnknownKind):
-        reconcile.mend("unheard-of", "n-1", 1)
+        reconcile.repair("unheard-of", "n-1", 1)
