@@ -66,7 +66,7 @@ def test_every_mapping_reports_failures_and_is_bounded_as_declared(stack: Stack)
 def test_purging_wants_the_name_typed(
     extra: ExtraWorker, running: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    extra.mail.bury(extra.queue, "body", "a \u009b reason that a terminal would obey")
+    extra.mail.dead_letter(extra.queue, "body", "a \u009b reason that a terminal would obey")
     for typed, code in (("yes", 1), (extra.queue.name, 1), (extra.queue.dead_letters, 0)):
         monkeypatch.setattr("builtins.input", lambda _, typed=typed: typed)
         assert command.main(["purge", extra.queue.name, *running]) == code
@@ -77,7 +77,7 @@ def test_purging_wants_the_name_typed(
 def test_a_letter_that_is_not_there_cannot_be_sent_back(
     extra: ExtraWorker, running: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    extra.mail.bury(extra.queue, "body \x7f", "why")
+    extra.mail.dead_letter(extra.queue, "body \x7f", "why")
     assert command.main(["redrive", extra.queue.name, "--id", "nobody", *running]) == 1
     assert "no letter nobody" in capsys.readouterr().err
     assert command.main(["peek", extra.queue.name, *running]) == 0
@@ -87,7 +87,7 @@ def test_a_letter_that_is_not_there_cannot_be_sent_back(
 
 def test_letters_are_hidden_only_while_they_are_held(extra: ExtraWorker) -> None:
     for number in range(12):
-        extra.mail.bury(extra.queue, str(number), "why")
+        extra.mail.dead_letter(extra.queue, str(number), "why")
     with extra.box.held(MOVE_SECONDS):
         with extra.box.held(PEEK_SECONDS):
             pass

@@ -69,7 +69,7 @@ class _Record:
     message_id: str
     receipt: str
     receives: int
-    #: Whether the message was dead-lettered before: the message carries the reason that `Sender.bury` has added.
+    #: Whether the message was dead-lettered before: the message carries the reason that `Sender.dead_letter` has added.
     sent_back: bool
 
 
@@ -136,7 +136,7 @@ def _once(record: _Record, queue: Queue, work_id: str, work: Callable[[Claim], N
         # A dead letter that is sent back gets a new message id. The same id means a second delivery, or a worker that
         # died between counting and dead-lettering: then the work is not to be tried once more.
         if not record.sent_back or failed_id == record.message_id:
-            wiring.sender().bury(queue, record.body, reason)
+            wiring.sender().dead_letter(queue, record.body, reason)
             return "buried"
         claim = coordination.claims().reopen(key, done.result, ttl_seconds=_CLAIM_SECONDS)
     return _run(record, queue, claim, work)
@@ -164,7 +164,7 @@ def _dead_letter(record: _Record, queue: Queue, claim: Claim, reason: str) -> st
     also = [coordination.counts().adding(queue.name, "failed")]
     coordination.claims().finish(claim, f"{_FAILED} {record.message_id} {reason}", also=also)
     logs.line().add(why=reason)
-    wiring.sender().bury(queue, record.body, reason)
+    wiring.sender().dead_letter(queue, record.body, reason)
     return "buried"
 
 

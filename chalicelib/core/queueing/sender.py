@@ -54,7 +54,7 @@ class Sender:
             if answer.get("Failed"):
                 raise Unavailable("A queue did not take every message.")
 
-    def bury(self, queue: Queue, body: str, reason: str) -> None:
+    def dead_letter(self, queue: Queue, body: str, reason: str) -> None:
         """Send *body* to the dead-letter queue, with *reason*."""
         with reaching_aws():
             self._client.send_message(

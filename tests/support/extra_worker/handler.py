@@ -17,7 +17,7 @@ from chalicelib.core.stores.dynamodb import ConditionFailed
 
 QUEUE = Queue(**json.loads(os.environ["SCRATCH"]))
 
-_finish, _bury = Claims.finish, Sender.bury
+_finish, _bury = Claims.finish, Sender.dead_letter
 #: The job that is being worked on.
 _now: "list[Job]" = []
 
@@ -102,4 +102,4 @@ def _die(here: str) -> None:
 
 
 Claims.finish = _finish_and_die  # type: ignore[method-assign]
-Sender.bury = _bury_and_die  # type: ignore[method-assign, assignment]
+Sender.dead_letter = _bury_and_die  # type: ignore[method-assign, assignment]

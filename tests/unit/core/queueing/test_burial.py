@@ -37,7 +37,7 @@ def test_poison_is_counted_once_and_still_buried_if_its_worker_died_in_between(
     poller.add("a")
     batch = poller.batch()
     with monkeypatch.context() as dying:
-        dying.setattr(poller.mail, "bury", die)
+        dying.setattr(poller.mail, "dead_letter", die)
         with pytest.raises(Killed):
             poller.deliver(refuse, batch)
     poller.wait(batch)
@@ -56,7 +56,7 @@ def test_poison_is_buried_later_if_the_dead_letter_queue_is_out_of_reach(
         raise Unavailable
 
     with monkeypatch.context() as down:
-        down.setattr(poller.mail, "bury", unreachable)
+        down.setattr(poller.mail, "dead_letter", unreachable)
         assert poller.deliver(refuse, batch) == [batch[0]["messageId"]]
     poller.wait(batch)
     assert poller.deliver(handler) == []
@@ -151,7 +151,7 @@ def test_a_letter_that_fails_again_is_buried_again_and_runs_no_further(
     poller.send_back()
     batch = poller.batch()
     with monkeypatch.context() as dying:
-        dying.setattr(poller.mail, "bury", die)
+        dying.setattr(poller.mail, "dead_letter", die)
         with pytest.raises(Killed):
             poller.deliver(refuse, batch)
     assert counted() == (0, 2)

@@ -91,7 +91,7 @@ class Yard:
         write(*given, **more)
         self._die("counted")
 
-    def bury(self, queue: Queue, body: str, reason: str) -> None:
+    def dead_letter(self, queue: Queue, body: str, reason: str) -> None:
         self.buried.append(Job.model_validate_json(body).work_id)
         self._die("buried")
 
@@ -122,7 +122,7 @@ def yards(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Yard]:
         yard = Yard(len(made), clock)
         made.append(yard)
         monkeypatch.setattr(claims, "finish", partial(yard.finish, finish))
-        monkeypatch.setattr(mail, "bury", yard.bury)
+        monkeypatch.setattr(mail, "dead_letter", yard.dead_letter)
         monkeypatch.setattr(mail, "postpone", yard.postpone)
         return yard
 

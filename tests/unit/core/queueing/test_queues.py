@@ -62,7 +62,7 @@ def test_a_delay_that_sqs_does_not_take_is_cut(poller: SqsPoller, seconds: int) 
 
 
 def test_a_letter_carries_its_reason(poller: SqsPoller) -> None:
-    poller.mail.bury(JOBS, "body", "why")
+    poller.mail.dead_letter(JOBS, "body", "why")
     (letter,) = received(JOBS.dead_letters)
     assert letter["Body"] == "body"
     assert letter["MessageAttributes"]["reason"]["StringValue"] == "why"
@@ -77,7 +77,7 @@ def test_a_postponed_message_is_hidden_and_still_there(poller: SqsPoller) -> Non
 
 def test_letters_count_also_while_somebody_reads_them(poller: SqsPoller) -> None:
     for _ in range(3):
-        poller.mail.bury(JOBS, "body", "why")
+        poller.mail.dead_letter(JOBS, "body", "why")
     assert len(received(JOBS.dead_letters)) >= 1
     assert poller.mail.depth(JOBS).dead == 3
 
@@ -92,7 +92,7 @@ def test_a_queue_that_cannot_be_reached_is_said_to_be_so(poller: SqsPoller, monk
         monkeypatch.setattr(poller.mail._client, call, down)
     for ask in (
         lambda: poller.mail.send(JOBS, Job(job_id="a")),
-        lambda: poller.mail.bury(JOBS, "body", "why"),
+        lambda: poller.mail.dead_letter(JOBS, "body", "why"),
         lambda: poller.mail.postpone(JOBS, "receipt", 1),
         lambda: poller.mail.depth(JOBS),
     ):
