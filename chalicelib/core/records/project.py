@@ -88,7 +88,7 @@ class Projector:
         published = [record for record in records if _version(record) not in unpublished]
         failed = [*unapplied, *unpublished.values(), *self._attempt(published, self.history.add)]
         for fault in failed:
-            logs.failed("record_not_carried", fault.error)
+            logs.failed("record_not_projected", fault.error)
         return list(_by_version(failed).values())
 
     def _attempt(self, records: Sequence[Record], step: Callable[[Sequence[Record]], None]) -> list[Failed]:

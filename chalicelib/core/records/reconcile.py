@@ -104,7 +104,7 @@ def _compare(records: Sequence[Record]) -> Found:
     stale = [record for record in records if _is_stale(record, shown) and record not in unpublished]
     failed = [fault.error for fault in wiring.projector().project_records(unpublished)]
     for fault in wiring.view().apply(stale):
-        logs.failed("record_not_carried", fault.error)
+        logs.failed("record_not_projected", fault.error)
         failed.append(fault.error)
     marks = [(record, complete.get(key(record.kind, record.id), 0)) for record in records]
     lost = sum(lost_versions.report(record, mark) for record, mark in marks if mark < record.version - 1)

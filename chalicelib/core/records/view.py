@@ -92,7 +92,7 @@ class View:
             logs.line().count("viewsLate")
             return
         except Exception as error:  # noqa: BLE001 # the write is committed and must be answered so
-            logs.failed("early_view_failed", error)
+            logs.failed("eager_view_failed", error)
             return
         logs.line().count("viewsLate", len(failed))
 

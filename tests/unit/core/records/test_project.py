@@ -284,7 +284,7 @@ def test_what_cannot_be_shown_goes_to_repair_and_is_told_and_written_down(
     ]
     assert [event.id for event in told()] == ["a", "bad"]
     assert _written(history, "bad") == [1]
-    assert {line["action"] for line in printed.lines()} == {"record_not_carried"}
+    assert {line["action"] for line in printed.lines()} == {"record_not_projected"}
 
 
 def _refusing(refused: Callable[[Record], bool], step: Callable[..., Any]) -> Callable[..., Any]:

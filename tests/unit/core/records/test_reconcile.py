@@ -280,7 +280,7 @@ def test_what_cannot_be_read_or_shown_is_said_and_keeps_nothing_else_from_being_
     assert view.sequences(NOTE.name, ["broken", "bad", "fine"]) == {"fine": 1}
     actions = [line["action"] for line in printed.lines() if "action" in line]
     assert actions.count("record_not_read") == 2
-    assert actions.count("record_not_carried") == 4
+    assert actions.count("record_not_projected") == 4
 
 
 # --- a walk in steps

@@ -285,7 +285,7 @@ def test_a_change_is_not_failed_by_a_fault_of_the_view(printed: Any, copies: Cop
         raise ZeroDivisionError
 
     View(broken, {NOTE.name: NOTE}, _options()).apply_eagerly([a_record()])
-    assert [line["action"] for line in printed.lines()] == ["early_view_failed"]
+    assert [line["action"] for line in printed.lines()] == ["eager_view_failed"]
 
 
 def test_while_mongodb_is_gone_writes_do_not_wait_for_it_one_after_the_other(
