@@ -141,7 +141,7 @@ class Invalid(ServiceError):
 
 
 class TooMany(ServiceError):
-    """This was asked too often."""
+    """Too many calls."""
 
     status = HTTPStatus.TOO_MANY_REQUESTS
 

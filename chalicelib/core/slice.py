@@ -1,4 +1,4 @@
-"""The declaration by which a slice registers with the platform; each slice has one, in ``slice.py``."""
+"""The declaration by which a slice registers with the platform; ``slice.py`` of each slice has a `Slice`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ def _no_indexes() -> Indexes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
-    """One feature. The rights of its functions are declared in ``policy.yaml`` of the same folder."""
+    """One feature. The file ``policy.yaml`` of the same folder declares the rights of the functions."""
 
     #: The name of the slice's folder.
     name: str

@@ -1,7 +1,7 @@
 """Coordination: decisions with one winner among all functions, by conditional writes to one table.
 
 errors.py  the errors for callers that did not win
-locks.py   at most one holder at a time, with a fencing token that only grows
+locks.py   at most one holder at a time, with a growing fencing token
 claims.py  idempotency records: a piece of work is done once, also if an attempt dies
 rates.py   rate limits across all instances
 wiring.py  locks, claims, rates and counts of this deployment, once per process

@@ -1,7 +1,7 @@
 """Queues and messages. A slice declares a queue once; the template, the function's limits and the alarm follow.
 
-A message carries ids, never documents, and the id of the request that caused the message, so that one id can be traced
-through call, queue, worker and outbound call.
+A message carries ids, never documents, and the id of the causing request, so an id can be traced through call, queue,
+worker and outbound call.
 """
 
 from collections.abc import Iterable

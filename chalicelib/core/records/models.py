@@ -1,4 +1,4 @@
-"""A versioned record: a document under an id, its versions, and the difference between two of them (no I/O)."""
+"""A versioned record: a document under an id, its versions, and the difference between two states (no I/O)."""
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -12,7 +12,7 @@ Doc = dict[str, Any]
 class Record:
     """One state of a record in the system of record. A deleted record keeps the version and has an empty document.
 
-    Times are UTC, ISO 8601 with milliseconds and ``Z``. *operation* is the id of the operation that wrote this version,
+    Times are UTC, ISO 8601 with milliseconds and ``Z``. *operation* is the id of the operation that wrote the version,
     *made* the id of the operation that created the record, the first time or again.
 
     People edit *doc*: each edit raises *version* by one. Workers add *annotations*: each annotation raises *revision*

@@ -1,4 +1,4 @@
-"""The queue of the records: versions that the projector could not apply."""
+"""The ``repair`` queue, for states of records that the projector could not project."""
 
 from chalicelib.core.queueing.queues import Queue
 

@@ -5,6 +5,6 @@ logs.py     one log record per invocation, and its metrics
 deadline.py the time left to the current invocation
 backoff.py  how long to pause before the next attempt
 ids.py      identifiers
-clock.py    times in the form in which stores keep them
+clock.py    times in the text form of the stores
 once.py     memoize, thread-safe
 """

@@ -1,4 +1,4 @@
-"""Times in the form in which stores keep them."""
+"""Times in the text form of the stores."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""Clients of the stores: one of each per process, made on first use. No other module makes a client.
+"""Clients of the stores: one of each per process, made on first use. Other modules make no clients.
 
 Imports stand inside the functions, so that a cold start loads only the drivers that the first request needs.
 """
