@@ -25,7 +25,7 @@ class Queue:
 
     #: SQS allows 80 characters; the stage and ``-dead`` need some of the 80.
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,43}[a-z0-9]$")]
-    #: SQS delivers a message that was not settled again after this time.
+    #: After so many seconds SQS delivers an unsettled message again.
     visibility_seconds: Annotated[int, Field(le=12 * 3600)]
     #: How often a message is tried before it is dead-lettered.
     attempts: Annotated[int, Field(ge=1, lt=1000)]
