@@ -1,4 +1,4 @@
-"""A cache of the lengths of lists. Counting takes time in proportion to the count, and so does the cache keep a count.
+"""A cache of the lengths of lists. Counting takes time in proportion to the count; so a count is kept in proportion.
 
 Hence a process spends the same small share of time on counting a list, for any length and any number of callers.
 """
