@@ -342,7 +342,7 @@ def test_a_step_that_died_is_done_again(monkeypatch: pytest.MonkeyPatch, wired: 
     # Given one that did its work, and died before it wrote how far it was
     put(a_record())
     with monkeypatch.context() as patch:
-        patch.setattr(reconcile, "_keep", _down)
+        patch.setattr(reconcile, "_store_cursor", _down)
         with pytest.raises(Unavailable):
             reconcile.step()
     assert len(told()) == 1
