@@ -1,4 +1,4 @@
-"""Every door of Holdfast: routes, queues, streams, schedules and sockets are registered here, and nothing else is."""
+"""Registers every entry point of Holdfast (routes, queues, streams, schedules and sockets), and nothing else."""
 
 from typing import Any
 
@@ -19,29 +19,29 @@ app.mount(*slices.ROUTES)
 
 @app.on_sqs_message(queue=APPROVAL.name)
 def approval(event: Any) -> dict[str, Any]:
-    """Tell people they are asked, ask more of them, call back with the outcome."""
+    """Notify approvers, escalate to further approvers, and call back with the outcome."""
     return approvals.work(event)
 
 
 @app.on_dynamodb_record(stream_arn="records", batch_size=100, starting_position="TRIM_HORIZON")
 def project(event: Any) -> None:
-    """Carry what was committed to all that follow it: the view, the events, the history."""
+    """Project committed records: apply the read model, publish events, write history."""
     records.project(event)
 
 
 @app.on_sqs_message(queue=REPAIR.name)
 def repair(event: Any) -> dict[str, Any]:
-    """Carry once more what could not be carried."""
+    """Project records again whose projection failed."""
     return records.repair(event)
 
 
 @app.schedule(Rate(1, unit=Rate.HOURS))
 def reconcile(event: Any) -> None:
-    """Every hour: compare the truth with what follows it, and mend what is missing."""
+    """Every hour: compare the system of record with its projections, and repair missing states."""
     records.reconcile(event)
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES))
 def sweep(event: Any) -> None:
-    """Every minute: finish what a process that died left half-done."""
+    """Every minute: finish work left half-done by processes that died."""
     slices.sweep(event)

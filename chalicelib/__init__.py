@@ -1,5 +1,5 @@
-"""Holdfast: what stateless functions cannot keep, kept for them.
+"""Holdfast keeps state for stateless functions.
 
-core/     the platform, which imports no slice
-slices.py the one list of slices, each a folder beside it
+core/     the platform; imports no slice
+slices.py the only list of slices; each slice is a folder beside this file
 """

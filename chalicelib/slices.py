@@ -1,8 +1,8 @@
-"""The one list of slices. Importing this module puts the application together.
+"""The only list of slices. Importing this module assembles the application.
 
-Each slice says in its own ``slice.py`` what it brings; whoever needs all of something (routes, queues, indexes, sweeps)
-reads it here. The platform, which imports no slice, is handed the queues, kinds and subscriptions; users are handed
-what to revoke of a changed account.
+Each slice declares its parts in its own ``slice.py``; code that needs all routes, queues, indexes or sweeps reads the
+combined lists here. The platform imports no slice, so this module hands the platform the queues, kinds and
+subscriptions, and hands users the functions that revoke a changed account's sessions and devices.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SLICES: tuple[Slice, ...] = (CLUSTER, USERS, SESSIONS, APPROVALS, DEVICES, APPLICATIONS, LEDGER)
 
 ROUTES = tuple(slice_.routes for slice_ in SLICES if slice_.routes)
-#: Every queue: the slices', and the platform's own.
+#: Every queue: those of the slices and of the platform.
 QUEUES = (*(queue for slice_ in SLICES for queue in slice_.queues), REPAIR)
 
 queues.declare(QUEUES)
@@ -42,20 +42,20 @@ revocation.declare(slice_.revoke for slice_ in SLICES if slice_.revoke)
 
 
 def indexes() -> Mapping[str, Sequence["IndexModel"]]:
-    """Return every MongoDB index, by its collection."""
+    """Return every MongoDB index by collection."""
     return {collection: wanted for slice_ in SLICES for collection, wanted in slice_.indexes().items()}
 
 
 def sweeps() -> tuple[Sweep, ...]:
-    """Return what each slice does every minute."""
+    """Return the sweeps of all slices; each runs every minute."""
     return tuple(Sweep(slice_.name, slice_.sweep, slice_.next_due) for slice_ in SLICES if slice_.sweep)
 
 
 def sweep(event: Any) -> None:
-    """Run every slice's sweep once. Never raises: what is left over is still there in a minute."""
+    """Run every slice's sweep once. Never raises: unfinished work is still stored for the sweep of the next minute."""
     sweeping.run(event, sweeps())
 
 
 def next_due() -> Mapping[str, datetime | None]:
-    """Return the earliest moment at which something of each slice is due and not done."""
+    """Return, for each slice, the earliest moment at which work is due and not done; None when nothing is due."""
     return sweeping.next_due(sweeps())

@@ -1,4 +1,4 @@
-"""What the applications slice brings."""
+"""Declares the applications slice."""
 
 from chalicelib.applications.api import routes
 from chalicelib.applications.search import KIND

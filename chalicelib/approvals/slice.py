@@ -1,4 +1,4 @@
-"""What the approvals slice brings."""
+"""Declares the approvals slice."""
 
 from chalicelib.approvals import worker
 from chalicelib.approvals.api import routes

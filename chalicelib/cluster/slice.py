@@ -1,4 +1,4 @@
-"""What the cluster slice brings."""
+"""Declares the cluster slice."""
 
 from chalicelib.cluster.api import routes
 from chalicelib.core.slice import Slice

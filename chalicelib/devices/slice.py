@@ -1,4 +1,4 @@
-"""What the devices slice brings."""
+"""Declares the devices slice."""
 
 from chalicelib import devices
 from chalicelib.core.slice import Indexes, Slice

@@ -1,4 +1,4 @@
-"""What the ledger slice brings."""
+"""Declares the ledger slice."""
 
 from chalicelib.core.slice import Slice
 from chalicelib.ledger.api import routes

@@ -1,4 +1,4 @@
-"""What the sessions slice brings."""
+"""Declares the sessions slice."""
 
 from chalicelib import sessions
 from chalicelib.core.slice import Indexes, Slice

@@ -1,4 +1,4 @@
-"""What the users slice brings."""
+"""Declares the users slice."""
 
 from chalicelib.core.slice import Slice
 from chalicelib.users import revocation
