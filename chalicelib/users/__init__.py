@@ -1,16 +1,16 @@
 """Users: who may sign in, and with which roles.
 
-models.py     what a user is
-errors.py     what can go wrong, in words a caller understands
-passwords.py  a memory-hard hash, and a check that takes the same time for anyone
-keys.py       what an API key looks like
-store.py      where users and their keys live: one DynamoDB table
-revocation.py a changed user's sessions end, also when the process that changed it died
+models.py     users, API keys and their shapes in requests and answers
+errors.py     errors shown to callers
+passwords.py  a memory-hard hash, and a check in equal time for known and unknown users
+keys.py       the format of API keys
+store.py      users and their keys in one DynamoDB table
+revocation.py ends a changed user's sessions, also after the changing process died
 wiring.py     makes the store, once per process
-slice.py      what this slice brings
+slice.py      the declaration of the slice
 api.py        HTTP routes
 
-Other slices call `check`, `current`, `unknown`, `is_key` and `holder`, and read the `User` that these return. They
+Other slices call `check`, `current`, `unknown`, `is_key` and `holder`, and read the returned `User`. Other slices
 import nothing else from here.
 """
 
@@ -24,8 +24,8 @@ __all__ = ["User", "check", "current", "holder", "is_key", "unknown"]
 
 
 def check(username: str, password: str) -> User | None:
-    """Return the user whose password this is, else None; as slow for an unknown name as for a wrong password."""
-    from chalicelib.users import passwords  # noqa: PLC0415 # argon2 is for those who log in
+    """Return the user if *password* is right, else None. An unknown name takes as long as a wrong password."""
+    from chalicelib.users import passwords  # noqa: PLC0415 # only logins need argon2
 
     found = wiring.store().credentials(username)
     if not passwords.matches(password, found.password_hash if found else None):
@@ -34,20 +34,20 @@ def check(username: str, password: str) -> User | None:
 
 
 def current(username: str) -> User | None:
-    """Return the user as it is at this moment, or None."""
+    """Return the current state of the user, or None if there is no such user."""
     return wiring.store().find(username)
 
 
 def unknown(usernames: Sequence[str]) -> list[str]:
-    """Return those of *usernames* that are no users at this moment; one read for up to a hundred."""
+    """Return the *usernames* without a current user. At most a hundred names, in one read."""
     return wiring.store().unknown(usernames)
 
 
 def is_key(token: str) -> bool:
-    """Whether this token says that it is an API key."""
+    """Return whether *token* has the prefix of an API key; proves nothing about validity."""
     return token.startswith(keys.PREFIX)
 
 
 def holder(token: str) -> User | None:
-    """Return the service user whose API key this is, as the user is at this moment, or None. One read."""
+    """Return the current state of the service user with API key *token*, or None if the key is invalid. One read."""
     return wiring.store().holder(token, datetime.now(UTC))

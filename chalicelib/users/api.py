@@ -1,4 +1,4 @@
-"""Users, for administrators."""
+"""HTTP routes for users and their API keys, for administrators."""
 
 from datetime import UTC, datetime
 
@@ -16,7 +16,7 @@ _NAME = {"username": Username}
 
 @routes.add("POST", "/api/users", roles=ADMIN_ONLY, body=NewUser, answers={201: ShownUser}, raises=(UsernameTaken,))
 def create_user(call: Call[NewUser, None]) -> ShownUser:
-    """Make a user. A name is taken once, however many ask for it at the same time."""
+    """Make a user. Of concurrent requests for the same name, one succeeds."""
     new = call.body
     password_hash = passwords.hashed(new.password.get_secret_value())
     return wiring.store().add(new.username, password_hash, new.roles, call.operation.id).shown()
@@ -49,7 +49,7 @@ def show_user(call: Call[None, None], username: str) -> ShownUser:
     raises=(UserNotFound,),
 )
 def change_user(call: Call[UserChange, None], username: str) -> ShownUser:
-    """Change a user's password or roles; the sessions the user had are dead when this answers."""
+    """Change a user's password or roles. The user's earlier sessions have ended before the answer is sent."""
     password = call.body.password
     user = wiring.store().change(
         username,
@@ -64,7 +64,7 @@ def change_user(call: Call[UserChange, None], username: str) -> ShownUser:
     "DELETE", "/api/users/{username}", roles=ADMIN_ONLY, params=_NAME, answers={204: None}, raises=(UserNotFound,)
 )
 def delete_user(call: Call[None, None], username: str) -> None:
-    """Delete a user; the sessions the user had are dead when this answers."""
+    """Delete a user. The user's sessions have ended before the answer is sent."""
     dismiss(wiring.store().remove(username), gone=True)
 
 
@@ -79,7 +79,7 @@ def delete_user(call: Call[None, None], username: str) -> None:
     secret=True,
 )
 def create_key(call: Call[NewKey, None], username: str) -> MadeKey:
-    """Make an API key for a service user: used like a session's token, shown here and never again."""
+    """Make an API key for a service user. The key is used like a session's token, and is shown only in the answer."""
     new, now, operation = call.body, datetime.now(UTC), call.operation
     if new.expires_at is not None and new.expires_at <= now:
         raise Invalid([FieldError("expiresAt", "must be in the future")])
@@ -106,7 +106,7 @@ def create_key(call: Call[NewKey, None], username: str) -> MadeKey:
     raises=(UserNotFound,),
 )
 def list_keys(call: Call[None, PageQuery], username: str) -> Page[ShownKey]:
-    """List a user's keys in the order they were made; never a key itself."""
+    """List a user's keys in the order of creation, without the secrets."""
     every = wiring.store().keys(username)
 
     def fetch(limit: int, after: str | None) -> list[Key]:
@@ -125,5 +125,5 @@ def list_keys(call: Call[None, PageQuery], username: str) -> Page[ShownKey]:
     raises=(KeyNotFound,),
 )
 def delete_key(call: Call[None, None], username: str, key_id: str) -> None:
-    """Delete a key: it is dead at once, on every instance."""
+    """Delete a key. The key is invalid at once, on every instance."""
     wiring.store().remove_key(username, key_id)

@@ -1,4 +1,4 @@
-"""What can go wrong with users."""
+"""Errors of users and API keys. The docstring of each class is the detail that callers read."""
 
 from chalicelib.core.errors import Conflict, NotFound
 
@@ -20,7 +20,7 @@ class NotService(Conflict):
 
 
 class TooManyKeys(Conflict):
-    """This user has as many keys as one may have."""
+    """This user already has the maximum number of keys."""
 
 
 class KeyMade(Conflict):

@@ -1,6 +1,6 @@
-"""What an API key looks like: ``hfk_<user>.<key id>.<secret>``.
+"""The format of API keys: ``hfk_<user>.<key id>.<secret>``.
 
-The user's name is in it, so that the user and the key are one read of one item. What is stored is a hash.
+A key contains the user's name, so one read of one item finds both user and key. Only a hash of the key is stored.
 """
 
 import hashlib
@@ -15,20 +15,20 @@ _SHAPE = re.compile(PREFIX + r"([A-Za-z0-9_-]{2,340})\.([0-9A-HJKMNP-TV-Z]{26})\
 
 
 class Named(NamedTuple):
-    """Whose key it is by its own word, which proves nothing."""
+    """The user and key id claimed by a key; unverified."""
 
     username: str
     key_id: str
 
 
 def made(username: str, key_id: str) -> str:
-    """Return a new key: 256 random bits behind its names."""
+    """Return a new key: encoded username, key id, and 256 random bits."""
     name = urlsafe_b64encode(username.encode()).decode().rstrip("=")
     return f"{PREFIX}{name}.{key_id}.{secrets.token_urlsafe(32)}"
 
 
 def read(key: str) -> Named | None:
-    """Return what *key* says of itself, or None where it cannot be one."""
+    """Return the user and key id claimed by *key*, or None if *key* is malformed."""
     if (found := _SHAPE.fullmatch(key)) is None:
         return None
     name, key_id = found.groups()
@@ -39,11 +39,11 @@ def read(key: str) -> Named | None:
 
 
 def digest(key: str) -> str:
-    """Return the hash that is stored."""
-    # The secret is 256 random bits, so a plain hash is enough: there is nothing to guess.
+    """Return the hash of *key*, as stored."""
+    # The secret has 256 random bits and cannot be guessed, so a plain hash is enough.
     return hashlib.sha256(key.encode()).hexdigest()
 
 
 def matches(key: str, stored: str) -> bool:
-    """Return whether *stored* is the hash of *key*; as slow for a near miss as for any other."""
+    """Return whether *stored* is the hash of *key*, in constant time."""
     return hmac.compare_digest(digest(key), stored)

@@ -1,4 +1,4 @@
-"""What a user is, and an API key."""
+"""Users and API keys: stored shapes, and their shapes in requests and answers (no I/O)."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ Roles = Annotated[list[Annotated[Role, Field(strict=False)]], Field(min_length=1
 
 
 class NewUser(Model):
-    """A user to be made."""
+    """Request to make a user."""
 
     username: Username
     password: Password
@@ -22,9 +22,9 @@ class NewUser(Model):
 
 
 class UserChange(Model):
-    """What may change of a user; either ends that user's sessions."""
+    """Changes to a user: password, roles or both. Either change ends the user's sessions."""
 
-    # What `_something_changes` checks, for those who read the description.
+    # The rule of `_something_changes`, for readers of the OpenAPI description.
     model_config = ConfigDict(
         json_schema_extra={
             "anyOf": [
@@ -45,7 +45,7 @@ class UserChange(Model):
 
 
 class ShownUser(Model):
-    """What anyone may see of a user."""
+    """The public fields of a user."""
 
     username: str
     roles: list[Role]
@@ -55,7 +55,7 @@ class ShownUser(Model):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user as the table has it. *epoch* is new with every change of password or roles."""
+    """A user as stored. *epoch* is the credentials version: every change of password or roles renews *epoch*."""
 
     username: str
     roles: frozenset[Role]
@@ -64,7 +64,7 @@ class User:
     updated_at: str
 
     def shown(self) -> ShownUser:
-        """Return what may be seen."""
+        """Return the public fields."""
         return ShownUser.model_validate(
             {
                 "username": self.username,
@@ -77,14 +77,14 @@ class User:
 
 
 class NewKey(Model):
-    """A key to be made for a service user."""
+    """Request to make a key for a service user."""
 
-    name: Annotated[str, Field(min_length=1, max_length=100, description="what it is for")]
+    name: Annotated[str, Field(min_length=1, max_length=100, description="purpose of the key")]
     expires_at: Instant | None = None
 
 
 class ShownKey(Model):
-    """What may be seen of a key."""
+    """The public fields of a key."""
 
     key_id: str
     name: str
@@ -94,14 +94,14 @@ class ShownKey(Model):
 
 
 class MadeKey(ShownKey):
-    """A key just made. It is shown here and never again."""
+    """A new key. The secret is shown only in this answer."""
 
     key: str
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key as the table has it: never the key itself."""
+    """A key as stored: the hash of the secret, never the secret."""
 
     key_id: str
     name: str
@@ -111,11 +111,11 @@ class Key:
     expires_at: str | None
 
     def expired(self, now: datetime) -> bool:
-        """Whether its time is over."""
+        """Return whether *now* is at or after ``expires_at``; a key without ``expires_at`` never expires."""
         return self.expires_at is not None and datetime.fromisoformat(self.expires_at) <= now
 
     def shown(self) -> ShownKey:
-        """Return what may be seen."""
+        """Return the public fields."""
         fields = {name: value for name, value in asdict(self).items() if name != "digest"}
         return ShownKey.model_validate(fields, strict=False)
 

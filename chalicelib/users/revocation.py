@@ -1,7 +1,7 @@
-"""Revocation: what was opened or registered under a user's former credentials ends.
+"""Revocation: ends sessions and devices that belong to a user's former credentials.
 
-The process that changed the user revokes at once; the sweep does so if that process died. The slices that keep such
-things declare how to end them (`Slice.revoke`): sessions, devices.
+The process that changed the user revokes at once; the sweep does so if the process died. Each slice that keeps sessions
+or devices declares a function for revoking (`Slice.revoke`).
 """
 
 from collections.abc import Iterable
@@ -13,24 +13,27 @@ from chalicelib.users import wiring
 from chalicelib.users.models import User
 from chalicelib.users.store import Dismissal
 
-#: As long as ending one user's sessions takes where stores are slow; with less left, the next sweep goes on.
+#: Time that ending one user's sessions takes with slow stores. With less time left, the next sweep continues.
 _ENOUGH_MS = 1_000
 
 _revokes: list[Revoke] = []
 
 
 def declare(revokes: Iterable[Revoke]) -> None:
-    """Make known what the slices declare; `chalicelib.slices` calls this once, when the application is put together."""
+    """Register the slices' revoke functions. `chalicelib.slices` calls this once, when assembling the application."""
     _revokes.extend(revokes)
 
 
 def dismiss(user: User, *, gone: bool = False) -> None:
-    """End the sessions *user* had before its change. Safe to repeat; the mark stays until it has worked."""
+    """Revoke the sessions that *user* had before the change; with *gone*, revoke everything kept for the user.
+
+    Safe to repeat. The revocation stays pending in the store until every revoke function has succeeded.
+    """
     _settle(Dismissal(user.username, user.epoch, gone))
 
 
 def sweep() -> int:
-    """End what died half-way: one user's sessions at least, more where the time allows. Returns how many users."""
+    """Complete revocations left by processes that died: at least one, more if time allows. Return how many."""
     done = 0
     for dismissal in wiring.store().dismissals():
         if done and not deadline.allows(_ENOUGH_MS):
@@ -41,15 +44,15 @@ def sweep() -> int:
 
 
 def next_due() -> datetime | None:
-    """Return when the oldest change was made whose sessions must still be ended."""
-    # An epoch is a ULID, and carries the moment it was made.
+    """Return when the oldest change with a pending revocation was made; None if no revocation is pending."""
+    # An epoch is a ULID, so it contains its time of creation.
     return min((ids.made_at(dismissal.epoch) for dismissal in wiring.store().dismissals()), default=None)
 
 
 def _settle(dismissal: Dismissal) -> None:
     if not _revokes:
-        raise RuntimeError("No slice revokes anything: import chalicelib.slices, which puts the application together.")
+        raise RuntimeError("No slice has declared a revoke function: import chalicelib.slices, which declares all.")
     for revoke in _revokes:
         revoke(dismissal.username, None if dismissal.gone else dismissal.epoch)
-    # The name of a user who is gone is free after this, so everything that was theirs has ended before.
+    # Completing frees the name of a deleted user, so everything of the deleted user must have ended before.
     wiring.store().dismissed(dismissal)

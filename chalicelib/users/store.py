@@ -1,10 +1,11 @@
-"""Where users live: one DynamoDB table, a name taken by condition.
+"""Stores users and their API keys in one DynamoDB table. A conditional write keeps each name unique.
 
-A change that must end the user's sessions writes a new ``epoch`` and the mark ``dismiss`` in the same update. Sessions
-carry the epoch they were opened under; whoever sees the mark ends those of other epochs and takes the mark away.
+A change that must end the user's sessions writes a new credentials version (``epoch``) and an outbox entry (the
+attribute ``dismiss``, a pending revocation) in the same update. Sessions store the epoch under which they were opened.
+Revoking ends sessions of other epochs, and then removes the entry.
 
-A user's API keys stand in the user's own item, one attribute each. So a key is made only for a user who is there, is
-read together with the roles it gives, and is gone with the user.
+API keys are attributes of the user's own item, one attribute per key. So only an existing user can get a key, one read
+returns the key with the user's current roles, and a deleted user has no keys.
 """
 
 import json
@@ -28,7 +29,7 @@ _MOST_KEYS = 20
 
 
 class Dismissal(NamedTuple):
-    """Sessions of *username* that were not opened under *epoch* must end; a *gone* user's, all of them."""
+    """A pending revocation: sessions of *username* with other epochs than *epoch* must end; if *gone*, all must."""
 
     username: str
     epoch: str
@@ -36,16 +37,16 @@ class Dismissal(NamedTuple):
 
 
 class UserStore:
-    """Users, their hashes and their marks."""
+    """Users, their password hashes, API keys and pending revocations."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def add(self, username: str, password_hash: str, roles: Iterable[Role], operation_id: str | None = None) -> User:
-        """Make a user. Atomic: of many calls for one name, one returns. Safe to repeat under one *operation_id*.
+        """Make a user. Atomic: of concurrent calls for a name, one succeeds. Safe to repeat under one *operation_id*.
 
         Raises:
-            UsernameTaken: the name has a user, whom another operation made.
+            UsernameTaken: another operation made a user of the same name, or a deleted user has not been revoked yet.
         """
         now = _now()
         item = {
@@ -60,7 +61,7 @@ class UserStore:
             "madeBy": operation_id or ids.new_id(),
         }
         try:
-            # A deleted user whose sessions are still being ended keeps the name until they are.
+            # A deleted user keeps the name until every session has ended.
             self._table.put(item, when="attribute_not_exists(pk)")
         except ConditionFailed as refused:
             stands = refused.item or {}
@@ -70,29 +71,29 @@ class UserStore:
         return _user(item)
 
     def find(self, username: str) -> User | None:
-        """Return the user as it is at this moment, or None."""
+        """Return the current state of the user, or None if there is no such user."""
         item = self._read(username)
         return _user(item) if item else None
 
     def unknown(self, usernames: Sequence[str]) -> list[str]:
-        """Return those of *usernames*, a hundred at most, that are no users at this moment. One round trip."""
+        """Return the *usernames* without a current user. At most a hundred names, in one round trip."""
         found = self._table.batch_get([_key(username) for username in usernames])
         known = {item["username"] for item in found if not item.get("gone")}
         return [username for username in usernames if username not in known]
 
     def credentials(self, username: str) -> Credentials | None:
-        """Return the user as it is at this moment, with the hash, or None."""
+        """Return the current state of the user with the password hash, or None if there is no such user."""
         item = self._read(username)
         return Credentials(_user(item), item["passwordHash"]) if item else None
 
     def page(self, limit: int, after: str | None) -> list[User]:
-        """Return up to *limit* users in the order of their names, after the name *after*."""
+        """Return up to *limit* users after the name *after*, ordered by name."""
         return [
             _user(item) for item in self._table.query("by-kind", "kind", _KIND, after=_key(after or ""), limit=limit)
         ]
 
     def change(self, username: str, *, password_hash: str | None, roles: Iterable[Role] | None) -> User:
-        """Write a new hash or new roles, and mark the user's sessions for dismissal, in one update.
+        """Write a new hash or new roles, and a pending revocation of the user's sessions, in one update.
 
         Raises:
             UserNotFound: there is no such user.
@@ -105,7 +106,7 @@ class UserStore:
         return _user(self._update(username, changes))
 
     def remove(self, username: str) -> User:
-        """Make a user unable to sign in, and mark the sessions for dismissal; `dismissed` then deletes the item.
+        """Disable the user's sign-in and write a pending revocation, in one update. `dismissed` later deletes the item.
 
         Raises:
             UserNotFound: there is no such user.
@@ -113,11 +114,12 @@ class UserStore:
         return _user(self._update(username, {"gone": True, "epoch": ids.new_id(), "dismiss": _MARK}, drop="kind"))
 
     def add_key(self, username: str, key: Key, *, again: bool) -> None:
-        """Give a service user a key. Atomic. *again* puts it in the place of one with its id, whose secret was lost.
+        """Add a key to a service user. Atomic. *again* replaces a key with the same id, whose secret was lost.
 
         Raises:
             UserNotFound, NotService, TooManyKeys: nothing was written.
-            KeyMade: a key with this id is there.
+            KeyMade: a key with the same id exists, and *again* is false.
+            KeyNotFound: the key to be replaced was removed meanwhile.
         """
         change, value = "SET #key = :key ADD keyCount :one", json.dumps(asdict(key))
         when = (
@@ -130,12 +132,12 @@ class UserStore:
             self._table.update(_key(username), change, when=when, values=values, names=names)
         except ConditionFailed as refused:
             stands = refused.item or {}
-            # The SDK asked twice because the first answer was lost: what stands there is what we wrote.
+            # If the SDK lost the first answer and repeated the call, the stored value is the value we wrote.
             if stands.get(names["#key"]) != value:
                 self._replace_key(username, key, value, stands, again=again)
 
     def keys(self, username: str) -> list[Key]:
-        """Return a user's keys in the order they were made, expired ones too.
+        """Return all keys of a user in the order of creation, including expired keys.
 
         Raises:
             UserNotFound: there is no such user.
@@ -145,7 +147,7 @@ class UserStore:
         return [_opened(item[name]) for name in sorted(item) if name.startswith(_KEY)]
 
     def remove_key(self, username: str, key_id: str) -> None:
-        """Take a key away: it is dead at once. Atomic.
+        """Remove a key. The key is invalid at once. Atomic.
 
         Raises:
             KeyNotFound: there is no such key, or no such user.
@@ -162,7 +164,10 @@ class UserStore:
             raise KeyNotFound from refused
 
     def holder(self, key: str, now: datetime) -> User | None:
-        """Return the user whose *key* this is, if the user is a service still. One read of one item."""
+        """Return the user who owns *key*, or None if the key is invalid or expired, or the user is no service any more.
+
+        One read of one item.
+        """
         named = keys.read(key)
         item = self._read(named.username) if named else None
         stored = item.get(_KEY + named.key_id) if item and named else None
@@ -173,12 +178,15 @@ class UserStore:
         return user if valid else None
 
     def dismissals(self) -> list[Dismissal]:
-        """Return marks that stand; a bounded number, in the order of names."""
+        """Return pending revocations ordered by username; a bounded number per call."""
         found = self._table.query("by-dismiss", "dismiss", _MARK)
         return [Dismissal(item["username"], item["epoch"], item.get("gone", False)) for item in found]
 
     def dismissed(self, done: Dismissal) -> None:
-        """Take the mark away, and a gone user with it; nothing happens if a newer change has set it again."""
+        """Complete the revocation *done*: remove the entry, and for a deleted user the item.
+
+        Changes nothing if a newer change of the user has written another entry.
+        """
         key, when, values = _key(done.username), "epoch = :epoch", {":epoch": done.epoch}
         try:
             if done.gone:
@@ -224,7 +232,7 @@ class UserStore:
             )
         except ConditionFailed as refused:
             stands = refused.item or {}
-            # The SDK asked twice because the first answer was lost: that write is the one we lost to.
+            # If the SDK lost the first answer and repeated the call, our own first write refused the second.
             if stands.get("epoch") != changes["epoch"]:
                 raise UserNotFound from refused
             return stands

@@ -1,4 +1,4 @@
-"""The store of users, made once per process."""
+"""Makes the store of users, once per process."""
 
 from __future__ import annotations
 
