@@ -1,12 +1,12 @@
 """Applications for money: versioned, moved from state to state, and paid out once.
 
-models.py   what an application is, and which moves its status may make
-search.py   what lists are asked, and what they find applications by
-errors.py   what can go wrong, in words a caller understands
-importing.py an application as another system has kept it
-store.py    lists of applications: their view, found by its indexes
-disburse.py paying out, once whoever asks and however often
+models.py   applications, and the legal moves of their status
+search.py   queries of lists, and the search keys of applications
+errors.py   errors shown to callers
+importing.py converts a document of another system into an application
+store.py    lists of applications, read from the read model by its indexes
+disburse.py pays out exactly once, however many calls ask
 wiring.py   makes the store, once per process
-slice.py    what this slice brings
+slice.py    the declaration of the slice
 api.py      HTTP routes
 """

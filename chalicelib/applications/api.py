@@ -1,4 +1,4 @@
-"""Applications over HTTP."""
+"""HTTP routes of applications."""
 
 import json
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ from chalicelib.core.records.history import Changed
 from chalicelib.core.records.models import Change, Record
 from chalicelib.core.web import ADMIN_ONLY, Answer, Call, Page, PageQuery, Role, Routes, paging
 
-#: Who works on applications.
+#: Roles that may read and change applications.
 _OFFICERS = frozenset({Role.OFFICER, Role.ADMIN})
 _ONE = {"application_id": ApplicationId}
 
@@ -55,16 +55,16 @@ routes = Routes(__name__)
     raises=(RecordExists,),
 )
 def create_application(call: Call[NewApplication, None]) -> Answer:
-    """Make an application. Of many under one id one is made."""
+    """Make an application. Of concurrent requests with the same id, one succeeds."""
     application_id = call.body.application_id or call.operation.id
-    return _shown(201, records.store().create(KIND.name, application_id, call.body.fields, **_who(call)))
+    return _shown(201, records.store().create(KIND.name, application_id, call.body.fields, **_author(call)))
 
 
 @routes.add("GET", "/api/applications", roles=_OFFICERS, query=ApplicationQuery, answers={200: ApplicationPage})
 def list_applications(call: Call[None, ApplicationQuery]) -> ApplicationPage:
-    """List applications, page by page or by cursor; `total` is counted up to 10,000."""
+    """List applications, page by page or by cursor. `total` is counted up to 10,000."""
     query = call.query
-    # A cursor goes on from a place, whichever page and limit led there.
+    # A cursor marks a position in the list; page and limit may change between calls.
     sealed = {"list": "applications", **query.model_dump(mode="json", include={"status", "q", "sort"})}
     cursors = paging.cursors()
     after = Place(*json.loads(cursors.open(sealed, query.cursor))) if query.cursor else None
@@ -88,7 +88,7 @@ def list_applications(call: Call[None, ApplicationQuery]) -> ApplicationPage:
     raises=(RecordNotFound,),
 )
 def show_application(call: Call[None, None], application_id: str) -> Answer:
-    """Show an application as it is at this moment; its ETag names the version."""
+    """Show the current state of an application. The ETag names the version."""
     return _shown(200, records.store().get(KIND.name, application_id))
 
 
@@ -103,10 +103,10 @@ def show_application(call: Call[None, None], application_id: str) -> Answer:
     versioned=True,
 )
 def change_application(call: Call[ApplicationChange, None], application_id: str) -> Answer:
-    """Replace fields of one version; absent ones stay. Of many at the same version one succeeds."""
+    """Replace fields of one version; absent fields stay. Of concurrent changes of a version, one succeeds."""
     fields = call.body.fields
     change = Change(application_id, etags.version(call.body.version, call.if_match), fields, before(fields))
-    return _shown(200, records.store().commit(KIND.name, change, **_who(call)))
+    return _shown(200, records.store().commit(KIND.name, change, **_author(call)))
 
 
 @routes.add(
@@ -120,9 +120,9 @@ def change_application(call: Call[ApplicationChange, None], application_id: str)
     versioned=True,
 )
 def delete_application(call: Call[None, VersionQuery], application_id: str) -> None:
-    """Delete one version of an application, unless it was paid out."""
+    """Delete an application at one version, unless the application was paid out."""
     expected = etags.version(call.query.version, call.if_match)
-    records.store().remove(KIND.name, application_id, expected, where=removable(), **_who(call))
+    records.store().remove(KIND.name, application_id, expected, where=removable(), **_author(call))
 
 
 @routes.add(
@@ -133,11 +133,11 @@ def delete_application(call: Call[None, VersionQuery], application_id: str) -> N
     answers={200: BatchOutcome},
 )
 def move_applications(call: Call[BatchUpdate, None]) -> BatchOutcome:
-    """Move up to 500 applications, each by its own condition; every id is accounted for once."""
+    """Move up to 500 applications, each by a separate condition. The answer lists every id exactly once."""
     status = Status(call.body.status)
     states, fields = [{"status": sorted(sources(status))}], {"status": status.value}
     changes = [Change(name, version, fields, states) for name, version in call.body.wanted.items()]
-    return _outcome(changes, records.store().commit_all(KIND.name, changes, **_who(call)))
+    return _outcome(changes, records.store().commit_all(KIND.name, changes, **_author(call)))
 
 
 @routes.add(
@@ -150,14 +150,14 @@ def move_applications(call: Call[BatchUpdate, None]) -> BatchOutcome:
     raises=(RecordNotFound,),
 )
 def show_history(call: Call[None, PageQuery], application_id: str) -> Page[ShownVersion]:
-    """Show the versions of an application, newest first: who, when and what; also of one that was deleted."""
+    """Show the versions of an application, newest first: author, time and changes. Includes deleted applications."""
 
     def fetch(limit: int, before: str | None) -> list[Changed]:
         return records.history().page(KIND.name, application_id, limit, int(before) if before else None)
 
     name = f"history of {application_id}"
     page, next_cursor = paging.cursors().page(name, call.query, fetch, lambda found: str(found.version.version))
-    # History is written behind the truth, so of a new application there may be none yet.
+    # History is written after the system of record, so a new application may have no history yet.
     if not page and records.store().get_including_deleted(KIND.name, application_id) is None:
         raise RecordNotFound
     return Page[ShownVersion](items=[shown_version(*found) for found in page], next_cursor=next_cursor)
@@ -172,11 +172,11 @@ def show_history(call: Call[None, PageQuery], application_id: str) -> Page[Shown
     raises=(RecordNotFound, NotInThisState, Disbursing),
 )
 def disburse_application(call: Call[None, None], application_id: str) -> Answer:
-    """Pay an approved application out. The money moves once, whoever asks and however often."""
-    return _shown(200, disburse(application_id, **_who(call)))
+    """Pay out an approved application. The money moves exactly once, however many calls ask."""
+    return _shown(200, disburse(application_id, **_author(call)))
 
 
-def _who(call: Call[Any, Any]) -> dict[str, str]:
+def _author(call: Call[Any, Any]) -> dict[str, str]:
     return {"by": call.caller.username, "operation": call.operation.id}
 
 
@@ -184,16 +184,18 @@ def _shown(status: int, record: Record) -> Answer:
     return Answer(status, shown(record), etags.etag(record))
 
 
-def _outcome(changes: Sequence[Change], came: Sequence[Record | ServiceError]) -> BatchOutcome:
-    """Return each id in the list of what came of it.
+def _outcome(changes: Sequence[Change], outcomes: Sequence[Record | ServiceError]) -> BatchOutcome:
+    """Return the ids sorted by outcome.
 
     Raises:
-        ServiceError: of some nothing can be said. With the same Idempotency-Key the call can be made again.
+        ServiceError: some outcomes are unknown. The call can be repeated with the same Idempotency-Key.
     """
-    sorted_: dict[type, list[str]] = {kind: [] for kind in (Record, VersionConflict, RecordNotFound, NotInThisState)}
-    for change, outcome in zip(changes, came, strict=True):
-        if isinstance(outcome, ServiceError) and type(outcome) not in sorted_:
+    ids_by_kind: dict[type, list[str]] = {
+        kind: [] for kind in (Record, VersionConflict, RecordNotFound, NotInThisState)
+    }
+    for change, outcome in zip(changes, outcomes, strict=True):
+        if isinstance(outcome, ServiceError) and type(outcome) not in ids_by_kind:
             raise outcome
-        sorted_[type(outcome)].append(change.id)
-    updated, conflicts, missing, invalid = sorted_.values()
+        ids_by_kind[type(outcome)].append(change.id)
+    updated, conflicts, missing, invalid = ids_by_kind.values()
     return BatchOutcome(updated=updated, conflicts=conflicts, missing=missing, invalid=invalid)

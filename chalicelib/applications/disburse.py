@@ -1,8 +1,8 @@
-"""Paying out: the money of an approved application moves once, whoever asks and however often.
+"""Pays out an approved application exactly once, however many calls ask.
 
-The application's new state, the ledger's entry and the ledger's head are one transaction, which also demands the lock's
-own token. The lock keeps those apart who want the same application, so that they need not be refused one after the
-other; that it is paid once rests on the transaction.
+One transaction writes the application's new state, the ledger's entry and the ledger's head, and checks the lock's
+fencing token. The transaction alone guarantees a single payment. The lock only serialises calls for the same
+application, so calls wait for their turn and do not fail one after the other.
 """
 
 from time import monotonic, sleep
@@ -20,27 +20,29 @@ from chalicelib.core.records.models import Record
 from chalicelib.core.runtime import deadline
 from chalicelib.core.runtime.backoff import Backoff
 
-#: Longer than paying takes. Whoever comes after a process that died in the middle waits for so long.
+#: Longer than a payment takes. After a process died while paying, the next call waits until the lock expires.
 _LOCK_MS = 5_000
-#: For the lock, and for a turn at the ledger's end, which is one for all.
+#: Longest wait for the lock and for a turn at the ledger's head, shared by all payments.
 _WAIT_MS = 15_000
-#: What is left of a function's time when it must have answered.
+#: Part of the function's time reserved for answering.
 _MARGIN_MS = 3_000
-#: A turn at the ledger's end is short, so the ceiling stays: those who want it must only not come in step.
+#: A turn at the ledger's head is short, so pauses need not grow; jitter keeps concurrent payments out of step.
 _BACKOFF = Backoff(first_seconds=0.1, longest_seconds=0.1)
 
 
 def disburse(application_id: str, *, by: str, operation: str) -> Record:
-    """Pay an application out, and return it as it is then; one that is paid out already, as it is. Safe to repeat.
+    """Pay out an approved application and return the new state. Safe to repeat.
+
+    An application that is paid out already is returned unchanged.
 
     Raises:
-        RecordNotFound: there is none.
-        NotInThisState: it is not approved.
-        Disbursing: there was no turn for this call; nothing was paid by it.
+        RecordNotFound: there is no such application.
+        NotInThisState: the application is neither approved nor paid out.
+        Disbursing: other payments held the lock or the ledger's head until time was up; this call paid nothing.
     """
     record = _payable(application_id)
     until = monotonic() + deadline.clamp_ms(_WAIT_MS, margin_ms=_MARGIN_MS) / 1000
-    # Those who come when it is paid hold nobody up.
+    # Calls for an application that is already paid out need no lock.
     while record.doc["status"] != Status.DISBURSED:
         left_ms = round((until - monotonic()) * 1000)
         if left_ms <= 0:
@@ -49,16 +51,18 @@ def disburse(application_id: str, *, by: str, operation: str) -> Record:
             with coordination.locks().lock(f"application#{application_id}", _LOCK_MS, wait_ms=left_ms) as lease:
                 return _pay(lease, application_id, by, operation, until)
         except (LockHeld, LockLost):
-            # Held to the end, broken by an administrator, or outlived: whoever had it may have paid.
+            # Another call held the lock too long, or an administrator broke our lock, or our lock expired.
+            # The other holder may have paid.
             record = _payable(application_id)
     return record
 
 
 def _pay(lease: Lease, application_id: str, by: str, operation: str, until: float) -> Record:
-    """Move money and status together; again and again, as the ledger's end is somebody else's first at times.
+    """Move money and status in one transaction. Retries when another payment advanced the ledger's head.
 
     Raises:
-        LockLost: nothing was paid by this lease.
+        LockLost: the lease ended; nothing was paid under this lease.
+        Disbursing: every attempt until *until* was refused; nothing was paid.
     """
     store = records.store()
     while monotonic() < until:
@@ -78,10 +82,11 @@ def _pay(lease: Lease, application_id: str, by: str, operation: str, until: floa
 
 
 def _payable(application_id: str) -> Record:
-    """Return the application, which is approved, or paid out already.
+    """Return the application if its status is approved or disbursed.
 
     Raises:
-        RecordNotFound, NotInThisState: it is not.
+        RecordNotFound: there is no such application.
+        NotInThisState: the application has another status.
     """
     record = records.store().get(KIND.name, application_id)
     if record.doc["status"] not in {Status.APPROVED, Status.DISBURSED}:

@@ -1,4 +1,4 @@
-"""What can go wrong with applications, in words a caller understands."""
+"""Errors of applications. The docstring of each class is the detail that callers read."""
 
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.records.errors import (
@@ -20,4 +20,4 @@ __all__ = [
 
 
 class Disbursing(Unavailable):
-    """Others are disbursing just now; nothing was paid by this call."""
+    """Other payments are in progress; this call paid nothing."""

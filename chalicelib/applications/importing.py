@@ -1,4 +1,4 @@
-"""An application as another system has kept it, read as one of ours. Pure: it is given a document and asks nobody."""
+"""Converts a document of another system into an application. Pure: no I/O."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from chalicelib.core.records.models import Doc
 from chalicelib.core.web import requests
 
 _ID, _KEY = "applicationId", "_id"
-#: Every field of ours, by the name it has outside and by the one it has inside.
+#: Name of each field in the document (camelCase), by its accepted spellings: camelCase and snake_case.
 _NAMES = {
     known: field.alias or name
     for name, field in NewApplication.model_fields.items()
@@ -18,14 +18,14 @@ _NAMES = {
 
 
 def adopted(document: Mapping[str, Any], *, drop_unknown: bool = False) -> tuple[str, Doc]:
-    """Return the id and the document of the application that *document*, of plain JSON values, is.
+    """Return the id and the application document read from *document*, a mapping of plain JSON values.
 
-    Its id is its ``applicationId``, which is what people know it by; without one, its ``_id``. Fields may be named in
-    camelCase or in snake_case. It may stand in any state there is. A field that no application has is a fault, as it
-    would be lost, or is left out with *drop_unknown*.
+    The id is ``applicationId``, the id known to people; without an ``applicationId``, the id is ``_id``. Fields may be
+    named in camelCase or in snake_case. Every status is accepted. An unknown field is a fault, since its value would be
+    lost; with *drop_unknown*, unknown fields are left out.
 
     Raises:
-        Invalid: it is none; names each fault, and no value.
+        Invalid: *document* is no valid application. The error names each fault, and contains no value.
     """
     given = {_camel(name, document): value for name, value in document.items() if name != _KEY}
     if drop_unknown:
@@ -36,7 +36,7 @@ def adopted(document: Mapping[str, Any], *, drop_unknown: bool = False) -> tuple
     if status not in list(Status):
         faults = [FieldError("status", f"Input should be one of {', '.join(Status)}")]
     try:
-        # Its own state apart: whoever asks for money may name two of them, and here any may be found.
+        # The status was checked above: `NewApplication` allows only two statuses, and an import allows every status.
         read = _read({**given, _ID: _text(given.get(_ID) if source == _ID else document.get(_KEY))})
     except Invalid as error:
         named = [FieldError(source, fault.message) if fault.path == _ID else fault for fault in error.errors]
@@ -56,7 +56,7 @@ def _read(given: Mapping[str, Any]) -> NewApplication:
 
 
 def _camel(name: str, document: Mapping[str, Any]) -> str:
-    # Where a document has both, neither is lost: one of them is a field that nobody knows.
+    # In a document with both spellings, the snake_case name stays, and is reported as an unknown field.
     camel = _NAMES.get(name, name)
     return camel if camel not in document else name
 

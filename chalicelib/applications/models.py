@@ -1,4 +1,4 @@
-"""What an application is, and which moves its status may make (no I/O)."""
+"""Applications and their shapes in requests and answers, and the legal moves of their status (no I/O)."""
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
@@ -13,7 +13,7 @@ from chalicelib.core.web.models import Query
 
 
 class Status(StrEnum):
-    """Where an application stands."""
+    """The status of an application."""
 
     DRAFT = "draft"
     SUBMITTED = "submitted"
@@ -23,7 +23,7 @@ class Status(StrEnum):
     DISBURSED = "disbursed"
 
 
-#: Every move there is.
+#: Every legal move of the status.
 MOVES: Mapping[Status, frozenset[Status]] = {
     Status.DRAFT: frozenset({Status.SUBMITTED}),
     Status.SUBMITTED: frozenset({Status.REVIEW, Status.APPROVED, Status.REJECTED}),
@@ -32,9 +32,9 @@ MOVES: Mapping[Status, frozenset[Status]] = {
     Status.REJECTED: frozenset(),
     Status.DISBURSED: frozenset(),
 }
-#: Money moves with it, so only disbursing makes this move.
+#: Only disbursing makes this move, as money moves with the status.
 _BY_DISBURSING = Status.DISBURSED
-#: Until somebody has decided, the terms may change; then they are what was decided on.
+#: The terms may change until a decision. A decision is about fixed terms.
 _UNDECIDED = frozenset({Status.DRAFT, Status.SUBMITTED, Status.REVIEW})
 _TERMS = frozenset({"amountMinor", "currency", "termMonths"})
 
@@ -42,13 +42,13 @@ _TERMS = frozenset({"amountMinor", "currency", "termMonths"})
 BATCH = 500
 
 ApplicationId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-# Written out, as dialects of regular expressions differ in what they take for a space.
+# Spaces are written as character codes, since dialects of regular expressions define spaces differently.
 Name = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f]*[^\x00-\x20][^\x00-\x1f]*$")]
-#: An @ with something on both sides; whether mail arrives there only mail can tell.
+#: An @ with text on both sides; only sending mail can show whether the address exists.
 Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\x00-\x20]+@[^@\x00-\x20]+$")]
-#: In the smallest unit of its currency; every JSON reader has whole numbers exact that far (RFC 8259, section 6).
+#: In the smallest unit of the currency. Every JSON reader reads whole numbers so large exactly (RFC 8259, section 6).
 Amount = Annotated[int, Field(ge=1, le=10**15), WHOLE]
-#: ISO 4217 by its form: which codes are in use changes oftener than software does.
+#: The form of ISO 4217 codes only: the list of codes changes oftener than software does.
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 Months = Annotated[int, Field(ge=1, le=1_200), WHOLE]
 Income = Annotated[int, Field(ge=0, le=10**15), WHOLE]
@@ -56,9 +56,9 @@ Version = Annotated[int, Field(ge=1, le=10**15), WHOLE]
 
 
 class NewApplication(Model):
-    """An application to be made."""
+    """Request to make an application."""
 
-    application_id: ApplicationId | None = Field(default=None, description="yours to choose; else one is made")
+    application_id: ApplicationId | None = Field(default=None, description="an id of your choice; generated if absent")
     applicant_name: Name
     email: Email
     amount_minor: Amount
@@ -69,40 +69,40 @@ class NewApplication(Model):
 
     @property
     def fields(self) -> Doc:
-        """The document."""
+        """The document to be stored."""
         return self.model_dump(mode="json", exclude={"application_id"})
 
 
-def _never_read() -> Any:
-    """Stand in for a field that was not sent; of a change, only those that were are read."""
+def _absent() -> Any:
+    """Return a placeholder for a field that was not sent. Only sent fields of a change are read."""
 
 
 class ApplicationChange(Model):
-    """Fields to be replaced; absent ones stay."""
+    """Fields to be replaced; absent fields stay."""
 
-    applicant_name: Name = Field(default_factory=_never_read)
-    email: Email = Field(default_factory=_never_read)
-    amount_minor: Amount = Field(default_factory=_never_read)
-    currency: Currency = Field(default_factory=_never_read)
-    term_months: Months = Field(default_factory=_never_read)
-    income_minor: Income | None = Field(default_factory=_never_read)
-    status: Status = Field(default_factory=_never_read)
-    version: Version | None = Field(default=None, description="the version this changes; or the If-Match header")
+    applicant_name: Name = Field(default_factory=_absent)
+    email: Email = Field(default_factory=_absent)
+    amount_minor: Amount = Field(default_factory=_absent)
+    currency: Currency = Field(default_factory=_absent)
+    term_months: Months = Field(default_factory=_absent)
+    income_minor: Income | None = Field(default_factory=_absent)
+    status: Status = Field(default_factory=_absent)
+    version: Version | None = Field(default=None, description="the version to be changed; or the If-Match header")
 
     @property
     def fields(self) -> Doc:
-        """What was sent, as it stands in the document."""
+        """The sent fields, in the form of the document."""
         return self.model_dump(mode="json", exclude_unset=True, exclude={"version"})
 
 
 class VersionQuery(Query):
-    """Which version is meant."""
+    """The expected version."""
 
     version: int | None = Field(default=None, ge=1, le=10**15, description="or the If-Match header")
 
 
 class Application(Model):
-    """An application as it may be shown."""
+    """An application in answers."""
 
     application_id: str
     applicant_name: str
@@ -120,7 +120,7 @@ class Application(Model):
 
 
 class Item(Model):
-    """One application of a batch, at the version that is meant."""
+    """One application of a batch, at an expected version."""
 
     id: ApplicationId
     version: Version
@@ -129,7 +129,7 @@ class Item(Model):
 class BatchUpdate(Model):
     """One move for many applications."""
 
-    # What `_one_of_both` checks, for those who read the description.
+    # The rule of `_one_of_both`, for readers of the OpenAPI description.
     model_config = ConfigDict(
         json_schema_extra={
             "oneOf": [
@@ -141,7 +141,7 @@ class BatchUpdate(Model):
 
     application_ids: Annotated[list[ApplicationId], Field(min_length=1, max_length=BATCH)] | None = None
     items: Annotated[list[Item], Field(min_length=1, max_length=BATCH)] | None = Field(
-        default=None, validate_default=True, description="instead of ids alone"
+        default=None, validate_default=True, description="ids with versions, instead of `applicationIds`"
     )
     status: Literal["submitted", "review", "approved", "rejected"]
 
@@ -151,26 +151,26 @@ class BatchUpdate(Model):
         if (value is None) == (info.data.get("application_ids") is None):
             raise ValueError("send either applicationIds or items")
         if value and len({item.id for item in value}) < len(value):
-            raise ValueError("an id stands here twice")
+            raise ValueError("an id is listed twice")
         return value
 
     @property
     def wanted(self) -> dict[str, int | None]:
-        """Every id once, with the version that is meant, None for whichever there is."""
+        """Map each id to the expected version; None means any version."""
         return {item.id: item.version for item in self.items or ()} | dict.fromkeys(self.application_ids or ())
 
 
 class BatchOutcome(Model):
-    """What became of each id of a batch: it stands in exactly one of these."""
+    """The outcome of a batch: each id is in exactly one of the lists."""
 
     updated: list[str] = Field(default_factory=list, description="moved")
-    conflicts: list[str] = Field(default_factory=list, description="at another version by now")
-    missing: list[str] = Field(default_factory=list, description="there is none")
-    invalid: list[str] = Field(default_factory=list, description="in a state from which this move cannot be made")
+    conflicts: list[str] = Field(default_factory=list, description="no longer at the expected version")
+    missing: list[str] = Field(default_factory=list, description="no such application")
+    invalid: list[str] = Field(default_factory=list, description="in a status that does not allow the move")
 
 
 class ShownChange(Model):
-    """A field that a version changed; null where there was none, or is none any more."""
+    """A field changed by a version; null where the field was absent before, or is absent after."""
 
     field: str
     before: JsonValue
@@ -178,9 +178,9 @@ class ShownChange(Model):
 
 
 class ShownVersion(Model):
-    """One version of an application: who made it, when, and what it changed.
+    """One version of an application: author, time and changes.
 
-    `lost` is one of which nothing is known but that it was.
+    If `lost` is true, only the existence of the version is known.
     """
 
     version: int
@@ -192,9 +192,9 @@ class ShownVersion(Model):
 
 
 def before(fields: Doc) -> list[State]:
-    """Return the states in which an application may be given *fields*: one of them must be its own.
+    """Return the states from which a change to *fields* is allowed; the current state must match one in the list.
 
-    What does not change is no move: a caller who sends the whole document back may.
+    An unchanged status or term is always allowed, so a caller may send the whole document back.
     """
     status = Status(fields["status"]) if "status" in fields else None
     terms = {name: [fields[name]] for name in sorted(_TERMS & fields.keys())}
@@ -202,25 +202,25 @@ def before(fields: Doc) -> list[State]:
     if not terms:
         return [{"status": sorted(allowed)}] if status else []
     return [
-        {"status": sorted(some)} | fixed
-        for some, fixed in ((allowed & _UNDECIDED, {}), (allowed - _UNDECIDED, terms))
-        if some
+        {"status": sorted(statuses)} | fixed
+        for statuses, fixed in ((allowed & _UNDECIDED, {}), (allowed - _UNDECIDED, terms))
+        if statuses
     ]
 
 
 def sources(status: Status) -> set[Status]:
-    """Return from where an application may be moved to *status* by whoever may change it."""
+    """Return every status from which a change may move an application to *status*; empty for ``disbursed``."""
     return {source for source, targets in MOVES.items() if status in targets and status is not _BY_DISBURSING}
 
 
 def removable() -> list[State]:
-    """Return the states in which an application may be deleted: once paid out, what was paid for stays."""
+    """Return the states in which an application may be deleted: every status but ``disbursed``."""
     return [{"status": sorted(set(Status) - {Status.DISBURSED})}]
 
 
 def shown(record: Record) -> Application:
-    """Return *record* as an application."""
-    mark = {
+    """Return *record* as an application in answers."""
+    metadata = {
         "application_id": record.id,
         "version": record.version,
         "created_at": record.created_at,
@@ -228,11 +228,11 @@ def shown(record: Record) -> Application:
         "updated_at": record.updated_at,
         "updated_by": record.updated_by,
     }
-    return Application.model_validate({**record.doc, **mark}, strict=False)
+    return Application.model_validate({**record.doc, **metadata}, strict=False)
 
 
 def shown_version(version: records.Version, changes: Iterable[FieldChange]) -> ShownVersion:
-    """Return *version* of an application's history, and what it changed."""
+    """Return *version* of an application's history with its *changes*."""
     return ShownVersion.model_validate(
         {
             "version": version.version,

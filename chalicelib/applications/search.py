@@ -1,4 +1,4 @@
-"""What lists of applications are asked, and what they find applications by (no I/O)."""
+"""Queries of lists of applications, and the search keys stored for applications (no I/O)."""
 
 import re
 import unicodedata
@@ -13,18 +13,18 @@ from chalicelib.core.models import Model
 from chalicelib.core.records.models import Kind, Record
 from chalicelib.core.web.models import PageQuery
 
-#: Pages are for looking around. Whoever wants all follows the cursor, which costs the same everywhere.
+#: The last application reachable by page number. Reading a whole list by cursor costs the same at every position.
 DEEPEST = 10_000
 #: A list's total is exact up to here.
 COUNTED = 10_000
-#: More words narrow nothing down that these have not.
+#: Further words of a query hardly narrow the list, and are ignored.
 _WORDS_AT_MOST = 5
-#: Of a name and an email, so many words are found; a longer one would make its entries in the index too many.
+#: Words indexed per application. The limit bounds the index entries of a long name or email.
 _WORDS_KEPT = 24
 
 
 class Sort(StrEnum):
-    """What a list is ordered by; with a minus, the highest first."""
+    """The order of a list; a minus puts the highest first."""
 
     CREATED = "createdAt"
     CREATED_LAST = "-createdAt"
@@ -36,7 +36,7 @@ class Sort(StrEnum):
     NAME_LAST = "-applicantName"
 
 
-#: Where in a copy stands what a list is ordered by.
+#: The path in the read model of each field used for ordering.
 ORDERS: Mapping[str, str] = {
     "createdAt": "createdAt",
     "updatedAt": "updatedAt",
@@ -74,12 +74,12 @@ class ApplicationQuery(PageQuery):
 
     @property
     def descending(self) -> bool:
-        """Whether the highest comes first."""
+        """Return whether the highest comes first."""
         return self.sort.startswith("-")
 
     @property
     def beginnings(self) -> list[str]:
-        """What words must begin with, each once, the longest first: it narrows the list down most."""
+        """The distinct word beginnings searched for, longest first, since the longest narrows the list most."""
         words = dict.fromkeys(folded(self.q or "").split())
         return sorted(words, key=len, reverse=True)[:_WORDS_AT_MOST]
 
@@ -90,19 +90,19 @@ class ApplicationPage(Model):
     items: list[Application]
     page: int
     limit: int
-    total: int = Field(description=f"how many there are on all pages; exact up to {COUNTED:,}")
+    total: int = Field(description=f"number of applications on all pages; exact up to {COUNTED:,}")
     total_is_lower_bound: bool = Field(description="there are more than `total`")
     next_cursor: str | None
 
 
 def folded(text: str) -> str:
-    """Return *text* as it is compared: without case, and without accents."""
+    """Return *text* in the form used for comparison: case folded, without accents."""
     parts = unicodedata.normalize("NFKD", text.casefold())
     return "".join(part for part in parts if not unicodedata.combining(part))
 
 
 def _words(texts: Iterable[str]) -> list[str]:
-    """Return the words of *texts*: what stands between spaces, and what stands between signs."""
+    """Return the distinct words of *texts*, folded: split at spaces, and split further at punctuation."""
     wholes = [word for text in texts for word in folded(text).split()]
     parts = [part for whole in wholes for part in re.split(r"[\W_]+", whole) if part]
     return list(dict.fromkeys(wholes + parts))[:_WORDS_KEPT]

@@ -1,4 +1,4 @@
-"""Lists of applications: what the view has of them, found by its indexes."""
+"""Lists of applications, read from the read model by its indexes."""
 
 from collections.abc import Mapping
 from functools import reduce
@@ -11,23 +11,23 @@ from pymongo.collection import Collection
 from chalicelib.applications.models import Application
 from chalicelib.applications.search import COUNTED, ORDERS, ApplicationQuery
 from chalicelib.core.records.count_cache import CountCache
-from chalicelib.core.records.view import INDEXES as EVERY_VIEWS
+from chalicelib.core.records.view import INDEXES as VIEW_INDEXES
 from chalicelib.core.stores.driver_errors import reaching_mongodb
 
-#: Every order, of all and of those in one state. Directions need none of their own: an index is read from either end.
+#: An index per order, for all applications and for one status. MongoDB reads an index in both directions.
 INDEXES = [
-    *EVERY_VIEWS,
+    *VIEW_INDEXES,
     *(IndexModel([("live", 1), (order, 1), ("_id", 1)]) for order in ORDERS.values()),
     *(IndexModel([("live", 1), ("doc.status", 1), (order, 1), ("_id", 1)]) for order in ORDERS.values()),
     IndexModel([("live", 1), ("keys.words", 1), ("doc.status", 1), ("createdAt", 1), ("_id", 1)]),
 ]
 
-#: Sorts behind every other character: what begins with a word ends before the word with this behind it.
+#: The highest code point. Every text that begins with a word sorts before the word followed by the highest code point.
 _LAST = "\U0010ffff"
 
 
 class Place(NamedTuple):
-    """Behind which application a list goes on, and on which page."""
+    """The position of a cursor: the last application before the page (order value and id), and the page number."""
 
     page: int
     value: Any
@@ -35,7 +35,7 @@ class Place(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """One page: what is on it, where the next one begins, and how many there are on all."""
+    """One page: the applications, the cursor position of the next page, and the total of all pages."""
 
     items: list[Application]
     following: Place | None
@@ -43,15 +43,15 @@ class Listed(NamedTuple):
 
 
 class ApplicationStore:
-    """Applications as lists have them."""
+    """Reads lists of applications from the read model."""
 
     def __init__(self, copies: Collection[dict[str, Any]], totals: CountCache) -> None:
         self._copies, self._totals = copies, totals
 
     def page(self, query: ApplicationQuery, after: Place | None = None) -> Listed:
-        """Return the page that begins behind *after*, else the one that *query* names.
+        """Return the page that begins after *after*; without *after*, the page named by *query*.
 
-        The total is counted up to one more than `COUNTED`, all in one round trip; where the list is long it may be as
+        Page and total take one round trip. The total is counted up to `COUNTED` + 1. The total of a long list may be as
         old as `CountCache` allows, but never contradicts the page.
         """
         number = after.page if after else query.page or 1
@@ -68,13 +68,13 @@ class ApplicationStore:
         with reaching_mongodb():
             found = list(self._copies.aggregate(pipeline))
         if known is None:
-            # Of nothing, there is no count.
+            # MongoDB returns no count document when nothing matches.
             known = self._totals.keep(listed, found.pop()["total"] if found and "total" in found[-1] else 0)
         page = found[: query.limit]
         more = len(found) > query.limit
-        following = Place(number + 1, _at(page[-1], query.order), page[-1]["_id"]) if more else None
+        following = Place(number + 1, _value_at(page[-1], query.order), page[-1]["_id"]) if more else None
         seen = skip + len(found) if found else 0
-        # What is on the page is newer than what was counted, and the last page found by number tells the total itself.
+        # The page is newer than a cached count. The last page of a list read by number gives the exact total.
         total = seen if page and not more and not after else max(known, seen)
         return Listed([_application(copy) for copy in page], following, total)
 
@@ -85,7 +85,7 @@ class ApplicationStore:
     def _cut(self, skip: int, limit: int) -> list[dict[str, Any]]:
         if not skip:
             return [{"$limit": limit}]
-        # What is left out is left out by the index alone, without a look at any copy.
+        # Skipping by index keys alone reads no document of the skipped applications.
         return [
             {"$project": {"_id": 1}},
             {"$skip": skip},
@@ -97,18 +97,18 @@ class ApplicationStore:
 
 
 def _wanted(query: ApplicationQuery) -> dict[str, Any]:
-    """Return the filter of all pages together."""
+    """Return the filter of the whole list."""
     wanted: dict[str, Any] = {"live": True}
     if query.status is not None:
         wanted["doc.status"] = query.status.value
     if beginnings := query.beginnings:
-        # Bounds in the index, where a regular expression would be matched against each word.
+        # Range bounds use the index; a regular expression would be matched against each word.
         wanted["keys.words"] = {"$all": [{"$elemMatch": {"$gte": text, "$lt": text + _LAST}} for text in beginnings]}
     return wanted
 
 
 def _beyond(query: ApplicationQuery, after: Place) -> dict[str, Any]:
-    # The first condition bounds the walk in the index; the second leaves out what shares the last one's place.
+    # The first condition bounds the index scan. The second excludes applications with the same value up to *after*.
     beyond, up_to = ("$lt", "$lte") if query.descending else ("$gt", "$gte")
     return {
         query.order: {up_to: after.value},
@@ -116,10 +116,10 @@ def _beyond(query: ApplicationQuery, after: Place) -> dict[str, Any]:
     }
 
 
-def _at(copy: Mapping[str, Any], path: str) -> Any:
+def _value_at(copy: Mapping[str, Any], path: str) -> Any:
     return reduce(getitem, path.split("."), copy)
 
 
 def _application(copy: Mapping[str, Any]) -> Application:
-    marks = {name: copy[name] for name in ("version", "createdAt", "createdBy", "updatedAt", "updatedBy")}
-    return Application.model_validate({**copy["doc"], **marks, "applicationId": copy["_id"]}, strict=False)
+    metadata = {name: copy[name] for name in ("version", "createdAt", "createdBy", "updatedAt", "updatedBy")}
+    return Application.model_validate({**copy["doc"], **metadata, "applicationId": copy["_id"]}, strict=False)

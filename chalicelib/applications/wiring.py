@@ -1,4 +1,4 @@
-"""The lists of applications, made once per process."""
+"""Makes the store of application lists, once per process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @once
 def store() -> ApplicationStore:
-    """Return the lists of applications."""
+    """Return the store of application lists."""
     from chalicelib.applications.store import ApplicationStore
     from chalicelib.core.records.count_cache import CountCache
 
