@@ -1,16 +1,16 @@
-"""Approvals: a question put to a person, and their answer, whichever instance it reaches.
+"""Approvals: puts a question to people and keeps the answer, on any instance.
 
-models.py    what a request is, and what may be asked
-errors.py    what can go wrong, in words a caller understands
-transitions.py conditions and updates, as MongoDB decides by them (no I/O)
-store.py     where requests live: one MongoDB collection; one atomic update decides
-wait.py      how a caller waits for the answer
-outbox.py    what follows a change: dispatched, and ended
-callback.py  the outcome, sent to the address the caller named
+models.py    requests, answers and their shapes over HTTP
+errors.py    errors shown to callers
+transitions.py state transitions as conditions and pipelines for MongoDB (no I/O)
+store.py     requests in one MongoDB collection; one atomic update decides each transition
+wait.py      waits for an answer
+outbox.py    dispatches and ends a request's outbox entries
+callback.py  sends the outcome to the caller's callback address
 api.py       HTTP routes
 queues.py    the ``approval`` queue and its messages
 settings.py  options
-wiring.py    makes the store, once per process
-slice.py     what this slice brings
+wiring.py    makes the store, outbox and waiter, once per process
+slice.py     the declaration of the slice
 worker.py    the ``approval`` queue, and the sweep
 """

@@ -1,4 +1,4 @@
-"""Questions to people, over HTTP."""
+"""HTTP routes of approvals."""
 
 import json
 from functools import partial
@@ -35,12 +35,12 @@ from chalicelib.core.models import Id
 from chalicelib.core.runtime import deadline
 from chalicelib.core.web import ADMIN_ONLY, Answer, Call, Page, Role, Routes, paging
 
-#: What is left of a function's time when it must have answered: the way back, and a store that is slow to say no.
+#: Part of the function's time reserved for answering, and for a store that is slow to fail.
 _MARGIN_MS = 2_000
-#: The server's clock says when time is up; by ours, that may be a little later. Whoever asked is not told "pending".
+#: The store's clock decides the timeout, and may run behind this process's. With the slack, no asker gets "pending".
 _SLACK_MS = 1_000
 
-#: Who may ask people something.
+#: Roles that may make requests.
 _CALLERS = frozenset({Role.SERVICE, Role.OFFICER, Role.ADMIN})
 
 routes = Routes(__name__)
@@ -57,7 +57,7 @@ _ONE = {"request_id": Id}
     waits=True,
 )
 def ask(call: Call[NewApproval, None]) -> Answer:
-    """Put a question to a user, and wait for the answer or come back for it later."""
+    """Put a question to a user. Wait for the answer, or fetch the answer later with the request id."""
     new = call.body
     _check_people(new)
     if new.callback_url is not None:
@@ -65,13 +65,13 @@ def ask(call: Call[NewApproval, None]) -> Answer:
     seen = dispatch(wiring.store().put(call.operation.id, new, created_by=call.caller.username))
     if not new.wait:
         return Answer(202, Accepted.model_validate(seen.approval.model_dump(include=set(Accepted.model_fields))))
-    settled = _waited(seen, new.timeout_ms + _SLACK_MS)
+    settled = _wait(seen, new.timeout_ms + _SLACK_MS)
     return Answer(200, Outcome.model_validate(settled.model_dump(include=set(Outcome.model_fields))))
 
 
 @routes.add("GET", "/api/pending-responses", query=ApprovalQuery, answers={200: Page[Approval]})
 def list_approvals(call: Call[None, ApprovalQuery]) -> Page[Approval]:
-    """List requests, newest first: everyone's for an administrator, one's own for a user."""
+    """List requests, newest first. An administrator sees all requests, a user only the requests the user may answer."""
     query = call.query
     username = query.username if call.caller.is_admin else query.username or call.caller.username
     if username:
@@ -93,10 +93,10 @@ def list_approvals(call: Call[None, ApprovalQuery]) -> Page[Approval]:
     waits=True,
 )
 def show_approval(call: Call[None, WaitQuery], request_id: str) -> Approval:
-    """Show a request; with `waitMs`, as soon as it is settled."""
+    """Show a request. With `waitMs`, answer as soon as the request is settled."""
     seen = wiring.store().get(request_id)
     call.caller.require_self_or_admin(seen.approval.created_by, *seen.approval.approvers)
-    return _waited(seen, call.query.wait_ms)
+    return _wait(seen, call.query.wait_ms)
 
 
 @routes.add(
@@ -108,7 +108,7 @@ def show_approval(call: Call[None, WaitQuery], request_id: str) -> Approval:
     raises=(ApprovalNotFound, Forbidden, AlreadySettled, AlreadyAnswered, ActionNotOffered),
 )
 def resolve(call: Call[GivenAction, None], request_id: str) -> Approval:
-    """Answer a request. Of many answers the first is kept."""
+    """Answer a request. Of concurrent answers that settle the request, the first is kept."""
     caller, store = call.caller, wiring.store()
     seen = store.resolve(request_id, call.body.action, caller.username, call.operation.id, anyone=caller.is_admin)
     return dispatch(seen).approval
@@ -125,7 +125,7 @@ def act(call: Call[UserAction, None]) -> Approval:
     """Answer a user's oldest pending request."""
     call.caller.require_self_or_admin(call.body.username)
     store, operation = wiring.store(), call.operation
-    # What was the oldest then is settled now, and the next must not be answered for it.
+    # The request answered by the first attempt may be settled, and a repeat must not answer the next request instead.
     done = store.done_by(operation.id) if operation.repeated else None
     seen = done or store.resolve_oldest(call.body.username, call.body.action, operation.id)
     return dispatch(seen).approval
@@ -139,25 +139,29 @@ def act(call: Call[UserAction, None]) -> Approval:
     raises=(ApprovalNotFound, Forbidden, AlreadySettled),
 )
 def cancel(call: Call[None, None], request_id: str) -> Approval:
-    """Take a question back."""
+    """Cancel a pending request."""
     only = None if call.caller.is_admin else call.caller.username
     return dispatch(wiring.store().cancel(request_id, only, call.operation.id)).approval
 
 
 @routes.add("POST", "/api/pending-responses/cleanup", roles=ADMIN_ONLY, answers={200: Removed})
 def clean_up(call: Call[None, None]) -> Removed:
-    """Do now what the sweep does every minute."""
+    """Run the sweep of approvals now; the schedule runs the sweep every minute."""
     return Removed(removed=worker.sweep())
 
 
 @routes.add("GET", "/api/callback-secret", roles=_CALLERS, answers={200: CallbackSecret})
 def show_callback_secret(call: Call[None, None]) -> CallbackSecret:
-    """Show the secret that the caller's own callbacks are signed with (Standard Webhooks)."""
+    """Show the secret used to sign the caller's own callbacks (Standard Webhooks)."""
     return CallbackSecret(secret=callback.secret_of(call.caller.username))
 
 
 def _check_people(new: NewApproval) -> None:
-    """Demand that everyone named is a user; one read, however many they are."""
+    """Check in one read that every person named is a user.
+
+    Raises:
+        UnknownUser, UnknownPeople: the person asked, or others named, are no users.
+    """
     unknown = users.unknown(new.named)
     if new.username in unknown:
         raise UnknownUser
@@ -170,7 +174,7 @@ def _check_people(new: NewApproval) -> None:
         )
 
 
-def _waited(seen: Seen, wait_ms: int) -> Approval:
+def _wait(seen: Seen, wait_ms: int) -> Approval:
     waited = wiring.waiter().wait(seen, deadline.clamp_ms(wait_ms, margin_ms=_MARGIN_MS))
-    # A timeout is recorded by whoever waits for it or reads of it; an answer's follow-up is its giver's.
+    # This call may have recorded the timeout, and then dispatches the entries. The answering call dispatches its own.
     return (dispatch(waited) if waited.approval.status is Status.TIMEOUT else waited).approval

@@ -1,4 +1,4 @@
-"""Callbacks: the outcome of a request, sent to the address that its caller named, signed as Standard Webhooks says."""
+"""Callbacks: sends the outcome of a request to the address named by the caller, signed per Standard Webhooks."""
 
 import base64
 import hmac
@@ -14,24 +14,26 @@ from chalicelib.core.queueing.consumer import Later, Poison
 from chalicelib.core.runtime import logs
 from chalicelib.core.stores import clients
 
-#: Worth another try: the server was busy, or could not decide yet.
+#: Statuses below 500 worth a retry: the server was busy or timed out.
 _RETRIED = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 _LONGEST_PAUSE_SECONDS = 900
 
 
 def secret_of(caller: str) -> str:
-    """Return the secret that *caller*'s callbacks are signed with: derived, the same for ever, and theirs alone."""
+    """Return the secret used to sign *caller*'s callbacks: derived, constant and unique per caller."""
     key = hmac.digest(clients.signing_key("callbacks"), caller.encode(), "sha256")
     return f"whsec_{base64.b64encode(key).decode()}"
 
 
 def send(seen: Seen) -> None:
-    """Send the outcome once. The id is the request's, so that a receiver knows a repeat.
+    """Send the outcome once; without a callback address, do nothing.
+
+    The message id is derived from the request's id, so a receiver recognises a repeat.
 
     Raises:
-        Poison: the address will not take it, now or ever.
-        Later: it said when to come back.
-        Unavailable: it could not be reached, or is not well.
+        Poison: the address refused the callback for good, or is not allowed.
+        Later: the server answered with a status worth a retry; carries the pause in ``Retry-After``, if any.
+        Unavailable: the address could not be reached.
     """
     if seen.callback_url is None:
         return

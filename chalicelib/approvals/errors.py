@@ -1,4 +1,4 @@
-"""What can go wrong with approvals."""
+"""Errors of approvals. The docstring of each class is the detail that callers read."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from chalicelib.core.errors import Conflict, FieldError, Invalid, NotFound
 
 
 class ApprovalNotFound(NotFound):
-    """There is no such request, or it is no longer kept."""
+    """There is no such request, or the request is no longer kept."""
 
 
 class NothingPending(NotFound):

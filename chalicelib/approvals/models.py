@@ -1,6 +1,7 @@
-"""What a request for an answer is: pending until it is resolved, times out or is cancelled, and never anything after.
+"""Requests for an answer: pending, and then finally resolved, timed out or cancelled (no I/O).
 
-It times out at ``expiresAt`` by itself. The update that records it may come later, and changes nothing a reader sees.
+A pending request times out at ``expiresAt``. The update that records the timeout may come later, and changes nothing
+seen by readers.
 """
 
 import json
@@ -14,19 +15,19 @@ from chalicelib.core.models import Id, Instant, Model, Username, Whole
 from chalicelib.core.queueing.entries import Entry
 from chalicelib.core.web.models import PageQuery, Query
 
-#: What a timed-out request shows as its action; nobody may offer it.
+#: The action shown by a timed-out request; a reserved word that no request may offer.
 TIMEOUT = "timeout"
 
-#: The action that needs as many people as are required; where it is not offered, the first one is.
+#: The approving action, needed from `required` people. If "approve" is not offered, the first action approves.
 APPROVE = "approve"
 
-#: API Gateway gives up after 29 s; this leaves room for a cold start and the way back.
+#: Longest held call. API Gateway gives up after 29 s; the difference covers a cold start and the answer's way back.
 LONGEST_HELD_MS = 25_000
 LONGEST_MS = 7 * 24 * 3_600_000
 
 
 class Status(StrEnum):
-    """Where a request stands. Every state but the first is final."""
+    """The state of a request. Every state but ``pending`` is final."""
 
     PENDING = "pending"
     RESOLVED = "resolved"
@@ -41,7 +42,7 @@ def _distinct(actions: list[str]) -> list[str]:
 
 
 def _finite(data: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    # A number like 1e400 is read as infinity, which JSON cannot say again.
+    # Python reads a number like 1e400 as infinity, and JSON has no infinity.
     json.dumps(data, allow_nan=False)
     return data
 
@@ -55,7 +56,7 @@ Actions = Annotated[
 
 
 class SideEffect(StrEnum):
-    """What follows a change of a request, by the queue."""
+    """The side effects of a request, worked off by the queue."""
 
     NOTIFY = "notify"
     CALLBACK = "callback"
@@ -65,19 +66,19 @@ class SideEffect(StrEnum):
 
 
 def escalation(step: int) -> str:
-    """Return the effect of one step of an escalation."""
+    """Return the side effect of one step of an escalation."""
     return f"{SideEffect.ESCALATE.value}-{step}"
 
 
 class Escalation(Model):
-    """One more person, some time after the request was made."""
+    """One more person to ask, *after_ms* after the request was made."""
 
     username: Username
     after_ms: Whole = Field(ge=1_000, le=LONGEST_MS)
 
 
 class GivenAnswer(Model):
-    """Who has answered what."""
+    """One person's answer."""
 
     username: str
     action: str
@@ -85,9 +86,9 @@ class GivenAnswer(Model):
 
 
 class NewApproval(Model):
-    """A question to put to a person, or to several of whom some number must agree."""
+    """A question to put to one person, or to several people of whom `required` must approve."""
 
-    # What `_holdable` checks, for those who read the description.
+    # The rule of `_holdable`, for readers of the OpenAPI description.
     model_config = ConfigDict(
         json_schema_extra={
             "if": {"properties": {"wait": {"const": False}}, "required": ["wait"]},
@@ -99,7 +100,7 @@ class NewApproval(Model):
     title: Annotated[str, Field(max_length=200)] = ""
     body: Annotated[str, Field(max_length=10_000)] = ""
     data: Annotated[dict[str, JsonValue], AfterValidator(_finite)] = Field(
-        default_factory=dict, description="carried to the person's device as it is"
+        default_factory=dict, description="returned unchanged with the request; for the app that shows the question"
     )
     actions: Actions = Field(default_factory=lambda: ["approve", "reject"])
     wait: bool = Field(default=True, description="hold this call until the answer; else answer 202 at once")
@@ -107,30 +108,30 @@ class NewApproval(Model):
         default=LONGEST_HELD_MS,
         ge=1_000,
         le=LONGEST_MS,
-        description=f"how long the person has; at most {LONGEST_HELD_MS} while a call is held",
+        description=f"time for answering, in milliseconds; at most {LONGEST_HELD_MS} while a call is held",
     )
 
     approvers: Annotated[list[Username], Field(max_length=50)] = Field(
         default_factory=list, description="further people who may answer"
     )
     required: Whole = Field(
-        default=1, ge=1, le=51, description="how many must approve; one who does anything else ends the request"
+        default=1, ge=1, le=51, description="how many people must approve; any other action ends the request"
     )
     escalate_to: Annotated[list[Escalation], Field(max_length=10)] = Field(
-        default_factory=list, description="people who are asked too when nobody has settled it by then"
+        default_factory=list, description="further people to ask if the request is still pending after `afterMs`"
     )
     callback_url: Annotated[str, Field(max_length=2048)] | None = Field(
-        default=None, description="told of the outcome, signed as webhooks are"
+        default=None, description="address for a signed callback with the outcome"
     )
 
     @property
     def people(self) -> list[str]:
-        """Everyone who may answer from the start, each once."""
+        """The people who may answer from the start, without duplicates."""
         return list(dict.fromkeys([self.username, *self.approvers]))
 
     @property
     def named(self) -> list[str]:
-        """Everyone this request names, each once."""
+        """Everyone named by the request, including escalations, without duplicates."""
         return list(dict.fromkeys([*self.people, *(step.username for step in self.escalate_to)]))
 
     @field_validator("required")
@@ -157,13 +158,13 @@ class NewApproval(Model):
 
 
 class GivenAction(Model):
-    """What a person chose."""
+    """The action chosen by a person."""
 
     action: Action
 
 
 class UserAction(Model):
-    """What a person chose, for the oldest request they have not answered."""
+    """The action chosen by a person, for the oldest pending request the person has not answered."""
 
     username: Username
     action: Action
@@ -173,19 +174,22 @@ class WaitQuery(Query):
     """How long to hold the call for an answer."""
 
     wait_ms: int = Field(
-        default=0, ge=0, le=LONGEST_HELD_MS, description="answer as soon as it is settled, or after this"
+        default=0,
+        ge=0,
+        le=LONGEST_HELD_MS,
+        description="answer when the request is settled, or after so many milliseconds",
     )
 
 
 class ApprovalQuery(PageQuery):
-    """Which requests to list."""
+    """Filters of the list of requests."""
 
     status: Status | None = None
     username: Username | None = None
 
 
 class Approval(Model):
-    """A request as it may be shown."""
+    """A request in answers."""
 
     request_id: Id
     username: str
@@ -207,7 +211,7 @@ class Approval(Model):
 
 
 class Outcome(Model):
-    """What became of a request whose caller waited."""
+    """The outcome of a request whose caller waited."""
 
     request_id: Id
     username: str
@@ -224,22 +228,22 @@ class Accepted(Model):
 
 
 class CallbackSecret(Model):
-    """What a caller checks the signatures of its callbacks with."""
+    """The secret for checking the signatures of a caller's callbacks."""
 
     secret: str
 
 
 class Removed(Model):
-    """How many overdue requests were taken out of pending."""
+    """How many overdue requests were recorded as timed out."""
 
     removed: int
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A request as the store has it at one moment, and how long it still has by the server's clock.
+    """A request as stored at one moment, with the time left before ``expiresAt`` by the server's clock.
 
-    *operations* are those that answered or cancelled it, *entries* those of its outbox.
+    *operations* are the ids of the operations that answered or cancelled the request, *entries* the outbox entries.
     """
 
     approval: Approval
@@ -250,5 +254,5 @@ class Seen:
 
     @property
     def settled(self) -> bool:
-        """Whether its state is final."""
+        """Return whether the state is final."""
         return self.approval.status is not Status.PENDING

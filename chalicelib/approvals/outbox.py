@@ -1,4 +1,4 @@
-"""What follows a change of a request: dispatched by whoever made it, and ended by the worker."""
+"""Outbox entries of requests: dispatched after the change that wrote the entries, and ended by the worker."""
 
 from chalicelib.approvals import wiring
 from chalicelib.approvals.models import Seen
@@ -6,11 +6,11 @@ from chalicelib.approvals.queues import Task
 
 
 def dispatch(seen: Seen) -> Seen:
-    """Send what must follow the change that made *seen*, and return *seen*. Never fails that change."""
+    """Dispatch the outbox entries of *seen*, and return *seen*. Never raises: the sweep dispatches the rest."""
     wiring.outbox().dispatch(seen.approval.request_id, seen.entries)
     return seen
 
 
 def end(task: Task) -> None:
-    """End the entry of a message that was settled. Safe to repeat."""
+    """Remove the outbox entry of a message that is done or dead-lettered. Safe to repeat."""
     wiring.outbox().end(task.request_id, task.effect)

@@ -1,4 +1,4 @@
-"""The queue of approvals, its messages, and which of them an effect is sent as."""
+"""The ``approval`` queue, its messages, and the address of each side effect."""
 
 from chalicelib.core.models import Id
 from chalicelib.core.queueing.outbox import Address
@@ -8,17 +8,17 @@ APPROVAL = Queue("approval", visibility_seconds=60, attempts=12, batch_size=10, 
 
 
 class Task(Message):
-    """One effect of one request."""
+    """One side effect of one request."""
 
     request_id: Id
     effect: str
 
     @property
     def work_id(self) -> str:
-        """The effect, once per request."""
+        """The id of the work: request id and effect, so each effect is done once per request."""
         return f"{self.request_id}.{self.effect}"
 
 
 def address(request_id: str, effect: str) -> Address:
-    """Return where the message of an effect goes."""
+    """Return the queue and message of a side effect."""
     return Address(APPROVAL, Task(request_id=request_id, effect=effect))

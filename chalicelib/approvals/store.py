@@ -1,6 +1,7 @@
-"""Where requests live: one MongoDB collection; one atomic update of the document decides what becomes of it.
+"""Stores requests in one MongoDB collection. One atomic update of the document decides each transition.
 
-What is decided stands in `decide`; here it is asked for, and what comes back is told in this slice's words.
+`transitions` has the conditions and updates. `ApprovalStore` runs the updates, and returns models or raises the slice's
+errors.
 """
 
 import json
@@ -34,7 +35,7 @@ INDEXES = [
     IndexModel([("status", ASCENDING), ("_id", DESCENDING)]),
     IndexModel([("people", ASCENDING), ("_id", ASCENDING)], name="pending-of-user", partialFilterExpression=PENDING),
     IndexModel([("expiresAt", ASCENDING)], name="pending-by-expiry", partialFilterExpression=PENDING),
-    # An operation answers or cancels one request, however often its call is repeated.
+    # An operation answers or cancels at most one request, however often the call is repeated.
     IndexModel(
         [("operations", ASCENDING)], name="done-once", unique=True, partialFilterExpression={"operations": {"$gt": ""}}
     ),
@@ -45,44 +46,44 @@ _HOUR_MS = 3_600_000
 
 
 class ApprovalStore:
-    """Requests by id, by user and by what has become of them."""
+    """Requests by id, by user and by status."""
 
     def __init__(self, collection: Collection[dict[str, Any]], settings: ApprovalSettings) -> None:
         self._approvals = collection
         self._kept_ms = settings.readable_hours * _HOUR_MS
 
     def put(self, request_id: str, new: NewApproval, created_by: str) -> Seen:
-        """Keep a new request under *request_id*. Safe to repeat: what stands under that id already is left alone."""
+        """Store a new request under *request_id*. Safe to repeat: an existing request with the id stays unchanged."""
         pipeline = transitions.created(new, created_by, self._kept_ms)
         with reaching_mongodb():
             found: Any = self._approvals.find_one_and_update(
                 {"_id": request_id}, pipeline, AS_SEEN, upsert=True, return_document=ReturnDocument.AFTER
             )
-        return self._lasting(found)
+        return self._final(found)
 
     def get(self, request_id: str) -> Seen:
-        """Return the request as it is now, and as it stays once it is settled.
+        """Return the current state of the request. A returned final state never changes: a timeout is recorded first.
 
         Raises:
-            ApprovalNotFound: there is none, or it is no longer kept.
+            ApprovalNotFound: there is no such request, or the request is no longer kept.
         """
         with reaching_mongodb():
             found = self._approvals.find_one({"_id": request_id, "$expr": KEPT}, AS_SEEN)
         if found is None:
             raise ApprovalNotFound
-        return self._lasting(found)
+        return self._final(found)
 
     def settled(self, request_id: str) -> Seen | None:
-        """Return the request once its final state is recorded, else None: the cheapest look there is."""
+        """Return the request if a final state is recorded, else None. The cheapest poll: a hit reads twice."""
         with reaching_mongodb():
-            # Asked again and again, so it says no more than yes; what is seen is asked for once.
+            # Polled often, so the query returns only an id; the whole request is read once, after the hit.
             found = self._approvals.find_one({"_id": request_id, "status": {"$ne": Status.PENDING.value}}, {"_id": 1})
         return self.get(request_id) if found else None
 
     def page(self, username: str | None, status: Status | None, limit: int, after: str | None) -> list[Approval]:
-        """Return up to *limit* requests, newest first, older than *after*; those *username* may answer.
+        """Return up to *limit* requests older than *after*, newest first; with *username*, those *username* may answer.
 
-        Reads no further than to the first that no longer fits on a page.
+        Stops reading after the first request that no longer fits on a page.
         """
         query = transitions.narrowed(status)
         if username:
@@ -91,61 +92,63 @@ class ApprovalStore:
             query["_id"] = {"$lt": after}
         with reaching_mongodb():
             found = self._approvals.find(query, AS_SEEN).sort("_id", DESCENDING).limit(limit)
-            return [_seen(document).approval for document in _one_more_than_fits(found)]
+            return [_seen(document).approval for document in _until_page_full(found)]
 
     def done_by(self, operation_id: str) -> Seen | None:
-        """Return the request that this operation answered or cancelled, or None."""
+        """Return the request answered or cancelled by operation *operation_id*, or None."""
         with reaching_mongodb():
             found = self._approvals.find_one({"operations": operation_id, "$expr": KEPT}, AS_SEEN)
-        return self._lasting(found) if found else None
+        return self._final(found) if found else None
 
     def resolve(self, request_id: str, action: str, by: str, operation_id: str, *, anyone: bool = False) -> Seen:
-        """Add the answer of *by*, and settle the request if that decides it. Atomic; each person counts once.
+        """Add the answer of *by*, and settle the request if the answer decides. Atomic; each person counts once.
 
-        Safe to repeat under the same *operation_id*. *anyone* lets people answer who were not asked.
+        Safe to repeat under the same *operation_id*. With *anyone*, people who were not asked may answer.
 
         Raises:
-            ApprovalNotFound, Forbidden: there is none, or it was not put to *by*.
-            ActionNotOffered: the request stays as it was.
-            AlreadyAnswered: *by* has, and others are still awaited.
-            AlreadySettled: it was decided, cancelled or overdue.
+            ApprovalNotFound: there is no such request, or the request is no longer kept.
+            Forbidden: *by* was not asked.
+            ActionNotOffered: the request is unchanged.
+            AlreadyAnswered: *by* has answered before, and other answers are still awaited.
+            AlreadySettled: the request was resolved, cancelled or overdue.
         """
         asked = {"_id": request_id} if anyone else {"_id": request_id, "people": by}
         if found := self._answer(asked, by, action, operation_id):
-            return _offered(found, by)
+            return _require_offered(found, by)
         seen = self.get(request_id)
         if not anyone and by not in seen.approval.approvers:
             raise Forbidden("This belongs to someone else.")
-        return _refused(seen, operation_id)
+        return _already_done(seen, operation_id)
 
     def resolve_oldest(self, username: str, action: str, operation_id: str) -> Seen:
         """Answer the oldest pending request that *username* has not answered. Atomic.
 
-        An operation never answers a second one; a repeat finds what it has answered by `done_by`.
+        An operation never answers a second request; `done_by` returns the request that an earlier attempt answered.
 
         Raises:
-            NothingPending: there is none.
-            ActionNotOffered: the request stays as it was.
+            NothingPending: there is no such request.
+            ActionNotOffered: the request is unchanged.
         """
         try:
             found = self._answer({"people": username}, username, action, operation_id)
         except DuplicateKeyError:
-            # A write of this operation that was thought lost has come through meanwhile.
+            # An earlier write of the same operation, believed lost, has arrived meanwhile.
             if done := self.done_by(operation_id):
                 return done
             raise
         if found is None:
             raise NothingPending
-        return _offered(found, username)
+        return _require_offered(found, username)
 
     def cancel(self, request_id: str, created_by: str | None, operation_id: str) -> Seen:
-        """Take the question back. Atomic: the first to settle wins. *created_by* None cancels for anyone.
+        """Cancel the request. Atomic: the first update to settle wins. With *created_by*, only that user's request.
 
         Safe to repeat under the same *operation_id*.
 
         Raises:
-            ApprovalNotFound, Forbidden: there is none, or someone else asked it.
-            AlreadySettled: it was decided, cancelled or overdue.
+            ApprovalNotFound: there is no such request, or the request is no longer kept.
+            Forbidden: another user than *created_by* made the request.
+            AlreadySettled: the request was resolved, cancelled or overdue.
         """
         query = {"_id": request_id} | ({"createdBy": created_by} if created_by else {})
         if found := self._update({**query, "$expr": IN_TIME}, transitions.cancelled(operation_id, self._kept_ms)):
@@ -153,20 +156,24 @@ class ApprovalStore:
         seen = self.get(request_id)
         if created_by and seen.approval.created_by != created_by:
             raise Forbidden("This belongs to someone else.")
-        return _refused(seen, operation_id)
+        return _already_done(seen, operation_id)
 
     def admit(self, request_id: str, username: str) -> Seen | None:
-        """Let one more person answer, and return the request; None if it is no longer pending. Safe to repeat."""
+        """Let *username* answer too, and return the request; None if no longer pending. Atomic. Safe to repeat."""
         found = self._update({"_id": request_id, "$expr": IN_TIME}, transitions.admitted(username))
         return _seen(found) if found else None
 
     def expire(self, request_id: str) -> Seen:
-        """Record the timeout of an overdue request, and return the request as it is now, overdue or not."""
+        """Record the timeout if the request is overdue, and return the current state of the request.
+
+        Raises:
+            ApprovalNotFound: there is no such request, or the request is no longer kept.
+        """
         found = self._update({"_id": request_id, "$expr": OVERDUE}, transitions.timed_out(self._kept_ms))
         return _seen(found) if found else self.get(request_id)
 
     def expire_all(self) -> int:
-        """Record the timeout of every overdue request. Returns how many; what follows them is left to a sweep."""
+        """Record the timeout of every overdue request. Return how many. A sweep dispatches the outbox entries."""
         with reaching_mongodb():
             done = self._approvals.update_many(
                 {**PENDING, "$expr": OVERDUE}, transitions.timed_out(self._kept_ms, dispatched=False)
@@ -174,10 +181,10 @@ class ApprovalStore:
         return done.modified_count
 
     def take(self, request_id: str, effect: str) -> Seen:
-        """Return the request for the worker that has the message of *effect*, and hold the effect's entry for it.
+        """Return the request for the worker of *effect*, and hold the outbox entry of *effect* for the worker.
 
         Raises:
-            ApprovalNotFound: there is none, or it is no longer kept.
+            ApprovalNotFound: there is no such request, or the request is no longer kept.
         """
         with reaching_mongodb():
             found = self._approvals.find_one_and_update(
@@ -188,7 +195,7 @@ class ApprovalStore:
             )
         if found is None:
             raise ApprovalNotFound
-        return self._lasting(found)
+        return self._final(found)
 
     def next_expiry(self) -> datetime | None:
         """Return the earliest ``expiresAt`` of a pending request, overdue or not; None if nothing is pending."""
@@ -196,20 +203,20 @@ class ApprovalStore:
             first = self._approvals.find_one(PENDING, {"expiresAt": 1}, sort=[("expiresAt", ASCENDING)])
         return first["expiresAt"] if first else None
 
-    def _lasting(self, found: dict[str, Any]) -> Seen:
-        """Return what was read; a timeout that nobody has recorded is recorded first.
+    def _final(self, found: dict[str, Any]) -> Seen:
+        """Return the request as read; if overdue, record the timeout first, and return the state after the update.
 
-        An answer goes by the server's clock at the moment it arrives, and may be on its way into the document still.
+        An update takes its ``$$NOW`` on arrival, so an answer in time may not have reached the document yet.
         """
         return self.expire(found["_id"]) if found["unrecorded"] else _seen(found)
 
     def _answer(self, asked: dict[str, Any], by: str, action: str, operation_id: str) -> dict[str, Any] | None:
-        """Answer the oldest request that matches, if it offers *action*; return it either way."""
+        """Answer the oldest matching request, if the request offers *action*. Return the request in either case."""
         query = {**asked, "answers.username": {"$ne": by}, "$expr": IN_TIME}
         return self._update(query, transitions.answered(by, action, operation_id, self._kept_ms))
 
     def _update(self, query: dict[str, Any], pipeline: Pipeline) -> dict[str, Any] | None:
-        """Change the oldest pending request that matches *query*; return it as it is then."""
+        """Update the oldest pending request that matches *query*; return the updated document, or None."""
         with reaching_mongodb():
             found: dict[str, Any] | None = self._approvals.find_one_and_update(
                 {**query, **PENDING},
@@ -221,7 +228,7 @@ class ApprovalStore:
         return found
 
 
-def _one_more_than_fits(found: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _until_page_full(found: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     weight = 0
     for document in found:
         yield document
@@ -229,17 +236,20 @@ def _one_more_than_fits(found: Iterable[dict[str, Any]]) -> Iterator[dict[str, A
             return
 
 
-def _offered(found: dict[str, Any], by: str) -> Seen:
+def _require_offered(found: dict[str, Any], by: str) -> Seen:
     seen = _seen(found)
     if all(answer.username != by for answer in seen.approval.answers):
         raise ActionNotOffered
     return seen
 
 
-def _refused(seen: Seen, operation_id: str) -> Seen:
-    """Return the request if this operation has changed it before, else raise why the update met nothing.
+def _already_done(seen: Seen, operation_id: str) -> Seen:
+    """Return the request if operation *operation_id* changed the request before.
 
-    Asked after the decision, it has no part in it.
+    Called only after the update has decided, so the read has no part in the decision.
+
+    Raises:
+        AlreadySettled, AlreadyAnswered: the reason why the update matched nothing.
     """
     if operation_id in seen.operations:
         return seen
@@ -247,7 +257,7 @@ def _refused(seen: Seen, operation_id: str) -> Seen:
 
 
 def _seen(found: dict[str, Any]) -> Seen:
-    fields = {name: value for name, value in found.items() if name not in _OURS}
+    fields = {name: value for name, value in found.items() if name not in _INTERNAL_FIELDS}
     approval = Approval.model_validate(
         {**fields, "requestId": found["_id"], "data": json.loads(found["data"]), "approvers": found["people"]},
         strict=False,
@@ -261,5 +271,5 @@ def _seen(found: dict[str, Any]) -> Seen:
     )
 
 
-#: What the collection holds and nobody is shown.
-_OURS = frozenset({"_id", "people", "operations", "entries", "callbackUrl", "remainingMs", "unrecorded"})
+#: Fields of the stored document that are not fields of `Approval`.
+_INTERNAL_FIELDS = frozenset({"_id", "people", "operations", "entries", "callbackUrl", "remainingMs", "unrecorded"})

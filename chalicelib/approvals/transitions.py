@@ -1,8 +1,8 @@
-"""What becomes of a request, in words that MongoDB decides by: conditions, and updates as pipelines. No I/O.
+"""State transitions of a request: conditions, and updates as aggregation pipelines for MongoDB. No I/O.
 
-Every update has the same two conditions, *pending* and *in time* (or *overdue*), against the server's clock. They
-exclude each other, so an answer and a timeout never both win. What must follow a change is marked in the same update
-(``outbox``), with when it is due, for the process may die right after it.
+Every update demands *pending*, and *in time* or *overdue*, by the server's clock. *In time* and *overdue* exclude each
+other, so an answer and a timeout never both win. The same update writes the outbox entries of the side effects with the
+due moments, as the process may die right after the update.
 """
 
 import json
@@ -22,7 +22,7 @@ _TIMED_OUT = {"$and": [{"$eq": ["$status", Status.PENDING.value]}, OVERDUE]}
 _SHOWN = ("username", "title", "body", "data", "actions", "people", "required", "escalateTo", "answers")
 _DATES = ("createdBy", "createdAt", "expiresAt", "responseMs", "callbackUrl", "operations")
 
-#: A request as it is at the moment of reading: overdue is timed out, whether or not anyone has recorded it.
+#: Projection of a request at the moment of reading: an overdue request is shown as timed out, recorded or not.
 AS_SEEN: dict[str, Any] = dict.fromkeys((*_SHOWN, *_DATES), 1) | {
     "status": {"$cond": [_TIMED_OUT, Status.TIMEOUT.value, "$status"]},
     "action": {"$cond": [_TIMED_OUT, TIMEOUT, "$action"]},
@@ -34,10 +34,10 @@ AS_SEEN: dict[str, Any] = dict.fromkeys((*_SHOWN, *_DATES), 1) | {
 
 
 def created(new: NewApproval, created_by: str, kept_ms: int) -> Pipeline:
-    """Make the document, unless it stands already."""
+    """Make the document; an existing document stays unchanged."""
     fixed = {
         **new.model_dump(mode="json", by_alias=True, include={"username", "title", "body", "actions", "escalate_to"}),
-        # As text: keys of any spelling, numbers of any size and any depth come back as they were sent.
+        # As text, so keys of any spelling, numbers of any size and values of any depth are returned as sent.
         "data": json.dumps(new.data),
         "people": new.people,
         "required": new.required,
@@ -62,21 +62,21 @@ def created(new: NewApproval, created_by: str, kept_ms: int) -> Pipeline:
 
 
 def answered(who: str, action: str, operation_id: str, kept_ms: int) -> Pipeline:
-    """Add an answer if *action* is offered; settle the request if that decides it.
+    """Add an answer if *action* is offered; settle the request if the answer decides.
 
-    The approving action needs as many people as are required; any other ends the request at once.
+    The approving action needs ``required`` people; any other action settles the request at once.
     """
     given = {"$literal": action}
     offered = {"$in": [given, "$actions"]}
-    mine = {"username": {"$literal": who}, "action": given, "at": "$$NOW"}
+    answer = {"username": {"$literal": who}, "action": given, "at": "$$NOW"}
     approvals = {"$size": {"$filter": {"input": "$answers", "cond": {"$eq": ["$$this.action", "$approving"]}}}}
     decided = {"$or": [{"$ne": [given, "$approving"]}, {"$gte": [approvals, "$required"]}]}
     change = _settled(Status.RESOLVED, given, "$$NOW", kept_ms, responseMs={"$subtract": ["$$NOW", "$createdAt"]})
     return [
         {
             "$set": {
-                "answers": {"$cond": [offered, {"$concatArrays": ["$answers", [mine]]}, "$answers"]},
-                "operations": {"$cond": [offered, _with(operation_id), "$operations"]},
+                "answers": {"$cond": [offered, {"$concatArrays": ["$answers", [answer]]}, "$answers"]},
+                "operations": {"$cond": [offered, _add_operation(operation_id), "$operations"]},
             }
         },
         {"$replaceWith": {"$cond": [{"$and": [offered, decided]}, {"$mergeObjects": ["$$ROOT", change]}, "$$ROOT"]}},
@@ -84,32 +84,34 @@ def answered(who: str, action: str, operation_id: str, kept_ms: int) -> Pipeline
 
 
 def cancelled(operation_id: str, kept_ms: int) -> Pipeline:
-    """Take the question back."""
-    return [{"$set": {**_settled(Status.CANCELLED, None, "$$NOW", kept_ms), "operations": _with(operation_id)}}]
+    """Cancel the request."""
+    return [
+        {"$set": {**_settled(Status.CANCELLED, None, "$$NOW", kept_ms), "operations": _add_operation(operation_id)}}
+    ]
 
 
 def timed_out(kept_ms: int, *, dispatched: bool = True) -> Pipeline:
-    """Record that time is up. It was up at ``expiresAt``: what is read does not depend on when this is written.
+    """Record the timeout as of ``expiresAt``, so readers see the same before and after the record is written.
 
-    *dispatched*: as `entries.entry`.
+    *dispatched*: see `entries.entry`.
     """
     return [{"$set": _settled(Status.TIMEOUT, TIMEOUT, "$expiresAt", kept_ms, dispatched=dispatched)}]
 
 
 def held(effect: str) -> Pipeline:
-    """Leave the entry of *effect* to the worker that has its message."""
+    """Hold the outbox entry of *effect* for the worker of the message."""
     return [{"$set": {"outbox": entries.held(effect)}}]
 
 
 def admitted(username: str) -> Pipeline:
-    """Let one more person answer."""
+    """Let *username* answer too; no change if *username* may answer already."""
     name = {"$literal": username}
     joined = {"$concatArrays": ["$people", [name]]}
     return [{"$set": {"people": {"$cond": [{"$in": [name, "$people"]}, "$people", joined]}}}]
 
 
 def narrowed(status: Status | None) -> dict[str, Any]:
-    """Return the query for what is seen as *status*, and is still kept: the part an index serves, and the rest."""
+    """Return the query for kept requests that read as *status*: an indexed part, and an ``$expr`` part."""
     if status is None:
         return {"$expr": KEPT}
     if status is Status.PENDING:
@@ -123,7 +125,7 @@ def narrowed(status: Status | None) -> dict[str, Any]:
 def _settled(
     status: Status, action: Any, since: str, kept_ms: int, *, dispatched: bool = True, **fields: Any
 ) -> dict[str, Any]:
-    """Return what every settled request gets. Effects that have not followed yet no longer do."""
+    """Return the fields of a settled request. The new outbox has only the callback; pending effects are dropped."""
     callback = [entries.entry(SideEffect.CALLBACK, since, dispatched=dispatched)]
     return {
         "status": status.value,
@@ -143,11 +145,11 @@ def _escalations(new: NewApproval) -> list[dict[str, Any]]:
 
 
 def _expiry(new: NewApproval) -> list[dict[str, Any]]:
-    """Return the entry that has the timeout recorded at its moment, where a callback must follow it."""
+    """Return the outbox entry that records the timeout at ``expiresAt``, if a callback must follow the timeout."""
     if new.callback_url is None:
         return []
     return [entries.entry(SideEffect.EXPIRE, {"$add": ["$$NOW", new.timeout_ms]})]
 
 
-def _with(operation_id: str) -> dict[str, Any]:
+def _add_operation(operation_id: str) -> dict[str, Any]:
     return {"$concatArrays": ["$operations", [operation_id]]}

@@ -1,7 +1,7 @@
-"""How a caller waits for an answer: check, look until it comes or time is up, check again.
+"""Waits for an answer: check, poll until the answer comes or time is up, check again.
 
-One interface, two ways. A function holds one caller, so it looks again and again (`Polling`). A long-lived server holds
-many and would share one change stream among them, behind the same method.
+`Waiter` is the interface. A function holds one caller, and polls (`Polling`). A long-lived server holds many callers; a
+waiter for a server would share one change stream among all callers.
 """
 
 from collections.abc import Callable
@@ -15,21 +15,21 @@ from chalicelib.core.errors import Unavailable
 
 
 class Waiter(Protocol):
-    """Something that can wait for a request to be settled."""
+    """Waits for a request to be settled."""
 
     def wait(self, seen: Seen, wait_ms: int) -> Seen:
-        """Return *seen* as soon as it is settled, or as it is after *wait_ms*.
+        """Return the request as soon as settled, or the state of the request after *wait_ms*.
 
-        An answer given before the call is not missed. The store failing while we wait is waited out; only when it
-        fails at the end of the wait is it raised.
+        An answer given before the call is not missed. Failures of the store during the wait are retried; only a failure
+        at the end of the wait is raised.
 
         Raises:
-            Unavailable: the store could not be reached when time was up. The request stands as it was.
+            Unavailable: the store could not be reached when time was up. The request is unchanged.
         """
 
 
 class Polling:
-    """Looks at pauses that grow from the first to the slowest: quick answers are met quickly, slow ones cost little."""
+    """Polls with pauses that grow from the first to the slowest: quick answers return soon, slow answers are cheap."""
 
     def __init__(
         self,
@@ -45,11 +45,11 @@ class Polling:
         """Wait as `Waiter.wait` promises."""
         until = self._clock() + wait_ms / 1000
         while not seen.settled and self._clock() < until:
-            seen = self._look(seen, until)
+            seen = self._poll(seen, until)
         return seen
 
-    def _look(self, seen: Seen, until: float) -> Seen:
-        """Look until the request is settled or overdue, or until *until*."""
+    def _poll(self, seen: Seen, until: float) -> Seen:
+        """Poll until the request is settled or overdue, or until *until*."""
         request_id = seen.approval.request_id
         overdue = self._clock() + max(seen.remaining_ms, 1) / 1000
         pause_ms = float(self._settings.first_poll_ms)
@@ -61,7 +61,7 @@ class Polling:
         return self._expire(request_id, until)
 
     def _expire(self, request_id: str, until: float) -> Seen:
-        """Ask the store what became of it, again and again until *until* if it cannot be reached."""
+        """Record a due timeout and return the request. Retry until *until* while the store is unreachable."""
         while True:
             try:
                 return self._store.expire(request_id)

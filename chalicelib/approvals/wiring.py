@@ -1,4 +1,4 @@
-"""The store of approvals and the way to wait for one, each made once per process."""
+"""Makes the store, outbox and waiter of approvals, each once per process."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def outbox() -> Outbox:
 
 @once
 def waiter() -> Waiter:
-    """Return how this process waits for an approval: a function holds one caller, and polls."""
+    """Return the waiter of the process: polling, as a function holds one caller."""
     from chalicelib.approvals.wait import Polling
 
     return Polling(store(), settings.load(ApprovalSettings))

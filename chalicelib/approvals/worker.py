@@ -1,4 +1,4 @@
-"""The ``approval`` queue: telling people, asking more of them, calling back. And the sweep."""
+"""Works off the ``approval`` queue (notify, escalate, expire, call back), and runs the sweep."""
 
 from datetime import datetime
 from typing import Any
@@ -12,19 +12,19 @@ from chalicelib.core.coordination.claims import Claim
 from chalicelib.core.queueing.consumer import Later, run_batch
 from chalicelib.core.runtime import logs
 
-#: What a device shows of a question without a title.
+#: The title of a notification if the question has no title.
 _NO_TITLE = "Your answer is needed"
 
 
 def work(event: Any) -> dict[str, Any]:
-    """Do each effect of *event* once. Repeats are harmless: devices and receivers know them by the request's id."""
+    """Do each side effect of *event* once. Repeats are harmless: devices and receivers recognise the request's id."""
     return run_batch(event, APPROVAL, Task, _handle, outbox.end)
 
 
 def sweep() -> int:
-    """Record every overdue request as timed out, and dispatch what is due soon; return the timeouts.
+    """Record every overdue request as timed out, and dispatch outbox entries due soon. Return the number of timeouts.
 
-    Running twice is harmless: each timeout is recorded once, and each effect done once.
+    Safe to repeat: each timeout is recorded once, and each side effect is done once.
     """
     timed_out = wiring.store().expire_all()
     logs.line().count("approvalsTimedOut", timed_out)
@@ -33,27 +33,27 @@ def sweep() -> int:
 
 
 def next_due() -> datetime | None:
-    """Return the next moment at which an effect is due, or a request times out."""
+    """Return the earliest moment at which a side effect is due or a request times out, or None."""
     moments = (wiring.outbox().next_due(), wiring.store().next_expiry())
     return min((moment for moment in moments if moment), default=None)
 
 
 def _handle(task: Task, _claim: Claim) -> None:
-    """Do one effect.
+    """Do one side effect.
 
     Raises:
-        Poison, Later, Unavailable: as `callback.send` and `_ask`; Later also where the request has time left to expire.
+        Poison, Later, Unavailable: see `callback.send` and `_ask`; also Later if the request to expire has time left.
     """
     try:
         seen = wiring.store().take(task.request_id, task.effect)
     except ApprovalNotFound:
-        # It was kept for a day after it was settled; nobody is left who would want to know.
+        # Settled requests are kept for a day, so the side effect is far too late to matter.
         return
     kind, _, step = task.effect.partition("-")
     if kind == SideEffect.CALLBACK:
         callback.send(seen)
     elif seen.settled:
-        # The timeout was recorded just now, perhaps: then its effects are this worker's to dispatch.
+        # The read above may have recorded the timeout; then the worker must dispatch the new entries.
         if seen.approval.status is Status.TIMEOUT:
             outbox.dispatch(seen)
     elif kind == SideEffect.EXPIRE:
@@ -65,17 +65,17 @@ def _handle(task: Task, _claim: Claim) -> None:
 
 
 def _escalate(seen: Seen, step: int) -> None:
-    """Let the next person answer, and ask them."""
+    """Let the person of escalation *step* answer, and ask the person."""
     username = seen.approval.escalate_to[step].username
     if admitted := wiring.store().admit(seen.approval.request_id, username):
         _ask(admitted, [username])
 
 
 def _ask(seen: Seen, people: list[str]) -> None:
-    """Push the question to the devices of *people*, for as long as it can be answered.
+    """Push the question to the devices of *people*; the push expires with the request.
 
     Raises:
-        Later: some devices could not be told yet. Those that were are left out the next time.
+        Later: some devices could not be notified yet. A repeat leaves out notified devices.
     """
     approval = seen.approval
     message = devices.Notification(
@@ -86,6 +86,6 @@ def _ask(seen: Seen, people: list[str]) -> None:
         collapse_key=approval.request_id,
     )
     outcomes = [devices.push(username, message) for username in people]
-    again = [outcome.again_after_seconds for outcome in outcomes if outcome.again_after_seconds is not None]
-    if again:
-        raise Later("Some devices could not be told yet.", max(again))
+    pauses = [outcome.again_after_seconds for outcome in outcomes if outcome.again_after_seconds is not None]
+    if pauses:
+        raise Later("Some devices could not be notified yet.", max(pauses))
