@@ -1,8 +1,8 @@
-"""Cluster: whether this deployment is alive, whether it can reach its stores, and how much work there is.
+"""Cluster: health of the process, readiness of the stores, and metrics of the queues.
 
-models.py   what health, readiness and the figures of queues look like
-readiness.py one cheap question per store
-queue_stats.py what SQS and the exact counts say of each queue
-slice.py    what this slice brings
+models.py   shapes of health, readiness and queue metrics
+readiness.py one cheap query per store
+queue_stats.py SQS's approximate depths and the exact counts of each queue
+slice.py    the declaration of the slice
 api.py      HTTP routes
 """

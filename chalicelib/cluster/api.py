@@ -1,4 +1,4 @@
-"""Health, readiness and the API's own description, open to anyone; the figures of queues, for administrators."""
+"""HTTP routes: health, readiness and OpenAPI description for anyone; queue metrics for administrators."""
 
 from functools import cache
 from time import monotonic
@@ -17,7 +17,7 @@ routes = Routes(__name__)
 
 @routes.add("GET", "/health", roles=PUBLIC, answers={200: Health})
 def health(call: Call[None, None]) -> Health:
-    """Say that this process answers. Asks no store."""
+    """Show that the process answers. Asks no store."""
     return Health(
         version=settings.load(settings.HoldfastSettings).version,
         instance_id=ids.INSTANCE_ID,
@@ -27,7 +27,7 @@ def health(call: Call[None, None]) -> Health:
 
 @routes.add("GET", "/ready", roles=PUBLIC, answers={200: Readiness, 503: Readiness})
 def ready(call: Call[None, None]) -> Answer:
-    """Ask every store once. 503 when one of them does not answer."""
+    """Ask every store once. Answers 503 if a store does not answer."""
     stores = reach()
     if all(store.ok for store in stores.values()):
         return Answer(200, Readiness(status="ready", stores=stores))
@@ -36,13 +36,13 @@ def ready(call: Call[None, None]) -> Answer:
 
 @routes.add("GET", "/api/admin/queue-stats", roles=ADMIN_ONLY, answers={200: QueueStats})
 def show_queues(call: Call[None, None]) -> QueueStats:
-    """Show how much work waits in each queue, is being done, was done, was given up, is dead."""
+    """Show for each queue how much work is pending, processing, completed, failed and dead-lettered."""
     return queue_stats.collect()
 
 
 @routes.add("GET", "/openapi.json", roles=PUBLIC, answers={200: dict})
 def describe(call: Call[None, None]) -> str:
-    """Describe this API in OpenAPI 3.1, made from the models that check its requests."""
+    """Describe the API in OpenAPI 3.1, generated from the models that validate requests."""
     return _description()
 
 

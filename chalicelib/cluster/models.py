@@ -1,4 +1,4 @@
-"""What health, readiness and the figures of queues look like."""
+"""Shapes of health, readiness and queue metrics."""
 
 from typing import Annotated, Literal
 
@@ -8,7 +8,7 @@ from chalicelib.core.models import Model
 
 
 class Health(Model):
-    """The process answers; says nothing of its stores."""
+    """The process answers. The stores are not checked."""
 
     status: Literal["ok"] = "ok"
     version: str
@@ -31,21 +31,23 @@ class Readiness(Model):
 
 
 class Work(Model):
-    """How much work waits, is being done, was done, was given up."""
+    """Amounts of work: pending, processing, completed, failed."""
 
-    pending: Annotated[int, Field(description="messages that wait or are delayed; about right, as SQS says")]
-    processing: Annotated[int, Field(description="messages that a function holds, or that wait to be tried again")]
-    completed: Annotated[int, Field(description="works done; exact")]
-    failed: Annotated[int, Field(description="works given up with a reason, ever; exact. One sent back may fail again")]
+    pending: Annotated[int, Field(description="messages waiting or delayed; approximate, from SQS")]
+    processing: Annotated[int, Field(description="messages held by a function or awaiting a retry; approximate")]
+    completed: Annotated[int, Field(description="items of work done; exact")]
+    failed: Annotated[
+        int, Field(description="items ever dead-lettered with a reason; exact. A redriven item may fail again")
+    ]
 
 
 class QueueFigures(Work):
-    """One queue."""
+    """Metrics of one queue."""
 
-    dead: Annotated[int, Field(description="letters in its dead-letter queue; about right, as SQS says")]
+    dead: Annotated[int, Field(description="messages in the dead-letter queue; approximate, from SQS")]
 
 
 class QueueStats(Work):
-    """Every queue, and their sums."""
+    """Metrics of every queue, and the sums of all queues."""
 
     queues: dict[str, QueueFigures]

@@ -1,4 +1,4 @@
-"""How much work there is, and was: what SQS says of each queue, and the exact counts."""
+"""Collects queue metrics: approximate depths from SQS, and exact counts from DynamoDB."""
 
 from chalicelib.cluster.models import QueueFigures, QueueStats
 from chalicelib.core.coordination import wiring as coordination
@@ -7,15 +7,15 @@ from chalicelib.core.queueing import wiring as queueing
 
 
 def collect() -> QueueStats:
-    """Return the figures of every queue and their sums. SQS is asked twice for each, DynamoDB once for all."""
+    """Return the metrics of every queue and the sums. Asks SQS twice per queue, DynamoDB once for all queues."""
     counted = coordination.counts().read([queue.name for queue in queues.every()], ("completed", "failed"))
     figures = {queue.name: _figures(queue, counted[queue.name]) for queue in queues.every()}
     each = figures.values()
     return QueueStats(
-        pending=sum(one.pending for one in each),
-        processing=sum(one.processing for one in each),
-        completed=sum(one.completed for one in each),
-        failed=sum(one.failed for one in each),
+        pending=sum(queue.pending for queue in each),
+        processing=sum(queue.processing for queue in each),
+        completed=sum(queue.completed for queue in each),
+        failed=sum(queue.failed for queue in each),
         queues=figures,
     )
 

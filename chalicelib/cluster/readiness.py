@@ -1,4 +1,4 @@
-"""One cheap question per store."""
+"""Checks whether each store can be reached, with one cheap query per store."""
 
 from collections.abc import Callable
 from time import perf_counter
@@ -11,7 +11,7 @@ from chalicelib.core.stores.driver_errors import reaching_mongodb
 
 
 def reach() -> dict[str, Reach]:
-    """Ask each store once. Never raises; a store that is down takes as long as its driver's deadline."""
+    """Ask each store once. Never raises for an unreachable store; the wait is bounded by the driver's deadline."""
     return {name: _timed(ask) for name, ask in _STORES.items()}
 
 
@@ -21,7 +21,7 @@ def _ask_mongodb() -> None:
 
 
 def _ask_dynamodb() -> None:
-    # A key that is never there: the cheapest read that needs the table and the right to read it.
+    # A read of a missing key is the cheapest read to prove access to the table.
     clients.table("users").get("probe")
 
 
