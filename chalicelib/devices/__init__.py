@@ -1,17 +1,17 @@
-"""Devices: who has which, and pushing to them through Firebase Cloud Messaging (FCM).
+"""Devices: registers people's devices, and pushes to the devices through Firebase Cloud Messaging (FCM).
 
-models.py   what a device is, what a push says and what became of it
-errors.py   what can go wrong, in words a caller understands
-store.py    where devices live: one MongoDB collection
-message.py  a push as FCM takes it
-fcm.py      FCM's HTTP v1 API: sending, and what its answers mean
-deliver.py  one push to all devices of a person
+models.py   devices, notifications, and the result of a push
+errors.py   errors shown to callers
+store.py    devices in one MongoDB collection
+message.py  builds a message in FCM's format
+fcm.py      FCM's HTTP v1 API: sends messages, and interprets the answers
+deliver.py  sends one push to all devices of a person
 settings.py options
 wiring.py   makes the store and FCM's client, once per process
-slice.py    what this slice brings
+slice.py    the declaration of the slice
 api.py      HTTP routes
 
-Other slices ask `push`; nothing else here is theirs.
+Other slices call `push`, and import nothing else from here. `revoke` is for the declaration of the slice.
 """
 
 from chalicelib.devices import wiring
@@ -21,14 +21,14 @@ __all__ = ["Delivered", "Notification", "push", "revoke"]
 
 
 def push(username: str, notification: Notification) -> Delivered:
-    """Send *notification* to the devices of *username* that have not been told of its collapse key; for workers.
+    """Send *notification* to the devices of *username* not yet notified under the collapse key. For workers only.
 
-    A device that FCM does not know any more is unregistered. FCM failing, or not being configured, is told and never
-    raised; it is on the invocation's line, and in the log where someone has to see to it. Where some devices are
-    unsettled, push the same again after the time that is told: the others are left out.
+    A device unknown to FCM is unregistered. Failures of FCM and a missing configuration are returned, never raised. The
+    invocation's log record counts each failure; a failure that needs an operator is also logged as an error. If some
+    devices are unsettled, repeat the push after ``again_after_seconds``; notified devices are left out.
 
     Raises:
-        Unavailable: MongoDB, or the secret, cannot be reached. Some devices may have been told.
+        Unavailable: MongoDB or the secret cannot be reached. Some devices may have been notified.
     """
     from chalicelib.devices.deliver import deliver  # noqa: PLC0415 # the API needs no HTTP client
 
@@ -36,9 +36,9 @@ def push(username: str, notification: Notification) -> Delivered:
 
 
 def revoke(username: str, epoch: str | None) -> None:
-    """Forget every device of a user who is gone, whose name may be someone else's tomorrow. Safe to repeat.
+    """Unregister every device of a deleted user (*epoch* None), as another user may get the name. Safe to repeat.
 
-    A user whose credentials have changed to *epoch* keeps the devices.
+    A user with changed credentials (a new *epoch*) keeps the devices.
     """
     if epoch is None:
         wiring.store().forget(username)

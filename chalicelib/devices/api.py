@@ -1,4 +1,4 @@
-"""A user's own devices, over HTTP."""
+"""HTTP routes for a user's own devices."""
 
 from functools import partial
 
@@ -20,17 +20,17 @@ _ONE = {"device_id": DeviceId}
     raises=(TokenContested,),
 )
 def put_device(call: Call[NewDevice, None], device_id: str) -> Device:
-    """Register a device for push under an id of your choice, or renew it.
+    """Register a device for push under an id of your choice, or renew the registration.
 
-    A token belongs to one user at a time: whoever registers it last. Register again at each start of the app, as
-    Firebase advises; a device that has not been for as long as FCM keeps a token is forgotten.
+    A token belongs to one user at a time: the last user to register the token. Register again at each start of the app,
+    as Firebase advises. A device not registered again for as long as FCM keeps a token is forgotten.
     """
     return wiring.store().put(call.caller.username, device_id, call.body)
 
 
 @routes.add("GET", "/api/devices", query=PageQuery, answers={200: Page[Device]})
 def list_devices(call: Call[None, PageQuery]) -> Page[Device]:
-    """List your devices in the order of their ids; never a token."""
+    """List your devices, ordered by id, without tokens."""
     fetch = partial(wiring.store().page, call.caller.username)
     page, next_cursor = paging.cursors().page("devices", call.query, fetch, lambda device: device.device_id)
     return Page[Device](items=list(page), next_cursor=next_cursor)
@@ -38,6 +38,6 @@ def list_devices(call: Call[None, PageQuery]) -> Page[Device]:
 
 @routes.add("DELETE", "/api/devices/{device_id}", params=_ONE, answers={204: None}, raises=(DeviceNotFound,))
 def remove_device(call: Call[None, None], device_id: str) -> None:
-    """Unregister a device: nothing is pushed to it any more. Signing out of an app should do this first."""
+    """Unregister a device, so pushes to the device end. An app should unregister before signing out."""
     if not wiring.store().remove(call.caller.username, device_id):
         raise DeviceNotFound

@@ -1,8 +1,8 @@
-"""One push to all devices of a person. For workers: a request has no time for it.
+"""Sends one push to all devices of a person. For workers, since a push takes too long for a request.
 
-Who was told is remembered, so that a repeat for the sake of one device, or of another person, disturbs nobody else.
-Still it is at least once: a process that dies after FCM took the message sends it again, and the device shows it in the
-place of the first.
+The store remembers notified devices, so a repeat for one device or for another person does not notify the others again.
+Delivery is at least once: if a process dies after FCM took the message, a repeat sends the message again. The device
+shows the second message in place of the first.
 """
 
 from collections import Counter
@@ -15,13 +15,14 @@ from chalicelib.devices.fcm import Reply, Verdict
 from chalicelib.devices.message import build
 from chalicelib.devices.models import Delivered, Notification, Target
 
-_FOR_GOOD = (Verdict.REFUSED, Verdict.MISCONFIGURED)
-#: Repeats are spread over a quarter more than FCM asked for, so that they do not all come at once.
+#: Verdicts that no repeat will change.
+_PERMANENT = (Verdict.REFUSED, Verdict.MISCONFIGURED)
+#: Share of FCM's pause over which repeats are spread, so that repeats do not all come at once.
 _SPREAD = 0.25
 
 
 def deliver(username: str, notification: Notification) -> Delivered:
-    """Do what `devices.push` promises."""
+    """Push as promised by `devices.push`."""
     fcm = wiring.fcm()
     if fcm is None:
         logs.line().count("pushes_unconfigured")
@@ -32,14 +33,14 @@ def deliver(username: str, notification: Notification) -> Delivered:
     if not targets:
         return Delivered()
     replies = fcm.send([build(notification, target.fcm_token, time()) for target in targets])
-    _tell(replies)
-    return _settle(username, notification, targets, replies)
+    _report(replies)
+    return _record(username, notification, targets, replies)
 
 
-def _settle(
+def _record(
     username: str, notification: Notification, targets: Sequence[Target], replies: Sequence[Reply]
 ) -> Delivered:
-    """Have the store know what FCM said, and return it in numbers."""
+    """Record FCM's replies in the store, and return the number of devices per outcome."""
     by = {
         verdict: [target for target, reply in zip(targets, replies, strict=True) if reply.verdict is verdict]
         for verdict in Verdict
@@ -51,14 +52,14 @@ def _settle(
     return Delivered(
         sent=len(by[Verdict.SENT]),
         gone=len(by[Verdict.GONE]),
-        refused=sum(len(by[verdict]) for verdict in _FOR_GOOD),
+        refused=sum(len(by[verdict]) for verdict in _PERMANENT),
         unsettled=len(by[Verdict.LATER]),
-        again_after_seconds=_again(replies, notification.ttl_ms),
+        again_after_seconds=_repeat_after_seconds(replies, notification.ttl_ms),
     )
 
 
-def _again(replies: Sequence[Reply], ttl_ms: int) -> float | None:
-    """Return when to try again: when FCM wants to be asked, unless nobody can answer any more by then."""
+def _repeat_after_seconds(replies: Sequence[Reply], ttl_ms: int) -> float | None:
+    """Return the pause before a repeat, as asked by FCM; None if no retry is due, or the push expires first."""
     pauses = [reply.pause_seconds for reply in replies if reply.verdict is Verdict.LATER]
     if not pauses:
         return None
@@ -66,11 +67,11 @@ def _again(replies: Sequence[Reply], ttl_ms: int) -> float | None:
     return pause if pause * 1000 < ttl_ms else None
 
 
-def _tell(replies: Sequence[Reply]) -> None:
-    """Count the verdicts, and log each reason once that will not mend itself."""
+def _report(replies: Sequence[Reply]) -> None:
+    """Count the verdicts, and log each reason of a permanent failure once."""
     for verdict, count in Counter(reply.verdict for reply in replies).items():
         logs.line().count(f"pushes_{verdict}", count)
-    for reply in dict.fromkeys(reply for reply in replies if reply.verdict in _FOR_GOOD):
+    for reply in dict.fromkeys(reply for reply in replies if reply.verdict in _PERMANENT):
         logs.logger().error(
             reply.why, extra={"action": f"push_{reply.verdict}", "requestId": logs.line().fields.get("requestId")}
         )

@@ -1,4 +1,4 @@
-"""What can go wrong with devices."""
+"""Errors of devices. The docstring of each class is the detail that callers read."""
 
 from chalicelib.core.errors import NotFound, Unavailable
 

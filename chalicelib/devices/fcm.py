@@ -1,7 +1,7 @@
-"""FCM's HTTP v1 API: sending, and what its answers mean (REST reference, ``ErrorCode``).
+"""FCM's HTTP v1 API: sends messages, and interprets the answers (REST reference, ``ErrorCode``).
 
-It is our own setting that names the server, and not a user, so calls go straight to it. They follow no redirect, use no
-proxy, are made once each, and nobody waits for them beyond the deadline.
+The server's address is an operator's setting, not a user's choice, so calls need no egress check. Calls follow no
+redirect, use no proxy and are made once each. No caller waits beyond the deadline.
 """
 
 import json
@@ -24,31 +24,31 @@ from chalicelib.devices.settings import FcmSettings
 
 _SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 _SIDE_BY_SIDE = 8
-#: What is left to the invocation when we give up: it has to say so.
+#: Part of the invocation's time reserved for reporting when a call is given up.
 _MARGIN_MS = 1_000
 
-#: What Firebase asks of senders that are not told ("Best practices when sending FCM messages at scale").
+#: Pauses without a Retry-After header, as Firebase asks ("Best practices when sending FCM messages at scale").
 _PAUSE_SECONDS, _QUOTA_PAUSE_SECONDS = 10, 60
 _LONGEST_PAUSE_SECONDS = 3_600
 _LONGEST_REASON = 200
 
 
 class Verdict(StrEnum):
-    """What an answer means for a message."""
+    """The meaning of FCM's answer to a message."""
 
     SENT = "sent"
-    #: The token is no longer valid, or never was ours.
+    #: The token is no longer valid, or belongs to another sender.
     GONE = "gone"
-    #: This message will never be taken.
+    #: FCM will never take the message.
     REFUSED = "refused"
-    #: No message of ours will be taken until someone mends the configuration.
+    #: FCM will take no message until an operator repairs the configuration.
     MISCONFIGURED = "misconfigured"
-    #: Worth another try. Whether FCM has taken the message is not known.
+    #: Worth a retry. FCM may or may not have taken the message.
     LATER = "later"
 
 
 class Reply(NamedTuple):
-    """A verdict, why, and how long FCM wants to be left alone."""
+    """A verdict, the reason, and the pause in seconds before a retry."""
 
     verdict: Verdict
     why: str = ""
@@ -56,7 +56,7 @@ class Reply(NamedTuple):
 
 
 class _Failed(Exception):
-    """There is no access to FCM; *reply* is what that means for each message."""
+    """No access to FCM; *reply* is the reply for each message."""
 
     def __init__(self, reply: Reply) -> None:
         super().__init__(reply.why)
@@ -64,10 +64,10 @@ class _Failed(Exception):
 
 
 class Fcm:
-    """FCM for one service account. Safe to share among threads."""
+    """A client of FCM for one service account. Safe to share among threads."""
 
     def __init__(self, settings: FcmSettings, service_account: str) -> None:
-        """Send for *service_account*, the text of its key file; it is read when the first message is sent."""
+        """Send for *service_account*, the text of a key file, parsed when the first message is sent."""
         self._settings, self._service_account = settings, service_account
         self._turn = Lock()
         self._credentials: Any = None
@@ -78,9 +78,9 @@ class Fcm:
         )
 
     def send(self, messages: Sequence[Mapping[str, Any]]) -> list[Reply]:
-        """Send each message once, side by side, and return the replies in their order. Never raises.
+        """Send each message once, concurrently, and return the replies in the order of *messages*. Never raises.
 
-        Returns at the deadline at the latest; a call that is still on its way then is left to end by itself.
+        Returns at the deadline at the latest. A call still in progress at the deadline is left to finish by itself.
         """
         left_ms = deadline.clamp_ms(self._settings.total_timeout_ms, margin_ms=_MARGIN_MS)
         ends = monotonic() + left_ms / 1000
@@ -110,12 +110,12 @@ class Fcm:
         return read(response.status, response.headers, response.data)
 
     def _granted(self) -> tuple[str, str]:
-        """Return the project and an access token: the one we have, or one that is good for an hour.
+        """Return the project and an access token: the cached token while valid, else a new token, valid for an hour.
 
         Raises:
-            _Failed: there is none to be had.
+            _Failed: no token could be obtained.
         """
-        from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415 # a tenth of a second, for those who push
+        from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415 # slow (0.1 s), and only pushes need it
 
         with self._turn:
             if self._credentials is None:
@@ -126,27 +126,33 @@ class Fcm:
             except HTTPError as error:
                 raise _Failed(_unanswered(error)) from error
             except (GoogleAuthError, TypeError, ValueError) as error:
-                # The two builtins are what it makes of an answer that is not OAuth's.
+                # google-auth raises the two builtins for an answer that is not OAuth.
                 raise _Failed(Reply(Verdict.MISCONFIGURED, f"no access token: {error}"[:_LONGEST_REASON])) from error
             return str(self._credentials.project_id), str(self._credentials.token)
 
     def _ask(self, url: str, method: str, body: bytes, headers: Mapping[str, str], **_: Any) -> Any:
-        """Call the token server, as `google.auth.transport.Request` does; its own adapters need further packages."""
+        """Call the token server with the interface of `google.auth.transport.Request`.
+
+        The adapters of google-auth need further packages.
+
+        Raises:
+            _Failed: the server is busy.
+        """
         response = self._http.request(method, url, body=body, headers=headers)
         if _is_busy(response.status):
-            # google-auth would sleep and ask again, and time is short.
+            # google-auth would sleep and retry, and time is short.
             raise _Failed(_later(response.status, "", response.headers))
         return response
 
     def _forget(self, token: str) -> None:
-        """Have a new access token asked for, as FCM does not take this one."""
+        """Drop *token*, refused by FCM, so the next call asks for a new access token."""
         with self._turn:
             if self._credentials.token == token:
                 self._credentials.token = None
 
 
 class _Lenient(BaseModel):
-    """What Google sends, as far as we read it."""
+    """An answer of Google; unread fields are ignored."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="ignore", frozen=True)
 
@@ -156,7 +162,7 @@ class _Violation(_Lenient):
 
 
 class _Detail(_Lenient):
-    """One of ``FcmError``, with a code, and ``BadRequest``, with fields; or another, with neither."""
+    """A detail of an error: ``FcmError`` has a code, ``BadRequest`` has fields, other details have neither."""
 
     error_code: str = ""
     field_violations: list[_Violation] = Field(default_factory=list)
@@ -173,14 +179,15 @@ class _Fault(_Lenient):
 
     @property
     def code(self) -> str:
-        """FCM's own code, more exact than the status."""
+        """FCM's error code, more exact than the status; empty without a code."""
         return next((detail.error_code for detail in self.error.details if detail.error_code), "")
 
     @property
     def blames_token(self) -> bool:
-        """Whether the device will never be reached under this token.
+        """Return whether the token will never reach the device.
 
-        An invalid argument is the token only if FCM names that field or none: our messages are valid otherwise.
+        An invalid argument blames the token only if FCM names the token field or no field: the rest of our messages is
+        valid.
         """
         if self.code in {"UNREGISTERED", "SENDER_ID_MISMATCH"}:
             return True
@@ -189,7 +196,7 @@ class _Fault(_Lenient):
 
 
 def read(status: int, headers: Mapping[str, str], body: bytes) -> Reply:
-    """Return what FCM's answer means. Any answer means something."""
+    """Return the verdict on FCM's answer. Never raises: every answer has a verdict."""
     if status == HTTPStatus.OK:
         return Reply(Verdict.SENT)
     try:
@@ -231,11 +238,11 @@ def _left_seconds(ends: float) -> float:
 
 
 def _credentials(service_account: str) -> Any:
-    from google.oauth2.service_account import Credentials  # noqa: PLC0415 # for those who push
+    from google.oauth2.service_account import Credentials  # noqa: PLC0415 # only pushes need the import
 
     try:
         return Credentials.from_service_account_info(json.loads(service_account), scopes=[_SCOPE])  # type: ignore[no-untyped-call]
     except (AttributeError, TypeError, ValueError):
-        # Not chained: what is said about a key may show it.
+        # Not chained: an error message about a key may contain the key.
         why = "the service account is not the text of a key file (JSON, with a private key)"
         raise _Failed(Reply(Verdict.MISCONFIGURED, why)) from None

@@ -1,7 +1,7 @@
-"""A push as FCM takes it (REST reference, ``projects.messages``).
+"""Builds messages in FCM's format (REST reference, ``projects.messages``).
 
-What is built here is valid whatever it is made from: too long a text is cut and never refused. That matters beyond the
-push itself, as FCM says the same of a bad message and of a bad token, and a bad token unregisters its device.
+Every built message is valid: text that is too long is cut and never refused. Validity matters beyond the push itself:
+FCM answers a bad message and a bad token alike, and a bad token unregisters the device.
 """
 
 import json
@@ -10,7 +10,7 @@ from typing import Any
 
 from chalicelib.devices.models import Notification
 
-#: FCM takes 4096 bytes of texts and data; what it adds of its own for each platform counts too.
+#: FCM takes 4096 bytes of texts and data, including fields that FCM adds for each platform.
 LARGEST_BYTES = 3_500
 _LARGEST_TITLE_BYTES = 500
 _LARGEST_DATA_BYTES = 2_000
@@ -21,8 +21,8 @@ _CUT = "…"
 def build(notification: Notification, fcm_token: str, now: float) -> dict[str, Any]:
     """Return the message to one device; *now* is in seconds since 1970.
 
-    Each platform has its own words for the two things that are asked of it: forget this when its time is over, and
-    show it once. Time is in whole seconds, rounded down, as nobody should be asked for what can no longer be answered.
+    Each platform has different fields for the same two demands: drop the message after the time to live, and show the
+    message once. The time to live is in whole seconds, rounded down, so no expired question is shown.
     """
     key, seconds = notification.collapse_key, min(notification.ttl_ms // 1000, _LONGEST_SECONDS)
     shown, data = fitted(notification)
@@ -30,11 +30,11 @@ def build(notification: Notification, fcm_token: str, now: float) -> dict[str, A
         "token": fcm_token,
         "notification": shown,
         "data": data,
-        # Of the messages that a phone missed, FCM keeps four collapse keys; the tag is what the phone itself goes by.
+        # FCM keeps missed messages of four collapse keys per phone. The phone itself replaces notifications by tag.
         "android": {"priority": "HIGH", "ttl": f"{seconds}s", "collapse_key": key, "notification": {"tag": key}},
         "apns": {
             "headers": {"apns-priority": "10", "apns-expiration": str(int(now) + seconds), "apns-collapse-id": key},
-            # An iPhone is silent unless it is told not to be.
+            # Without a sound, an iPhone shows the message silently.
             "payload": {"aps": {"sound": "default"}},
         },
         "webpush": {
@@ -45,15 +45,15 @@ def build(notification: Notification, fcm_token: str, now: float) -> dict[str, A
 
 
 def fitted(notification: Notification) -> tuple[dict[str, str], dict[str, str]]:
-    """Return texts and data that are at most `LARGEST_BYTES` together; what fits is left as it is."""
-    data = _least(notification.data, _LARGEST_DATA_BYTES)
+    """Return texts and data of at most `LARGEST_BYTES` together. Parts within their limits are unchanged."""
+    data = _fit_data(notification.data, _LARGEST_DATA_BYTES)
     title = _cut(notification.title, _LARGEST_TITLE_BYTES)
     body = _cut(notification.body, LARGEST_BYTES - _size(data) - _size(title))
     return {"title": title, "body": body}, data
 
 
-def _least(data: Mapping[str, str], room: int) -> dict[str, str]:
-    """Return *data* without its longest values, as many as must go: ids are short."""
+def _fit_data(data: Mapping[str, str], room: int) -> dict[str, str]:
+    """Return *data* within *room* bytes, dropping the longest values first: ids are short, and stay."""
     kept = dict(data)
     while _size(kept) > room:
         del kept[max(kept, key=lambda name: _size({name: kept[name]}))]
@@ -61,7 +61,7 @@ def _least(data: Mapping[str, str], room: int) -> dict[str, str]:
 
 
 def _cut(text: str, room: int) -> str:
-    """Return *text*, or as much of its beginning as fits with the sign that there was more."""
+    """Return *text* unchanged up to *room* bytes, else the longest prefix that fits with an ellipsis."""
     if _size(text) <= room:
         return text
     fits, beyond = 0, len(text)

@@ -1,4 +1,4 @@
-"""What a device is, what a push says and what became of it."""
+"""Devices, notifications, and the result of a push (no I/O)."""
 
 import re
 from collections.abc import Mapping
@@ -10,20 +10,20 @@ from pydantic import Field, StringConstraints
 
 from chalicelib.core.models import Instant, Model
 
-#: Chosen by the app: the ids that platforms and libraries make fit. A path of dots would be no path.
+#: Chosen by the app. The ids of platforms and libraries fit. An id of dots alone would not be a path segment.
 DeviceId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_:-][A-Za-z0-9._:-]{0,127}$")]
 
-#: FCM calls it opaque; today's are some 160 characters of base64url and colons.
+#: Opaque, says FCM; today's tokens are some 160 characters of base64url and colons.
 FcmToken = Annotated[str, StringConstraints(pattern=r"^[!-~]+$", max_length=4096)]
 
-#: What Web Push takes as a topic (RFC 8030, section 5.4) is the narrowest of what the three platforms take.
+#: A topic of Web Push (RFC 8030, section 5.4), the strictest format of the three platforms.
 _COLLAPSE_KEY = re.compile(r"[A-Za-z0-9_-]{1,32}")
 #: FCM refuses these as keys of data (REST reference of ``projects.messages``, and its ``ErrorCode``).
 _RESERVED = re.compile(r"from|message_type|gcm.*|google.*", re.DOTALL)
 
 
 class Platform(StrEnum):
-    """What a device runs."""
+    """The platform of a device."""
 
     IOS = "ios"
     ANDROID = "android"
@@ -31,14 +31,14 @@ class Platform(StrEnum):
 
 
 class NewDevice(Model):
-    """A device to push to."""
+    """Request to register a device for push."""
 
     platform: Annotated[Platform, Field(strict=False)]
     fcm_token: FcmToken = Field(description="the app's registration token; send it again whenever FCM renews it")
 
 
 class Device(Model):
-    """A device as it may be shown: never with its token, which is the app's own."""
+    """A device in answers, without the token, since only the app may have the token."""
 
     device_id: str
     platform: Platform
@@ -48,7 +48,7 @@ class Device(Model):
 
 
 class Target(NamedTuple):
-    """Where a push goes: a device under the token it had when it was read."""
+    """A device to push to, with the device's token at the time of reading."""
 
     device_id: str
     fcm_token: str
@@ -56,13 +56,17 @@ class Target(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """What to tell a person on their devices. What FCM would refuse cannot be made: `ValueError`."""
+    """A notification for the devices of a person.
+
+    Raises:
+        ValueError: FCM would refuse the notification.
+    """
 
     title: str
     body: str
-    #: Names what it is about; the app asks for the rest. Where it is too large, its longest values are left out.
+    #: Ids for the app, which fetches the rest. If the data is too large, the longest values are left out.
     data: Mapping[str, str] = field(default_factory=dict)
-    #: A device that is out of reach for longer is not told any more.
+    #: Time to live: a device out of reach for longer never gets the notification.
     ttl_ms: int = 0
     #: A device shows one notification per key, the latest.
     collapse_key: str = ""
@@ -78,16 +82,16 @@ class Notification:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What became of a push, in devices. FCM has taken it for those it was *sent* to; they may be out of reach."""
+    """The result of a push, in numbers of devices. *sent* means taken by FCM; a device may still be out of reach."""
 
     sent: int = 0
-    #: These are unregistered now: FCM does not know them any more.
+    #: Unregistered now, since FCM no longer knows the token.
     gone: int = 0
-    #: FCM will never take this push, or none of ours; the log says why.
+    #: FCM will never take the push, or takes no push of this deployment; the log has the reason.
     refused: int = 0
-    #: FCM could not say, or was busy.
+    #: FCM was busy, or did not answer.
     unsettled: int = 0
-    #: When to push the same again, None where that would be in vain.
+    #: Pause before repeating the push; None if a repeat is pointless.
     again_after_seconds: float | None = None
     #: Whether there is a service account at all.
     configured: bool = True

@@ -1,7 +1,7 @@
-"""Where devices live: one MongoDB collection, keyed by user and device; a token is in it once.
+"""Stores devices in one MongoDB collection, keyed by user and device. A unique index admits each token once.
 
-A device that was not heard of for as long as FCM keeps a token is not there any more: a rule of each query, by the
-server's clock, whether or not the TTL monitor has been by.
+A device not registered again for as long as FCM keeps a token has expired. Every query excludes expired devices by the
+server's clock, so no reader depends on the TTL monitor.
 """
 
 from collections.abc import Sequence
@@ -19,16 +19,16 @@ from chalicelib.devices.settings import DeviceSettings
 INDEXES = [
     IndexModel([("purgeAt", ASCENDING)], expireAfterSeconds=0),
     IndexModel([("username", ASCENDING), ("deviceId", ASCENDING)]),
-    # Two people never both get what is pushed to one token.
+    # A token belongs to one person, so no push reaches two people.
     IndexModel([("fcmToken", ASCENDING)], name="token-once", unique=True),
 ]
 
 _KEPT = {"$gt": ["$purgeAt", "$$NOW"]}
 _DAY_MS = 24 * 3_600_000
-#: Each try that fails means that someone else registered the token in between.
+#: A try fails only if another device registered the token in between.
 _TRIES = 8
-#: How many pushes a device remembers to have got; a repeat comes within minutes.
-_TOLD = 20
+#: Remembered pushes per device. A few are enough, as repeats come within minutes.
+_REMEMBERED_PUSHES = 20
 
 
 class DeviceStore:
@@ -38,17 +38,17 @@ class DeviceStore:
         self._devices, self._settings = collection, settings
 
     def put(self, username: str, device_id: str, new: NewDevice) -> Device:
-        """Register a device, or renew it. Safe to repeat. Whoever else has its token has it no longer.
+        """Register or renew a device. Safe to repeat. Any other device with the token loses the token.
 
-        Atomic as far as it matters: the token is with one of them, for a moment with none, and never with both. Of
-        those who register it at the same time, the last has it.
+        Not one atomic write: between two writes no device has the token, but never do two devices have the token. Of
+        devices that register a token at the same time, the last keeps the token.
 
         Raises:
-            TokenContested: others came in between too often.
+            TokenContested: other devices registered the token in between too often.
         """
         for tried in range(_TRIES):
             if tried:
-                # Never the last thing we do: whoever takes the token away must have tried to have it since.
+                # A try to register always follows, so no call only takes the token from another device.
                 self._release(new.fcm_token, but=_key(username, device_id))
             try:
                 return self._upsert(username, device_id, new)
@@ -57,21 +57,21 @@ class DeviceStore:
         raise TokenContested
 
     def page(self, username: str, limit: int, after: str | None) -> list[Device]:
-        """Return up to *limit* devices of *username* in the order of their ids, beyond *after*."""
+        """Return up to *limit* devices of *username* after the id *after*, ordered by id."""
         query = {"username": username, "deviceId": {"$gt": after or ""}, "$expr": _KEPT}
         with reaching_mongodb():
             return [_device(found) for found in self._devices.find(query).sort("deviceId", ASCENDING).limit(limit)]
 
     def remove(self, username: str, device_id: str) -> bool:
-        """Unregister a device. Returns whether it was registered."""
+        """Unregister a device. Return whether the device was registered."""
         with reaching_mongodb():
             query = {"_id": _key(username, device_id), "$expr": _KEPT}
             return self._devices.delete_one(query).deleted_count == 1
 
     def targets(self, username: str, collapse_key: str) -> list[Target]:
-        """Return the devices of *username* that have not been told of *collapse_key*, those heard of last first.
+        """Return the devices of *username* not yet notified under *collapse_key*, last registered first.
 
-        A bounded number: nobody carries more, and each costs a call.
+        A bounded number (``pushed_at_most``), as each device costs a call.
         """
         query = {"username": username, "told": {"$ne": collapse_key}, "$expr": _KEPT}
         with reaching_mongodb():
@@ -79,16 +79,18 @@ class DeviceStore:
             return [Target(device["deviceId"], device["fcmToken"]) for device in found]
 
     def told(self, username: str, targets: Sequence[Target], collapse_key: str) -> None:
-        """Remember that *targets* have got a push, which may be repeated for others. Safe to repeat."""
+        """Remember that *targets* got a push, so a repeat for other devices skips *targets*. Safe to repeat."""
         query = {
             "_id": {"$in": [_key(username, target.device_id) for target in targets]},
             "told": {"$ne": collapse_key},
         }
         with reaching_mongodb():
-            self._devices.update_many(query, {"$push": {"told": {"$each": [collapse_key], "$slice": -_TOLD}}})
+            self._devices.update_many(
+                query, {"$push": {"told": {"$each": [collapse_key], "$slice": -_REMEMBERED_PUSHES}}}
+            )
 
     def drop(self, username: str, target: Target) -> None:
-        """Unregister *target*, unless it has another token by now."""
+        """Unregister *target*, unless the device has another token by now. Atomic."""
         with reaching_mongodb():
             self._devices.delete_one({"_id": _key(username, target.device_id), "fcmToken": target.fcm_token})
 
@@ -105,7 +107,7 @@ class DeviceStore:
             "deviceId": {"$literal": device_id},
             "platform": new.platform.value,
             "fcmToken": token,
-            # Another token is another installation, and that one has been told of nothing.
+            # Another token means another installation, not yet notified of anything.
             "told": {"$cond": [{"$eq": ["$fcmToken", token]}, "$told", []]},
             "createdAt": {"$cond": [_KEPT, "$createdAt", "$$NOW"]},
             "updatedAt": "$$NOW",
@@ -126,7 +128,7 @@ class DeviceStore:
 
 
 def _key(username: str, device_id: str) -> str:
-    # No name has a slash.
+    # Usernames contain no slash, so keys are unambiguous.
     return f"{username}/{device_id}"
 
 

@@ -1,4 +1,4 @@
-"""The store of devices and the way to Firebase, each made once per process."""
+"""Makes the store of devices and the client of FCM, each once per process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def store() -> DeviceStore:
 
 @once
 def fcm() -> Fcm | None:
-    """Return the client of FCM, or None where this deployment has no service account."""
+    """Return the client of FCM, or None if the deployment has no service account."""
     from chalicelib.devices.fcm import Fcm
 
     options = settings.load(FcmSettings)
