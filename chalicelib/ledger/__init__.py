@@ -1,13 +1,13 @@
-"""The ledger: one chain of entries that only grows, each sealed by the hash of all before it.
+"""The ledger: an append-only chain of entries, each sealed by a hash that covers all earlier entries.
 
-models.py  what an entry is, and its hash
-store.py   where entries live: one DynamoDB table
-verify.py  the walk along the chain
+models.py  entries and their hashes
+store.py   entries in one DynamoDB table
+verify.py  verifies the chain
 wiring.py  makes the store, once per process
-slice.py   what this slice brings
+slice.py   the declaration of the slice
 api.py     HTTP routes
 
-Other slices ask `posting`; nothing else here is theirs.
+Other slices call `posting` with a `Movement`, and import nothing else from here.
 """
 
 from chalicelib.core.runtime import clock
@@ -19,9 +19,9 @@ __all__ = ["Movement", "posting"]
 
 
 def posting(movement: Movement) -> list[Write]:
-    """Return the writes that put *movement* behind what is the last entry just now, for a transaction; one read.
+    """Return the transaction's writes that append *movement* after the current last entry. One read.
 
-    The transaction is refused if the ledger has grown meanwhile: ask for another one then.
+    The transaction is refused if the ledger has grown meanwhile; call `posting` again then.
     """
     store = wiring.store()
     head = store.head()

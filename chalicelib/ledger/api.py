@@ -1,4 +1,4 @@
-"""The ledger, for administrators."""
+"""HTTP routes of the ledger, for administrators."""
 
 from chalicelib.core.errors import Invalid
 from chalicelib.core.web import ADMIN_ONLY, Call, Page, PageQuery, Routes, paging
@@ -11,7 +11,7 @@ routes = Routes(__name__)
 
 @routes.add("GET", "/api/ledger", roles=ADMIN_ONLY, query=PageQuery, answers={200: Page[Entry]})
 def list_entries(call: Call[None, PageQuery]) -> Page[Entry]:
-    """List entries in the order in which they were made."""
+    """List entries in the order of creation."""
 
     def fetch(limit: int, after: str | None) -> list[Entry]:
         return wiring.store().entries(int(after or 0), limit)
@@ -24,5 +24,5 @@ def list_entries(call: Call[None, PageQuery]) -> Page[Entry]:
     "GET", "/api/ledger/verify", roles=ADMIN_ONLY, query=VerifyQuery, answers={200: Verified}, raises=(Invalid,)
 )
 def verify_chain(call: Call[None, VerifyQuery]) -> Verified:
-    """Look whether the chain is whole; as many entries as a call can, and on with `nextCursor`."""
+    """Verify the chain: a bounded number of entries per call; continue with `nextCursor`."""
     return verify(wiring.store(), paging.cursors(), call.query.cursor)

@@ -1,7 +1,8 @@
-"""What an entry of the ledger is, and how it seals all before it (no I/O).
+"""Entries of the ledger, and the hashes that chain the entries (no I/O).
 
-The hash is SHA-256 over the entry without it, as canonical JSON (RFC 8785); the hash of the entry before is part of
-that. So an entry that was altered, moved or taken away breaks the chain, and anyone may compute it.
+The hash is SHA-256 over the canonical JSON (RFC 8785) of the entry without the field ``hash``, but with the hash of the
+previous entry. So an altered, moved or removed entry breaks the chain. The hash uses no secret, so
+anyone can check the chain.
 """
 
 import hashlib
@@ -15,12 +16,12 @@ from chalicelib.core.web.models import Query
 
 Kind = Literal["disbursement"]
 
-#: What the first entry has before it.
+#: The previous hash of the first entry.
 GENESIS = "0" * 64
 
 
 class Movement(NamedTuple):
-    """Money that moves for an application: how much of which currency, in its smallest unit."""
+    """A movement of money for an application. The amount is in the smallest unit of the currency."""
 
     kind: Kind
     application_id: str
@@ -29,7 +30,7 @@ class Movement(NamedTuple):
 
 
 class Head(NamedTuple):
-    """The last entry: its place in the chain, 0 while there is none, and its hash."""
+    """The last entry of a chain: sequence number and hash. An empty chain has sequence number 0."""
 
     seq: int
     hash: str
@@ -39,7 +40,7 @@ EMPTY = Head(0, GENESIS)
 
 
 class Entry(Model):
-    """One entry, as it is kept and as it is shown."""
+    """One entry, as stored and in answers."""
 
     seq: int
     at: str = Field(json_schema_extra={"format": "date-time"})
@@ -52,22 +53,22 @@ class Entry(Model):
 
     @property
     def seal(self) -> str:
-        """The hash that this entry must have."""
+        """The correct hash of the entry, computed from the other fields."""
         return hashlib.sha256(packed(self.model_dump(exclude={"hash"})).encode()).hexdigest()
 
     def follows(self, head: Head) -> bool:
-        """Whether this is what comes behind *head*, and is as it was written."""
+        """Return whether the entry is the successor of *head* and unaltered."""
         return (self.seq, self.previous_hash, self.hash) == (head.seq + 1, head.hash, self.seal)
 
 
 def entry(head: Head, movement: Movement, at: str) -> Entry:
-    """Return the entry of *movement* behind *head*."""
-    open_ = Entry(seq=head.seq + 1, at=at, previous_hash=head.hash, **movement._asdict())
-    return open_.model_copy(update={"hash": open_.seal})
+    """Return the sealed entry of *movement* after *head*."""
+    unsealed = Entry(seq=head.seq + 1, at=at, previous_hash=head.hash, **movement._asdict())
+    return unsealed.model_copy(update={"hash": unsealed.seal})
 
 
 class VerifyQuery(Query):
-    """Where to go on."""
+    """Where to continue."""
 
     cursor: str | None = Field(
         default=None, min_length=1, max_length=1024, description="`nextCursor` of the call before"
@@ -75,10 +76,10 @@ class VerifyQuery(Query):
 
 
 class Verified(Model):
-    """What the chain was found to be, so far: `nextCursor` is null when all of it was looked at, or it is broken."""
+    """The result of verification so far. `nextCursor` is null if all entries were verified or the chain is broken."""
 
     ok: bool
-    entries: int = Field(description="entries found whole, those of the calls before included")
+    entries: int = Field(description="valid entries so far, including earlier calls")
     head_hash: str
     first_broken_seq: int | None
     next_cursor: str | None

@@ -1,7 +1,7 @@
-"""Where entries live: one item each, and one for the head, in a DynamoDB table of their own.
+"""Stores entries, and one item for the head, in a DynamoDB table of the ledger's own.
 
-An entry is put where none stands, in one transaction with the head's move from the entry before it. So of many who
-write at the same time one is next, and the others are told that the head has moved on.
+One transaction puts the entry, if no entry has the sequence number, and advances the head from the previous entry. Of
+concurrent writers one succeeds, and the transactions of the others are refused.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,18 +17,18 @@ _HEAD = "head"
 
 
 class LedgerStore:
-    """The chain."""
+    """The chain of entries."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def head(self) -> Head:
-        """Return the last entry as it is at this moment."""
+        """Return the current last entry, or `EMPTY`."""
         item = self._table.get(_HEAD)
         return Head(item["seq"], item["hash"]) if item else EMPTY
 
     def appending(self, head: Head, entry: Entry) -> list[Write]:
-        """Return the writes that put *entry* behind *head*, for a transaction; refused if another one stands there."""
+        """Return the transaction's writes that append *entry* after *head*; refused if *head* is not the last."""
         empty = head == EMPTY
         move = self._table.update_entry(
             _HEAD,
@@ -42,10 +42,13 @@ class LedgerStore:
         return [move, self._table.put_entry(item, when="attribute_not_exists(pk)")]
 
     def entries(self, after: int, limit: int) -> list[Entry]:
-        """Return what stands in the *limit* places behind *after*, in their order; what is no entry is left out."""
-        places = [_key(seq) for seq in range(after + 1, after + limit + 1)]
-        found = {item["pk"]: item for item in self._table.batch_get(places)}
-        return list(_readable(found[place] for place in places if place in found))
+        """Return the entries at the *limit* positions after *after*, in order.
+
+        Missing entries are left out; unreadable entries are logged and left out.
+        """
+        keys = [_key(seq) for seq in range(after + 1, after + limit + 1)]
+        found = {item["pk"]: item for item in self._table.batch_get(keys)}
+        return list(_readable(found[key] for key in keys if key in found))
 
 
 def _key(seq: int) -> str:

@@ -1,4 +1,4 @@
-"""The walk along the chain, bounded: whoever verifies calls again with the cursor until there is none."""
+"""Verifies the chain in bounded calls: the caller repeats with the cursor until no cursor is returned."""
 
 import json
 
@@ -6,34 +6,34 @@ from chalicelib.core.web.paging import Cursors
 from chalicelib.ledger.models import EMPTY, Head, Verified
 from chalicelib.ledger.store import LedgerStore
 
-#: Entries that one call looks at: some ten reads.
-_AT_ONCE = 1_000
+#: Entries verified per call: about ten reads.
+_ENTRIES_PER_CALL = 1_000
 _LIST = {"list": "ledger verification"}
 
 
 def verify(store: LedgerStore, cursors: Cursors, cursor: str | None) -> Verified:
-    """Look at the next entries, from the first or from where *cursor* says. Entries that come meanwhile are seen too.
+    """Verify the next entries, from *cursor* or from the first entry. Entries appended between calls are included.
 
     Raises:
         Invalid: the cursor was altered.
     """
-    place = Head(*json.loads(cursors.open(_LIST, cursor))) if cursor else EMPTY
+    position = Head(*json.loads(cursors.open(_LIST, cursor))) if cursor else EMPTY
     head = store.head()
-    wanted = min(_AT_ONCE, head.seq - place.seq)
-    for entry in store.entries(place.seq, wanted) if wanted > 0 else ():
-        if not entry.follows(place):
+    wanted = min(_ENTRIES_PER_CALL, head.seq - position.seq)
+    for entry in store.entries(position.seq, wanted) if wanted > 0 else ():
+        if not entry.follows(position):
             break
-        place, wanted = Head(entry.seq, entry.hash), wanted - 1
+        position, wanted = Head(entry.seq, entry.hash), wanted - 1
     if wanted > 0:
-        return _verdict(place, head, broken=place.seq + 1)
-    if place.seq < head.seq:
-        return _verdict(place, head, cursor=cursors.seal(_LIST, json.dumps(place)))
-    # The head says where the chain ends, and must be the seal of what was found there.
-    return _verdict(place, head, broken=None if place == head else place.seq)
+        return _verdict(position, head, broken=position.seq + 1)
+    if position.seq < head.seq:
+        return _verdict(position, head, cursor=cursors.seal(_LIST, json.dumps(position)))
+    # The stored head must match the last entry found.
+    return _verdict(position, head, broken=None if position == head else position.seq)
 
 
-def _verdict(place: Head, head: Head, *, broken: int | None = None, cursor: str | None = None) -> Verified:
-    whole = place.seq if broken is None or broken > place.seq else place.seq - 1
+def _verdict(position: Head, head: Head, *, broken: int | None = None, cursor: str | None = None) -> Verified:
+    whole = position.seq if broken is None or broken > position.seq else position.seq - 1
     return Verified(
         ok=broken is None, entries=max(0, whole), head_hash=head.hash, first_broken_seq=broken, next_cursor=cursor
     )

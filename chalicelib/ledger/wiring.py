@@ -1,4 +1,4 @@
-"""The store of the ledger, made once per process."""
+"""Makes the store of the ledger, once per process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @once
 def store() -> LedgerStore:
-    """Return the ledger."""
+    """Return the store of the ledger."""
     from chalicelib.ledger.store import LedgerStore
 
     return LedgerStore(clients.table("ledger"))

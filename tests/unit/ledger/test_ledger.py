@@ -147,7 +147,7 @@ def test_the_first_broken_entry_is_found(
     admin: str, monkeypatch: pytest.MonkeyPatch, printed: Any, what: str, at_once: int
 ) -> None:
     # Given
-    monkeypatch.setattr(walk, "_AT_ONCE", at_once)
+    monkeypatch.setattr(walk, "_ENTRIES_PER_CALL", at_once)
     for number in range(5):
         post(f"a-{number}")
     assert verified(admin)["ok"]
@@ -160,7 +160,7 @@ def test_the_first_broken_entry_is_found(
 
 
 def test_a_walk_is_bounded_and_counts_what_it_has_seen(admin: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(walk, "_AT_ONCE", 2)
+    monkeypatch.setattr(walk, "_ENTRIES_PER_CALL", 2)
     for number in range(5):
         post(f"a-{number}")
     first = ask("GET", "/api/ledger/verify", token=admin).json
