@@ -1,15 +1,15 @@
-"""Sessions: who is signed in.
+"""Sessions: signs users in, and finds the caller of a token.
 
-models.py   what a session is, and what stands for one
-errors.py   what can go wrong, in words a caller understands
-store.py    where sessions and tickets live: MongoDB collections, tokens as hashes only
-login_limit.py how often a password may be guessed
+models.py   sessions, tickets and their shapes over HTTP
+errors.py   errors shown to callers
+store.py    sessions and tickets in MongoDB collections, tokens as hashes only
+login_limit.py limits guesses of a password
 settings.py options
 wiring.py   makes the stores, once per process
-slice.py    what this slice brings
+slice.py    the declaration of the slice
 api.py      HTTP routes
 
-The application asks `identify` and `redeem`; `end` is what a changed user's sessions are revoked by.
+The application calls `identify` and `redeem`. Users' revocation calls `end` for a changed user.
 """
 
 from chalicelib import users
@@ -20,42 +20,42 @@ from chalicelib.sessions.models import Session
 
 
 def identify(token: str) -> Caller:
-    """Return whose *token* this is: one read of the primary, so that an ended session is dead everywhere at once.
+    """Return the caller of *token*: one read of the primary, so an ended session is invalid everywhere at once.
 
-    An API key is as good as a session and asks DynamoDB alone.
+    An API key identifies a caller as a session does; checking a key reads DynamoDB only.
 
     Raises:
-        Unauthenticated: no session, or one that has ended; no key, or one that is no longer valid.
+        Unauthenticated: the session is unknown or has ended, or the key is unknown or no longer valid.
     """
     if users.is_key(token):
         return _holder(token)
     session = wiring.store().find(token)
     if session is None:
-        raise Unauthenticated("This session has ended, or never was.")
+        raise Unauthenticated("There is no such session, or the session has ended.")
     return _caller(session)
 
 
 def redeem(ticket: str, path: str) -> Caller:
-    """Return for whom this *ticket* opens *path*. It is used up by that, unless it serves a path's reconnects.
+    """Return the caller of *ticket*, valid for *path*. The ticket is used up, unless issued for reconnects of a path.
 
     Raises:
-        Unauthenticated: it was used before, its time is over, it is for another path, or its session has ended.
+        Unauthenticated: the ticket was used before, has expired or is for another path, or the session has ended.
     """
     session_id = wiring.tickets().redeem(ticket, path)
     session = wiring.store().get(session_id) if session_id else None
     if session is None:
-        raise Unauthenticated("This ticket does not open this path, or no longer.")
+        raise Unauthenticated("This ticket is not valid for this path, or no longer valid.")
     return _caller(session)
 
 
 def end(username: str, keep_epoch: str | None = None) -> None:
-    """End the sessions of *username*, save those opened under *keep_epoch*. Safe to repeat."""
+    """End the sessions of *username*, except sessions opened under *keep_epoch*. Safe to repeat."""
     wiring.store().end_all(username, keep_epoch)
 
 
 def _holder(key: str) -> Caller:
     if (user := users.holder(key)) is None:
-        raise Unauthenticated("This key is not valid, or no longer.")
+        raise Unauthenticated("This key is not valid, or no longer valid.")
     return Caller(username=user.username, roles=user.roles)
 
 

@@ -1,4 +1,4 @@
-"""Signing in and out, and the sessions an administrator sees."""
+"""HTTP routes for signing in and out, for tickets, and for administrators to list and end sessions."""
 
 from functools import partial
 
@@ -24,7 +24,7 @@ def open_session(call: Call[Login, None]) -> Answer:
     """Sign in. A wrong name and a wrong password get the same answer in the same time."""
     user = login_limit.verify(call.body.username, call.body.password.get_secret_value())
     session, token = wiring.store().open(user.username, user.roles, user.epoch)
-    # A password changed since we checked it has ended the sessions it found, and this one came too late for that.
+    # A change of the user after the check above may have ended the sessions of the user before ours was opened.
     now = users.current(user.username)
     if now is None or now.epoch != user.epoch:
         wiring.store().end(session.session_id)
@@ -41,7 +41,7 @@ def open_session(call: Call[Login, None]) -> Answer:
 
 @routes.add("GET", "/api/sessions/current", answers={200: Session}, raises=(SessionNotFound,))
 def show_current(call: Call[None, None]) -> Session:
-    """Show the session this call is made with."""
+    """Show the session of the call."""
     if (found := wiring.store().get(_own(call))) is None:
         raise SessionNotFound
     return found
@@ -49,7 +49,7 @@ def show_current(call: Call[None, None]) -> Session:
 
 @routes.add("DELETE", "/api/sessions/current", answers={204: None}, raises=(SessionNotFound,))
 def end_current(call: Call[None, None]) -> Answer:
-    """Sign out: the token is dead at once, on every instance; a browser forgets its cookie."""
+    """Sign out. The token is invalid at once, on every instance; a browser drops the cookie."""
     wiring.store().end(_own(call))
     return Answer(204, None, headers={"Set-Cookie": credentials.clear_cookie()})
 
@@ -64,9 +64,9 @@ def end_current(call: Call[None, None]) -> Answer:
     secret=True,
 )
 def issue_ticket(call: Call[NewTicket, None]) -> Ticket:
-    """Get a ticket for `?ticket=`, where no header can be set: valid once, within 30 seconds.
+    """Get a ticket for `?ticket=`, for clients that cannot set a header. A ticket is valid once, within 30 seconds.
 
-    One for a path that ends in `/events` serves that path's reconnects too, for an hour from its issue.
+    A ticket for a path that ends in `/events` is also valid for reconnects to the path, for an hour after issue.
     """
     issued = wiring.tickets().issue(_own(call), call.body)
     return Ticket(ticket=issued.ticket, expires_at=issued.expires_at)
@@ -74,7 +74,7 @@ def issue_ticket(call: Call[NewTicket, None]) -> Ticket:
 
 @routes.add("GET", "/api/sessions", roles=ADMIN_ONLY, query=SessionQuery, answers={200: Page[Session]})
 def list_sessions(call: Call[None, SessionQuery]) -> Page[Session]:
-    """List live sessions, newest first; never a token."""
+    """List live sessions, newest first, without tokens."""
     fetch = partial(wiring.store().page, call.query.username)
     page, next_cursor = paging.cursors().page("sessions", call.query, fetch, lambda session: session.session_id)
     return Page[Session](items=list(page), next_cursor=next_cursor)

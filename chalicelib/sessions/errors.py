@@ -1,4 +1,4 @@
-"""What can go wrong with sessions."""
+"""Errors of sessions. The docstring of each class is the detail that callers read."""
 
 from chalicelib.core.errors import NotFound, TooMany, Unauthenticated
 

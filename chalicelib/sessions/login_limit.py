@@ -1,4 +1,4 @@
-"""How often a password may be guessed: a budget per name, known or not, across all instances."""
+"""Limits guesses of a password: a budget of failures per username, known or unknown, across all instances."""
 
 from chalicelib import users
 from chalicelib.core.coordination import wiring as coordination
@@ -10,13 +10,14 @@ _FAILURES = Limit(tokens=10, period_ms=15 * 60_000)
 
 
 def verify(username: str, password: str) -> User:
-    """Return the user whose password this is. Of guesses at the same moment, only the budget's are looked at.
+    """Return the user if *password* is right. Of concurrent guesses, only as many as the budget allows are checked.
 
     Raises:
         WrongCredentials: for an unknown name as for a wrong password, in the same time.
-        TooManyGuesses: the password was not looked at, right or wrong.
+        TooManyGuesses: the budget is used up; the password was not checked, right or wrong.
     """
-    # Taken before the check and given back after it: counted only afterwards, fifty at once would all be looked at.
+    # Taken before the check and given back after a success: counted only afterwards, fifty concurrent guesses would all
+    # be checked.
     budget, key = coordination.rates(), f"login/{username}"
     taken = budget.take(key, _FAILURES)
     if not taken.ok:

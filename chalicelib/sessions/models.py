@@ -1,4 +1,4 @@
-"""What a session is, and what stands for one."""
+"""Sessions, tickets, and their shapes in requests and answers (no I/O)."""
 
 from datetime import datetime
 from typing import Annotated, NamedTuple
@@ -11,7 +11,7 @@ from chalicelib.core.web.roles import Role
 
 
 class Login(Model):
-    """A name and a password."""
+    """Request to sign in: a name and a password."""
 
     username: Username
     password: Annotated[SecretStr, Field(min_length=1, max_length=256)]
@@ -19,7 +19,7 @@ class Login(Model):
 
 
 class Session(Model):
-    """A session as it may be shown: never with its token."""
+    """A session in answers, without the token."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -32,7 +32,7 @@ class Session(Model):
 
 
 class Opened(Model):
-    """A session just opened. The token is shown here and never again."""
+    """A new session. The token is shown only in this answer."""
 
     token: str
     session_id: str
@@ -42,31 +42,31 @@ class Opened(Model):
 
 
 class NewTicket(Model):
-    """Where a ticket shall serve; at any path that takes tickets when left out."""
+    """The path of a new ticket; without a path, the ticket is valid for any path that takes tickets."""
 
     path: Annotated[str, StringConstraints(pattern=r"^/", max_length=1024)] | None = None
 
     @property
     def reusable(self) -> bool:
-        """Whether it serves again: a browser's EventSource reconnects, always to the same address."""
+        """Return whether the ticket can be used again: an EventSource always reconnects to the same address."""
         return self.path is not None and self.path.endswith("/events")
 
 
 class Ticket(Model):
-    """A ticket just issued: stands for its session in ``?ticket=``, where no header can be set."""
+    """A new ticket: represents a session in ``?ticket=``, for clients that cannot set a header."""
 
     ticket: str
     expires_at: Instant
 
 
 class Issued(NamedTuple):
-    """A ticket's only copy, and when it ends by the server's clock."""
+    """The only copy of a ticket, and the expiry by the server's clock."""
 
     ticket: str
     expires_at: datetime
 
 
 class SessionQuery(PageQuery):
-    """Whose sessions to list; everyone's when left out."""
+    """The user whose sessions are listed; without a username, all users."""
 
     username: Username | None = None

@@ -1,7 +1,7 @@
-"""Where sessions and their tickets live: two MongoDB collections, keyed by the hash of what opens them.
+"""Stores sessions and tickets in two MongoDB collections, keyed by the hash of the token or ticket.
 
-Every rule about time is a condition on the server's clock, so it holds whether or not the TTL monitor has been by, and
-whatever the clock of the process that asks.
+Every rule about time is a condition on the server's clock. No rule depends on the TTL monitor, or on the clock of the
+calling process.
 """
 
 import hashlib
@@ -29,12 +29,12 @@ TICKET_INDEXES = [IndexModel([("purgeAt", ASCENDING)], expireAfterSeconds=0)]
 _LIVES = {"$gt": ["$expiresAt", "$$NOW"]}
 _ALIVE = {"$expr": _LIVES}
 _MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
-#: A ticket stands in an address, which ends up in logs and histories.
+#: Short lives, as a ticket is part of an address, and addresses end up in logs and histories.
 _FIRST_USE_WITHIN_MS, _REUSABLE_FOR_MS = 30_000, _HOUR_MS
 
 
 class Opening(NamedTuple):
-    """A new session and the only copy of its token."""
+    """A new session and the only copy of the token."""
 
     session: Session
     token: str
@@ -47,7 +47,7 @@ class SessionStore:
         self._sessions, self._settings = collection, settings
 
     def open(self, username: str, roles: Iterable[Role], epoch: str) -> Opening:
-        """Open a session under the user's *epoch*."""
+        """Open a session under *epoch*, the user's credentials version."""
         token = secrets.token_urlsafe(32)
         new = {
             "sessionId": ids.new_id(),
@@ -60,7 +60,7 @@ class SessionStore:
         with reaching_mongodb():
             found: Any = self._sessions.find_one_and_update(
                 {"_id": _digest(token)},
-                [{"$set": new}, *self._seen()],
+                [{"$set": new}, *self._touched()],
                 upsert=True,
                 return_document=ReturnDocument.AFTER,
             )
@@ -69,31 +69,31 @@ class SessionStore:
     def find(self, token: str) -> Session | None:
         """Return the live session of *token*, or None.
 
-        One read; and one write when the session was last written longer ago than ``touch_every_seconds``.
+        One read, and one write if the session was last written more than ``touch_every_seconds`` ago.
         """
         key = _digest(token)
         with reaching_mongodb():
-            # By the id alone, which is the shortest way through the server; it tells by its own clock what is alive.
+            # A query by id alone is the fastest path through the server. The server's clock decides `alive`.
             found = self._sessions.find_one({"_id": key}, {**_SHOWN, "alive": _LIVES, "touchable": self._touchable()})
             if found is None or not found["alive"]:
                 return None
             if found["touchable"]:
-                self._sessions.update_one({"_id": key, "$expr": self._touchable()}, self._seen())
+                self._sessions.update_one({"_id": key, "$expr": self._touchable()}, self._touched())
         return _session(found)
 
     def get(self, session_id: str) -> Session | None:
-        """Return the live session with this id, or None."""
+        """Return the live session with id *session_id*, or None."""
         with reaching_mongodb():
             found = self._sessions.find_one({"sessionId": session_id, **_ALIVE}, _SHOWN)
         return _session(found) if found else None
 
     def end(self, session_id: str) -> bool:
-        """End one session, at once and everywhere. Returns whether it lived."""
+        """End one session, at once and everywhere. Return whether the session was live."""
         with reaching_mongodb():
             return self._sessions.delete_one({"sessionId": session_id, **_ALIVE}).deleted_count == 1
 
     def end_all(self, username: str, keep_epoch: str | None = None) -> int:
-        """End the sessions of *username* that were not opened under *keep_epoch*. Returns how many."""
+        """End the sessions of *username*, except sessions opened under *keep_epoch*. Return how many."""
         with reaching_mongodb():
             return self._sessions.delete_many({"username": username, "epoch": {"$ne": keep_epoch}}).deleted_count
 
@@ -107,8 +107,8 @@ class SessionStore:
         with reaching_mongodb():
             return [_session(found) for found in self._sessions.find(query).sort("sessionId", -1).limit(limit)]
 
-    def _seen(self) -> list[dict[str, Any]]:
-        """Slide the idle limit from now, never beyond the absolute one."""
+    def _touched(self) -> list[dict[str, Any]]:
+        """Return the update that restarts the idle limit now, never beyond the absolute limit."""
         idle = {"$add": ["$$NOW", self._settings.idle_minutes * _MINUTE_MS]}
         return [
             {"$set": {"lastSeenAt": "$$NOW", "expiresAt": {"$min": [idle, "$endsAt"]}}},
@@ -127,7 +127,7 @@ class TicketStore:
         self._tickets = collection
 
     def issue(self, session_id: str, new: NewTicket) -> Issued:
-        """Keep a new ticket; only its hash is stored."""
+        """Issue a new ticket for the session. Only the ticket's hash is stored."""
         ticket = secrets.token_urlsafe(32)
         lives_ms = _REUSABLE_FOR_MS if new.reusable else _FIRST_USE_WITHIN_MS
         fields = {
@@ -144,7 +144,10 @@ class TicketStore:
         return Issued(ticket, found["purgeAt"])
 
     def redeem(self, ticket: str, path: str) -> str | None:
-        """Return the session this ticket stands for at *path*, or None. Atomic: of many first uses one succeeds."""
+        """Use *ticket* for *path*, and return the session id, or None if the ticket is not valid.
+
+        Atomic: of concurrent first uses, one succeeds.
+        """
         in_time = {
             "$cond": [
                 {"$eq": [{"$type": "$usedAt"}, "missing"]},
@@ -164,7 +167,7 @@ _SHOWN = dict.fromkeys(("sessionId", "username", "roles", "createdAt", "lastSeen
 
 
 def _digest(token: str) -> str:
-    # A token is 256 random bits, so a plain hash is enough: there is nothing to guess.
+    # A token has 256 random bits and cannot be guessed, so a plain hash is enough.
     return hashlib.sha256(token.encode()).hexdigest()
 
 

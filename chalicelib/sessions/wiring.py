@@ -1,4 +1,4 @@
-"""The stores of sessions and tickets, each made once per process."""
+"""Makes the stores of sessions and tickets, each once per process."""
 
 from __future__ import annotations
 
