@@ -8,7 +8,7 @@ from chalicelib.core.web import ADMIN_ONLY, Call, Page, PageQuery, Routes, pagin
 from chalicelib.users import keys, passwords, wiring
 from chalicelib.users.errors import KeyNotFound, NotService, TooManyKeys, UsernameTaken, UserNotFound
 from chalicelib.users.models import Key, MadeKey, NewKey, NewUser, ShownKey, ShownUser, UserChange
-from chalicelib.users.revocation import dismiss
+from chalicelib.users.revocation import revoke
 
 routes = Routes(__name__)
 _NAME = {"username": Username}
@@ -56,7 +56,7 @@ def change_user(call: Call[UserChange, None], username: str) -> ShownUser:
         password_hash=passwords.hashed(password.get_secret_value()) if password else None,
         roles=call.body.roles,
     )
-    dismiss(user)
+    revoke(user)
     return user.shown()
 
 
@@ -65,7 +65,7 @@ def change_user(call: Call[UserChange, None], username: str) -> ShownUser:
 )
 def delete_user(call: Call[None, None], username: str) -> None:
     """Delete a user. The user's sessions have ended before the answer is sent."""
-    dismiss(wiring.store().remove(username), gone=True)
+    revoke(wiring.store().remove(username), gone=True)
 
 
 @routes.add(

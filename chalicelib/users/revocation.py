@@ -11,7 +11,7 @@ from chalicelib.core.runtime import deadline, ids
 from chalicelib.core.slice import Revoke
 from chalicelib.users import wiring
 from chalicelib.users.models import User
-from chalicelib.users.store import Dismissal
+from chalicelib.users.store import Revocation
 
 #: Time that ending one user's sessions takes with slow stores. With less time left, the next sweep continues.
 _ENOUGH_MS = 1_000
@@ -24,21 +24,21 @@ def declare(revokes: Iterable[Revoke]) -> None:
     _revokes.extend(revokes)
 
 
-def dismiss(user: User, *, gone: bool = False) -> None:
+def revoke(user: User, *, gone: bool = False) -> None:
     """Revoke the sessions that *user* had before the change; with *gone*, revoke everything kept for the user.
 
     Safe to repeat. The revocation stays pending in the store until every revoke function has succeeded.
     """
-    _settle(Dismissal(user.username, user.epoch, gone))
+    _settle(Revocation(user.username, user.epoch, gone))
 
 
 def sweep() -> int:
     """Complete revocations left by processes that died: at least one, more if time allows. Return how many."""
     done = 0
-    for dismissal in wiring.store().dismissals():
+    for pending in wiring.store().pending_revocations():
         if done and not deadline.allows(_ENOUGH_MS):
             break
-        _settle(dismissal)
+        _settle(pending)
         done += 1
     return done
 
@@ -46,13 +46,13 @@ def sweep() -> int:
 def next_due() -> datetime | None:
     """Return when the oldest change with a pending revocation was made; None if no revocation is pending."""
     # An epoch is a ULID, so it contains its time of creation.
-    return min((ids.made_at(dismissal.epoch) for dismissal in wiring.store().dismissals()), default=None)
+    return min((ids.made_at(pending.epoch) for pending in wiring.store().pending_revocations()), default=None)
 
 
-def _settle(dismissal: Dismissal) -> None:
+def _settle(pending: Revocation) -> None:
     if not _revokes:
         raise RuntimeError("No slice has declared a revoke function: import chalicelib.slices, which declares all.")
-    for revoke in _revokes:
-        revoke(dismissal.username, None if dismissal.gone else dismissal.epoch)
+    for end in _revokes:
+        end(pending.username, None if pending.gone else pending.epoch)
     # Completing frees the name of a deleted user, so everything of the deleted user must have ended before.
-    wiring.store().dismissed(dismissal)
+    wiring.store().complete_revocation(pending)

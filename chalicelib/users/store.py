@@ -23,12 +23,12 @@ from chalicelib.users.errors import KeyMade, KeyNotFound, NotService, TooManyKey
 from chalicelib.users.models import Credentials, Key, User
 
 _KIND = "user"
-_MARK = "due"
+_PENDING = "due"
 _KEY = "key#"
 _MOST_KEYS = 20
 
 
-class Dismissal(NamedTuple):
+class Revocation(NamedTuple):
     """A pending revocation: sessions of *username* with other epochs than *epoch* must end; if *gone*, all must."""
 
     username: str
@@ -98,7 +98,7 @@ class UserStore:
         Raises:
             UserNotFound: there is no such user.
         """
-        changes: Item = {"updatedAt": _now(), "epoch": ids.new_id(), "dismiss": _MARK}
+        changes: Item = {"updatedAt": _now(), "epoch": ids.new_id(), "dismiss": _PENDING}
         if password_hash is not None:
             changes["passwordHash"] = password_hash
         if roles is not None:
@@ -106,12 +106,12 @@ class UserStore:
         return _user(self._update(username, changes))
 
     def remove(self, username: str) -> User:
-        """Disable the user's sign-in and write a pending revocation, in one update. `dismissed` later deletes the item.
+        """Disable sign-in and write a pending revocation, in one update. `complete_revocation` deletes the item later.
 
         Raises:
             UserNotFound: there is no such user.
         """
-        return _user(self._update(username, {"gone": True, "epoch": ids.new_id(), "dismiss": _MARK}, drop="kind"))
+        return _user(self._update(username, {"gone": True, "epoch": ids.new_id(), "dismiss": _PENDING}, drop="kind"))
 
     def add_key(self, username: str, key: Key, *, again: bool) -> None:
         """Add a key to a service user. Atomic. *again* replaces a key with the same id, whose secret was lost.
@@ -177,12 +177,12 @@ class UserStore:
         valid = keys.matches(key, found.digest) and not found.expired(now) and Role.SERVICE in user.roles
         return user if valid else None
 
-    def dismissals(self) -> list[Dismissal]:
+    def pending_revocations(self) -> list[Revocation]:
         """Return pending revocations ordered by username; a bounded number per call."""
-        found = self._table.query("by-dismiss", "dismiss", _MARK)
-        return [Dismissal(item["username"], item["epoch"], item.get("gone", False)) for item in found]
+        found = self._table.query("by-dismiss", "dismiss", _PENDING)
+        return [Revocation(item["username"], item["epoch"], item.get("gone", False)) for item in found]
 
-    def dismissed(self, done: Dismissal) -> None:
+    def complete_revocation(self, done: Revocation) -> None:
         """Complete the revocation *done*: remove the entry, and for a deleted user the item.
 
         Changes nothing if a newer change of the user has written another entry.

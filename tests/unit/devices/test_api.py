@@ -107,9 +107,9 @@ def test_whoever_takes_a_deleted_users_name_does_not_take_the_phone(users: UserS
     put(devices, "a")
     put(devices, "b", username="bob")
     # When
-    revocation.dismiss(users.change("ann", password_hash="new", roles=None))
+    revocation.revoke(users.change("ann", password_hash="new", roles=None))
     assert len(devices.targets("ann", REQUEST_ID)) == 1
-    revocation.dismiss(users.remove("ann"), gone=True)
+    revocation.revoke(users.remove("ann"), gone=True)
     # Then
     users.add("ann", "another", [Role.USER])
     assert devices.targets("ann", REQUEST_ID) == []

@@ -39,7 +39,7 @@ def test_a_given_password_holds_for_the_administrator_there_is_and_ends_the_sess
     ensure_admin(dynamodb, STAGE, {})
     assert ensure_admin(dynamodb, STAGE, {"HOLDFAST_ADMIN_PASSWORD": "correct horse"}) is None
     assert password_is(users, "correct horse")
-    assert [dismissal.username for dismissal in users.dismissals()] == ["admin"]
+    assert [pending.username for pending in users.pending_revocations()] == ["admin"]
 
 
 def test_the_same_password_again_changes_nothing(dynamodb: Any, users: UserStore) -> None:
@@ -48,7 +48,7 @@ def test_the_same_password_again_changes_nothing(dynamodb: Any, users: UserStore
     before = users.find("admin")
     ensure_admin(dynamodb, STAGE, given)
     assert users.find("admin") == before
-    assert users.dismissals() == []
+    assert users.pending_revocations() == []
 
 
 def test_of_many_first_starts_one_makes_the_administrator(dynamodb: Any, users: UserStore) -> None:

@@ -10,7 +10,7 @@ from chalicelib.sessions import wiring as sessions_wiring
 from chalicelib.sessions.store import SessionStore
 from chalicelib.users import passwords
 from chalicelib.users.models import User
-from chalicelib.users.revocation import dismiss
+from chalicelib.users.revocation import revoke
 from chalicelib.users.store import UserStore
 from tests.support.gateway import ask
 
@@ -61,7 +61,7 @@ def test_a_password_changed_between_the_check_and_the_session_wins(
 
     def overtaken(username: str, password: str) -> User | None:
         found = check(username, password)
-        dismiss(users.change("ann", password_hash=passwords.hashed("another one"), roles=None))
+        revoke(users.change("ann", password_hash=passwords.hashed("another one"), roles=None))
         return found
 
     monkeypatch.setattr(users_slice, "check", overtaken)
@@ -81,9 +81,9 @@ def test_any_change_between_the_check_and_the_session_wins(
 
     def overtaken(store: SessionStore, *arguments: Any) -> Any:
         if change == "roles":
-            dismiss(users.change("ann", password_hash=None, roles=[Role.OFFICER]))
+            revoke(users.change("ann", password_hash=None, roles=[Role.OFFICER]))
         else:
-            dismiss(users.remove("ann"), gone=True)
+            revoke(users.remove("ann"), gone=True)
         return open_session(store, *arguments)
 
     monkeypatch.setattr(SessionStore, "open", overtaken)

@@ -104,8 +104,8 @@ def test_a_user_who_is_no_service_any_more_has_no_valid_key(key: str, users: Use
 def test_keys_go_with_their_user_and_do_not_come_back_with_the_name(key: str, users: UserStore) -> None:
     users.remove("batch")
     assert status(key) == 401
-    (dismissal,) = users.dismissals()
-    users.dismissed(dismissal)
+    (pending,) = users.pending_revocations()
+    users.complete_revocation(pending)
     users.add("batch", UNUSABLE, [Role.SERVICE, Role.ADMIN])
     assert status(key) == 401
 

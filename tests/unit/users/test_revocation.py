@@ -30,12 +30,12 @@ def test_a_changed_users_sessions_end_and_those_opened_since_do_not(
     changed = users.change("ann", password_hash="new", roles=None)
     new = opened(sessions, changed)
     # When
-    revocation.dismiss(changed)
+    revocation.revoke(changed)
     # Then
     assert sessions.find(old) is None
     assert sessions.find(new) is not None
     assert sessions.find(bobs) is not None
-    assert users.dismissals() == []
+    assert users.pending_revocations() == []
 
 
 def test_what_a_process_left_when_it_died_after_the_change_is_finished_by_the_sweep(
@@ -49,7 +49,7 @@ def test_what_a_process_left_when_it_died_after_the_change_is_finished_by_the_sw
     # Then
     assert swept == [1, 0]
     assert sessions.find(old) is None
-    assert users.dismissals() == []
+    assert users.pending_revocations() == []
 
 
 def test_what_a_process_left_when_it_died_after_a_removal_is_finished_by_the_sweep(
@@ -80,7 +80,7 @@ def test_the_mark_stays_until_the_sessions_have_ended(
     with monkeypatch.context() as patch:
         patch.setattr(SessionStore, "end_all", down)
         with pytest.raises(Unavailable):
-            revocation.dismiss(changed)
+            revocation.revoke(changed)
         with pytest.raises(Unavailable):
             revocation.sweep()
     # Then it is tried again
@@ -89,7 +89,7 @@ def test_the_mark_stays_until_the_sessions_have_ended(
     assert sessions.find(old) is None
 
 
-def test_an_older_dismissal_leaves_a_newer_change_to_be_finished(
+def test_an_older_revocation_leaves_a_newer_change_to_be_finished(
     users: UserStore, sessions: SessionStore, ann: User
 ) -> None:
     # Given
@@ -97,7 +97,7 @@ def test_an_older_dismissal_leaves_a_newer_change_to_be_finished(
     between = opened(sessions, older)
     users.change("ann", password_hash="newer", roles=None)
     # When
-    revocation.dismiss(older)
+    revocation.revoke(older)
     # Then
     assert sessions.find(between) is not None
     assert revocation.sweep() == 1
@@ -117,7 +117,7 @@ def test_a_sweep_that_fails_leaves_the_others_theirs(
     # When
     slices.sweep(Swept())
     # Then
-    assert users.dismissals() == []
+    assert users.pending_revocations() == []
     assert [line.get("action") for line in printed.lines()] == ["approvals_sweep_failed", None]
     assert (printed.lines()[1]["users"], printed.lines()[1]["sweepsFailed"]) == (1, 1)
 

@@ -10,7 +10,7 @@ from chalicelib.core.stores import clients
 from chalicelib.core.web.roles import Role
 from chalicelib.users.errors import UsernameTaken, UserNotFound
 from chalicelib.users.models import User
-from chalicelib.users.store import Dismissal, UserStore
+from chalicelib.users.store import Revocation, UserStore
 from tests.support.concurrency import race
 
 
@@ -90,7 +90,7 @@ def test_a_change_is_written_with_a_new_epoch_and_its_mark(
     assert (found.user, found.password_hash, set(found.user.roles)) == (after, password_hash, roles)
     assert after.epoch != before.epoch
     assert after.created_at == before.created_at
-    assert users.dismissals() == [Dismissal("ann", after.epoch, gone=False)]
+    assert users.pending_revocations() == [Revocation("ann", after.epoch, gone=False)]
 
 
 def test_a_removed_user_is_gone_at_once_and_keeps_the_name_until_the_sessions_ended(users: UserStore) -> None:
@@ -109,35 +109,35 @@ def test_a_removed_user_is_gone_at_once_and_keeps_the_name_until_the_sessions_en
     with pytest.raises(UsernameTaken):
         add(users)
     # And when they have
-    users.dismissed(Dismissal("ann", removed.epoch, gone=True))
+    users.complete_revocation(Revocation("ann", removed.epoch, gone=True))
     assert add(users).epoch != removed.epoch
 
 
 def test_a_mark_goes_when_it_was_seen_to(users: UserStore, dynamodb: Any) -> None:
     add(users)
     changed = users.change("ann", password_hash="new", roles=None)
-    users.dismissed(Dismissal("ann", changed.epoch, gone=False))
-    assert users.dismissals() == []
+    users.complete_revocation(Revocation("ann", changed.epoch, gone=False))
+    assert users.pending_revocations() == []
     assert "dismiss" not in stored(dynamodb)
     assert users.find("ann") == changed
 
 
-def test_an_older_dismissal_leaves_a_newer_changes_mark(users: UserStore) -> None:
+def test_an_older_revocation_leaves_a_newer_pending_revocation(users: UserStore) -> None:
     # Given
     add(users)
     older = users.change("ann", password_hash="new", roles=None)
     newer = users.change("ann", password_hash="newer", roles=None)
     # When
-    users.dismissed(Dismissal("ann", older.epoch, gone=False))
-    users.dismissed(Dismissal("ann", older.epoch, gone=True))
+    users.complete_revocation(Revocation("ann", older.epoch, gone=False))
+    users.complete_revocation(Revocation("ann", older.epoch, gone=True))
     # Then
-    assert users.dismissals() == [Dismissal("ann", newer.epoch, gone=False)]
+    assert users.pending_revocations() == [Revocation("ann", newer.epoch, gone=False)]
     assert users.find("ann") == newer
 
 
-def test_a_dismissal_of_a_user_who_is_gone_by_now_is_no_fault(users: UserStore, dynamodb: Any) -> None:
-    users.dismissed(Dismissal("ann", "old", gone=False))
-    users.dismissed(Dismissal("ann", "old", gone=True))
+def test_completing_a_revocation_of_a_deleted_user_does_nothing(users: UserStore, dynamodb: Any) -> None:
+    users.complete_revocation(Revocation("ann", "old", gone=False))
+    users.complete_revocation(Revocation("ann", "old", gone=True))
     assert stored(dynamodb) == {}
 
 
@@ -171,7 +171,7 @@ def test_a_removal_whose_answer_was_lost_has_happened(users: UserStore, lossy: t
     add(users)
     lossy.set()
     removed = users.remove("ann")
-    assert users.dismissals() == [Dismissal("ann", removed.epoch, gone=True)]
+    assert users.pending_revocations() == [Revocation("ann", removed.epoch, gone=True)]
 
 
 def test_a_change_whose_answer_was_lost_is_made_once(users: UserStore, lossy: threading.Event) -> None:
