@@ -31,7 +31,7 @@ from chalicelib.applications.models import (
     sources,
 )
 from chalicelib.applications.search import COUNTED, KIND, ApplicationPage, ApplicationQuery
-from chalicelib.applications.store import Place
+from chalicelib.applications.store import Cursor
 from chalicelib.core.errors import ServiceError
 from chalicelib.core.records import etags
 from chalicelib.core.records import wiring as records
@@ -67,7 +67,7 @@ def list_applications(call: Call[None, ApplicationQuery]) -> ApplicationPage:
     # A cursor marks a position in the list; page and limit may change between calls.
     sealed = {"list": "applications", **query.model_dump(mode="json", include={"status", "q", "sort"})}
     cursors = paging.cursors()
-    after = Place(*json.loads(cursors.open(sealed, query.cursor))) if query.cursor else None
+    after = Cursor(*json.loads(cursors.open(sealed, query.cursor))) if query.cursor else None
     found = wiring.store().page(query, after)
     return ApplicationPage(
         items=found.items,
@@ -75,7 +75,7 @@ def list_applications(call: Call[None, ApplicationQuery]) -> ApplicationPage:
         limit=query.limit,
         total=min(found.total, COUNTED),
         total_is_lower_bound=found.total > COUNTED,
-        next_cursor=cursors.seal(sealed, json.dumps(found.following)) if found.following else None,
+        next_cursor=cursors.seal(sealed, json.dumps(found.next_cursor)) if found.next_cursor else None,
     )
 
 

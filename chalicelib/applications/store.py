@@ -26,7 +26,7 @@ INDEXES = [
 _LAST = "\U0010ffff"
 
 
-class Place(NamedTuple):
+class Cursor(NamedTuple):
     """The position of a cursor: the last application before the page (order value and id), and the page number."""
 
     page: int
@@ -38,7 +38,7 @@ class Listed(NamedTuple):
     """One page: the applications, the cursor position of the next page, and the total of all pages."""
 
     items: list[Application]
-    following: Place | None
+    next_cursor: Cursor | None
     total: int
 
 
@@ -48,7 +48,7 @@ class ApplicationStore:
     def __init__(self, copies: Collection[dict[str, Any]], totals: CountCache) -> None:
         self._copies, self._totals = copies, totals
 
-    def page(self, query: ApplicationQuery, after: Place | None = None) -> Listed:
+    def page(self, query: ApplicationQuery, after: Cursor | None = None) -> Listed:
         """Return the page that begins after *after*; without *after*, the page named by *query*.
 
         Page and total take one round trip. The total is counted up to `COUNTED` + 1. The total of a long list may be as
@@ -72,11 +72,11 @@ class ApplicationStore:
             known = self._totals.keep(listed, found.pop()["total"] if found and "total" in found[-1] else 0)
         page = found[: query.limit]
         more = len(found) > query.limit
-        following = Place(number + 1, _value_at(page[-1], query.order), page[-1]["_id"]) if more else None
+        next_cursor = Cursor(number + 1, _value_at(page[-1], query.order), page[-1]["_id"]) if more else None
         seen = skip + len(found) if found else 0
         # The page is newer than a cached count. The last page of a list read by number gives the exact total.
         total = seen if page and not more and not after else max(known, seen)
-        return Listed([_application(copy) for copy in page], following, total)
+        return Listed([_application(copy) for copy in page], next_cursor, total)
 
     def _counted(self, wanted: Mapping[str, Any]) -> list[dict[str, Any]]:
         counting = [{"$match": wanted}, {"$limit": COUNTED + 1}, {"$count": "total"}]
@@ -107,7 +107,7 @@ def _wanted(query: ApplicationQuery) -> dict[str, Any]:
     return wanted
 
 
-def _beyond(query: ApplicationQuery, after: Place) -> dict[str, Any]:
+def _beyond(query: ApplicationQuery, after: Cursor) -> dict[str, Any]:
     # The first condition bounds the index scan. The second excludes applications with the same value up to *after*.
     beyond, up_to = ("$lt", "$lte") if query.descending else ("$gt", "$gte")
     return {

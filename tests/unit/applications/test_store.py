@@ -191,7 +191,7 @@ def test_any_page_is_that_part_of_the_whole(many: list[Record], sort: Sort, limi
     whole = store.page(ApplicationQuery.model_validate({"sort": sort, "limit": 200})).items
     found = store.page(ApplicationQuery.model_validate({"sort": sort, "limit": limit, "page": page}))
     assert found.items == whole[(page - 1) * limit : page * limit]
-    assert (found.following is not None) == (page * limit < len(whole))
+    assert (found.next_cursor is not None) == (page * limit < len(whole))
 
 
 # --- along which index
