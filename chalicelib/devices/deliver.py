@@ -48,7 +48,7 @@ def _record(
     for target in by[Verdict.GONE]:
         wiring.store().drop(username, target)
     if by[Verdict.SENT]:
-        wiring.store().told(username, by[Verdict.SENT], notification.collapse_key)
+        wiring.store().mark_notified(username, by[Verdict.SENT], notification.collapse_key)
     return Delivered(
         sent=len(by[Verdict.SENT]),
         gone=len(by[Verdict.GONE]),

@@ -78,7 +78,7 @@ class DeviceStore:
             found = self._devices.find(query).sort("updatedAt", DESCENDING).limit(self._settings.pushed_at_most)
             return [Target(device["deviceId"], device["fcmToken"]) for device in found]
 
-    def told(self, username: str, targets: Sequence[Target], collapse_key: str) -> None:
+    def mark_notified(self, username: str, targets: Sequence[Target], collapse_key: str) -> None:
         """Remember that *targets* got a push, so a repeat for other devices skips *targets*. Safe to repeat."""
         query = {
             "_id": {"$in": [_key(username, target.device_id) for target in targets]},

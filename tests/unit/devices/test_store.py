@@ -233,7 +233,7 @@ def test_who_was_told_is_left_out_of_the_repeat_and_of_nothing_else(devices: Dev
     put(devices, "a", "b")
     first = next(target for target in devices.targets(PERSON, "question-1") if target.fcm_token == "a")
     # When
-    devices.told(PERSON, [first], "question-1")
+    devices.mark_notified(PERSON, [first], "question-1")
     # Then
     assert tokens(devices, collapse_key="question-1") == ["b"]
     assert set(tokens(devices, collapse_key="question-2")) == {"a", "b"}
@@ -243,7 +243,7 @@ def test_a_device_remembers_the_latest_twenty_and_each_once(devices: DeviceStore
     put(devices, "a")
     targets = devices.targets(PERSON, REQUEST_ID)
     for number in [*range(25), 24]:
-        devices.told(PERSON, targets, f"question-{number}")
+        devices.mark_notified(PERSON, targets, f"question-{number}")
     stored = mongodb.devices.find_one()
     assert stored is not None
     assert stored["told"] == [f"question-{number}" for number in range(5, 25)]
@@ -251,7 +251,7 @@ def test_a_device_remembers_the_latest_twenty_and_each_once(devices: DeviceStore
 
 def test_a_renewed_device_was_told_and_a_new_installation_was_not(devices: DeviceStore) -> None:
     devices.put(PERSON, "phone", a_device("old"))
-    devices.told(PERSON, devices.targets(PERSON, REQUEST_ID), REQUEST_ID)
+    devices.mark_notified(PERSON, devices.targets(PERSON, REQUEST_ID), REQUEST_ID)
     devices.put(PERSON, "phone", a_device("old"))
     assert tokens(devices) == []
     devices.put(PERSON, "phone", a_device("new"))
