@@ -83,7 +83,7 @@ def create_key(call: Call[NewKey, None], username: str) -> MadeKey:
     new, now, operation = call.body, datetime.now(UTC), call.operation
     if new.expires_at is not None and new.expires_at <= now:
         raise Invalid([FieldError("expiresAt", "must be in the future")])
-    token = keys.made(username, operation.id)
+    token = keys.new_key(username, operation.id)
     key = Key(
         key_id=operation.id,
         name=new.name,

@@ -21,7 +21,7 @@ class Named(NamedTuple):
     key_id: str
 
 
-def made(username: str, key_id: str) -> str:
+def new_key(username: str, key_id: str) -> str:
     """Return a new key: encoded username, key id, and 256 random bits."""
     name = urlsafe_b64encode(username.encode()).decode().rstrip("=")
     return f"{PREFIX}{name}.{key_id}.{secrets.token_urlsafe(32)}"

@@ -180,7 +180,7 @@ def test_what_only_looks_like_a_key_is_nobodys(admin: str, token: str) -> None:
 @pytest.mark.parametrize("name", ["a", "ann@example.com", "a" * 254, "x+y_z.w-v"])
 def test_a_key_says_whose_it_is(name: str) -> None:
     key_id = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
-    assert keys.read(keys.made(name, key_id)) == (name, key_id)
+    assert keys.read(keys.new_key(name, key_id)) == (name, key_id)
 
 
 def test_keys_are_the_administrators_to_make(service: str) -> None:
@@ -191,7 +191,7 @@ def test_keys_are_the_administrators_to_make(service: str) -> None:
 def put(users: UserStore, expires_at: datetime | None = None) -> str:
     """Give the service a key past the API."""
     key_id = ids.new_id()
-    token = keys.made("batch", key_id)
+    token = keys.new_key("batch", key_id)
     ends = expires_at.isoformat() if expires_at else None
     users.add_key("batch", Key(key_id, "k", keys.digest(token), "2026-01-01T00:00:00+00:00", "root", ends), again=False)
     return token
