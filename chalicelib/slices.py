@@ -1,8 +1,8 @@
-"""The only list of slices. Importing this module assembles the application.
+"""The only list of slices. The import of this module assembles the application.
 
 Each slice declares its parts in its own ``slice.py``; code that needs all routes, queues, indexes or sweeps reads the
 combined lists here. The platform imports no slice, so this module hands the platform the queues, kinds and
-subscriptions, and hands users the functions that revoke a changed account's sessions and devices.
+subscriptions, and hands users the revoke functions for a changed account's sessions and devices.
 """
 
 from collections.abc import Mapping, Sequence
@@ -57,5 +57,5 @@ def sweep(event: Any) -> None:
 
 
 def next_due() -> Mapping[str, datetime | None]:
-    """Return, for each slice, the earliest moment at which work is due and not done; None when nothing is due."""
+    """Return for each slice the earliest moment of work due and not done, or None."""
     return sweeping.next_due(sweeps())

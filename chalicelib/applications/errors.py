@@ -1,4 +1,4 @@
-"""Errors of applications. The docstring of each class is the detail that callers read."""
+"""Errors of applications. Callers read the docstring of each class as the detail."""
 
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.records.errors import (

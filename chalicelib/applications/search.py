@@ -46,7 +46,7 @@ ORDERS: Mapping[str, str] = {
 
 
 class ApplicationQuery(PageQuery):
-    """Which applications to list, and in which order."""
+    """Filters, order and page of a list of applications."""
 
     page: int | None = Field(
         default=None,
@@ -69,7 +69,7 @@ class ApplicationQuery(PageQuery):
 
     @property
     def order(self) -> str:
-        """Where in a copy stands what this is ordered by."""
+        """The path in the read model of the field used for ordering."""
         return ORDERS[self.sort.removeprefix("-")]
 
     @property

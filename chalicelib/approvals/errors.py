@@ -1,4 +1,4 @@
-"""Errors of approvals. The docstring of each class is the detail that callers read."""
+"""Errors of approvals. Callers read the docstring of each class as the detail."""
 
 from collections.abc import Sequence
 

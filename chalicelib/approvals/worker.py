@@ -47,7 +47,7 @@ def _handle(task: Task, _claim: Claim) -> None:
     try:
         seen = wiring.store().take(task.request_id, task.effect)
     except ApprovalNotFound:
-        # Settled requests are kept for a day, so the side effect is far too late to matter.
+        # The request was purged hours after being settled, so the side effect is too late to matter.
         return
     kind, _, step = task.effect.partition("-")
     if kind == SideEffect.CALLBACK:

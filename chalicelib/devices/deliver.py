@@ -17,7 +17,7 @@ from chalicelib.devices.models import Delivered, Notification, Target
 
 #: Verdicts that no repeat will change.
 _PERMANENT = (Verdict.REFUSED, Verdict.MISCONFIGURED)
-#: Share of FCM's pause over which repeats are spread, so that repeats do not all come at once.
+#: Repeats are spread over a quarter more than FCM's pause, so repeats do not all come at once.
 _SPREAD = 0.25
 
 

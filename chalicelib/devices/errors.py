@@ -1,4 +1,4 @@
-"""Errors of devices. The docstring of each class is the detail that callers read."""
+"""Errors of devices. Callers read the docstring of each class as the detail."""
 
 from chalicelib.core.errors import NotFound, Unavailable
 

@@ -1,4 +1,4 @@
-"""Errors of sessions. The docstring of each class is the detail that callers read."""
+"""Errors of sessions. Callers read the docstring of each class as the detail."""
 
 from chalicelib.core.errors import NotFound, TooMany, Unauthenticated
 

@@ -1,4 +1,4 @@
-"""Errors of users and API keys. The docstring of each class is the detail that callers read."""
+"""Errors of users and API keys. Callers read the docstring of each class as the detail."""
 
 from chalicelib.core.errors import Conflict, NotFound
 

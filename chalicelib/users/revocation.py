@@ -1,7 +1,7 @@
-"""Revocation: ends sessions and devices that belong to a user's former credentials.
+"""Ends sessions of a user's former credentials, and devices of deleted users.
 
-The process that changed the user revokes at once; the sweep does so if the process died. Each slice that keeps sessions
-or devices declares a function for revoking (`Slice.revoke`).
+The process that changed the user revokes at once; the sweep does so if the process died. The slices of sessions
+and devices each declare a function for revoking (`Slice.revoke`).
 """
 
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ def declare(revokes: Iterable[Revoke]) -> None:
 
 
 def revoke(user: User, *, gone: bool = False) -> None:
-    """Revoke the sessions that *user* had before the change; with *gone*, revoke everything kept for the user.
+    """Revoke the earlier sessions of the changed *user*; with *gone*, revoke everything kept for the user.
 
     Safe to repeat. The revocation stays pending in the store until every revoke function has succeeded.
     """
