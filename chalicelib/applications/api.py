@@ -41,7 +41,7 @@ from chalicelib.core.web import ADMIN_ONLY, Answer, Call, Page, PageQuery, Role,
 
 #: Roles that may read and change applications.
 _OFFICERS = frozenset({Role.OFFICER, Role.ADMIN})
-_ONE = {"application_id": ApplicationId}
+_PARAMS = {"application_id": ApplicationId}
 
 routes = Routes(__name__)
 
@@ -57,7 +57,7 @@ routes = Routes(__name__)
 def create_application(call: Call[NewApplication, None]) -> Answer:
     """Make an application. Of concurrent requests with the same id, one succeeds."""
     application_id = call.body.application_id or call.operation.id
-    return _shown(201, records.store().create(KIND.name, application_id, call.body.fields, **_author(call)))
+    return _answer(201, records.store().create(KIND.name, application_id, call.body.fields, **_author(call)))
 
 
 @routes.add("GET", "/api/applications", roles=_OFFICERS, query=ApplicationQuery, answers={200: ApplicationPage})
@@ -83,20 +83,20 @@ def list_applications(call: Call[None, ApplicationQuery]) -> ApplicationPage:
     "GET",
     "/api/applications/{application_id}",
     roles=_OFFICERS,
-    params=_ONE,
+    params=_PARAMS,
     answers={200: Application},
     raises=(RecordNotFound,),
 )
 def show_application(call: Call[None, None], application_id: str) -> Answer:
     """Show the current state of an application. The ETag names the version."""
-    return _shown(200, records.store().get(KIND.name, application_id))
+    return _answer(200, records.store().get(KIND.name, application_id))
 
 
 @routes.add(
     "PUT",
     "/api/applications/{application_id}",
     roles=_OFFICERS,
-    params=_ONE,
+    params=_PARAMS,
     body=ApplicationChange,
     answers={200: Application},
     raises=(RecordNotFound, VersionConflict, NotInThisState, VersionRequired),
@@ -106,14 +106,14 @@ def change_application(call: Call[ApplicationChange, None], application_id: str)
     """Replace fields of one version; absent fields stay. Of concurrent changes of a version, one succeeds."""
     fields = call.body.fields
     change = Change(application_id, etags.version(call.body.version, call.if_match), fields, before(fields))
-    return _shown(200, records.store().commit(KIND.name, change, **_author(call)))
+    return _answer(200, records.store().commit(KIND.name, change, **_author(call)))
 
 
 @routes.add(
     "DELETE",
     "/api/applications/{application_id}",
     roles=ADMIN_ONLY,
-    params=_ONE,
+    params=_PARAMS,
     query=VersionQuery,
     answers={204: None},
     raises=(RecordNotFound, VersionConflict, NotInThisState, VersionRequired),
@@ -144,7 +144,7 @@ def move_applications(call: Call[BatchUpdate, None]) -> BatchOutcome:
     "GET",
     "/api/applications/{application_id}/history",
     roles=_OFFICERS,
-    params=_ONE,
+    params=_PARAMS,
     query=PageQuery,
     answers={200: Page[ShownVersion]},
     raises=(RecordNotFound,),
@@ -167,20 +167,20 @@ def show_history(call: Call[None, PageQuery], application_id: str) -> Page[Shown
     "POST",
     "/api/applications/{application_id}/disburse",
     roles=ADMIN_ONLY,
-    params=_ONE,
+    params=_PARAMS,
     answers={200: Application},
     raises=(RecordNotFound, NotInThisState, Disbursing),
 )
 def disburse_application(call: Call[None, None], application_id: str) -> Answer:
     """Pay out an approved application. The money moves exactly once, however many calls ask."""
-    return _shown(200, disburse(application_id, **_author(call)))
+    return _answer(200, disburse(application_id, **_author(call)))
 
 
 def _author(call: Call[Any, Any]) -> dict[str, str]:
     return {"by": call.caller.username, "operation": call.operation.id}
 
 
-def _shown(status: int, record: Record) -> Answer:
+def _answer(status: int, record: Record) -> Answer:
     return Answer(status, shown(record), etags.etag(record))
 
 

@@ -27,7 +27,7 @@ def adopted(document: Mapping[str, Any], *, drop_unknown: bool = False) -> tuple
     Raises:
         Invalid: *document* is no valid application. The error names each fault, and contains no value.
     """
-    given = {_camel(name, document): value for name, value in document.items() if name != _KEY}
+    given = {_field_name(name, document): value for name, value in document.items() if name != _KEY}
     if drop_unknown:
         given = {name: value for name, value in given.items() if name in _NAMES.values()}
     source = _ID if given.get(_ID) is not None else _KEY
@@ -37,7 +37,7 @@ def adopted(document: Mapping[str, Any], *, drop_unknown: bool = False) -> tuple
         faults = [FieldError("status", f"Input should be one of {', '.join(Status)}")]
     try:
         # The status was checked above: `NewApplication` allows only two statuses, and an import allows every status.
-        read = _read({**given, _ID: _text(given.get(_ID) if source == _ID else document.get(_KEY))})
+        read = _read({**given, _ID: _id_text(given.get(_ID) if source == _ID else document.get(_KEY))})
     except Invalid as error:
         named = [FieldError(source, fault.message) if fault.path == _ID else fault for fault in error.errors]
         raise Invalid([*named, *faults]) from None
@@ -55,11 +55,11 @@ def _read(given: Mapping[str, Any]) -> NewApplication:
     return found
 
 
-def _camel(name: str, document: Mapping[str, Any]) -> str:
+def _field_name(name: str, document: Mapping[str, Any]) -> str:
     # In a document with both spellings, the snake_case name stays, and is reported as an unknown field.
     camel = _NAMES.get(name, name)
     return camel if camel not in document else name
 
 
-def _text(value: Any) -> Any:
+def _id_text(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value

@@ -129,7 +129,7 @@ class Item(Model):
 class BatchUpdate(Model):
     """One move for many applications."""
 
-    # The rule of `_one_of_both`, for readers of the OpenAPI description.
+    # The rule of `_either_ids_or_items`, for readers of the OpenAPI description.
     model_config = ConfigDict(
         json_schema_extra={
             "oneOf": [
@@ -147,7 +147,7 @@ class BatchUpdate(Model):
 
     @field_validator("items")
     @classmethod
-    def _one_of_both(cls, value: list[Item] | None, info: ValidationInfo) -> list[Item] | None:
+    def _either_ids_or_items(cls, value: list[Item] | None, info: ValidationInfo) -> list[Item] | None:
         if (value is None) == (info.data.get("application_ids") is None):
             raise ValueError("send either applicationIds or items")
         if value and len({item.id for item in value}) < len(value):

@@ -62,7 +62,7 @@ class ApplicationQuery(PageQuery):
 
     @field_validator("page")
     @classmethod
-    def _near(cls, value: int | None, info: ValidationInfo) -> int | None:
+    def _within_depth(cls, value: int | None, info: ValidationInfo) -> int | None:
         if value is not None and value * info.data.get("limit", 1) > DEEPEST:
             raise ValueError(f"pages end at the {DEEPEST:,}th application; follow nextCursor")
         return value
@@ -101,16 +101,16 @@ def folded(text: str) -> str:
     return "".join(part for part in parts if not unicodedata.combining(part))
 
 
-def _words(texts: Iterable[str]) -> list[str]:
+def _words_of(texts: Iterable[str]) -> list[str]:
     """Return the distinct words of *texts*, folded: split at spaces, and split further at punctuation."""
     wholes = [word for text in texts for word in folded(text).split()]
     parts = [part for whole in wholes for part in re.split(r"[\W_]+", whole) if part]
     return list(dict.fromkeys(wholes + parts))[:_WORDS_KEPT]
 
 
-def _keys(record: Record) -> Mapping[str, Any]:
+def _search_keys(record: Record) -> Mapping[str, Any]:
     doc = record.doc
-    return {"name": folded(doc["applicantName"]), "words": _words([doc["applicantName"], doc["email"], record.id])}
+    return {"name": folded(doc["applicantName"]), "words": _words_of([doc["applicantName"], doc["email"], record.id])}
 
 
-KIND = Kind("application", _keys)
+KIND = Kind("application", _search_keys)

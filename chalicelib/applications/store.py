@@ -23,7 +23,7 @@ INDEXES = [
 ]
 
 #: The highest code point. Every text that begins with a word sorts before the word followed by the highest code point.
-_LAST = "\U0010ffff"
+_HIGHEST = "\U0010ffff"
 
 
 class Cursor(NamedTuple):
@@ -56,14 +56,14 @@ class ApplicationStore:
         """
         number = after.page if after else query.page or 1
         skip = 0 if after else (number - 1) * query.limit
-        wanted, listed = _wanted(query), (query.status, *query.beginnings)
+        wanted, listed = _filter(query), (query.status, *query.beginnings)
         known = self._totals.known(listed)
         direction = DESCENDING if query.descending else ASCENDING
         pipeline: list[dict[str, Any]] = [
-            {"$match": {"$and": [wanted, _beyond(query, after)]} if after else wanted},
+            {"$match": {"$and": [wanted, _after_cursor(query, after)]} if after else wanted},
             {"$sort": {query.order: direction, "_id": direction}},
-            *self._cut(skip, query.limit + 1),
-            *(self._counted(wanted) if known is None else ()),
+            *self._page_stages(skip, query.limit + 1),
+            *(self._count_stages(wanted) if known is None else ()),
         ]
         with reaching_mongodb():
             found = list(self._copies.aggregate(pipeline))
@@ -78,11 +78,11 @@ class ApplicationStore:
         total = seen if page and not more and not after else max(known, seen)
         return Listed([_application(copy) for copy in page], next_cursor, total)
 
-    def _counted(self, wanted: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def _count_stages(self, wanted: Mapping[str, Any]) -> list[dict[str, Any]]:
         counting = [{"$match": wanted}, {"$limit": COUNTED + 1}, {"$count": "total"}]
         return [{"$unionWith": {"coll": self._copies.name, "pipeline": counting}}]
 
-    def _cut(self, skip: int, limit: int) -> list[dict[str, Any]]:
+    def _page_stages(self, skip: int, limit: int) -> list[dict[str, Any]]:
         if not skip:
             return [{"$limit": limit}]
         # Skipping by index keys alone reads no document of the skipped applications.
@@ -96,18 +96,18 @@ class ApplicationStore:
         ]
 
 
-def _wanted(query: ApplicationQuery) -> dict[str, Any]:
+def _filter(query: ApplicationQuery) -> dict[str, Any]:
     """Return the filter of the whole list."""
     wanted: dict[str, Any] = {"live": True}
     if query.status is not None:
         wanted["doc.status"] = query.status.value
     if beginnings := query.beginnings:
         # Range bounds use the index; a regular expression would be matched against each word.
-        wanted["keys.words"] = {"$all": [{"$elemMatch": {"$gte": text, "$lt": text + _LAST}} for text in beginnings]}
+        wanted["keys.words"] = {"$all": [{"$elemMatch": {"$gte": text, "$lt": text + _HIGHEST}} for text in beginnings]}
     return wanted
 
 
-def _beyond(query: ApplicationQuery, after: Cursor) -> dict[str, Any]:
+def _after_cursor(query: ApplicationQuery, after: Cursor) -> dict[str, Any]:
     # The first condition bounds the index scan. The second excludes applications with the same value up to *after*.
     beyond, up_to = ("$lt", "$lte") if query.descending else ("$gt", "$gte")
     return {

@@ -44,7 +44,7 @@ _SLACK_MS = 1_000
 _CALLERS = frozenset({Role.SERVICE, Role.OFFICER, Role.ADMIN})
 
 routes = Routes(__name__)
-_ONE = {"request_id": Id}
+_PARAMS = {"request_id": Id}
 
 
 @routes.add(
@@ -87,7 +87,7 @@ def list_approvals(call: Call[None, ApprovalQuery]) -> Page[Approval]:
     "GET",
     "/api/pending-responses/{request_id}",
     query=WaitQuery,
-    params=_ONE,
+    params=_PARAMS,
     answers={200: Approval},
     raises=(ApprovalNotFound, Forbidden),
     waits=True,
@@ -103,7 +103,7 @@ def show_approval(call: Call[None, WaitQuery], request_id: str) -> Approval:
     "POST",
     "/api/pending-responses/{request_id}/resolve",
     body=GivenAction,
-    params=_ONE,
+    params=_PARAMS,
     answers={200: Approval},
     raises=(ApprovalNotFound, Forbidden, AlreadySettled, AlreadyAnswered, ActionNotOffered),
 )
@@ -134,7 +134,7 @@ def act(call: Call[UserAction, None]) -> Approval:
 @routes.add(
     "POST",
     "/api/pending-responses/{request_id}/cancel",
-    params=_ONE,
+    params=_PARAMS,
     answers={200: Approval},
     raises=(ApprovalNotFound, Forbidden, AlreadySettled),
 )

@@ -144,7 +144,7 @@ class NewApproval(Model):
 
     @field_validator("escalate_to")
     @classmethod
-    def _in_time(cls, value: list[Escalation], info: ValidationInfo) -> list[Escalation]:
+    def _before_timeout(cls, value: list[Escalation], info: ValidationInfo) -> list[Escalation]:
         if any(step.after_ms >= info.data.get("timeout_ms", LONGEST_MS) for step in value):
             raise ValueError("afterMs must be less than timeoutMs")
         return value

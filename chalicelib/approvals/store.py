@@ -92,7 +92,7 @@ class ApprovalStore:
             query["_id"] = {"$lt": after}
         with reaching_mongodb():
             found = self._approvals.find(query, AS_SEEN).sort("_id", DESCENDING).limit(limit)
-            return [_seen(document).approval for document in _until_page_full(found)]
+            return [_from_document(document).approval for document in _until_page_full(found)]
 
     def done_by(self, operation_id: str) -> Seen | None:
         """Return the request answered or cancelled by operation *operation_id*, or None."""
@@ -152,7 +152,7 @@ class ApprovalStore:
         """
         query = {"_id": request_id} | ({"createdBy": created_by} if created_by else {})
         if found := self._update({**query, "$expr": IN_TIME}, transitions.cancelled(operation_id, self._kept_ms)):
-            return _seen(found)
+            return _from_document(found)
         seen = self.get(request_id)
         if created_by and seen.approval.created_by != created_by:
             raise Forbidden("This belongs to someone else.")
@@ -161,7 +161,7 @@ class ApprovalStore:
     def admit(self, request_id: str, username: str) -> Seen | None:
         """Let *username* answer too, and return the request; None if no longer pending. Atomic. Safe to repeat."""
         found = self._update({"_id": request_id, "$expr": IN_TIME}, transitions.admitted(username))
-        return _seen(found) if found else None
+        return _from_document(found) if found else None
 
     def expire(self, request_id: str) -> Seen:
         """Record the timeout if the request is overdue, and return the current state of the request.
@@ -170,7 +170,7 @@ class ApprovalStore:
             ApprovalNotFound: there is no such request, or the request is no longer kept.
         """
         found = self._update({"_id": request_id, "$expr": OVERDUE}, transitions.timed_out(self._kept_ms))
-        return _seen(found) if found else self.get(request_id)
+        return _from_document(found) if found else self.get(request_id)
 
     def expire_all(self) -> int:
         """Record the timeout of every overdue request. Return how many. A sweep dispatches the outbox entries."""
@@ -208,7 +208,7 @@ class ApprovalStore:
 
         An update takes its ``$$NOW`` on arrival, so an answer in time may not have reached the document yet.
         """
-        return self.expire(found["_id"]) if found["unrecorded"] else _seen(found)
+        return self.expire(found["_id"]) if found["unrecorded"] else _from_document(found)
 
     def _answer(self, asked: dict[str, Any], by: str, action: str, operation_id: str) -> dict[str, Any] | None:
         """Answer the oldest matching request, if the request offers *action*. Return the request in either case."""
@@ -237,7 +237,7 @@ def _until_page_full(found: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]
 
 
 def _require_offered(found: dict[str, Any], by: str) -> Seen:
-    seen = _seen(found)
+    seen = _from_document(found)
     if all(answer.username != by for answer in seen.approval.answers):
         raise ActionNotOffered
     return seen
@@ -256,7 +256,7 @@ def _already_done(seen: Seen, operation_id: str) -> Seen:
     raise AlreadySettled if seen.settled else AlreadyAnswered
 
 
-def _seen(found: dict[str, Any]) -> Seen:
+def _from_document(found: dict[str, Any]) -> Seen:
     fields = {name: value for name, value in found.items() if name not in _INTERNAL_FIELDS}
     approval = Approval.model_validate(
         {**fields, "requestId": found["_id"], "data": json.loads(found["data"]), "approvers": found["people"]},

@@ -56,7 +56,7 @@ class Polling:
         while (left := min(until, overdue) - self._clock()) > 0:
             self._pause(min(pause_ms / 1000, left))
             pause_ms = min(pause_ms * self._settings.poll_growth, self._settings.slowest_poll_ms)
-            if found := self._peek(request_id):
+            if found := self._settled_or_none(request_id):
                 return found
         return self._expire(request_id, until)
 
@@ -70,7 +70,7 @@ class Polling:
                     raise
                 self._pause(min(self._settings.slowest_poll_ms / 1000, left))
 
-    def _peek(self, request_id: str) -> Seen | None:
+    def _settled_or_none(self, request_id: str) -> Seen | None:
         try:
             return self._store.settled(request_id)
         except Unavailable:

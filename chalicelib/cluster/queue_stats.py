@@ -8,18 +8,18 @@ from chalicelib.core.queueing import wiring as queueing
 
 def collect() -> QueueStats:
     """Return the metrics of every queue and the sums. Asks SQS twice per queue, DynamoDB once for all queues."""
-    counted = coordination.counts().read([queue.name for queue in queues.every()], ("completed", "failed"))
-    figures = {queue.name: _figures(queue, counted[queue.name]) for queue in queues.every()}
-    each = figures.values()
+    counts = coordination.counts().read([queue.name for queue in queues.every()], ("completed", "failed"))
+    metrics = {queue.name: _metrics_of(queue, counts[queue.name]) for queue in queues.every()}
+    each = metrics.values()
     return QueueStats(
         pending=sum(queue.pending for queue in each),
         processing=sum(queue.processing for queue in each),
         completed=sum(queue.completed for queue in each),
         failed=sum(queue.failed for queue in each),
-        queues=figures,
+        queues=metrics,
     )
 
 
-def _figures(queue: queues.Queue, counted: dict[str, int]) -> QueueFigures:
+def _metrics_of(queue: queues.Queue, counts: dict[str, int]) -> QueueFigures:
     depth = queueing.sender().depth(queue)
-    return QueueFigures(pending=depth.pending, processing=depth.processing, dead=depth.dead, **counted)
+    return QueueFigures(pending=depth.pending, processing=depth.processing, dead=depth.dead, **counts)

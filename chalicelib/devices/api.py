@@ -8,13 +8,13 @@ from chalicelib.devices.errors import DeviceNotFound, TokenContested
 from chalicelib.devices.models import Device, DeviceId, NewDevice
 
 routes = Routes(__name__)
-_ONE = {"device_id": DeviceId}
+_PARAMS = {"device_id": DeviceId}
 
 
 @routes.add(
     "PUT",
     "/api/devices/{device_id}",
-    params=_ONE,
+    params=_PARAMS,
     body=NewDevice,
     answers={200: Device},
     raises=(TokenContested,),
@@ -36,7 +36,7 @@ def list_devices(call: Call[None, PageQuery]) -> Page[Device]:
     return Page[Device](items=list(page), next_cursor=next_cursor)
 
 
-@routes.add("DELETE", "/api/devices/{device_id}", params=_ONE, answers={204: None}, raises=(DeviceNotFound,))
+@routes.add("DELETE", "/api/devices/{device_id}", params=_PARAMS, answers={204: None}, raises=(DeviceNotFound,))
 def remove_device(call: Call[None, None], device_id: str) -> None:
     """Unregister a device, so pushes to the device end. An app should unregister before signing out."""
     if not wiring.store().remove(call.caller.username, device_id):

@@ -23,7 +23,7 @@ from chalicelib.core.runtime import deadline
 from chalicelib.devices.settings import FcmSettings
 
 _SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
-_SIDE_BY_SIDE = 8
+_CONCURRENT_CALLS = 8
 #: Part of the invocation's time reserved for reporting when a call is given up.
 _MARGIN_MS = 1_000
 
@@ -72,7 +72,7 @@ class Fcm:
         self._turn = Lock()
         self._credentials: Any = None
         self._http = urllib3.PoolManager(
-            maxsize=_SIDE_BY_SIDE,
+            maxsize=_CONCURRENT_CALLS,
             retries=False,
             timeout=urllib3.Timeout(settings.connect_timeout_ms / 1000, settings.read_timeout_ms / 1000),
         )
@@ -84,9 +84,9 @@ class Fcm:
         """
         left_ms = deadline.clamp_ms(self._settings.total_timeout_ms, margin_ms=_MARGIN_MS)
         ends = monotonic() + left_ms / 1000
-        threads = ThreadPoolExecutor(_SIDE_BY_SIDE, "fcm")
+        threads = ThreadPoolExecutor(_CONCURRENT_CALLS, "fcm")
         try:
-            granted = threads.submit(self._granted)
+            granted = threads.submit(self._access)
             calls = [threads.submit(self._post, message, granted, ends) for message in messages]
             return [_reply(call, ends) for call in calls]
         finally:
@@ -104,12 +104,12 @@ class Fcm:
         except _Failed as failed:
             return failed.reply
         except HTTPError as error:
-            return _unanswered(error)
+            return _no_answer(error)
         if response.status == HTTPStatus.UNAUTHORIZED:
-            self._forget(token)
+            self._drop_token(token)
         return read(response.status, response.headers, response.data)
 
-    def _granted(self) -> tuple[str, str]:
+    def _access(self) -> tuple[str, str]:
         """Return the project and an access token: the cached token while valid, else a new token, valid for an hour.
 
         Raises:
@@ -122,15 +122,15 @@ class Fcm:
                 self._credentials = _credentials(self._service_account)
             try:
                 if not self._credentials.valid:
-                    self._credentials.refresh(self._ask)
+                    self._credentials.refresh(self._call_token_server)
             except HTTPError as error:
-                raise _Failed(_unanswered(error)) from error
+                raise _Failed(_no_answer(error)) from error
             except (GoogleAuthError, TypeError, ValueError) as error:
                 # google-auth raises the two builtins for an answer that is not OAuth.
                 raise _Failed(Reply(Verdict.MISCONFIGURED, f"no access token: {error}"[:_LONGEST_REASON])) from error
             return str(self._credentials.project_id), str(self._credentials.token)
 
-    def _ask(self, url: str, method: str, body: bytes, headers: Mapping[str, str], **_: Any) -> Any:
+    def _call_token_server(self, url: str, method: str, body: bytes, headers: Mapping[str, str], **_: Any) -> Any:
         """Call the token server with the interface of `google.auth.transport.Request`.
 
         The adapters of google-auth need further packages.
@@ -144,7 +144,7 @@ class Fcm:
             raise _Failed(_later(response.status, "", response.headers))
         return response
 
-    def _forget(self, token: str) -> None:
+    def _drop_token(self, token: str) -> None:
         """Drop *token*, refused by FCM, so the next call asks for a new access token."""
         with self._turn:
             if self._credentials.token == token:
@@ -222,7 +222,7 @@ def _later(status: int, why: str, headers: Mapping[str, str]) -> Reply:
     return Reply(Verdict.LATER, why or str(status), pause)
 
 
-def _unanswered(error: Exception) -> Reply:
+def _no_answer(error: Exception) -> Reply:
     return Reply(Verdict.LATER, f"no answer: {type(error).__name__}", _PAUSE_SECONDS)
 
 
@@ -230,7 +230,7 @@ def _reply(call: Future[Reply], ends: float) -> Reply:
     try:
         return call.result(_left_seconds(ends))
     except TimeoutError as error:
-        return _unanswered(error)
+        return _no_answer(error)
 
 
 def _left_seconds(ends: float) -> float:

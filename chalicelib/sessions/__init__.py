@@ -28,7 +28,7 @@ def identify(token: str) -> Caller:
         Unauthenticated: the session is unknown or has ended, or the key is unknown or no longer valid.
     """
     if users.is_key(token):
-        return _holder(token)
+        return _key_caller(token)
     session = wiring.store().find(token)
     if session is None:
         raise Unauthenticated("There is no such session, or the session has ended.")
@@ -53,7 +53,7 @@ def end(username: str, keep_epoch: str | None = None) -> None:
     wiring.store().end_all(username, keep_epoch)
 
 
-def _holder(key: str) -> Caller:
+def _key_caller(key: str) -> Caller:
     if (user := users.holder(key)) is None:
         raise Unauthenticated("This key is not valid, or no longer valid.")
     return Caller(username=user.username, roles=user.roles)

@@ -42,7 +42,7 @@ def open_session(call: Call[Login, None]) -> Answer:
 @routes.add("GET", "/api/sessions/current", answers={200: Session}, raises=(SessionNotFound,))
 def show_current(call: Call[None, None]) -> Session:
     """Show the session of the call."""
-    if (found := wiring.store().get(_own(call))) is None:
+    if (found := wiring.store().get(_own_session_id(call))) is None:
         raise SessionNotFound
     return found
 
@@ -50,7 +50,7 @@ def show_current(call: Call[None, None]) -> Session:
 @routes.add("DELETE", "/api/sessions/current", answers={204: None}, raises=(SessionNotFound,))
 def end_current(call: Call[None, None]) -> Answer:
     """Sign out. The token is invalid at once, on every instance; a browser drops the cookie."""
-    wiring.store().end(_own(call))
+    wiring.store().end(_own_session_id(call))
     return Answer(204, None, headers={"Set-Cookie": credentials.clear_cookie()})
 
 
@@ -68,7 +68,7 @@ def issue_ticket(call: Call[NewTicket, None]) -> Ticket:
 
     A ticket for a path that ends in `/events` is also valid for reconnects to the path, for an hour after issue.
     """
-    issued = wiring.tickets().issue(_own(call), call.body)
+    issued = wiring.tickets().issue(_own_session_id(call), call.body)
     return Ticket(ticket=issued.ticket, expires_at=issued.expires_at)
 
 
@@ -102,7 +102,7 @@ def end_sessions(call: Call[None, None], username: str) -> None:
     wiring.store().end_all(username)
 
 
-def _own(call: Call[None, None] | Call[NewTicket, None]) -> str:
+def _own_session_id(call: Call[None, None] | Call[NewTicket, None]) -> str:
     if (session_id := call.caller.session_id) is None:
         raise SessionNotFound("An API key has no session.")
     return session_id

@@ -26,8 +26,8 @@ INDEXES = [
 
 TICKET_INDEXES = [IndexModel([("purgeAt", ASCENDING)], expireAfterSeconds=0)]
 
-_LIVES = {"$gt": ["$expiresAt", "$$NOW"]}
-_ALIVE = {"$expr": _LIVES}
+_IS_LIVE = {"$gt": ["$expiresAt", "$$NOW"]}
+_LIVE = {"$expr": _IS_LIVE}
 _MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
 #: Short lives, as a ticket is part of an address, and addresses end up in logs and histories.
 _FIRST_USE_WITHIN_MS, _REUSABLE_FOR_MS = 30_000, _HOUR_MS
@@ -74,7 +74,7 @@ class SessionStore:
         key = _digest(token)
         with reaching_mongodb():
             # A query by id alone is the fastest path through the server. The server's clock decides `alive`.
-            found = self._sessions.find_one({"_id": key}, {**_SHOWN, "alive": _LIVES, "touchable": self._touchable()})
+            found = self._sessions.find_one({"_id": key}, {**_SHOWN, "alive": _IS_LIVE, "touchable": self._touchable()})
             if found is None or not found["alive"]:
                 return None
             if found["touchable"]:
@@ -84,13 +84,13 @@ class SessionStore:
     def get(self, session_id: str) -> Session | None:
         """Return the live session with id *session_id*, or None."""
         with reaching_mongodb():
-            found = self._sessions.find_one({"sessionId": session_id, **_ALIVE}, _SHOWN)
+            found = self._sessions.find_one({"sessionId": session_id, **_LIVE}, _SHOWN)
         return _session(found) if found else None
 
     def end(self, session_id: str) -> bool:
         """End one session, at once and everywhere. Return whether the session was live."""
         with reaching_mongodb():
-            return self._sessions.delete_one({"sessionId": session_id, **_ALIVE}).deleted_count == 1
+            return self._sessions.delete_one({"sessionId": session_id, **_LIVE}).deleted_count == 1
 
     def end_all(self, username: str, keep_epoch: str | None = None) -> int:
         """End the sessions of *username*, except sessions opened under *keep_epoch*. Return how many."""
@@ -99,7 +99,7 @@ class SessionStore:
 
     def page(self, username: str | None, limit: int, after: str | None) -> list[Session]:
         """Return up to *limit* live sessions, newest first, older than *after*."""
-        query: dict[str, Any] = dict(_ALIVE)
+        query: dict[str, Any] = dict(_LIVE)
         if username:
             query["username"] = username
         if after:

@@ -11,7 +11,7 @@ from chalicelib.users.models import Key, MadeKey, NewKey, NewUser, ShownKey, Sho
 from chalicelib.users.revocation import revoke
 
 routes = Routes(__name__)
-_NAME = {"username": Username}
+_PARAMS = {"username": Username}
 
 
 @routes.add("POST", "/api/users", roles=ADMIN_ONLY, body=NewUser, answers={201: ShownUser}, raises=(UsernameTaken,))
@@ -30,7 +30,7 @@ def list_users(call: Call[None, PageQuery]) -> Page[ShownUser]:
 
 
 @routes.add(
-    "GET", "/api/users/{username}", roles=ADMIN_ONLY, params=_NAME, answers={200: ShownUser}, raises=(UserNotFound,)
+    "GET", "/api/users/{username}", roles=ADMIN_ONLY, params=_PARAMS, answers={200: ShownUser}, raises=(UserNotFound,)
 )
 def show_user(call: Call[None, None], username: str) -> ShownUser:
     """Show one user."""
@@ -43,7 +43,7 @@ def show_user(call: Call[None, None], username: str) -> ShownUser:
     "PATCH",
     "/api/users/{username}",
     roles=ADMIN_ONLY,
-    params=_NAME,
+    params=_PARAMS,
     body=UserChange,
     answers={200: ShownUser},
     raises=(UserNotFound,),
@@ -61,7 +61,7 @@ def change_user(call: Call[UserChange, None], username: str) -> ShownUser:
 
 
 @routes.add(
-    "DELETE", "/api/users/{username}", roles=ADMIN_ONLY, params=_NAME, answers={204: None}, raises=(UserNotFound,)
+    "DELETE", "/api/users/{username}", roles=ADMIN_ONLY, params=_PARAMS, answers={204: None}, raises=(UserNotFound,)
 )
 def delete_user(call: Call[None, None], username: str) -> None:
     """Delete a user. The user's sessions have ended before the answer is sent."""
@@ -72,7 +72,7 @@ def delete_user(call: Call[None, None], username: str) -> None:
     "POST",
     "/api/users/{username}/keys",
     roles=ADMIN_ONLY,
-    params=_NAME,
+    params=_PARAMS,
     body=NewKey,
     answers={201: MadeKey},
     raises=(UserNotFound, NotService, TooManyKeys),
@@ -100,7 +100,7 @@ def create_key(call: Call[NewKey, None], username: str) -> MadeKey:
     "GET",
     "/api/users/{username}/keys",
     roles=ADMIN_ONLY,
-    params=_NAME,
+    params=_PARAMS,
     query=PageQuery,
     answers={200: Page[ShownKey]},
     raises=(UserNotFound,),
@@ -120,7 +120,7 @@ def list_keys(call: Call[None, PageQuery], username: str) -> Page[ShownKey]:
     "DELETE",
     "/api/users/{username}/keys/{key_id}",
     roles=ADMIN_ONLY,
-    params={**_NAME, "key_id": Id},
+    params={**_PARAMS, "key_id": Id},
     answers={204: None},
     raises=(KeyNotFound,),
 )

@@ -29,7 +29,7 @@ def revoke(user: User, *, gone: bool = False) -> None:
 
     Safe to repeat. The revocation stays pending in the store until every revoke function has succeeded.
     """
-    _settle(Revocation(user.username, user.epoch, gone))
+    _complete(Revocation(user.username, user.epoch, gone))
 
 
 def sweep() -> int:
@@ -38,7 +38,7 @@ def sweep() -> int:
     for pending in wiring.store().pending_revocations():
         if done and not deadline.allows(_ENOUGH_MS):
             break
-        _settle(pending)
+        _complete(pending)
         done += 1
     return done
 
@@ -49,7 +49,7 @@ def next_due() -> datetime | None:
     return min((ids.made_at(pending.epoch) for pending in wiring.store().pending_revocations()), default=None)
 
 
-def _settle(pending: Revocation) -> None:
+def _complete(pending: Revocation) -> None:
     if not _revokes:
         raise RuntimeError("No slice has declared a revoke function: import chalicelib.slices, which declares all.")
     for end in _revokes:

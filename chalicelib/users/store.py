@@ -64,10 +64,10 @@ class UserStore:
             # A deleted user keeps the name until every session has ended.
             self._table.put(item, when="attribute_not_exists(pk)")
         except ConditionFailed as refused:
-            stands = refused.item or {}
-            if stands.get("madeBy") != item["madeBy"] or stands.get("gone"):
+            stored = refused.item or {}
+            if stored.get("madeBy") != item["madeBy"] or stored.get("gone"):
                 raise UsernameTaken from refused
-            return _user(stands)
+            return _user(stored)
         return _user(item)
 
     def find(self, username: str) -> User | None:
@@ -131,10 +131,10 @@ class UserStore:
         try:
             self._table.update(_key(username), change, when=when, values=values, names=names)
         except ConditionFailed as refused:
-            stands = refused.item or {}
+            stored = refused.item or {}
             # If the SDK lost the first answer and repeated the call, the stored value is the value we wrote.
-            if stands.get(names["#key"]) != value:
-                self._replace_key(username, key, value, stands, again=again)
+            if stored.get(names["#key"]) != value:
+                self._replace_key(username, key, value, stored, again=again)
 
     def keys(self, username: str) -> list[Key]:
         """Return all keys of a user in the order of creation, including expired keys.
@@ -144,7 +144,7 @@ class UserStore:
         """
         if (item := self._read(username)) is None:
             raise UserNotFound
-        return [_opened(item[name]) for name in sorted(item) if name.startswith(_KEY)]
+        return [_stored_key(item[name]) for name in sorted(item) if name.startswith(_KEY)]
 
     def remove_key(self, username: str, key_id: str) -> None:
         """Remove a key. The key is invalid at once. Atomic.
@@ -173,7 +173,7 @@ class UserStore:
         stored = item.get(_KEY + named.key_id) if item and named else None
         if item is None or stored is None:
             return None
-        found, user = _opened(stored), _user(item)
+        found, user = _stored_key(stored), _user(item)
         valid = keys.matches(key, found.digest) and not found.expired(now) and Role.SERVICE in user.roles
         return user if valid else None
 
@@ -196,14 +196,14 @@ class UserStore:
         except ConditionFailed:
             return
 
-    def _replace_key(self, username: str, key: Key, value: str, stands: Item, *, again: bool) -> None:
+    def _replace_key(self, username: str, key: Key, value: str, stored: Item, *, again: bool) -> None:
         name = _KEY + key.key_id
-        if not stands or stands.get("gone"):
+        if not stored or stored.get("gone"):
             raise UserNotFound
-        if name in stands and not again:
+        if name in stored and not again:
             raise KeyMade
-        if name not in stands:
-            raise NotService if Role.SERVICE.value not in stands["roles"] else TooManyKeys
+        if name not in stored:
+            raise NotService if Role.SERVICE.value not in stored["roles"] else TooManyKeys
         try:
             self._table.update(
                 _key(username),
@@ -231,11 +231,11 @@ class UserStore:
                 names=names,
             )
         except ConditionFailed as refused:
-            stands = refused.item or {}
+            stored = refused.item or {}
             # If the SDK lost the first answer and repeated the call, our own first write refused the second.
-            if stands.get("epoch") != changes["epoch"]:
+            if stored.get("epoch") != changes["epoch"]:
                 raise UserNotFound from refused
-            return stands
+            return stored
 
 
 def _key(username: str) -> str:
@@ -256,5 +256,5 @@ def _user(item: Item) -> User:
     )
 
 
-def _opened(value: str) -> Key:
+def _stored_key(value: str) -> Key:
     return Key(**json.loads(value))
