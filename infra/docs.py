@@ -1,4 +1,4 @@
-"""Pages made from code, so that they cannot say something else: `docs/settings.md`."""
+"""Generates `docs/settings.md` from the settings classes, so that page and code cannot differ."""
 
 import argparse
 import sys
@@ -23,7 +23,7 @@ change there, run `scripts/check --fix`.
 
 
 def known() -> tuple[type[Section], ...]:
-    """Return every class of options: the platform's first, then those that slices declare."""
+    """Return every settings class: the platform's first, then the slices' own."""
     declared = tuple(section for slice_ in slices.SLICES for section in slice_.settings)
     return (*(section for section in settings.sections() if section not in declared), *declared)
 
@@ -34,7 +34,7 @@ def page() -> str:
 
 
 def main() -> None:
-    """Write the page, or say that it is out of date."""
+    """Write the page. With ``--check``, write nothing, and exit with an error if the page is out of date."""
     parser = argparse.ArgumentParser(prog="python -m infra.docs", description="Make the pages that come from code.")
     parser.add_argument("--check", action="store_true", help="change nothing; fail if a page is out of date")
     asked = parser.parse_args()

@@ -1,6 +1,6 @@
-"""This machine, for local/ and server/.
+"""Ports and processes of this machine, for local/ and server/.
 
 ports.py           TCP ports on 127.0.0.1
-processes.py       which process a number means
-die_with_parent.py a child process ends when its parent does
+processes.py       identifies processes beyond reused process ids
+die_with_parent.py ends a child process together with its parent
 """

@@ -1,7 +1,7 @@
-"""Becomes another program that ends when its parent does: ``python -I die_with_parent.py SIGNAL PARENT PROGRAM...``.
+"""Executes a program that ends with its parent process: ``python -I die_with_parent.py SIGNAL PARENT PROGRAM...``.
 
-The kernel must be asked between fork and exec, where a process with threads may run no Python: therefore this is a
-program of its own. On a system without parent-death signals the program runs without one.
+The signal must be requested between fork and exec, where a process with threads may run no Python. Therefore this
+module is a program of its own. On a system without parent-death signals, PROGRAM runs without the signal.
 """
 
 import ctypes
@@ -12,10 +12,10 @@ PR_SET_PDEATHSIG = 1
 
 
 def set_parent_death_signal(signal: int, parent: int) -> bool:
-    """Have the kernel send *signal* to this process when *parent*, which forked it, dies.
+    """Have the kernel send *signal* to this process when *parent* dies. *parent* must have forked this process.
 
-    Return whether *parent* was alive after the request; if it was not, no signal will come. Linux only; elsewhere
-    nothing is requested.
+    Return whether *parent* was alive after the request. If false, no signal will come. Linux only; elsewhere nothing
+    is requested.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0)
@@ -24,7 +24,7 @@ def set_parent_death_signal(signal: int, parent: int) -> bool:
 
 
 def main(signal: int, parent: int, command: list[str]) -> None:
-    """Request *signal* at the death of *parent*, then become *command*; return without it if *parent* has died."""
+    """Request *signal* at the death of *parent*, then execute *command*. If *parent* has died, return instead."""
     if set_parent_death_signal(signal, parent):
         os.execv(command[0], command)  # noqa: S606 - no shell is wanted
 

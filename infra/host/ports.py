@@ -1,4 +1,4 @@
-"""TCP ports on 127.0.0.1: free ones, remembered ones, and who holds a taken one."""
+"""TCP ports on 127.0.0.1: finds and remembers free ports, and names the process that holds a taken port."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HOST = "127.0.0.1"
 
 
 class PortTaken(Exception):
-    """Another process listens there; the text says which, where that can be known."""
+    """Another process has the port. The text names the process if known."""
 
     def __init__(self, port: int) -> None:
         super().__init__(f"Port {port} is taken{holder(port)}.")
@@ -22,13 +22,13 @@ class PortTaken(Exception):
 
 
 def bound(port: int, host: str = HOST) -> socket.socket:
-    """Return a socket bound to *port* (0: any free one) of *host* that does not listen yet.
+    """Return a socket bound to *port* (0: any free port) of *host*. The socket does not listen yet.
 
     Raises:
-        PortTaken: somebody else has it.
+        PortTaken: another process has the port.
     """
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    # Without this a port stays blocked for a minute after its last connection.
+    # Without SO_REUSEADDR a port stays blocked for a minute after its last connection.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
@@ -41,7 +41,7 @@ def bound(port: int, host: str = HOST) -> socket.socket:
 
 
 def free(port: int = 0) -> int:
-    """Return *port* if nobody has it, else some free one."""
+    """Return *port* if free, else any free port. Nothing reserves the returned port."""
     try:
         listener = bound(port)
     except PortTaken:
@@ -51,9 +51,9 @@ def free(port: int = 0) -> int:
 
 
 def remembered(note: Path) -> int:
-    """Return the port that *note* names if it is free, else a free one, and note it.
+    """Return the port written in *note* if free, else any free port; write the returned port to *note*.
 
-    What is stored under a port (replica set members, queue URLs) stays valid from one start to the next.
+    Stored addresses (replica set members, queue URLs) thus stay valid from one start to the next.
     """
     try:
         port = free(int(note.read_text()))
@@ -65,15 +65,15 @@ def remembered(note: Path) -> int:
 
 
 def listening(port: int) -> bool:
-    """Whether somebody accepts connections there."""
+    """Whether a process accepts connections on *port*."""
     with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
         return probe.connect_ex((HOST, port)) == 0
 
 
 def holder(port: int) -> str:
-    """Return `` by NAME (process PID)`` for a taken port, or nothing where that is unknown: no psutil, or no right."""
+    """Return `` by NAME (process PID)`` for a taken port, or an empty text if unknown (no psutil, or no permission)."""
     try:
-        # A container has no psutil; the port is taken all the same.
+        # A container has no psutil.
         import psutil  # noqa: PLC0415
     except ModuleNotFoundError:
         return ""

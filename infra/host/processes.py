@@ -1,4 +1,4 @@
-"""Which process is meant: a number alone may since have been given to another one."""
+"""Identifies processes by pid and creation time, because the system gives a pid to a new process later."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 class Identity(NamedTuple):
-    """One process, for as long as it lives."""
+    """A process: its pid, and its creation time in seconds since 1970. Never matches a later process with the pid."""
 
     pid: int
     created: float
 
     @classmethod
     def of(cls, pid: int) -> Identity:
-        """Return the identity of the process that has *pid* now; one that nobody has if there is none."""
+        """Return the identity of the process that has *pid* now. If there is none, the identity is never alive."""
         try:
             return cls(pid, psutil.Process(pid).create_time())
         except psutil.Error:
@@ -31,7 +31,7 @@ class Identity(NamedTuple):
 
     @property
     def alive(self) -> bool:
-        """Whether it still runs; a zombie does not."""
+        """Whether the process still runs. A zombie counts as ended."""
         try:
             process = psutil.Process(self.pid)
             return process.create_time() == self.created and process.status() != psutil.STATUS_ZOMBIE
@@ -39,7 +39,7 @@ class Identity(NamedTuple):
             return False
 
     def gone(self, deadline_seconds: float) -> bool:
-        """Wait for its end; whether it came in time."""
+        """Wait up to *deadline_seconds* for the process to end; return whether the process has ended."""
         deadline = time.monotonic() + deadline_seconds
         while self.alive:
             if time.monotonic() > deadline:
@@ -49,12 +49,12 @@ class Identity(NamedTuple):
 
 
 def note(file: Path, pid: int) -> None:
-    """Write down in *file* which process is meant by it."""
+    """Write the identity of the process *pid* to *file*."""
     file.write_text(json.dumps(Identity.of(pid)))
 
 
 def noted(file: Path) -> Identity | None:
-    """Return the process that *file* names, if it still runs."""
+    """Return the process that *file* names if still running, else None."""
     try:
         identity = Identity(*json.loads(file.read_text()))
     except (OSError, ValueError, TypeError):
@@ -63,7 +63,10 @@ def noted(file: Path) -> Identity | None:
 
 
 def reclaim(file: Path, deadline_seconds: float = 20) -> None:
-    """End the process group whose leader *file* names, if an earlier run left it, and forget it."""
+    """End the process group whose leader *file* names, and delete *file*. Do nothing to a leader that has ended.
+
+    The group gets SIGTERM, and SIGKILL when the leader has ended or after *deadline_seconds*.
+    """
     if leader := noted(file):
         _signal_group(leader.pid, signal.SIGTERM)
         leader.gone(deadline_seconds)

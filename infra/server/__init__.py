@@ -1,7 +1,7 @@
-"""The API from long-running processes, for containers and for load. Imports nothing of infra/local.
+"""Serves the API from long-running processes, for containers and for load. Imports nothing of infra/local.
 
 __main__.py    the command line
-worker.py      one process of it
+worker.py      the start of a server process
 wsgi.py        HTTP to API Gateway event and back
-route_table.py which route a path belongs to
+route_table.py finds the route of a path
 """

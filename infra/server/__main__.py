@@ -1,4 +1,4 @@
-"""``scripts/serve``: the API behind a long-lived HTTP server, in as many processes as there are cores."""
+"""``scripts/serve``: the API behind a long-running HTTP server, by default with a process for each core."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer
 
-from chalicelib import slices  # noqa: F401 # makes every class of options known
+from chalicelib import slices  # noqa: F401 # registers every settings class
 from chalicelib.core.runtime import settings
 from infra.host import ports
 from infra.operations.target import STACKS, act_as, reporting, stack_options, target_of
@@ -23,32 +23,32 @@ from infra.server.worker import begin
 from infra.server.wsgi import Places
 
 DESCRIPTION = """\
-Serves the API from processes that stay, for containers and for load: the application that the functions run, asked with
-the events that the gateway sends. Only requests come in by this door; queues, streams and schedules stay with the
-functions of the deployed stack, whose stores these processes share.
+Serves the API from long-running processes, for containers and for load. The processes run the same application as the
+functions, and call it with the events that the gateway sends. Only HTTP requests enter here. Queues, streams and
+schedules are served by the functions of the deployed stack; server and functions share the stores.
 
-Each process prints its log to standard output, a line of JSON for each request. One that dies is replaced.
+Each process prints its log to standard output: a JSON line for each request. A process that dies is replaced.
 """
 EPILOG = """\
 examples:
-  scripts/serve                                   beside the stack that runs here
-  scripts/serve --stage prod --host 0.0.0.0       in a container; TLS is for the load balancer before it
+  scripts/serve                                   on the stores of the stack that runs on this machine
+  scripts/serve --stage prod --host 0.0.0.0       in a container, behind a load balancer that ends TLS
 
-exit code: 0 if it was told to stop; 1 if it could not start, or if a process died again as soon as it was replaced.
+exit code: 0 if stopped by a signal; 1 if the start failed, or if a replaced process died again at once.
 """
 #: Longer than any request takes.
 _STOP_SECONDS = 30
-#: A silent connection is closed after this: later than a load balancer of AWS does, after 60 s by default.
+#: An idle connection is closed after this time: later than by an AWS load balancer (60 s by default).
 _IDLE_SECONDS = 75
 _HIGHEST_PORT = 65_535
-#: As many files as a process uses at most; each connection is one.
-_FILES = 65_536
-#: Beside connections: what a process has open anyway, and for each thread one to each store, twice over.
-_FILES_OF_OURS, _FILES_OF_A_THREAD = 128, 6
+#: The most files that a process may have open; each connection takes one.
+_MOST_FILES = 65_536
+#: Files kept free of callers' connections: for the process itself, and for each thread two to each of the stores.
+_PROCESS_FILES, _THREAD_FILES = 128, 6
 
 
 def parsed(arguments: list[str]) -> argparse.Namespace:
-    """Return what was asked for."""
+    """Return the parsed command line."""
     parser = argparse.ArgumentParser(
         prog="scripts/serve",
         description=DESCRIPTION,
@@ -58,22 +58,25 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     )
     add = partial(parser.add_argument, metavar="N")
     parser.add_argument(
-        "--host", type=IPv4Address, default=IPv4Address(ports.HOST), help="where to listen (%(default)s: this machine)"
+        "--host",
+        type=IPv4Address,
+        default=IPv4Address(ports.HOST),
+        help="address to listen on (%(default)s: this machine only)",
     )
-    add("--port", type=_port, default=8080, help="(%(default)s)")
-    add("--processes", type=_positive, default=_cores(), help="(%(default)s, as many as cores)")
-    add("--threads", type=_positive, default=8, help="requests that each process has at work at once (%(default)s)")
-    add("--held", type=_positive, default=32, help="beside these, requests to routes that may wait (%(default)s)")
+    add("--port", type=_port, default=8080, help="port to listen on (%(default)s)")
+    add("--processes", type=_positive, default=_cores(), help="number of processes (%(default)s, as many as cores)")
+    add("--threads", type=_positive, default=8, help="concurrent requests of each process (%(default)s)")
+    add("--held", type=_positive, default=32, help="additional concurrent requests to routes that wait (%(default)s)")
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str]) -> None:
-    """Serve until told to stop; exit with a sentence where that cannot be."""
+    """Serve until a stop signal. If serving cannot start, exit with a sentence that says why."""
     asked = parsed(arguments)
     threads = asked.threads + asked.held
     with reporting("serve"):
         target = target_of(asked, os.environ)
-        # In a function one request is at work; here each thread wants a connection.
+        # The defaults fit a function, which serves one request at a time. Here each thread needs a connection.
         act_as(target, **_unless_set(MONGODB_MAX_POOL_SIZE=threads, AWS_CLIENT_MAX_CONNECTIONS=threads))
         settings.load(settings.HoldfastSettings)
     try:
@@ -82,10 +85,10 @@ def main(arguments: list[str]) -> None:
         sys.exit(f"{taken} Choose another one with --port.")
     except OSError as error:
         sys.exit(f"serve cannot listen on {asked.host}:{asked.port}: {error.strerror}.")
-    # A fork would be the same instance as the others, with the same random numbers.
+    # Spawn, because forked processes would share an instance id and the state of the random numbers.
     multiprocessing.set_start_method("spawn")
     where = f"http://{asked.host}:{asked.port}"
-    print(f"{target.stage} at {where}, {asked.processes} processes; Ctrl-C ends it", file=sys.stderr)
+    print(f"{target.stage} at {where}, {asked.processes} processes; Ctrl-C stops the server", file=sys.stderr)
     places = Places(asked.threads, asked.held)
     _granian(asked, threads).serve(target_loader=partial(begin, places, os.getpid()), wrap_loader=False)
 
@@ -101,24 +104,25 @@ def _granian(asked: argparse.Namespace, threads: int) -> MPServer:
         workers=asked.processes,
         blocking_threads=threads,
         http1_settings=HTTP1Settings(header_read_timeout=_IDLE_SECONDS * 1000),
-        # It counts connections, idle ones too. With no file left it would try again without a pause.
-        backpressure=max(1, _files() - _FILES_OF_OURS - _FILES_OF_A_THREAD * threads),
+        # Granian counts connections here, idle connections included. Without a free file descriptor granian would
+        # retry accepting without a pause.
+        backpressure=max(1, _file_limit() - _PROCESS_FILES - _THREAD_FILES * threads),
         respawn_failed_workers=True,
         workers_kill_timeout=_STOP_SECONDS,
-        # Below that it only advises.
+        # Lower levels hold only advice.
         log_level=LogLevels.error,
     )
 
 
 def _cores() -> int:
-    """Return how many cores this process may use, where the system tells."""
+    """Return the number of cores that this process may use, or of all cores if the system does not say."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _files() -> int:
-    """Return how many files a process may have open. Granian has raised that as far as the system lets it."""
+def _file_limit() -> int:
+    """Return the number of files a process may have open. Granian has raised the limit as far as the system allows."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return _FILES if soft == resource.RLIM_INFINITY else min(_FILES, soft)
+    return _MOST_FILES if soft == resource.RLIM_INFINITY else min(_MOST_FILES, soft)
 
 
 def _unless_set(**options: object) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Which route a path belongs to, as a gateway decides it."""
+"""Finds the route of a path by the gateway's rules."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ if TYPE_CHECKING:
 
 
 class Found(NamedTuple):
-    """The route of a path, and what stands in its placeholders; without a route, the path itself."""
+    """The route of a path and the values of its placeholders. If no route matches, *resource* is the path itself."""
 
     resource: str
     params: dict[str, str] | None
 
 
 class Paths:
-    """Finds a path's route among templates such as ``/things/{id}``; a literal segment goes before a placeholder."""
+    """Finds a path's route among templates such as ``/things/{id}``. A literal segment wins over a placeholder."""
 
     def __init__(self, templates: Iterable[str]) -> None:
         self._by_length: dict[int, list[tuple[str, list[str]]]] = {}
         for template, segments in sorted(
-            ((one, one.split("/")) for one in templates), key=lambda pair: [_placeholder(part) for part in pair[1]]
+            ((text, text.split("/")) for text in templates), key=lambda pair: [_placeholder(part) for part in pair[1]]
         ):
             self._by_length.setdefault(len(segments), []).append((template, segments))
 
     def find(self, path: str) -> Found:
-        """Return the route of *path*, which is escaped; so are the values of placeholders."""
+        """Return the route of *path*. *path* is percent-encoded, and placeholder values stay percent-encoded."""
         given = path.split("/")
         for template, segments in self._by_length.get(len(given), ()):
             pairs = list(zip(segments, given, strict=True))

@@ -1,4 +1,4 @@
-"""One process of the server. A spawned process imports this module, as it cannot import ``__main__``."""
+"""Starts a server process. A separate module, because a spawned process cannot import ``__main__``."""
 
 from __future__ import annotations
 
@@ -15,8 +15,12 @@ if TYPE_CHECKING:
 
 
 def begin(places: Places, parent: int) -> Server:
-    """Return the WSGI application of this process, which ends when its *parent* does, however that ends."""
-    # A terminal's Ctrl-C goes to the parent alone, which ends its workers: after two signals at once granian may hang.
+    """Return the WSGI application of this process.
+
+    The process gets SIGTERM when *parent* dies, however the parent dies, and exits at once if *parent* is dead already.
+    """
+    # A process group of its own: a terminal's Ctrl-C then reaches only the parent, and the parent ends its workers.
+    # A worker that gets both signals at once may hang in granian.
     os.setpgid(0, 0)
     if not die_with_parent.set_parent_death_signal(signal.SIGTERM, parent):
         sys.exit(1)

@@ -1,9 +1,10 @@
 """HTTP to API Gateway event and back: the application behind a long-lived server, as WSGI (PEP 3333).
 
-It stands where the gateway stands and decides nothing: a request becomes the event that the deployed gateway would send
-(AWS, "Input format of a Lambda function for proxy integration"), and the application answers both alike. As there, what
-did not arrive whole asks nobody, and what finds no place in time is told to come again. One thing differs: a server
-hands the path over decoded, so an escaped slash separates; no name in this API has one.
+This module takes the gateway's place and decides nothing. Each request becomes the event that the deployed gateway
+would send (AWS, "Input format of a Lambda function for proxy integration"), so the application treats both alike. As
+behind the gateway, an incomplete request is refused before the application's handler runs, and a request that finds no
+free place in time gets 503 with Retry-After. A single difference remains: a WSGI server decodes the path, so an escaped
+slash (%2F) separates segments. No name in this API contains a slash.
 """
 
 from __future__ import annotations
@@ -27,36 +28,37 @@ if TYPE_CHECKING:
 
     from chalicelib.core.web.application import App
 
-#: As long as a function may take for an answer.
+#: The deadline of an answer, the same as a function's.
 _INVOCATION_MS = 29_000
-#: Whoever has found no place by then is told to come again.
+#: A request without a free place after this time is refused with Retry-After.
 _QUEUE_SECONDS = 10.0
-#: What stands in a path unescaped (RFC 3986, section 3.3): what a caller wrote so is handed on so.
+#: Characters that a path may hold unescaped (RFC 3986, section 3.3). They are passed on as the caller wrote them.
 _PLAIN_IN_PATHS = "/:@!$&'()*+,;="
 
 
 class Context:
-    """What a function's context tells the application: how long it may still take."""
+    """The part of a Lambda context that the application uses: the time left for the answer."""
 
     def __init__(self) -> None:
         self._until = time.monotonic() + _INVOCATION_MS / 1000
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return the milliseconds that are left, 0 if none are."""
+        """Return the milliseconds left, 0 after the deadline."""
         return max(0, int((self._until - time.monotonic()) * 1000))
 
 
 class Places(NamedTuple):
-    """How many requests a process takes at once: those *at work*, and those that may wait for an answer (*held*)."""
+    """The concurrent requests of a process: at most *at_work*, and beside them *held* on routes that wait."""
 
     at_work: int
     held: int
 
 
 class Server:
-    """A WSGI application that asks *app*, and lets in as many requests at once as there are *places*.
+    """A WSGI application in front of *app* that bounds concurrent requests by *places*.
 
-    Safe for threads. A request to a route that waits is held or refused at once; any other waits for its turn.
+    Thread-safe. A request to a route that waits takes a held place or is refused at once. Any other request queues for
+    up to ten seconds.
     """
 
     def __init__(self, app: App, places: Places) -> None:
@@ -64,12 +66,12 @@ class Server:
         self._waiting = {(endpoint.method, endpoint.path) for endpoint in app.endpoints if endpoint.waits}
         self._held, self._at_work = BoundedSemaphore(places.held), BoundedSemaphore(places.at_work)
         self._longest_body = settings.load(settings.HttpSettings).max_body_bytes
-        # A server puts headers among the process's own variables, some of which look like one.
-        self._own = frozenset(name for name in os.environ if name.startswith("HTTP_"))
+        # The server adds headers to the process's own environment variables, some of which also begin with HTTP_.
+        self._process_variables = frozenset(name for name in os.environ if name.startswith("HTTP_"))
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
         """Answer one request."""
-        # One byte more than is allowed is enough for the application to refuse it.
+        # Reading one byte more than allowed is enough: the application refuses the body as too long.
         read = self._longest_body + 1
         body = environ["wsgi.input"].read(read)
         whole = len(body) >= min(int(environ.get("CONTENT_LENGTH") or 0), read)
@@ -89,7 +91,7 @@ class Server:
 
     @contextmanager
     def _place(self, *, waiting: bool) -> Iterator[bool]:
-        """Hold a place for the length of the block, and tell whether there was one."""
+        """Hold a place for the length of the block; yield whether a place was free."""
         places = self._held if waiting else self._at_work
         if not places.acquire(timeout=0 if waiting else _QUEUE_SECONDS):
             yield False
@@ -101,7 +103,7 @@ class Server:
 
     def _event(self, environ: WSGIEnvironment, body: bytes) -> dict[str, Any]:
         path = quote(environ["PATH_INFO"].encode("latin-1"), safe=_PLAIN_IN_PATHS)
-        found, headers = self._paths.find(path), dict(self._sent(environ))
+        found, headers = self._paths.find(path), dict(self._sent_headers(environ))
         query: dict[str, list[str]] = {}
         for name, value in parse_qsl(environ["QUERY_STRING"], keep_blank_values=True):
             query.setdefault(name, []).append(value)
@@ -127,18 +129,18 @@ class Server:
             "isBase64Encoded": False,
         }
 
-    def _sent(self, environ: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Yield the headers that the caller sent."""
+    def _sent_headers(self, environ: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yield the headers of the request."""
         for name, value in environ.items():
-            if name.startswith("HTTP_") and name not in self._own:
+            if name.startswith("HTTP_") and name not in self._process_variables:
                 yield name.removeprefix("HTTP_").replace("_", "-").title(), value
             elif name in {"CONTENT_TYPE", "CONTENT_LENGTH"} and value:
                 yield name.replace("_", "-").title(), value
 
 
 def load(places: Places) -> Server:
-    """Return the server of this repository's application; a process of its own calls this."""
-    from app import app  # noqa: PLC0415 # in the process that serves, not in the one that starts it
+    """Return the server of this repository's application. Called once in each server process."""
+    from app import app  # noqa: PLC0415 # loaded by each server process, not by the process that starts them
 
     return Server(app, places)
 
