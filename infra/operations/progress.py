@@ -23,7 +23,7 @@ _LINE_EVERY_SECONDS = 10
 
 
 class Gauge:
-    """Shows the progress of each task: on a terminal a bar, after two seconds; elsewhere a line every ten seconds."""
+    """Shows the progress of each task: on a terminal as a bar after two seconds, else as a line every ten seconds."""
 
     def __init__(self, console: Console) -> None:
         self._bars = Progress(
@@ -35,17 +35,17 @@ class Gauge:
             transient=True,
         )
         self._console = console
-        self._said = monotonic()
+        self._last_line = monotonic()
 
-    def begin(self, what: str, total: int, done: int = 0) -> Advance:
+    def begin(self, name: str, total: int, done: int = 0) -> Advance:
         """Start a progress bar with *done* already complete; return a callback that advances it."""
-        task, started = self._bars.add_task(what, total=total, completed=done), monotonic()
+        task, started = self._bars.add_task(name, total=total, completed=done), monotonic()
 
         def advance(count: int) -> None:
             self._bars.advance(task, count)
-            if not self._console.is_terminal and monotonic() - self._said > _LINE_EVERY_SECONDS:
-                self._said = monotonic()
-                self._say(task, done, monotonic() - started)
+            if not self._console.is_terminal and monotonic() - self._last_line > _LINE_EVERY_SECONDS:
+                self._last_line = monotonic()
+                self._print_line(task, done, monotonic() - started)
 
         return advance
 
@@ -55,7 +55,7 @@ class Gauge:
         if not self._console.is_terminal:
             yield
             return
-        # A timer starts the bars, because the first step may be the long one.
+        # A timer starts the bars, because the first step may take longest.
         timer = Timer(_SHOWN_AFTER_SECONDS, self._bars.start)
         timer.daemon = True
         timer.start()
@@ -66,21 +66,21 @@ class Gauge:
             timer.join()
             self._bars.stop()
 
-    def _say(self, task_id: TaskID, before: int, seconds: float) -> None:
+    def _print_line(self, task_id: TaskID, before: int, seconds: float) -> None:
         task = next(task for task in self._bars.tasks if task.id == task_id)
-        figures = _figures(task, (task.completed - before) / seconds)
-        self._console.print(f"{task.description}: {figures}", highlight=False)
+        state = _state(task, (task.completed - before) / seconds)
+        self._console.print(f"{task.description}: {state}", highlight=False)
 
 
 class _Count(ProgressColumn):
     """Count, percent and rate."""
 
     def render(self, task: Task) -> Text:
-        return Text(_figures(task, task.finished_speed or task.speed))
+        return Text(_state(task, task.finished_speed or task.speed))
 
 
-def _figures(task: Task, rate: float | None) -> str:
-    # A store's own figure for its size may be hours old: the total is never below what is done.
+def _state(task: Task, rate: float | None) -> str:
+    # The size that a store reports may be hours old, so the total is raised to the completed count.
     total = max(task.total or 0, task.completed)
     percent = 100 * task.completed / total if total else 100
     return f"{task.completed:,.0f} of {total:,.0f} ({percent:.0f} %), {rate or 0:,.0f} per second"
@@ -88,12 +88,12 @@ def _figures(task: Task, rate: float | None) -> str:
 
 @contextmanager
 def progress() -> Iterator[Callable[..., Advance]]:
-    """Show the progress of tasks on the error stream; yield the function that begins a task (`Gauge.begin`)."""
+    """Show the progress of tasks on standard error; yield the function that begins a task (`Gauge.begin`)."""
     gauge = Gauge(Console(stderr=True))
     with gauge.shown():
         yield gauge.begin
 
 
 def escaped(text: str) -> str:
-    r"""Return *text* with control characters as ``\uXXXX``, so that a terminal obeys no text of a stranger."""
+    r"""Return *text* with each unprintable character as ``\uXXXX``, so that foreign text cannot control a terminal."""
     return "".join(sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in text)

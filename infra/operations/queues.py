@@ -1,4 +1,4 @@
-"""``scripts/queues``: the command line for queues and their dead letters, of a running stack or of a deployed stage."""
+"""``scripts/queues``: shows queues and manages their dead letters, of a running stack or of a deployed stage."""
 
 from __future__ import annotations
 
@@ -23,25 +23,26 @@ if TYPE_CHECKING:
     from infra.operations.target import Target
 
 DESCRIPTION = """\
-Looks into the queues and their dead letters. A message that can never succeed, or has failed too often, is buried
-in its queue's dead-letter queue with the reason; once the cause is mended, it can be sent back and is worked on again.
+Shows queues and manages their dead letters. A message that can never succeed, or that has failed too often, is moved
+to its queue's dead-letter queue, together with the reason. Once the cause is repaired, a dead letter can be sent back
+to its queue and is worked on again.
 """
 EPILOG = """\
 examples:
-  scripts/queues list                          how much waits, is being done, was done, is dead
-  scripts/queues peek approval                 why letters of the queue `approval` died; they stay where they are
+  scripts/queues list                          count messages: pending, processing, completed, failed, dead
+  scripts/queues peek approval                 show dead letters of the queue `approval` with reasons; change nothing
   scripts/queues peek approval --json | jq .body
-  scripts/queues redrive approval              send all of them back
+  scripts/queues redrive approval              send all dead letters back to the queue
   scripts/queues redrive approval --id 0a1b… --id 2c3d…
-  scripts/queues purge approval                delete its dead letters, after a question
-  scripts/queues list --stage prod             of the AWS account of your credentials
+  scripts/queues purge approval                delete the queue's dead letters, after a confirmation
+  scripts/queues list --stage prod             the stage prod in the AWS account of your credentials
 """
 _STATES = ("pending", "processing", "completed", "failed", "dead")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
 def parsed(arguments: list[str]) -> argparse.Namespace:
-    """Return what was asked for."""
+    """Return the parsed command line."""
     shared = stack_options()
     parser = argparse.ArgumentParser(
         prog="scripts/queues",
@@ -57,88 +58,92 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
         return made
 
     def of_queue(made: argparse.ArgumentParser) -> Callable[..., argparse.Action]:
-        made.add_argument("queue", choices=[queue.name for queue in slices.QUEUES], help="whose letters")
+        made.add_argument("queue", choices=[queue.name for queue in slices.QUEUES], help="name of the queue")
         return made.add_argument
 
     command("list", list_queues, "show every queue").add_argument("--json", action="store_true", help="as JSON")
-    add = of_queue(command("peek", peek, "show dead letters, with why they died; nothing is taken away"))
-    add("--limit", type=int, default=20, metavar="N", help="how many at most (%(default)s)")
-    add("--json", action="store_true", help="one JSON object per line")
+    add = of_queue(command("peek", peek, "show dead letters with their reasons; delete nothing"))
+    add("--limit", type=int, default=20, metavar="N", help="show at most N dead letters (%(default)s)")
+    add("--json", action="store_true", help="a JSON object per line")
     add = of_queue(command("redrive", redrive, "send dead letters back to their queue, to be worked on again"))
-    add("--id", action="append", metavar="ID", help="only this letter, as `peek` calls it; may be repeated")
+    add("--id", action="append", metavar="ID", help="send back only the dead letter ID, as shown by `peek`; repeatable")
     add = of_queue(command("purge", purge, "delete dead letters for good"))
-    add("--waiting", action="store_true", help="delete the messages that wait to be worked on instead")
-    add("--yes", action="store_true", help="do not ask")
+    add("--waiting", action="store_true", help="delete the waiting messages of the queue instead of its dead letters")
+    add("--yes", action="store_true", help="do not ask for confirmation")
     return parser.parse_args(arguments)
 
 
 def list_queues(target: Target, asked: argparse.Namespace) -> int:
-    """Print the figures of every queue."""
+    """Print the message counts of every queue."""
     sqs = target.client("sqs")
-    mail = Sender(sqs, prefix_of(sqs, target.stage, slices.QUEUES))
+    sender = Sender(sqs, prefix_of(sqs, target.stage, slices.QUEUES))
     counts = Counts(Table(target.client("dynamodb"), f"holdfast-{target.stage}-coordination"))
-    counted = counts.read([queue.name for queue in slices.QUEUES], ("completed", "failed"))
-    figures = {queue.name: mail.depth(queue).model_dump() | counted[queue.name] for queue in slices.QUEUES}
+    ended = counts.read([queue.name for queue in slices.QUEUES], ("completed", "failed"))
+    metrics = {queue.name: sender.depth(queue).model_dump() | ended[queue.name] for queue in slices.QUEUES}
     if asked.json:
-        print(json.dumps(figures))
+        print(json.dumps(metrics))
         return 0
     print(f"{target.stage} at {target.where}")
-    width = max(map(len, figures))
+    width = max(map(len, metrics))
     print(" ".join([" " * width, *(f"{state:>11}" for state in _STATES)]))
-    for name, figure in figures.items():
-        print(" ".join([f"{name:<{width}}", *(f"{figure[state]:>11}" for state in _STATES)]))
+    for name, by_state in metrics.items():
+        print(" ".join([f"{name:<{width}}", *(f"{by_state[state]:>11}" for state in _STATES)]))
     return 0
 
 
 def peek(target: Target, asked: argparse.Namespace) -> int:
-    """Print letters and leave them where they are."""
-    box = _box(target, asked.queue)
-    dead = _dead(target, asked.queue)
+    """Print dead letters; change none."""
+    box = _dead_letter_queue(target, asked.queue)
+    dead = _dead_letter_count(target, asked.queue)
     with progress() as task, box.held(PEEK_SECONDS, asked.limit, task("reading", min(dead, asked.limit))):
         letters = box.letters
     for letter in letters:
         print(_as_json(letter) if asked.json else _as_text(letter))
     if not asked.json:
-        print(f"{len(letters)} of about {max(dead, len(letters))} letters in {box.queue.dead_letters}.")
+        print(f"{len(letters)} of about {max(dead, len(letters))} dead letters in {box.queue.dead_letters}.")
     return 0
 
 
 def redrive(target: Target, asked: argparse.Namespace) -> int:
-    """Send letters back, and say how many. Those that die meanwhile stay: nothing goes round in circles."""
-    box = _box(target, asked.queue)
-    dead = _dead(target, asked.queue)
+    """Send dead letters back to their queue and print their number.
+
+    A message that is dead-lettered meanwhile stays in the dead-letter queue, so no message circulates.
+    """
+    box = _dead_letter_queue(target, asked.queue)
+    dead = _dead_letter_count(target, asked.queue)
     with progress() as task, box.held(MOVE_SECONDS, on_letters=task("reading", dead)):
         wanted = [letter for letter in box.letters if asked.id is None or letter.id in asked.id]
         sent = task("sending back", len(wanted))
         for letter in wanted:
             box.send_back(letter)
             sent(1)
-    print(f"{len(wanted)} letters sent back to {asked.queue}.")
+    print(f"{len(wanted)} dead letters sent back to {asked.queue}.")
     missing = set(asked.id or ()) - {letter.id for letter in wanted}
     for letter_id in sorted(missing):
-        print(f"There is no letter {letter_id} in {box.queue.dead_letters}.", file=sys.stderr)
+        print(f"There is no dead letter {letter_id} in {box.queue.dead_letters}.", file=sys.stderr)
     return 1 if missing else 0
 
 
 def purge(target: Target, asked: argparse.Namespace) -> int:
-    """Delete, after the queue's name was typed."""
-    box = _box(target, asked.queue)
+    """Delete dead letters, or waiting messages, after the queue's name was typed. ``--yes`` skips the question."""
+    box = _dead_letter_queue(target, asked.queue)
     name = asked.queue if asked.waiting else box.queue.dead_letters
-    about = "all its messages" if asked.waiting else f"its {_dead(target, asked.queue)} letters"
-    if not asked.yes and not _confirmed(f"This deletes {about} of {target.stage} at {target.where} for good.", name):
+    content = "all waiting messages" if asked.waiting else f"{_dead_letter_count(target, asked.queue)} dead letters"
+    warning = f"This deletes {content} of {asked.queue}, {target.stage} at {target.where}, for good."
+    if not asked.yes and not _confirmed(warning, name):
         print("Nothing was deleted.")
         return 1
     box.purge(waiting=asked.waiting)
-    print(f"{name} is emptied; AWS takes up to a minute for it.")
+    print(f"{name} is emptied; AWS takes up to a minute to delete the messages.")
     return 0
 
 
-def _box(target: Target, name: str) -> DeadLetterQueue:
+def _dead_letter_queue(target: Target, name: str) -> DeadLetterQueue:
     sqs = target.client("sqs")
     return DeadLetterQueue(sqs, prefix_of(sqs, target.stage, slices.QUEUES), queues.named(name))
 
 
-def _dead(target: Target, name: str) -> int:
+def _dead_letter_count(target: Target, name: str) -> int:
     sqs = target.client("sqs")
     return Sender(sqs, prefix_of(sqs, target.stage, slices.QUEUES)).depth(queues.named(name)).dead
 
@@ -146,7 +151,7 @@ def _dead(target: Target, name: str) -> int:
 def _confirmed(warning: str, name: str) -> bool:
     print(warning)
     try:
-        return input(f"Type {name} to go on: ").strip() == name
+        return input(f"Type {name} to continue: ").strip() == name
     except EOFError:
         return False
 
@@ -169,7 +174,7 @@ def _age(seconds: float) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Do what was asked for and return the exit code."""
+    """Run the command and return the exit code."""
     asked = parsed(arguments)
     with reporting(asked.command):
         code: int = asked.run(target_of(asked, os.environ), asked)

@@ -1,4 +1,4 @@
-"""``scripts/reconcile``: compares truth, history and view once through, now and on this machine."""
+"""``scripts/reconcile``: runs a full reconciliation pass over records, history and view, now and on this machine."""
 
 from __future__ import annotations
 
@@ -35,31 +35,33 @@ if TYPE_CHECKING:
     from infra.operations.target import Target
 
 DESCRIPTION = """\
-Compares every record with its history and with the copy that lists read, once through and now, and mends what is
-missing: copies are made or brought up to date, versions that nobody was told of are told under the ids they always had,
-and copies without a record are taken away. The stack does the same by itself every hour, for a few minutes each time.
+Runs a full reconciliation pass now: compares every record with its history and with its copy in the read model (which
+lists read), and repairs the differences. Missing copies are made, stale copies are updated, versions without a
+published event are published under their original event ids, and copies without a record are deleted. The stack does
+the same every hour, for a few minutes each time.
 
-It writes what the stack itself writes, so it may run beside it, be interrupted at any moment and be repeated.
+The command writes only the data that the stack itself writes. The command may run beside the stack, and may be
+interrupted and repeated at any time.
 """
 EPILOG = """\
 examples:
-  scripts/reconcile                  the stack that runs here
-  scripts/reconcile --stage prod     the AWS account of your credentials
+  scripts/reconcile                  the stack that runs on this machine
+  scripts/reconcile --stage prod     the stage prod in the AWS account of your credentials
 
-exit code: 0 if all is as it should be now, 1 if something could not be mended, 130 if it was interrupted.
+exit code: 0 if all differences were repaired, 1 if some could not be repaired, 130 if interrupted.
 """
 
 
 class Part(NamedTuple):
-    """What was seen and done in one part of the walk."""
+    """The counts of a part of the pass: the records, or the copies of a kind."""
 
     name: str
     compared: int
-    mended: int
+    repaired: int
 
 
-class _Faults(logging.Handler):
-    """Counts what the walk says of records that it cannot carry, and shows whoever runs it each of them in a line."""
+class _FaultCounter(logging.Handler):
+    """Counts the errors logged during the pass, for records that cannot be projected, and prints a line for each."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -71,7 +73,7 @@ class _Faults(logging.Handler):
 
 
 def parsed(arguments: list[str]) -> argparse.Namespace:
-    """Return what was asked for."""
+    """Return the parsed command line."""
     parser = argparse.ArgumentParser(
         prog="scripts/reconcile",
         description=DESCRIPTION,
@@ -83,40 +85,40 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
 
 
 def run(target: Target) -> int:
-    """Walk once through everything of the stack that this process acts as a part of; return the exit code."""
+    """Run a full reconciliation pass on the stack whose settings this process has taken; return the exit code."""
     print(f"{target.stage} at {target.where}")
     started = monotonic()
-    with _faults() as faults, progress() as begin:
-        parts = list(_walk(target, begin))
-    print(f"{'':<24}{'compared':>12}{'mended':>12}")
+    with _counted_faults() as faults, progress() as begin:
+        parts = list(_pass(target, begin))
+    print(f"{'':<24}{'compared':>12}{'repaired':>12}")
     for part in parts:
-        print(f"{part.name:<24}{part.compared:>12,}{part.mended:>12,}")
+        print(f"{part.name:<24}{part.compared:>12,}{part.repaired:>12,}")
     compared, seconds = sum(part.compared for part in parts), monotonic() - started
     print(f"{compared:,} compared in {seconds:,.0f} s, {compared / seconds:,.0f} per second.")
     if faults.count:
-        print(f"{faults.count:,} faults: what they name above could not be mended, and will be tried again hourly.")
+        print(f"{faults.count:,} faults: the records named above could not be repaired; the stack retries every hour.")
     return 1 if faults.count else 0
 
 
-def _walk(target: Target, begin: Callable[..., Advance]) -> Iterator[Part]:
-    """Compare everything, and yield what came of each part once it is through.
+def _pass(target: Target, begin: Callable[..., Advance]) -> Iterator[Part]:
+    """Compare and repair all parts; yield the counts of each part after its end.
 
-    Nothing but this walk's own place is kept: the hourly comparison goes on where it was. Two at once may do the same
-    twice, under the same ids and versions, which changes nothing.
+    The cursor of the pass lives in this process only, so the cursor of the hourly pass does not move. Two passes at
+    once may repair the same record twice, under the same ids and versions, without a further effect.
     """
     place: Place | None = reconcile.START
     while place is not None:
-        kind, compared, mended = place.kind, 0, 0
+        kind, compared, repaired = place.kind, 0, 0
         advance = begin(_name(kind), patiently(partial(_size, target, kind)))
         while place is not None and place.kind == kind:
             place, found = patiently(partial(reconcile.advance, place))
-            compared, mended = compared + found.compared, mended + found.mended
+            compared, repaired = compared + found.compared, repaired + found.mended
             advance(found.compared)
-        yield Part(_name(kind), compared, mended)
+        yield Part(_name(kind), compared, repaired)
 
 
 def _size(target: Target, kind: str) -> int:
-    """Return how many records, or copies of one kind, there are about: AWS counts records anew every six hours."""
+    """Return the approximate number of records, or of copies of *kind*. AWS recounts records every six hours."""
     if kind:
         with reaching_mongodb():
             return records_wiring.view().of(kind).estimated_document_count()
@@ -131,10 +133,10 @@ def _name(kind: str) -> str:
 
 
 @contextmanager
-def _faults() -> Iterator[_Faults]:
-    """Have faults told here, in the place of the log that a function writes."""
+def _counted_faults() -> Iterator[_FaultCounter]:
+    """Count and print logged errors for the length of the block, instead of writing a function's log."""
     logs.logger()
-    logger, faults = logging.getLogger("holdfast"), _Faults()
+    logger, faults = logging.getLogger("holdfast"), _FaultCounter()
     before, logger.handlers = logger.handlers, [faults]
     try:
         yield faults
@@ -143,7 +145,7 @@ def _faults() -> Iterator[_Faults]:
 
 
 def main(arguments: list[str]) -> int:
-    """Do what was asked for and return the exit code."""
+    """Run the command and return the exit code."""
     asked = parsed(arguments)
     with reporting("reconcile"):
         try:
@@ -151,7 +153,7 @@ def main(arguments: list[str]) -> int:
             act_as(target, **PATIENT)
             return run(target)
         except KeyboardInterrupt:
-            print("\nInterrupted. What was mended stays so; the next run begins at the beginning.", file=sys.stderr)
+            print("\nInterrupted. Finished repairs are kept; the next run starts from the beginning.", file=sys.stderr)
             return INTERRUPTED
 
 

@@ -1,4 +1,4 @@
-"""The stack that runs on one data folder of this machine, as its note says: ``scripts/up`` writes the note."""
+"""The note file that describes the stack running on a data folder of this machine. ``scripts/up`` writes the note."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NOTE = "run.json"
 
 
 class Run(NamedTuple):
-    """A running stack. Without a URL it is still starting."""
+    """A running stack. With an empty *url* the stack is still starting."""
 
     supervisor: Identity
     url: str
@@ -23,7 +23,7 @@ class Run(NamedTuple):
 
 
 def read(folder: Path) -> Run | None:
-    """Return what runs on *folder*, None if nothing does; the note of a killed supervisor counts for nothing."""
+    """Return the stack that runs on *folder*, else None. The note of a dead supervisor is ignored."""
     try:
         found: dict[str, Any] = json.loads((folder / _NOTE).read_text())
         run = Run(Identity(*found["supervisor"]), found["url"], found["environment"])
@@ -33,7 +33,7 @@ def read(folder: Path) -> Run | None:
 
 
 def write(folder: Path, run: Run) -> None:
-    """Let others see *run* on *folder*, in one step and only as this user: a database's URI may hold a password."""
+    """Write the note of *run* into *folder*, atomically and readable only by this user: a URI may hold a password."""
     note = folder / _NOTE
     part = note.with_suffix(".part")
     part.touch(mode=0o600)
@@ -42,5 +42,5 @@ def write(folder: Path, run: Run) -> None:
 
 
 def forget(folder: Path) -> None:
-    """Delete the note of *folder*, if there is one."""
+    """Delete the note of *folder*, if present."""
     (folder / _NOTE).unlink(missing_ok=True)

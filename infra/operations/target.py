@@ -1,4 +1,4 @@
-"""The stack that a command works on, and how a command ends where that stack cannot be reached."""
+"""Finds the stack that a command works on, and ends a command with a sentence if the stack cannot be reached."""
 
 from __future__ import annotations
 
@@ -25,22 +25,26 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-#: Ends what `--help` says.
+#: The last paragraph of every `--help`.
 STACKS = """
 which stack:
-  without --stage, the one that scripts/up runs (or HOLDFAST_STAGE at AWS_ENDPOINT_URL, if that is set);
-  with --stage, the account of your AWS credentials, or AWS_ENDPOINT_URL.
+  without --stage: the stack that scripts/up runs, or stage HOLDFAST_STAGE at AWS_ENDPOINT_URL if both are set;
+  with --stage: the stage in the AWS account of your credentials, or at AWS_ENDPOINT_URL if set.
 """
-#: What ends a command that was interrupted, as shells count it.
+#: Exit code of an interrupted command, as in shells.
 INTERRUPTED = 130
-#: Settings of a program that may wait longer than a function, which is on its caller's time.
+#: Settings of a program that may wait longer than a function, because no caller waits for the program.
 PATIENT = {"MONGODB_OPERATION_TIMEOUT_MS": "30000", "AWS_CLIENT_READ_TIMEOUT_SECONDS": "10"}
-#: A store that is replaced is back within a minute; these pauses are that long.
+#: The replacement of a store takes under a minute; the pauses add up to about a minute.
 _PAUSES_SECONDS = (0.5, 1, 2, 4, 8, 15, 15, 15)
 
 
 class Target(NamedTuple):
-    """The stage to work on. *known* is the environment of what runs here; a deployed stage is asked for its own."""
+    """The stage to work on.
+
+    *known* is the environment of a stack on this machine. For a deployed stage *known* is empty, and `act_as` reads the
+    environment of the stage's functions.
+    """
 
     stage: str
     where: str
@@ -49,14 +53,15 @@ class Target(NamedTuple):
 
 
 class NoTarget(Exception):
-    """There is no stack to look at; says what to do."""
+    """No stack or collection was found to work on. The text says how to proceed."""
 
 
 def stack_options() -> argparse.ArgumentParser:
-    """Return the options that name a stack, to be a parent of a command's own."""
+    """Return the options that name a stack, as a parent parser for a command's own options."""
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--stage", help="a deployed stage; else the stack that runs here")
-    shared.add_argument("--data", type=Path, default=ROOT / ".holdfast", metavar="DIR", help="its data (.holdfast)")
+    shared.add_argument("--stage", help="a deployed stage; default: the stack that runs on this machine")
+    data = "data folder of the stack on this machine (.holdfast)"
+    shared.add_argument("--data", type=Path, default=ROOT / ".holdfast", metavar="DIR", help=data)
     return shared
 
 
@@ -64,7 +69,7 @@ def target_of(asked: argparse.Namespace, environ: Mapping[str, str]) -> Target:
     """Return the stack that the options name, else the stack that runs on this machine.
 
     Raises:
-        NoTarget: no stack was named, and none runs here or none can be looked for.
+        NoTarget: no stack was named, and no stack runs on this machine, or psutil is missing to look for a stack.
     """
     session = botocore.session.get_session()
     stage, endpoint = asked.stage or environ.get("HOLDFAST_STAGE"), environ.get("AWS_ENDPOINT_URL")
@@ -72,28 +77,31 @@ def target_of(asked: argparse.Namespace, environ: Mapping[str, str]) -> Target:
         return Target(str(stage), endpoint or "AWS", session.create_client, {})
     run = _running(asked.data.resolve())
     if run is None or not run.url:
-        raise NoTarget(f"Nothing runs on {asked.data}. Start it with scripts/up, or name a deployed one with --stage.")
+        raise NoTarget(
+            f"No stack runs on {asked.data}. Start a stack with scripts/up, or name a deployed stage with --stage."
+        )
     known = run.environment
-    return Target(known["HOLDFAST_STAGE"], run.url, lambda service: _local(session, service, known), known)
+    return Target(known["HOLDFAST_STAGE"], run.url, lambda service: _local_client(session, service, known), known)
 
 
 def _running(folder: Path) -> Run | None:
     try:
-        # A container has no psutil and names its stage: only the search for a stack on this machine needs the module.
+        # Only the search for a stack on this machine needs psutil. A container has no psutil, and names its stage.
         from infra.operations import running_stack  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise NoTarget(
             f"A stack on this machine cannot be looked for without {error.name} (requirements-dev.txt). "
-            "Name a deployed one with --stage."
+            "Name a deployed stage with --stage instead."
         ) from error
     return running_stack.read(folder)
 
 
 def act_as(target: Target, **options: str) -> None:
-    """Have this process find the stores of *target* as its functions do: `wiring` reads the environment after this.
+    """Set the environment of this process to that of the functions of *target*, so that both use the same stores.
 
-    *options* are settings of this program alone. Of a deployed stage, a MONGODB_URI in the environment holds, as it
-    does for `scripts/deploy`: functions may reach the database by another name than operators.
+    Call before `wiring` reads the environment. *options* are settings of this process only. For a deployed stage, a
+    MONGODB_URI of the environment wins, as in `scripts/deploy`: functions may reach the database by another name than
+    operators.
     """
     given = target.known or _of_functions(target)
     if not target.known and "MONGODB_URI" in os.environ:
@@ -108,7 +116,7 @@ def _of_functions(target: Target) -> Mapping[str, str]:
     return found
 
 
-def _local(session: Any, service: str, known: Mapping[str, str]) -> Any:
+def _local_client(session: Any, service: str, known: Mapping[str, str]) -> Any:
     return session.create_client(
         service,
         endpoint_url=known["AWS_ENDPOINT_URL"],
@@ -120,7 +128,7 @@ def _local(session: Any, service: str, known: Mapping[str, str]) -> Any:
 
 @contextmanager
 def reporting(name: str) -> Iterator[None]:
-    """End the program with a sentence, where a stack or a store is the reason that *name* cannot go on."""
+    """Exit with a sentence if the command *name* fails because of its stack, a store or the settings."""
     try:
         yield
     except NoTarget as error:
@@ -132,10 +140,12 @@ def reporting(name: str) -> Iterator[None]:
 
 
 def patiently(call: Callable[[], Result], pause: Callable[[float], None] = sleep) -> Result:
-    """Return what *call* returns, which must be safe to repeat; a store that is down is waited for, for a minute.
+    """Return the result of *call*. While a store is down, repeat *call* for about a minute.
+
+    *call* must be safe to repeat.
 
     Raises:
-        Unavailable: it is still down.
+        Unavailable: the store is still down after the last repeat.
     """
     for seconds in _PAUSES_SECONDS:
         try:

@@ -106,11 +106,11 @@ def test_a_poisoned_message_ends_in_the_dead_letter_queue_and_can_be_sent_back(
     # When the cause is mended and one is sent back
     extra.table.put({"pk": f"cure#{extra.queue.name}"}, when="")
     assert command.main(["redrive", extra.queue.name, "--id", letters["x"]["id"], *running]) == 0
-    assert "1 letters sent back" in capsys.readouterr().out
+    assert "1 dead letters sent back" in capsys.readouterr().out
     soon(lambda: extra.effects().get("x"))
     # And then the rest
     assert command.main(["redrive", extra.queue.name, *running]) == 0
-    assert "3 letters sent back" in capsys.readouterr().out
+    assert "3 dead letters sent back" in capsys.readouterr().out
     soon(lambda: extra.counted() == (completed + 3, failed + 5))
     assert {job: extra.effects()[job] for job in "xyz"} == {"x": 1, "y": 1, "z": 1}
     # Then what cannot be read is dead again, and can be thrown away

@@ -70,7 +70,7 @@ def test_purging_wants_the_name_typed(
     for typed, code in (("yes", 1), (extra.queue.name, 1), (extra.queue.dead_letters, 0)):
         monkeypatch.setattr("builtins.input", lambda _, typed=typed: typed)
         assert command.main(["purge", extra.queue.name, *running]) == code
-    assert "its 1 letters" in capsys.readouterr().out
+    assert f"deletes 1 dead letters of {extra.queue.name}" in capsys.readouterr().out
     soon(lambda: extra.mail.depth(extra.queue).dead == 0)
 
 
@@ -79,7 +79,7 @@ def test_a_letter_that_is_not_there_cannot_be_sent_back(
 ) -> None:
     extra.mail.dead_letter(extra.queue, "body \x7f", "why")
     assert command.main(["redrive", extra.queue.name, "--id", "nobody", *running]) == 1
-    assert "no letter nobody" in capsys.readouterr().err
+    assert "no dead letter nobody" in capsys.readouterr().err
     assert command.main(["peek", extra.queue.name, *running]) == 0
     assert "body \\u007f" in capsys.readouterr().out
     extra.box.purge()
