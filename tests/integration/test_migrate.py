@@ -83,7 +83,7 @@ def test_a_migration_that_was_killed_goes_on_and_makes_everything_once(
     arguments = ["--collection", old, "--skipped", str(running / "skipped.jsonl")]
     code, out = run("migrate", running, *arguments, "--dry-run")
     assert code == 1
-    assert "1,485 would be taken over" in out
+    assert "1,485 would be imported" in out
     ours = {"_id": {"$regex": f"^{old}-"}}
     assert tracked.copies.count_documents(ours) == 0
     # When it is killed in the middle
@@ -96,7 +96,7 @@ def test_a_migration_that_was_killed_goes_on_and_makes_everything_once(
     # And started again
     code, out = run("migrate", running, *arguments)
     assert code == 1
-    assert "going on after" in out
+    assert "resuming after" in out
     assert "1,500 documents read" in out
     # Then all are there once, in lists and by themselves, and the stream has carried them
     soon(lambda: tracked.copies.count_documents(ours) == COUNT - 15)
@@ -111,7 +111,7 @@ def test_a_migration_that_was_killed_goes_on_and_makes_everything_once(
     assert {line["id"] for line in lines} == {f"{old}-{number:05}" for number in range(0, COUNT, 100)}
     # And a third run finds nothing to do
     code, out = run("migrate", running, *arguments)
-    assert "0 taken over\n  1,485 had been before\n  15 skipped" in out
+    assert "0 imported\n  1,485 imported before\n  15 skipped" in out
 
 
 def test_the_comparison_can_be_run_now(running: Path, tracked: TrackedRecords) -> None:

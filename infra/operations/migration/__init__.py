@@ -1,6 +1,6 @@
-"""Takes an existing MongoDB collection over into versioned records.
+"""Imports an existing MongoDB collection into versioned records.
 
 __main__.py the command line
-importer.py documents, decided on and made into records
-source.py   pages of the collection, and the bookmark in them
+importer.py decides on each document and makes records
+source.py   reads the collection in pages, and keeps the import's progress
 """

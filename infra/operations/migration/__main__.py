@@ -1,4 +1,4 @@
-"""``scripts/migrate``: the command line that takes an existing MongoDB collection over into versioned records."""
+"""``scripts/migrate``: the command line that imports an existing MongoDB collection into versioned records."""
 
 from __future__ import annotations
 
@@ -28,38 +28,38 @@ if TYPE_CHECKING:
     from infra.operations.target import Target
 
 DESCRIPTION = """\
-Takes the documents of an existing MongoDB collection over into versioned records. The collection is only read. Each
-document becomes version 1 of a record, made by `migration`, and lists show it like any other. What cannot be taken over
-is skipped and said with its reasons; nothing stops at it.
+Imports the documents of an existing MongoDB collection into versioned records. The collection is only read. Each
+document becomes version 1 of a record, made by `migration`, and lists show the record like any other. A document that
+cannot be imported is skipped and reported with its reasons; the import continues with the next document.
 
-It may be interrupted at any moment, and started again: it goes on where it was, and nothing is made twice. A run that
-came to its end begins anew the next time, and takes over what has come since.
+The import may be interrupted at any time. Run the same command to resume: no record is made twice. After a complete
+run, the next run starts from the beginning, and imports the documents added since.
 """
 EPILOG = """\
 examples:
-  scripts/migrate --collection loanApplications --dry-run            what would become of each document
+  scripts/migrate --collection loanApplications --dry-run            report the result, write nothing
   scripts/migrate --collection loanApplications --skipped skipped.jsonl
-  jq -r '.reasons[]' skipped.jsonl | sort | uniq -c | sort -rn       why documents were skipped
+  jq -r '.reasons[]' skipped.jsonl | sort | uniq -c | sort -rn       count the reasons of skipped documents
   scripts/migrate --collection applications --database legacy --drop-unknown --stage prod
 
 an application's document:
-  has applicantName, email, amountMinor, currency, termMonths, perhaps incomeMinor, and status (any there is; none is
-  draft), in camelCase or snake_case. Its applicationId becomes the record's id; without one, its _id does. Whole
-  numbers may be written as floats. A field that applications do not have has the document skipped, as the field would
-  be lost; --drop-unknown says that this is meant.
+  Fields: applicantName, email, amountMinor, currency, termMonths, optional incomeMinor, and status (any application
+  status; default draft), in camelCase or snake_case. The applicationId becomes the record's id; without an
+  applicationId, the _id does. Whole numbers may be written as floats. A document with a field that applications do not
+  have is skipped, because the field would be lost; with --drop-unknown the document is imported without the field.
 
-exit code: 0 if all documents are taken over (or would be), 1 if some are not, 130 if it was interrupted.
+exit code: 0 if all documents are imported (or would be), 1 if some are not, 130 if interrupted.
 """
-#: Who reads a foreign document, by the kind of record it becomes.
+#: Functions that read a foreign document, by the kind of record to be made.
 READERS: Mapping[str, Reader] = {"application": importing.adopted}
-#: More than that would help nobody who reads them on a terminal.
+#: More lines would not help a reader at a terminal.
 _SKIPPED_SHOWN = 10
 _REASONS_SHOWN = 20
 _MOST_AT_ONCE = 100
 
 
 def parsed(arguments: list[str]) -> argparse.Namespace:
-    """Return what was asked for."""
+    """Return the parsed command line."""
     parser = argparse.ArgumentParser(
         prog="scripts/migrate",
         description=DESCRIPTION,
@@ -68,50 +68,53 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
         parents=[stack_options()],
     )
     add = parser.add_argument
-    add("--collection", required=True, metavar="NAME", help="what to take over")
-    add("--database", metavar="NAME", help="where it is; else the database that the stack's MONGODB_URI names")
-    add("--kind", choices=sorted(READERS), default="application", help="what documents become (%(default)s)")
-    add("--dry-run", action="store_true", help="write nothing, and say what would become of each document")
-    add("--drop-unknown", action="store_true", help="take documents over without the fields that records do not have")
+    add("--collection", required=True, metavar="NAME", help="collection to import")
+    add("--database", metavar="NAME", help="database of the collection; default: the database in the MONGODB_URI")
+    add("--kind", choices=sorted(READERS), default="application", help="kind of the records to make (%(default)s)")
+    add("--dry-run", action="store_true", help="write nothing; report the result that an import would have")
+    add("--drop-unknown", action="store_true", help="import documents without the fields that records do not have")
     add(
         "--skipped",
         type=Path,
         metavar="FILE",
-        help="write every skipped document's _id and reasons there, as JSON lines",
+        help="write the _id and the reasons of every skipped document to FILE, as JSON lines",
     )
-    add("--from-start", action="store_true", help="do not go on where an interrupted run was: look at every document")
-    add("--by", default="migration", metavar="NAME", help="who the records say has made them (%(default)s)")
+    add("--from-start", action="store_true", help="do not resume an interrupted run; check every document again")
+    add("--by", default="migration", metavar="NAME", help="user name recorded as maker of the records (%(default)s)")
     add(
         "--at-once",
         type=_few,
         default=10,
         metavar="N",
-        help=f"writes at the same time, up to {_MOST_AT_ONCE} (%(default)s)",
+        help=f"concurrent writes, up to {_MOST_AT_ONCE} (%(default)s)",
     )
     return parser.parse_args(arguments)
 
 
 def run(target: Target, asked: argparse.Namespace) -> int:
-    """Take over what was *asked* for, of the stack that this process acts as a part of; return the exit code."""
+    """Import the collection that *asked* names into the stack whose settings this process has taken.
+
+    Return the exit code: 0 if no document was skipped, else 1.
+    """
     source = _source(asked)
     wanted = Wanted(asked.kind, READERS[asked.kind], asked.by, asked.drop_unknown, asked.at_once)
     importer = Importer(source, wanted, dry_run=asked.dry_run)
     before = 0 if asked.dry_run or asked.from_start else importer.resume()
     print(f"{source.name} into records of the kind {asked.kind}, {target.stage} at {target.where}")
     if before:
-        print(f"going on after {before:,} documents, which an interrupted run has seen")
+        print(f"resuming after {before:,} documents of an interrupted run")
     started = monotonic()
     first: list[Outcome] = []
-    doing = "checking" if asked.dry_run else "taking over"
+    doing = "checking" if asked.dry_run else "importing"
     with (
-        _told(asked.skipped, going_on=before > 0) as tell,
+        _skipped_file(asked.skipped, resumed=before > 0) as write_skipped,
         progress() as begin,
         closing(importer.pages()) as pages,
     ):
         advance = begin(doing, source.size(), before)
         for outcomes in pages:
             skipped = [outcome for outcome in outcomes if outcome.state is State.SKIPPED]
-            tell(skipped)
+            write_skipped(skipped)
             first += skipped[: _SKIPPED_SHOWN - len(first)]
             advance(len(outcomes))
     _report(importer, asked, first, (importer.figures.read - before) / (monotonic() - started))
@@ -119,39 +122,41 @@ def run(target: Target, asked: argparse.Namespace) -> int:
 
 
 def _source(asked: argparse.Namespace) -> Source:
-    """Return the collection that was meant.
+    """Return the collection that *asked* names.
 
     Raises:
-        NoTarget: there is none.
+        NoTarget: the database has no such collection.
     """
     ours = clients.mongodb()
     with reaching_mongodb():
         named = ours.client.get_default_database(ours.name).name
         database = ours.client[asked.database or named].with_options(codec_options=ours.codec_options)
-        if asked.collection not in (there := database.list_collection_names()):
-            known = ", ".join(sorted(there)[:20]) or "none at all"
-            raise NoTarget(f"The database {database.name} has no collection {asked.collection}; it has {known}.")
+        if asked.collection not in (present := database.list_collection_names()):
+            known = ", ".join(sorted(present)[:20]) or "no collections at all"
+            raise NoTarget(
+                f"The database {database.name} has no collection {asked.collection}; the database has {known}."
+            )
     return Source(database[asked.collection])
 
 
 @contextmanager
-def _told(file: Path | None, *, going_on: bool) -> Iterator[Callable[[list[Outcome]], None]]:
-    """Yield what writes skipped documents to *file*, behind those of the run that this one goes on from."""
+def _skipped_file(file: Path | None, *, resumed: bool) -> Iterator[Callable[[list[Outcome]], None]]:
+    """Yield a function that writes skipped documents to *file*. A *resumed* run appends; a new run overwrites."""
     if file is None:
         yield lambda _: None
         return
-    with file.open("a" if going_on else "w") as lines:
+    with file.open("a" if resumed else "w") as lines:
 
-        def tell(skipped: list[Outcome]) -> None:
-            lines.writelines(f"{_as_json(one)}\n" for one in skipped)
-            # Before the bookmark passes them.
+        def write_skipped(skipped: list[Outcome]) -> None:
+            lines.writelines(f"{_as_json(outcome)}\n" for outcome in skipped)
+            # The lines must be in the file before the bookmark passes their documents.
             lines.flush()
 
-        yield tell
+        yield write_skipped
 
 
 def _as_json(outcome: Outcome) -> str:
-    # An ObjectId as mongoexport writes it, so that it can be searched for.
+    # An ObjectId takes mongoexport's form, so that a reader can search for the id.
     return json_util.dumps({"id": outcome.id, "reasons": outcome.reasons})
 
 
@@ -160,8 +165,8 @@ def _report(importer: Importer, asked: argparse.Namespace, first: list[Outcome],
     made, there, skipped = (figures.states[state] for state in (State.MADE, State.THERE, State.SKIPPED))
     would = "would be " if asked.dry_run else ""
     print(f"{figures.read:,} documents read, {per_second:,.0f} per second:")
-    print(f"  {made:,} {would}taken over")
-    print(f"  {there:,} had been before")
+    print(f"  {made:,} {would}imported")
+    print(f"  {there:,} imported before")
     print(f"  {skipped:,} {would}skipped")
     if not skipped:
         return
@@ -169,12 +174,12 @@ def _report(importer: Importer, asked: argparse.Namespace, first: list[Outcome],
     for reason, count in figures.reasons.most_common(_REASONS_SHOWN):
         print(f"  {count:>9,}  {escaped(reason)}")
     if len(figures.reasons) > _REASONS_SHOWN:
-        print(f"  and {len(figures.reasons) - _REASONS_SHOWN} reasons more")
-    print("which:")
+        print(f"  and {len(figures.reasons) - _REASONS_SHOWN} more reasons")
+    print("documents:")
     for outcome in first:
         print(f"  {escaped(str(outcome.id))}  {escaped('; '.join(outcome.reasons))}")
     if skipped > len(first):
-        where = f"all are in {asked.skipped}" if asked.skipped else "--skipped FILE names all"
+        where = f"the full list is in {asked.skipped}" if asked.skipped else "--skipped FILE writes the full list"
         print(f"  and {skipped - len(first):,} more; {where}")
 
 
@@ -185,19 +190,19 @@ def _few(text: str) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """Do what was asked for and return the exit code."""
+    """Run the import and return the exit code."""
     asked = parsed(arguments)
-    again = "What was taken over stays so; the same command goes on from there."
+    resume = "Imported records are kept; run the same command to resume."
     with reporting("migrate"):
         try:
             target = target_of(asked, os.environ)
             act_as(target, **PATIENT, AWS_CLIENT_MAX_CONNECTIONS=str(asked.at_once))
             return run(target, asked)
         except KeyboardInterrupt:
-            print(f"\nInterrupted. {again}", file=sys.stderr)
+            print(f"\nInterrupted. {resume}", file=sys.stderr)
             return INTERRUPTED
         except Unavailable as error:
-            sys.exit(f"{error} {again}")
+            sys.exit(f"{error} {resume}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Documents of an existing collection, taken over into records.
+"""Imports the documents of an existing collection as records.
 
-Each is one `Records.create` under an operation that is named after it, so whatever was interrupted is done again and
-nothing is made twice. The bookmark is moved once a page was decided on, and taken away at the end: the next run looks
-at every document anew.
+Each document is a `Records.create` under an operation id derived from the document's ``_id``. So an interrupted import
+can be repeated, and no record is made twice. The bookmark moves after each page and is deleted at the end of the
+collection, so the run after a complete run checks every document again.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from infra.operations.target import patiently
 if TYPE_CHECKING:
     from chalicelib.core.stores.attributes import Item
 
-#: Reads a foreign document of plain JSON values; *drop_unknown* leaves out what records of its kind do not have.
+#: Reads a foreign document of plain JSON values; *drop_unknown* leaves out fields that records of its kind do not have.
 Reader = Callable[..., tuple[str, Doc]]
 
-#: So many reasons are told apart: a document may have fields of any name, and any number.
+#: The most reasons counted separately: documents may have any number of fields with any names.
 _REASONS_AT_MOST = 50
 _FAULTS_AT_MOST = 20
 _LONGEST_REASON = 200
@@ -42,7 +42,7 @@ _TWICE = "another document of the collection has the same id"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What documents are to become, and how many at the same time."""
+    """The options of an import: kind and maker of the records, the reader of documents, and concurrent writes."""
 
     kind: str
     read: Reader
@@ -52,7 +52,7 @@ class Wanted:
 
 
 class State(StrEnum):
-    """What became of a document."""
+    """The result for a document: a record made now, a record made by an earlier run, or no record."""
 
     MADE = "made"
     THERE = "there"
@@ -60,7 +60,7 @@ class State(StrEnum):
 
 
 class Outcome(NamedTuple):
-    """What became of the document with this ``_id``: made into a record now, or before, or skipped for *reasons*."""
+    """The result for the document whose ``_id`` is *id*; *reasons* only if the document was skipped."""
 
     id: Any
     state: State
@@ -68,13 +68,13 @@ class Outcome(NamedTuple):
 
 
 class Figures:
-    """How many documents became what; of those that were skipped, each counts for all its reasons."""
+    """Counts documents by state, and skipped documents by reason. A document counts once for each of its reasons."""
 
     def __init__(self, states: Mapping[str, int] | None = None, reasons: Mapping[str, int] | None = None) -> None:
         self.states, self.reasons = Counter(states), Counter(reasons)
 
     def add(self, outcome: Outcome) -> None:
-        """Count one more."""
+        """Count *outcome*."""
         self.states[outcome.state.value] += 1
         for reason in outcome.reasons:
             known = reason in self.reasons or len(self.reasons) < _REASONS_AT_MOST
@@ -82,12 +82,12 @@ class Figures:
 
     @property
     def read(self) -> int:
-        """How many there were."""
+        """The number of documents counted."""
         return self.states.total()
 
 
 class _Read(NamedTuple):
-    """A document that may become a record."""
+    """A document that the reader has turned into a record's id and fields."""
 
     source_id: Any
     operation: str
@@ -96,22 +96,25 @@ class _Read(NamedTuple):
 
 
 class Importer:
-    """Imports the documents of *source* as records; with *dry_run* only says what would become of each."""
+    """Imports the documents of *source* as records. With *dry_run*, determines each outcome and writes nothing."""
 
     def __init__(self, source: Source, wanted: Wanted, *, dry_run: bool) -> None:
         self._source, self._wanted, self._dry_run = source, wanted, dry_run
         self._prefix = f"migrate/{source.name}/"
         self._bookmark = Bookmark(f"{self._prefix}{wanted.kind}")
         self._made: list[Record] = []
-        # Shown by the page: one bulk is a fraction of the work of as many writes.
+        # The view is updated once for each page: a bulk write costs a fraction of single writes.
         self._records = Records(clients.table("records"), show=self._made.extend)
-        # What a dry run would have made, as hashes: 64 bits tell millions of ids apart.
-        self._seen: set[int] = set()
+        # Ids of the records that a dry run would have made, as hashes: 64 bits tell millions of ids apart.
+        self._dry_ids: set[int] = set()
         self._after: dict[str, Any] | None = None
         self.figures = Figures()
 
     def resume(self) -> int:
-        """Go on where an earlier run stopped that let pass what this one does; return how many documents that is."""
+        """Continue after the last page of an interrupted run, if that run had the same *drop_unknown*.
+
+        Return the number of documents that the interrupted run has decided on, 0 if there is no such run.
+        """
         kept = patiently(self._bookmark.read)
         if kept and kept["dropUnknown"] == self._wanted.drop_unknown:
             self._after = kept["after"]
@@ -119,12 +122,12 @@ class Importer:
         return self.figures.read
 
     def pages(self) -> Generator[list[Outcome], None, None]:
-        """Decide on all documents, and yield page by page what became of them.
+        """Import all documents; yield the outcomes of each page.
 
-        The bookmark passes a page when the next is asked for.
+        The bookmark passes a page when the caller asks for the next page.
 
         Raises:
-            Unavailable: a store was down for long. What is made stays made, and the bookmark where it is.
+            Unavailable: a store was down for about a minute. Records made so far are kept; the bookmark does not move.
         """
         threads = ThreadPoolExecutor(self._wanted.at_once)
         try:
@@ -163,8 +166,8 @@ class Importer:
         ids: set[str] = set()
         for place, read in readable.items():
             if read.id in known:
-                outcomes[place] = self._met(read, known[read.id])
-            elif read.id in ids or hash(read.id) in self._seen:
+                outcomes[place] = self._existing(read, known[read.id])
+            elif read.id in ids or hash(read.id) in self._dry_ids:
                 outcomes[place] = _skipped(read, _TWICE)
             else:
                 new[place] = read
@@ -186,30 +189,36 @@ class Importer:
         return _Read(source_id, self._prefix + named(source_id), record_id, doc)
 
     def _known(self, ids: Sequence[str]) -> dict[str, Record | None]:
-        """Return the records that have these *ids*. It is for saying so: whether one is made, its write decides."""
+        """Return the existing records with these *ids*, None for an unreadable record.
+
+        The result only explains skipped documents and saves writes. Each write decides for itself whether a record is
+        made.
+        """
         keys = {key(self._wanted.kind, record_id): record_id for record_id in ids}
         items = patiently(lambda: self._records.batch_get(list(keys)))
         return {keys[item["pk"]]: _record(item) for item in items}
 
-    def _met(self, read: _Read, record: Record | None) -> Outcome:
-        """Say of a document whose id has a record already whether that is its own."""
+    def _existing(self, read: _Read, record: Record | None) -> Outcome:
+        """Return the outcome of a document for whose id *record* exists: imported before, or skipped."""
         if record is None:
-            return _skipped(read, "the record with its id cannot be read")
+            return _skipped(read, "the record with the document's id cannot be read")
         if record.made != read.operation:
-            return _skipped(read, self._others(record))
+            return _skipped(read, self._conflict(record))
         if record.deleted:
-            return _skipped(read, "its record was deleted after it was taken over")
+            return _skipped(read, "the record was deleted after the import")
         if record.version == 1 and record.doc != read.doc:
-            return _skipped(read, "it was changed in the collection after it was taken over")
+            return _skipped(read, "the document was changed in the collection after the import")
         return Outcome(read.source_id, State.THERE)
 
-    def _others(self, record: Record) -> str:
+    def _conflict(self, record: Record) -> str:
         if record.made.startswith(self._prefix):
             return _TWICE
-        return "a record with its id was deleted" if record.deleted else "there is another record with its id"
+        return (
+            "a record with the document's id was deleted" if record.deleted else "another record has the document's id"
+        )
 
     def _would_make(self, new: Mapping[int, _Read]) -> dict[int, Outcome]:
-        self._seen |= {hash(read.id) for read in new.values()}
+        self._dry_ids |= {hash(read.id) for read in new.values()}
         return {place: Outcome(read.source_id, State.MADE) for place, read in new.items()}
 
     def _make(self, new: Mapping[int, _Read], threads: ThreadPoolExecutor) -> dict[int, Outcome]:
@@ -229,23 +238,23 @@ class Importer:
         try:
             self._records.create(kind, read.id, read.doc, by=by, operation=read.operation)
         except RecordExists as error:
-            # Others were faster by the moment since it was looked for.
-            return self._met(read, error.current)
+            # The record was made after `_known` had looked for the id.
+            return self._existing(read, error.current)
         except RecordTooLarge as error:
             return _skipped(read, str(error))
         except ClientError as error:
-            # What DynamoDB does not take is this document's fault; a right that is missing is everybody's.
+            # A rejected item is a fault of the document. Any other error, such as a missing permission, stops the run.
             if error.response["Error"]["Code"] != "ValidationException":
                 raise
-            return _skipped(read, f"DynamoDB does not take it: {error.response['Error']['Message']}")
+            return _skipped(read, f"DynamoDB rejects the document: {error.response['Error']['Message']}")
         return Outcome(read.source_id, State.MADE)
 
 
 def _gather(futures: Mapping[int, Future[Outcome]], outcomes: dict[int, Outcome]) -> None:
-    """Add to *outcomes* what comes of *futures*.
+    """Add the results of *futures* to *outcomes*.
 
     Raises:
-        Unavailable: DynamoDB is down; what was not begun is not.
+        Unavailable: DynamoDB is down. Writes that had not begun are cancelled; the others' results are in *outcomes*.
     """
     down: Unavailable | None = None
     for place, future in futures.items():

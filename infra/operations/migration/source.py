@@ -1,4 +1,4 @@
-"""An existing collection: its documents page by page, in the order of their ``_id``, and a bookmark in them."""
+"""Reads an existing collection page by page, in the order of ``_id``, and keeps the progress of an import."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
     from pymongo.collection import Collection
 
-#: One page is one bulk in the view, and what a killed run does again.
+#: Documents of a page. The view takes a page in a single bulk write; a killed run repeats at most the last page.
 _PAGE = 200
 #: Documents of another system may hold 16 MB each.
 _PAGE_BYTES = 8_000_000
-#: Nothing in a document keeps the others from being read: text that is none is a fault of its field.
+#: A faulty value must not keep other documents from being read: invalid UTF-8 becomes a fault of its field.
 _LENIENT: CodecOptions[dict[str, Any]] = CodecOptions(
     datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="surrogateescape", tz_aware=True
 )
@@ -30,19 +30,23 @@ _RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocumen
 
 
 class Source:
-    """The documents of *collection*, which is only read."""
+    """Reads the documents of *collection*; never writes."""
 
     def __init__(self, collection: Collection[dict[str, Any]]) -> None:
         self._raw = collection.with_options(codec_options=_RAW)
         self.name = f"{collection.database.name}.{collection.name}"
 
     def size(self) -> int:
-        """Return how many there are, about."""
+        """Return the approximate number of documents.
+
+        Raises:
+            Unavailable: MongoDB cannot be reached.
+        """
         with reaching_mongodb():
             return self._raw.estimated_document_count()
 
     def page(self, after: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-        """Return the next documents, those beyond the ``_id`` in *after*; none at the end.
+        """Return the next documents after the ``_id`` in *after*, in order; an empty list at the end.
 
         Raises:
             Unavailable: MongoDB cannot be reached.
@@ -61,35 +65,35 @@ class Source:
 
 
 class Bookmark:
-    """How far what *name* names has come, and what it says of itself: one item beside locks and claims."""
+    """Persists the progress of the migration *name* as an item in the coordination table."""
 
     def __init__(self, name: str) -> None:
         self._table, self._pk = clients.table("coordination"), f"bookmark#{name}"
 
     def read(self) -> dict[str, Any] | None:
-        """Return what was kept, None if nothing was."""
+        """Return the stored progress, None if nothing is stored."""
         item = self._table.get(self._pk)
         return json_util.loads(item["kept"], json_options=json_util.CANONICAL_JSON_OPTIONS) if item else None
 
     def keep(self, **kept: Any) -> None:
-        """Keep this in the place of what was kept."""
+        """Store *kept* as the progress, replacing any earlier progress."""
         text = json_util.dumps(kept, json_options=json_util.CANONICAL_JSON_OPTIONS)
         self._table.change(self._pk, "SET kept = :kept", when="", values={":kept": text})
 
     def forget(self) -> None:
-        """Keep nothing."""
+        """Delete the stored progress."""
         self._table.delete(self._pk, when="", values={})
 
 
 def named(source_id: Any) -> str:
-    """Return an ``_id`` as text; of different ids, the texts are different."""
+    """Return an ``_id`` as text. Different ids give different texts."""
     if isinstance(source_id, str):
         return source_id
     return json_util.dumps(source_id, json_options=json_util.CANONICAL_JSON_OPTIONS)
 
 
 def plain(value: Any) -> Any:
-    """Return *value* as JSON has it, as far as JSON has such a thing; the rest stays, and no model takes it."""
+    """Return *value* with BSON types converted to JSON types. Other types stay, and models reject such values."""
     if isinstance(value, dict):
         return {name: plain(inner) for name, inner in value.items()}
     if isinstance(value, list):

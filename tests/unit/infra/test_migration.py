@@ -191,7 +191,7 @@ def test_a_second_run_makes_nothing_and_takes_what_is_new(collection: Any, capsy
     # Before all the others, where a bookmark would not look any more
     collection.insert_one(a_document("A-0"))
     assert run() == 0
-    assert "1 taken over\n  6 had been before\n  0 skipped" in capsys.readouterr().out
+    assert "1 imported\n  6 imported before\n  0 skipped" in capsys.readouterr().out
     assert records() == {**made, "A-0": records()["A-0"]}
     assert {record.version for record in records().values()} == {1}
 
@@ -238,7 +238,7 @@ def test_from_the_start_no_bookmark_counts(
     ids = read_ids(monkeypatch)
     assert run("--from-start") == 0
     assert len(ids) == 12
-    assert "3 taken over\n  9 had been before" in capsys.readouterr().out
+    assert "3 imported\n  9 imported before" in capsys.readouterr().out
 
 
 def test_what_a_stricter_run_skipped_is_looked_at_again(collection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -436,8 +436,8 @@ def test_a_record_that_others_made_is_left_alone(collection: Any, tmp_path: Path
     assert {name: records()[name] for name in before} == before
     assert records().keys() == {"A-1", "A-2", "A-3", "TWICE"}
     assert lines(file) == [
-        ("A-1", ["there is another record with its id"]),
-        ("A-2", ["a record with its id was deleted"]),
+        ("A-1", ["another record has the document's id"]),
+        ("A-2", ["a record with the document's id was deleted"]),
         *((f"B-{number}", ["another document of the collection has the same id"]) for number in range(1, 6)),
     ]
 
@@ -471,8 +471,8 @@ def test_what_became_of_a_record_after_it_was_taken_over_stays(collection: Any, 
     with pytest.raises(RecordNotFound):
         records_wiring.store().get(KIND, "A-2")
     assert lines(file) == [
-        ("A-2", ["its record was deleted after it was taken over"]),
-        ("A-3", ["it was changed in the collection after it was taken over"]),
+        ("A-2", ["the record was deleted after the import"]),
+        ("A-3", ["the document was changed in the collection after the import"]),
     ]
 
 
@@ -506,7 +506,7 @@ def test_a_dry_run_writes_nothing_and_says_what_a_run_would(
             assert list(mongodb[f"records.{KIND}"].find()) == copies
     # Then
     assert said[0] == said[1] == said[2]
-    assert said[0][0][:3] == ["  9 taken over", "  0 had been before", "  7 skipped"]
+    assert said[0][0][:3] == ["  9 imported", "  0 imported before", "  7 skipped"]
 
 
 def test_a_dry_run_looks_at_everything_and_leaves_the_bookmark_where_it_is(
@@ -594,7 +594,7 @@ def test_whoever_interrupts_is_told_how_to_go_on(
     monkeypatch.setattr(migrate, "run", interrupted)
     if code:
         assert migrate.main(["--collection", OLD]) == code
-        assert "goes on from there" in capsys.readouterr().err
+        assert "run the same command to resume" in capsys.readouterr().err
     else:
-        with pytest.raises(SystemExit, match=r"is down. .*goes on from there"):
+        with pytest.raises(SystemExit, match=r"is down. .*run the same command to resume"):
             migrate.main(["--collection", OLD])
