@@ -2,9 +2,9 @@
 
 package.py        code and templates, as a build step
 template.py       the two templates: chalice's, completed, and the data template
-policies.py       each function's role, of what the slices declare
+policies.py       each function's role, composed of the slices' declarations
 resources.yaml    the data template: tables, secret, bucket
-stacks.py         deploys through CloudFormation: to AWS, or to any endpoint that speaks like it
+stacks.py         deploys through CloudFormation: to AWS or to a compatible endpoint
 emulator_fixes.py sets the properties that an emulator's CloudFormation ignores
 indexes.py        MongoDB's indexes, made at deployment
 first_admin.py    the first administrator

@@ -1,6 +1,6 @@
 """Fixes for properties that an emulator's CloudFormation ignores. Never run against AWS.
 
-Each fix is one step, safe to repeat. It reads the wanted value from the template, which stays the only source.
+Each fix is a step of its own, safe to repeat. Wanted values are read from the template, the only source of settings.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +13,7 @@ from infra.deployment.template import ANY_METHOD, GATEWAY_RESPONSES, INTEGRATION
 Client = Callable[[str], Any]
 Call = Callable[[], Any]
 
-#: Calls to the emulator at once: its one process answers them in turn, while this one prepares the next.
+#: Concurrent calls to the emulator. The emulator answers one call at a time, while this process prepares the next.
 _AT_ONCE = 4
 
 
@@ -26,7 +26,7 @@ def apply(client: Client, outputs: dict[str, str], data: dict[str, Any], templat
 
 
 def expire_items(dynamodb: Any, resources: dict[str, Any], stage: str) -> None:
-    """Turn on the TTL that tables ask for."""
+    """Turn on the TTL of each table whose template asks for a TTL."""
     for resource in resources.values():
         wanted = resource["Properties"].get("TimeToLiveSpecification")
         if wanted is not None:
@@ -37,7 +37,7 @@ def expire_items(dynamodb: Any, resources: dict[str, Any], stage: str) -> None:
 
 
 def reserve_concurrency(functions: Any, resources: dict[str, Any], stage: str) -> None:
-    """Set the reserved concurrency that the template asks for."""
+    """Set the reserved concurrency of each function as in the template."""
     for resource in resources.values():
         wanted = resource["Properties"].get("ReservedConcurrentExecutions")
         if wanted is not None:
@@ -46,7 +46,7 @@ def reserve_concurrency(functions: Any, resources: dict[str, Any], stage: str) -
 
 
 def complete_api(gateway: Any, outputs: Mapping[str, str], properties: dict[str, Any]) -> None:
-    """Add the any-methods and the gateway responses that are missing, then deploy the API; nothing if none is."""
+    """Add missing any-methods and gateway responses, then deploy the API. If nothing is missing, change nothing."""
     api_id, definition = outputs["RestAPIId"], properties["DefinitionBody"]
     calls = [
         *_any_methods(gateway, outputs, definition["paths"]),
@@ -62,7 +62,7 @@ def complete_api(gateway: Any, outputs: Mapping[str, str], properties: dict[str,
 
 
 def _any_methods(gateway: Any, outputs: Mapping[str, str], paths: dict[str, Any]) -> Iterator[Call]:
-    """Yield a call for each path whose any-method is missing: the emulator's import drops them."""
+    """Yield a call for each path whose any-method is missing or outdated. The emulator's import drops any-methods."""
     pages = gateway.get_paginator("get_resources").paginate(restApiId=outputs["RestAPIId"], embed=["methods"])
     for resource in (resource for page in pages for resource in page["items"]):
         if resource["path"] in paths:
@@ -74,10 +74,10 @@ def _any_methods(gateway: Any, outputs: Mapping[str, str], paths: dict[str, Any]
 
 
 def _put_any(gateway: Any, api_id: str, resource_id: str, uri: str, *, new: bool) -> None:
-    which = {"restApiId": api_id, "resourceId": resource_id, "httpMethod": "ANY"}
+    method = {"restApiId": api_id, "resourceId": resource_id, "httpMethod": "ANY"}
     if new:
-        gateway.put_method(**which, authorizationType="NONE")
-    gateway.put_integration(**which, type="AWS_PROXY", integrationHttpMethod="POST", uri=uri)
+        gateway.put_method(**method, authorizationType="NONE")
+    gateway.put_integration(**method, type="AWS_PROXY", integrationHttpMethod="POST", uri=uri)
 
 
 def _resolved(text: str, region: str, outputs: Mapping[str, str]) -> str:
@@ -89,7 +89,7 @@ def _resolved(text: str, region: str, outputs: Mapping[str, str]) -> str:
 
 
 def _gateway_responses(gateway: Any, api_id: str, wanted: dict[str, Any]) -> Iterator[Call]:
-    """Yield a call for each gateway response that differs: the emulator's import ignores them."""
+    """Yield a call for each gateway response that differs. The emulator's import ignores gateway responses."""
     found = {item["responseType"]: item for item in gateway.get_gateway_responses(restApiId=api_id)["items"]}
     for kind, response in wanted.items():
         if not response.items() <= found.get(kind, {}).items():
@@ -97,7 +97,7 @@ def _gateway_responses(gateway: Any, api_id: str, wanted: dict[str, Any]) -> Ite
 
 
 def api_url(client: Client, outputs: dict[str, str]) -> str:
-    """Return where an emulator serves the API: under its own endpoint, as the AWS host name leads nowhere."""
+    """Return the URL at which an emulator serves the API: under the emulator's endpoint, not under an AWS host name."""
     stage = outputs["EndpointURL"].rstrip("/").rpartition("/")[2]
     endpoint = client("apigateway").meta.endpoint_url.rstrip("/")
     return f"{endpoint}/_aws/execute-api/{outputs['RestAPIId']}/{stage}"

@@ -1,4 +1,4 @@
-"""The first administrator: made once, with a password that is given or invented."""
+"""Makes the first administrator, once, with a given or a generated password."""
 
 import secrets
 from collections.abc import Mapping
@@ -14,10 +14,10 @@ NAME = "admin"
 
 
 def ensure_admin(dynamodb: Any, stage: str, environ: Mapping[str, str]) -> str | None:
-    """Make the administrator of *stage* unless there is one; return the password if it was invented here.
+    """Make the administrator of *stage* if missing. Return the password if generated here, else None. Safe to repeat.
 
-    A password in ``HOLDFAST_ADMIN_PASSWORD`` holds also for an administrator who has another one: that one's sessions
-    end within a minute.
+    If ``HOLDFAST_ADMIN_PASSWORD`` differs from an existing administrator's password, the password is changed, and the
+    administrator's sessions end within a minute.
     """
     store = UserStore(Table(dynamodb, f"holdfast-{stage}-users"))
     given = environ.get("HOLDFAST_ADMIN_PASSWORD")

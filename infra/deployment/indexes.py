@@ -1,4 +1,4 @@
-"""MongoDB's indexes, made at deployment: a function never waits for one on its first request."""
+"""Makes MongoDB's indexes at deployment, so that no function waits for an index on its first request."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,12 +10,12 @@ from pymongo.errors import OperationFailure
 from chalicelib import slices
 from chalicelib.core.runtime import settings
 
-#: An index of that name, or of those keys, is there with another definition (IndexOptionsConflict and its sibling).
+#: An index of the same name or keys exists with another definition (IndexOptionsConflict, IndexKeySpecsConflict).
 _CHANGED = frozenset({85, 86})
 
 
 def ensure(uri: str) -> None:
-    """Create every index that is missing, and make anew those whose definition has changed. Safe to repeat."""
+    """Create missing indexes; drop and recreate indexes whose definition has changed. Safe to repeat."""
     client: MongoClient[dict[str, Any]] = MongoClient(uri, serverSelectionTimeoutMS=10_000)
     with client:
         database = client[settings.MongoSettings().database]
@@ -39,7 +39,7 @@ def _ensure_one(collection: Collection[dict[str, Any]], index: IndexModel) -> No
     except OperationFailure as error:
         if error.code not in _CHANGED:
             raise
-        # By its name where that is taken, else by its keys.
+        # Drop by name if the name is taken, else by keys.
         name, keys = index.document["name"], index.document["key"]
         old = name if name in collection.index_information() else keys
         collection.database.command("dropIndexes", collection.name, index=old)

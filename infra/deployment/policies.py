@@ -1,9 +1,9 @@
-"""Each function's role, composed of what the platform and the slices declare in their ``policy.yaml``.
+"""Composes each function's role from the ``policy.yaml`` of the platform and of the slices.
 
 A declaration names a function, actions, and resources in short: ``table/users``, ``table/users/index/by-kind``,
-``queue/approval``. What follows from other declarations is added here: the log and the secret of every function; of a
-function on a queue, the queue, its dead-letter queue, claims and counts; of the functions that publish events of
-records, the queues of all subscriptions.
+``queue/approval``. Rights that follow from other declarations are added here. Every function gets its log and the
+secret. A function on a queue gets the queue, the dead-letter queue, claims and counts. The functions that publish
+events of records get the queues of all subscriptions.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,7 +17,7 @@ from infra.environment import ROOT
 
 Statements = list[dict[str, list[str]]]
 
-#: What one role's policies may hold, spaces aside (IAM quotas, "Role inline policies").
+#: The most characters in a role's policies, without spaces (IAM quotas, "Role inline policies").
 LARGEST_POLICY_CHARACTERS = 10_240
 #: The functions that publish events of records.
 _PUBLISHERS = ("project", "repair", "reconcile")
@@ -27,11 +27,11 @@ _LOG = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]
 
 
 class NoPolicy(Exception):
-    """A function has no declared rights; the text names the file in which they are missing."""
+    """A function has no declared rights. The text names the file that should declare the rights."""
 
 
 def declared(root: Path = ROOT) -> dict[str, Statements]:
-    """Return what the platform and the slices declare, by function."""
+    """Return the statements that the platform and the slices declare, by function."""
     library = root / "chalicelib"
     found: dict[str, Statements] = {}
     for file in (library / "core/policy.yaml", *(library / slice_.name / "policy.yaml" for slice_ in slices.SLICES)):
@@ -45,13 +45,13 @@ def policy(function: str, rights: Mapping[str, Statements]) -> dict[str, Any]:
     """Return the policy document of *function*, given the *rights* that `declared` returns.
 
     Raises:
-        NoPolicy: nothing is declared for it, and it works on no queue.
+        NoPolicy: *rights* has nothing for *function*, and no queue or subscription gives *function* rights.
     """
-    follows = _followed(function)
-    if function not in rights and not follows:
-        raise NoPolicy(f"function {function} needs its policy in {_place(function)}")
+    derived = _derived(function)
+    if function not in rights and not derived:
+        raise NoPolicy(f"function {function} needs its policy in {_policy_file(function)}")
     allowed: dict[str, set[str]] = {}
-    for statement in [*_everyones(function), *follows, *rights.get(function, ())]:
+    for statement in [*_common(function), *derived, *rights.get(function, ())]:
         for resource in statement["resources"]:
             allowed.setdefault(resource, set()).update(statement["allow"])
     grouped: dict[tuple[str, ...], list[str]] = {}
@@ -64,22 +64,22 @@ def policy(function: str, rights: Mapping[str, Statements]) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": statements}
 
 
-def _place(function: str) -> str:
-    """Return the file in which a reader would look for the rights of *function*."""
+def _policy_file(function: str) -> str:
+    """Return the file that should declare the rights of *function*."""
     names = [slice_.name for slice_ in slices.SLICES]
     known = next((name for name in names if function in {name, name.removesuffix("s")}), None)
     return f"chalicelib/{known or '<its slice>'}/policy.yaml"
 
 
-def _everyones(function: str) -> Statements:
+def _common(function: str) -> Statements:
     return [
         {"allow": _LOG, "resources": [f"log/{function}"]},
         {"allow": ["secretsmanager:GetSecretValue"], "resources": ["secret"]},
     ]
 
 
-def _followed(function: str) -> Statements:
-    """Return what follows from the queues and subscriptions that slices declare."""
+def _derived(function: str) -> Statements:
+    """Return the statements of *function* that follow from the slices' queues and subscriptions."""
     queue = next((queue for queue in slices.QUEUES if queue.name == function), None)
     found: Statements = []
     if queue:
@@ -99,11 +99,11 @@ def _senders(names: Iterable[str]) -> Statements:
 
 def _arn(thing: str) -> dict[str, str]:
     kind, _, rest = thing.partition("/")
-    place = "${AWS::Region}:${AWS::AccountId}"
+    account = "${AWS::Region}:${AWS::AccountId}"
     forms = {
-        "table": f"dynamodb:{place}:table/holdfast-${{Stage}}-{rest}",
-        "queue": f"sqs:{place}:holdfast-${{Stage}}-{rest}",
-        "log": f"logs:{place}:log-group:/aws/lambda/holdfast-${{Stage}}-{rest}:*",
-        "secret": f"secretsmanager:{place}:secret:holdfast-${{Stage}}-*",
+        "table": f"dynamodb:{account}:table/holdfast-${{Stage}}-{rest}",
+        "queue": f"sqs:{account}:holdfast-${{Stage}}-{rest}",
+        "log": f"logs:{account}:log-group:/aws/lambda/holdfast-${{Stage}}-{rest}:*",
+        "secret": f"secretsmanager:{account}:secret:holdfast-${{Stage}}-*",
     }
     return {"Fn::Sub": f"arn:${{AWS::Partition}}:{forms[kind]}"}

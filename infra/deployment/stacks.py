@@ -1,4 +1,4 @@
-"""Deployment through CloudFormation: to AWS, or to any endpoint that speaks like it. There is no other way in."""
+"""Deploys through CloudFormation, to AWS or to a compatible endpoint. No other way to deploy exists."""
 
 import argparse
 import copy
@@ -25,24 +25,24 @@ Client = Callable[[str], Any]
 
 
 class Deployed(NamedTuple):
-    """Where the API is, and what the stacks say of themselves."""
+    """The URL of the API, and the outputs of both stacks."""
 
     api_url: str
     outputs: dict[str, str]
 
 
 class DeployFailed(Exception):
-    """CloudFormation gave up; says which resource, and why."""
+    """CloudFormation refused or rolled back a stack, or took too long. The text names stack, resource and reason."""
 
 
 def deploy(package: Package, stage: str, *, client: Client, variables: dict[str, str], aws: bool) -> Deployed:
     """Deploy *package* as *stage*: the data stack, the code, the app stack. Safe to repeat; data is kept.
 
-    *variables* join every function's environment; with ``MONGODB_URI`` among them, its indexes are made too. With
-    *aws* false, the properties that emulators ignore are set afterwards (`emulator_fixes`).
+    *variables* are added to every function's environment. If *variables* has ``MONGODB_URI``, the database's indexes
+    are made too. If *aws* is false, the properties that emulators ignore are set afterwards (`emulator_fixes`).
 
     Raises:
-        DeployFailed: a stack could not be made; what stood before still stands.
+        DeployFailed: a stack could not be made or updated. The earlier deployment stays in place.
     """
     cloudformation = client("cloudformation")
     given = {"Stage": stage}
@@ -50,10 +50,10 @@ def deploy(package: Package, stage: str, *, client: Client, variables: dict[str,
     s3, bucket = client("s3"), data["PackagesBucket"]
     code = _upload(s3, bucket, package.code.read_bytes(), "zip")
     template = _pointed(package, bucket, code, variables)
-    # By way of S3, as a template over 51,200 bytes cannot come with the call.
+    # The template goes through S3, because a call takes at most 51,200 bytes of template.
     key = _upload(s3, bucket, minified(template).encode(), "json")
     url = f"{s3.meta.endpoint_url}/{bucket}/{key}"
-    # Of what the data stack says, the app stack is told what it asks for: CloudFormation refuses anything more.
+    # Only outputs that the app template has as parameters are passed on: CloudFormation refuses unknown parameters.
     given |= {name: value for name, value in data.items() if name in template["Parameters"]}
     app = _apply(cloudformation, f"holdfast-{stage}-app", given, TemplateURL=url)
     if "MONGODB_URI" in variables:
@@ -65,14 +65,14 @@ def deploy(package: Package, stage: str, *, client: Client, variables: dict[str,
 
 
 def _upload(s3: Any, bucket: str, content: bytes, suffix: str) -> str:
-    """Store *content* under its own hash: what has not changed is no update."""
+    """Store *content* under its hash and return the key, so that unchanged content causes no update."""
     key = f"{hashlib.sha256(content).hexdigest()}.{suffix}"
     s3.put_object(Bucket=bucket, Key=key, Body=content)
     return key
 
 
 def _pointed(package: Package, bucket: str, key: str, variables: dict[str, str]) -> dict[str, Any]:
-    """Return the app template with its code and its environment in place."""
+    """Return the app template with the code's location and the *variables* filled in."""
     template = copy.deepcopy(package.app)
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
@@ -98,7 +98,7 @@ def _apply(cloudformation: Any, name: str, given: dict[str, str], **template: st
 
 
 def _usable(cloudformation: Any, name: str) -> bool:
-    """Return whether the stack exists; one whose creation failed can only be deleted, so it is."""
+    """Return whether the stack exists and takes updates. A stack whose creation failed takes none, and is deleted."""
     stack = _describe(cloudformation, name)
     if stack is None:
         return False
@@ -133,7 +133,11 @@ def _describe(cloudformation: Any, name: str) -> dict[str, Any] | None:
 
 
 def _until(found: Callable[[], Any], complaint: str) -> Any:
-    """Ask *found* until it says something, soon at first and then less often."""
+    """Call *found* until its answer is truthy, and return the answer. Pauses grow from 20 ms to 3 s.
+
+    Raises:
+        DeployFailed: no answer within the deadline; the text begins with *complaint*.
+    """
     deadline, pause = monotonic() + _DEADLINE_SECONDS, 0.02
     while not (answer := found()):
         if monotonic() > deadline:
@@ -150,11 +154,13 @@ def _reasons(cloudformation: Any, name: str) -> str:
 
 
 def main() -> None:
-    """Deploy, as a command."""
+    """Deploy as the command ``scripts/deploy``; exit with a sentence on failure."""
     parser = argparse.ArgumentParser(
         prog="scripts/deploy",
-        description="Deploy to the AWS account of the environment's credentials, or to AWS_ENDPOINT_URL.",
-        epilog="With MONGODB_URI set, its indexes are made too. HOLDFAST_ADMIN_PASSWORD names the first password.",
+        description="Deploys to the AWS account of the environment's credentials, or to AWS_ENDPOINT_URL if set.",
+        epilog="If MONGODB_URI is set, the database's indexes are made too. "
+        "If HOLDFAST_ADMIN_PASSWORD is set, the administrator gets this password, now and at every deployment; "
+        "else a password is generated for the first administrator and shown once.",
     )
     parser.add_argument("--stage", required=True, help="a stage of .chalice/config.json, such as dev or prod")
     stage = parser.parse_args().stage
@@ -163,7 +169,7 @@ def main() -> None:
         print("packaging, with wheels for Lambda ...", flush=True)
         package = build(stage, vendor=True, folder=ROOT / "build" / stage)
         print("deploying ...", flush=True)
-        # On AWS the connection string stays in the secret; an emulator's function finds it in its environment.
+        # On AWS the connection string stays in the secret. On an emulator, functions read it from their environment.
         variables = {} if aws else {name: os.environ[name] for name in ("MONGODB_URI",) if name in os.environ}
         done = deploy(package, stage, client=session.create_client, variables=variables, aws=aws)
     except (DeployFailed, PackageFailed) as error:

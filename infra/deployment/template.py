@@ -1,13 +1,13 @@
-"""The two templates: what must outlive a deployment, and what a deployment replaces.
+"""The two templates: the data template outlives deployments, the app template is replaced by each deployment.
 
-**data** is `resources.yaml`, and for every declared queue itself, its dead-letter queue and its alarm. **app** is what
-chalice makes of `app.py`, completed here:
+**data** is `resources.yaml`, and for every declared queue the queue itself, its dead-letter queue and its alarm.
+**app** is chalice's template of `app.py`, completed here:
 
-* every function gets its name, its stage and the runtime; one that works on a queue, what its queue declares; one that
-  follows a table's stream, the stream, which the data stack names and `stacks.py` hands over;
-* routes that may hold a request run in a function of their own (`waits=True`), so that waiters never starve the rest;
-* every path answers every method, and the gateway's own errors are problems (RFC 9457), so that an unknown path is 404
-  and a wrong method 405.
+* Every function gets its name, its stage and the runtime. A function on a queue gets the queue's declared settings. A
+  function on a table's stream gets the stream's ARN, an output of the data stack that `stacks.py` passes as parameter.
+* Routes that may hold a request (`waits=True`) run in a separate function, so that waiters never starve other requests.
+* Every path answers every method, and the gateway's own errors are problems (RFC 9457): 404 for an unknown path, 405
+  for a wrong method.
 """
 
 import copy
@@ -26,7 +26,7 @@ from infra.environment import ROOT
 
 RUNTIME = "python3.12"
 
-#: Callers held at the same time; beyond it the gateway answers for the function.
+#: The most callers held at the same time. Beyond the limit the gateway answers in the function's place.
 WAITERS = 60
 
 #: API Gateway's extension for the methods that a path does not list.
@@ -34,7 +34,7 @@ ANY_METHOD = "x-amazon-apigateway-any-method"
 INTEGRATION = "x-amazon-apigateway-integration"
 GATEWAY_RESPONSES = "x-amazon-apigateway-gateway-responses"
 
-#: What the gateway says without asking a function, and how we say it.
+#: The gateway's own errors, and the statuses that Holdfast answers with instead.
 _GATEWAY_ERRORS = {
     "MISSING_AUTHENTICATION_TOKEN": HTTPStatus.NOT_FOUND,
     "RESOURCE_NOT_FOUND": HTTPStatus.NOT_FOUND,
@@ -58,7 +58,7 @@ _WITH_RETRY = {HTTPStatus.TOO_MANY_REQUESTS}
 
 
 def resources() -> dict[str, Any]:
-    """Return the data template: `resources.yaml`, and for each queue itself, its dead-letter queue and its alarm."""
+    """Return the data template: `resources.yaml`, and for each queue the queue, its dead-letter queue and its alarm."""
     template: dict[str, Any] = yaml.safe_load((ROOT / "infra/deployment/resources.yaml").read_text())
     for queue in slices.QUEUES:
         template["Resources"] |= _queue(queue)
@@ -66,7 +66,7 @@ def resources() -> dict[str, Any]:
 
 
 def completed(template: dict[str, Any], waiting: list[tuple[str, str]]) -> dict[str, Any]:
-    """Return chalice's *template* with the additions that the module names. Pure: *template* stays as it is."""
+    """Return chalice's *template* with the additions in the module's docstring. *template* itself is not changed."""
     made = copy.deepcopy(template)
     made["Parameters"] = {"Stage": {"Type": "String"}, "RecordsStream": {"Type": "String"}}
     resources = made["Resources"]
@@ -85,7 +85,7 @@ def completed(template: dict[str, Any], waiting: list[tuple[str, str]]) -> dict[
     for path in definition["paths"].values():
         _answer_every_method(path)
     definition[GATEWAY_RESPONSES] = _gateway_responses()
-    # No answer of ours is binary, and with these types a JSON request may arrive as base64.
+    # No answer is binary, and with binary media types a JSON request may arrive as base64.
     definition.pop("x-amazon-apigateway-binary-media-types", None)
     return made
 
@@ -96,7 +96,7 @@ def minified(template: dict[str, Any]) -> str:
 
 
 def _queue(queue: queues.Queue) -> dict[str, Any]:
-    """Return the resources of one declaration; its own redrive comes one receive later than the worker's burial."""
+    """Return the resources of *queue*. SQS redrives one receive later than the worker itself dead-letters a message."""
     # A logical id has letters and digits only.
     name = queue.name.title().replace("-", "")
     fixed = {"MessageRetentionPeriod": queues.RETENTION_SECONDS, "SqsManagedSseEnabled": True}
@@ -112,7 +112,7 @@ def _queue(queue: queues.Queue) -> dict[str, Any]:
     }
     alarm = {
         "AlarmName": _sub(f"holdfast-${{Stage}}-{queue.dead_letters}"),
-        "AlarmDescription": f"Letters in {queue.dead_letters}: read them with scripts/queues peek",
+        "AlarmDescription": f"Dead letters in {queue.dead_letters}: read them with scripts/queues peek",
         "Namespace": "AWS/SQS",
         "MetricName": "ApproximateNumberOfMessagesVisible",
         "Dimensions": [{"Name": "QueueName", "Value": {"Fn::GetAtt": [f"{name}DeadLetters", "QueueName"]}}],
@@ -136,7 +136,7 @@ def _sub(text: str) -> dict[str, str]:
 
 
 def _complete_queue_event(function: dict[str, Any], event: dict[str, Any]) -> None:
-    """Point the mapping at this stage's queue, as the declaration says; chalice cannot ask for partial failures."""
+    """Point the mapping at the stage's queue with the declared settings. Chalice cannot ask for partial failures."""
     name = event["Queue"]["Fn::Sub"].rpartition(":")[2]
     queue = queues.named(name)
     function["Timeout"] = queue.timeout_seconds
@@ -149,17 +149,17 @@ def _complete_queue_event(function: dict[str, Any], event: dict[str, Any]) -> No
 
 
 def _complete_stream_event(event: dict[str, Any]) -> None:
-    """Point the mapping at the stream of the table that `app.py` names; its ARN is known once the table is made."""
+    """Point the mapping at the stream of the table that `app.py` names. The ARN is known once the table is made."""
     event |= {
         "Stream": {"Ref": f"{event['Stream'].title()}Stream"},
-        # A batch fails only where a store is down. It must wait then, as it is, and so must all that came after it.
+        # A batch fails only while a store is down. The batch is then retried unchanged, and later batches wait.
         "BisectBatchOnFunctionError": False,
         "MaximumRetryAttempts": -1,
     }
 
 
 def _add_wait_handler(resources: dict[str, Any]) -> None:
-    """Add a second function of the same code for routes that hold a request: its own role, its own concurrency."""
+    """Add a second function of the same code for routes that hold a request, with its own role and concurrency."""
     wait = copy.deepcopy(resources["APIHandler"])
     wait["Properties"] |= {
         "Role": {"Fn::GetAtt": ["WaitHandlerRole", "Arn"]},
@@ -194,9 +194,9 @@ def _repoint(paths: dict[str, Any], waiting: list[tuple[str, str]]) -> None:
 
 
 def _answer_every_method(path: dict[str, Any]) -> None:
-    """Send the methods that no route has to the API function, which answers 405 and preflights.
+    """Send methods without a route to the API function. The function answers 405, or a preflight.
 
-    One entry instead of up to six keeps the template small: CloudFormation limits its size.
+    A single entry in place of up to six keeps the template small: CloudFormation limits the template's size.
     """
     fallback = copy.deepcopy(next(iter(path.values())))
     # The summary describes the route.
