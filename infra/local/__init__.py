@@ -1,7 +1,7 @@
 """The local stack: the same template as on AWS, deployed to an emulator beside a real MongoDB.
 
-stack.py    all of it together, for ``scripts/up`` and for the tests
-clients.py  AWS clients, of our endpoint or of another one
+stack.py    starts and stops the whole stack, for ``scripts/up`` and for the tests
+clients.py  AWS clients, for the stack's own endpoint or for a foreign endpoint
 
 cli/        ``scripts/up`` as a command; __main__.py is its options
 processes/  the database and the AWS endpoint as child processes

@@ -12,51 +12,56 @@ from infra.local.cli import commands
 from infra.local.cli.data_folder import AlreadyRunning, Folder
 
 DESCRIPTION = """\
-Starts Holdfast whole: a MongoDB, an AWS endpoint, the deployed application, and http://localhost:8000/ in front
-of it. Then shows what the functions log, until Ctrl-C. Everything runs on 127.0.0.1 and ends with this command.
+Starts the whole stack: a MongoDB, an AWS endpoint, the deployed application, and http://localhost:8000/ in front
+of the application. Then shows the functions' logs until Ctrl-C. All processes listen on 127.0.0.1 and end with this
+command.
 """
 EPILOG = """\
 examples:
-  scripts/up                             start, on the data of the last time
+  scripts/up                             start with the data of the last run
   scripts/up --fresh --port 9000         start empty, on another port
   scripts/up --reload                    deploy again whenever app.py, chalicelib/ or .chalice/ is saved
-  scripts/up --detach                    start in the background ...
-  scripts/up --status; scripts/up --stop ... look at it, and end it
-  eval "$(scripts/up --env)"             let a program of yours reach the running stack (chalice local, a debugger)
+  scripts/up --detach                    start in the background
+  scripts/up --status; scripts/up --stop show the stack in the background, then stop the stack
+  eval "$(scripts/up --env)"             let your program reach the running stack (chalice local, a debugger)
 
 environment:
-  HOLDFAST_ADMIN_PASSWORD                password of the first administrator; else one is made and shown once
-  MONGODB_URI                            use this MongoDB (6.0 or newer, a replica set) instead of one of our own
-  AWS_ENDPOINT_URL or LOCALSTACK_HOST    use this endpoint (LocalStack) instead of one of our own
+  HOLDFAST_ADMIN_PASSWORD                password of the first administrator; default: generated and shown once
+  MONGODB_URI                            use this MongoDB (6.0 or newer, a replica set) instead of starting a server
+  AWS_ENDPOINT_URL or LOCALSTACK_HOST    use this endpoint (LocalStack) instead of starting an emulator
 
-Data stays in .holdfast/. Nothing of your shell's environment reaches the functions.
+Data stays in .holdfast/. No other variable of your shell's environment reaches the functions.
 """
 
 
 def parsed(arguments: list[str]) -> argparse.Namespace:
-    """Return what was asked for."""
+    """Return the parsed command line."""
     parser = argparse.ArgumentParser(
         prog="scripts/up", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
     add("--port", type=int, default=8000, help="port of the API (%(default)s); 0 takes a free one")
-    add("--data", type=Path, default=ROOT / ".holdfast", metavar="DIR", help="where data stays (.holdfast)")
-    add("--fresh", action="store_true", help="delete that data first")
-    add("--reload", action="store_true", help="deploy again on save")
-    add("--json", action="store_true", help="show the functions' log lines as they are")
+    add("--data", type=Path, default=ROOT / ".holdfast", metavar="DIR", help="data folder (.holdfast)")
+    add("--fresh", action="store_true", help="delete the data before the start")
+    add("--reload", action="store_true", help="deploy again whenever a source file is saved")
+    add("--json", action="store_true", help="show the functions' log records as JSON lines")
     instead = parser.add_mutually_exclusive_group()
     add = instead.add_argument
-    add("--detach", action="store_true", help="start in the background and return when it is ready")
-    add("--stop", action="store_true", help="end what runs on the data, and wait for its end")
-    add("--status", action="store_true", help="show what runs on the data; exit code 1 if nothing does")
-    add("--env", action="store_true", help="print `export` lines for programs that are to reach it")
+    add("--detach", action="store_true", help="start in the background; return when the stack is ready")
+    add(
+        "--stop",
+        action="store_true",
+        help="stop the stack on the data folder; return when all processes have ended",
+    )
+    add("--status", action="store_true", help="show the stack that runs on the data folder; exit code 1 if none runs")
+    add("--env", action="store_true", help="print `export` lines for programs that use the running stack")
     # The write end of a pipe to the process that was called with --detach.
     add("--report", type=int, help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str]) -> int:
-    """Do what was asked for and return the exit code."""
+    """Run the command and return the exit code."""
     asked = parsed(arguments)
     folder = Folder(asked.data.resolve())
     if asked.stop:
@@ -69,8 +74,8 @@ def main(arguments: list[str]) -> int:
 
 
 def up(folder: Folder, asked: argparse.Namespace) -> int:
-    """Start, here or in the background."""
-    # Only here, as these take half a second that the other commands need not wait.
+    """Start the stack, in this process or in the background; return the exit code."""
+    # Imported here: the imports take half a second, which the other commands need not wait for.
     from infra.local.cli import detach  # noqa: PLC0415
     from infra.local.cli.terminal import PipeReporter, Terminal  # noqa: PLC0415
 

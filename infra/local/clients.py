@@ -1,4 +1,4 @@
-"""AWS clients for one endpoint: our own emulator, or the one that the environment names."""
+"""AWS clients for an endpoint: the stack's own emulator, or a foreign endpoint named by the environment."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from botocore.config import Config
 
 
 class Keys(NamedTuple):
-    """What a client shows to be let in."""
+    """The credentials and the region of a client."""
 
     key_id: str
     secret: str
     region: str
 
 
-#: The emulator takes this pair for the account's root; it opens nothing anywhere else.
+#: The emulator takes these keys for the account's root user. The keys are valid nowhere else.
 ROOT_KEYS = Keys("test", "test", "us-east-1")
 
 
@@ -30,7 +30,7 @@ class Unreachable(Exception):
 
 
 class Clients(Protocol):
-    """Makes clients for one endpoint."""
+    """Makes AWS clients for an endpoint."""
 
     url: str
     keys: Keys
@@ -39,14 +39,14 @@ class Clients(Protocol):
         """Return a client of *service*; safe to call from any thread."""
 
 
-#: What it has read of botocore's descriptions serves every client that is made later.
+#: Shared, because a session keeps the service descriptions that botocore has read for later clients.
 _session = botocore.session.Session()
-#: A client may be shared by threads, a session may not.
+#: Threads may share a client, but not a session.
 _session_lock = threading.Lock()
 
 
 class OwnClients:
-    """Clients of the emulator that we started."""
+    """Clients of the emulator that the stack started."""
 
     keys = ROOT_KEYS
 
@@ -62,7 +62,7 @@ class OwnClients:
                 region_name=self.keys.region,
                 aws_access_key_id=self.keys.key_id,
                 aws_secret_access_key=self.keys.secret,
-                # When it is gone it is gone: by itself botocore would go on trying for half a minute.
+                # No retries: if the emulator has ended, botocore would retry for half a minute in vain.
                 config=Config(retries={"total_max_attempts": 1}),
             )
 
@@ -71,7 +71,7 @@ class ForeignClients:
     """Clients of the endpoint in AWS_ENDPOINT_URL or LOCALSTACK_HOST, as localstack-client reads them.
 
     Raises:
-        Unreachable: nobody listens there.
+        Unreachable: no process listens at the endpoint.
     """
 
     def __init__(self) -> None:
@@ -102,12 +102,12 @@ class ForeignClients:
 
 
 def foreign_wanted() -> bool:
-    """Whether the environment names an endpoint to use instead of our own."""
+    """Whether the environment names a foreign endpoint."""
     return bool(os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("LOCALSTACK_HOST"))
 
 
 def answers(url: str) -> bool:
-    """Whether somebody accepts connections at *url*."""
+    """Whether a process accepts connections at *url*."""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:

@@ -1,4 +1,4 @@
-"""What ``scripts/up`` does about a stack that already runs: show it, stop it, say how to reach it."""
+"""The options of ``scripts/up`` for a running stack: show status, stop, and print the environment."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import psutil
 if TYPE_CHECKING:
     from infra.local.cli.data_folder import Folder
 
-#: Longer than any of its processes is given to end in order.
+#: Longer than the time that any process of a stack is given to end in order.
 STOP_SECONDS = 150
 
 
 def status(folder: Folder) -> int:
-    """Print what runs and what it takes; 0 if something does."""
+    """Print the stack's processes and their memory. Return 0 if a stack runs, else 1."""
     run = folder.read()
     if run is None:
         print(f"Nothing runs on {folder.path}.")
@@ -34,7 +34,7 @@ def status(folder: Folder) -> int:
 
 
 def stop(folder: Folder) -> int:
-    """End what runs and return when nothing of it is left."""
+    """Stop the stack; return when all its processes have ended. Also ends processes left by a killed supervisor."""
     run = folder.read()
     if run is None:
         folder.reclaim()
@@ -51,10 +51,10 @@ def stop(folder: Folder) -> int:
 
 
 def environment(folder: Folder) -> int:
-    """Print shell commands that let a program reach the running stack."""
+    """Print shell commands that let a program reach the running stack. Return 0 if a stack is ready, else 1."""
     run = folder.read()
     if run is None or not run.url:
-        # For `eval "$(scripts/up --env)"`: the words must not be taken for commands.
+        # The output goes to `eval "$(scripts/up --env)"`, so the text must not be run as a command.
         print(f"echo 'Nothing runs on {folder.path}.' >&2; false")
         return 1
     for name, value in run.environment.items():
@@ -63,7 +63,7 @@ def environment(folder: Folder) -> int:
 
 
 def role(process: psutil.Process, supervisor: psutil.Process) -> str:
-    """Return what a process of ours is there for."""
+    """Return the role of a process of the stack, for the status."""
     if process == supervisor:
         return "supervisor and front"
     if function := process.environ().get("AWS_LAMBDA_FUNCTION_NAME"):
@@ -72,6 +72,6 @@ def role(process: psutil.Process, supervisor: psutil.Process) -> str:
 
 
 def memory_mb(process: psutil.Process) -> float:
-    """Return its share of the memory, where the system tells shares."""
+    """Return the memory of *process* in MB: its proportional share if the system has shares, else its unique memory."""
     taken = process.memory_full_info()
     return float(getattr(taken, "pss", taken.uss)) / 2**20

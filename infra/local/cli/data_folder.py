@@ -1,4 +1,4 @@
-"""One data folder: its parts, and the lock that lets one stack run on it and dies with that stack."""
+"""A data folder: its parts, and the lock that admits a single stack and ends with the stack's process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-#: All that is ours in a data folder.
+#: The subfolders of a data folder that belong to the stack.
 PARTS = ("mongod", "emulator", "package")
 
 
@@ -33,9 +33,9 @@ class Folder:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the folder against other stacks for the length of the block.
+        """Lock the folder against other stacks for the length of the block.
 
-        The system drops the lock with its process, so no lock is ever stale.
+        The system releases the lock when the process ends, so no lock is ever stale.
 
         Raises:
             AlreadyRunning: another stack holds it.
@@ -53,21 +53,21 @@ class Folder:
                 running_stack.forget(self.path)
 
     def write(self, run: Run) -> None:
-        """Let others see *run*, in one step and only as this user."""
+        """Write the note of *run*, atomically and readable only by this user."""
         running_stack.write(self.path, run)
 
     def read(self) -> Run | None:
-        """Return what runs here, None if nothing does."""
+        """Return the stack that runs on the folder, else None."""
         return running_stack.read(self.path)
 
     def reclaim(self) -> None:
-        """End what a killed supervisor may have left running."""
+        """End processes that a killed supervisor has left running."""
         for part in PARTS:
             for file in (self.path / part).glob("*.pid"):
                 processes.reclaim(file)
 
     def wipe(self) -> None:
-        """Delete the data, and nothing that is not ours."""
+        """Delete the stack's data, and no other file in the folder. Ends leftover processes first."""
         self.reclaim()
         for part in PARTS:
             shutil.rmtree(self.path / part, ignore_errors=True)

@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 
 def start(arguments: Sequence[str], log: Path, reporter: Reporter) -> int:
-    """Return 0 when the stack is ready, or another code when it has failed and ended.
+    """Return 0 when the stack is ready, or another code when the start has failed and the supervisor has ended.
 
-    Later output goes to *log*; no password is in it.
+    The supervisor's later output goes to *log*, which never holds a password.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     ours, theirs = os.pipe()
     command = [sys.executable, "-m", "infra.local", *arguments, "--report", str(theirs)]
-    with os.fdopen(ours) as reports, log.open("wb") as words:
+    with os.fdopen(ours) as reports, log.open("wb") as output:
         supervisor = subprocess.Popen(
             command,
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
-            stdout=words,
+            stdout=output,
             stderr=subprocess.STDOUT,
             pass_fds=[theirs],
             start_new_session=True,
@@ -48,16 +48,19 @@ def start(arguments: Sequence[str], log: Path, reporter: Reporter) -> int:
 
 
 def follow(reports: Iterable[str], reporter: Reporter) -> int:
-    """Pass each report on to *reporter* until the last; without a last one the supervisor died."""
+    """Pass each report on to *reporter* until "ready" or "failed". Without a final report the supervisor has died.
+
+    Return 0 after "ready", else 1.
+    """
     methods: dict[str, Callable[..., None]] = {
         "step": reporter.step,
         "ready": reporter.ready,
         "failed": reporter.failed,
     }
     for report in reports:
-        what, said = json.loads(report)
-        methods[what](**said)
-        if what != "step":
-            return 0 if what == "ready" else 1
-    reporter.failed("It ended without a word.")
+        kind, arguments = json.loads(report)
+        methods[kind](**arguments)
+        if kind != "step":
+            return 0 if kind == "ready" else 1
+    reporter.failed("The supervisor ended without a report; see up.log in the data folder.")
     return 1

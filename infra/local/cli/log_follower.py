@@ -1,4 +1,4 @@
-"""The functions' logs, as they come: read from CloudWatch Logs, one readable line for each event."""
+"""Follows the functions' logs in CloudWatch Logs, event by event."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from botocore.exceptions import BotoCoreError, ClientError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-#: Between two looks while something happens, and while nothing does.
+#: The pause between two reads while events arrive, and while none do.
 BUSY_SECONDS, IDLE_SECONDS = 0.25, 3.0
-#: Events of one moment may become visible one after the other; we look back this far for late ones.
+#: Events of the same moment may become visible at different times; each read looks back this far for late events.
 OVERLAP_MS = 2_000
-#: The emulator opens a stream for each invocation and reads all of them at each look: a group this large is deleted.
+#: The emulator opens a stream for each invocation and each read scans all streams, so a group this large is deleted.
 MOST_EVENTS = 10_000
-#: What the platform adds to each invocation and our own line says better.
+#: The platform's own lines for each invocation; the application's log record holds the same facts.
 PLATFORM = ("START RequestId:", "END RequestId:", "REPORT RequestId:")
 
 
 class Event(NamedTuple):
-    """One line that a function printed."""
+    """A line that a function printed."""
 
     function: str
     at: datetime
@@ -32,7 +32,7 @@ class Event(NamedTuple):
 
     @property
     def fields(self) -> dict[str, Any]:
-        """What a structured line says; nothing for any other line."""
+        """The fields of a structured log record, empty for any other line."""
         try:
             fields = json.loads(self.message)
         except ValueError:
@@ -41,7 +41,7 @@ class Event(NamedTuple):
 
 
 class Group:
-    """One function's log group, read forward from a moment."""
+    """A function's log group, read forward from a moment."""
 
     def __init__(self, client: Any, name: str, since_ms: int) -> None:
         self._client = client
@@ -51,7 +51,7 @@ class Group:
         self._read_count = 0
 
     def fresh(self, prefix: str) -> Iterator[Event]:
-        """Yield the events not yielded before."""
+        """Yield the events not yielded before, without the platform's own lines."""
         for event in self._events():
             key = (event["logStreamName"], event["timestamp"], event["message"])
             if key in self._seen:
@@ -65,7 +65,7 @@ class Group:
         self._seen = {key: at for key, at in self._seen.items() if at >= self._since_ms}
 
     def drop_if_large(self) -> None:
-        """Delete the group if it has grown large; the next invocation makes it anew."""
+        """Delete a group that has grown large. The next invocation makes the group anew."""
         if self._read_count > MOST_EVENTS:
             self._client.delete_log_group(logGroupName=self._name)
             self._read_count = 0
@@ -81,9 +81,10 @@ class Group:
 
 
 class Follower:
-    """Reads every group under *prefix* in a thread of its own and hands each new event to *show*.
+    """Reads every group under *prefix* in a thread of its own, and calls *show* with each new event.
 
-    *stirred* is set by whoever knows that something happened; until then the looks are rare.
+    The proxy sets *stirred* after each answer; without *stirred* or new events the reads are rare (three seconds). With
+    *drop*, large groups are deleted.
     """
 
     def __init__(
@@ -100,11 +101,11 @@ class Follower:
         self._thread = threading.Thread(target=self._follow, name="logs", daemon=True)
 
     def start(self) -> None:
-        """Show what is logged from now on."""
+        """Show events logged from now on."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Return when *show* is called no more."""
+        """Stop reading; wait up to two seconds for the thread to end."""
         self._stopping = True
         self._stirred.set()
         self._thread.join(timeout=2)
@@ -112,16 +113,16 @@ class Follower:
     def _follow(self) -> None:
         while not self._stopping:
             try:
-                found = self._look()
+                found = self._read()
             except (BotoCoreError, ClientError):
-                # The endpoint restarts, or a group went away under us: the next look will tell.
+                # The endpoint restarts, or a group was deleted during the read. The next read tries again.
                 found = False
             self._stirred.wait(BUSY_SECONDS if found else IDLE_SECONDS)
             time.sleep(0 if self._stopping else BUSY_SECONDS)
             self._stirred.clear()
 
-    def _look(self) -> bool:
-        events = [event for group in self._known() for event in group.fresh(self._prefix)]
+    def _read(self) -> bool:
+        events = [event for group in self._present_groups() for event in group.fresh(self._prefix)]
         for event in sorted(events, key=lambda event: event.at):
             self._show(event)
         if self._drop:
@@ -129,7 +130,7 @@ class Follower:
                 group.drop_if_large()
         return bool(events)
 
-    def _known(self) -> list[Group]:
+    def _present_groups(self) -> list[Group]:
         found = self._client.describe_log_groups(logGroupNamePrefix=self._prefix)["logGroups"]
         names = [group["logGroupName"] for group in found]
         for name in names:

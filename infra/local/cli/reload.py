@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
     from watchfiles import Change
 
-#: What is packaged. A file's folder is watched rather than the file, which editors replace instead of writing to it.
+#: The packaged sources. For a file, its folder is watched, because editors replace a file instead of writing into it.
 SOURCES = (ROOT / "app.py", ROOT / "chalicelib", ROOT / ".chalice", ROOT / "infra/deployment/resources.yaml")
 
 
 class Sources(DefaultFilter):
-    """Lets through what is packaged, and nothing that editors, Python or chalice leave beside it."""
+    """Lets through changes of packaged sources, and no temporary files of editors, Python or chalice."""
 
     def __call__(self, change: Change, path: str) -> bool:
-        """Whether *path* is one of the sources."""
+        """Whether *path* is a packaged source."""
         return super().__call__(change, path) and any(Path(path).is_relative_to(source) for source in SOURCES)
 
 
@@ -42,16 +42,16 @@ class Reloader:
     def start(self) -> None:
         """React to changes from now on."""
         trees = [source for source in SOURCES if source.is_dir()]
-        doors = {source.parent for source in SOURCES if not source.is_dir()}
-        for task in (partial(self._watch, trees, recursive=True), partial(self._watch, doors), self._react):
+        folders = {source.parent for source in SOURCES if not source.is_dir()}
+        for task in (partial(self._watch, trees, recursive=True), partial(self._watch, folders), self._react):
             threading.Thread(target=task, name="reload", daemon=True).start()
 
     def stop(self) -> None:
-        """Watch no longer; a redeployment at work is left to itself."""
+        """Stop watching. A running redeployment is not waited for."""
         self._stopping.set()
 
     def _watch(self, folders: Iterable[Path], *, recursive: bool = False) -> None:
-        # What changes during a redeployment is kept, and is the next to be deployed.
+        # Changes during a redeployment are queued, and deployed next.
         for changes in watch(
             *folders, watch_filter=Sources(), recursive=recursive, stop_event=self._stopping, raise_interrupt=False
         ):
@@ -72,7 +72,7 @@ class Reloader:
         began = time.monotonic()
         try:
             self._redeploy()
-        # Whatever the change broke, the next one may mend it.
+        # Any error is shown, and the next change may repair the code.
         except Exception as exc:  # noqa: BLE001
             if not self._stopping.is_set():
                 self._show(f"{names} cannot be deployed; the code before that change keeps serving.\n{exc}")
@@ -81,7 +81,7 @@ class Reloader:
 
 
 def syntax_fault(paths: Iterable[Path]) -> str:
-    """Return where and why one of the Python files does not parse; nothing if all do."""
+    """Return where and why a Python file of *paths* does not parse, an empty text if all parse."""
     for path in paths:
         if path.suffix == ".py" and path.exists():
             try:

@@ -1,4 +1,4 @@
-"""One run of ``scripts/up``: starts the stack, watches over it, and ends it for whatever reason comes first."""
+"""A run of ``scripts/up``: starts the stack, watches its processes, and stops the stack on a signal or a failure."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from infra.local.processes.child import Child
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-#: Errors whose text suffices; any other is a bug and is printed with its traceback.
+#: Errors whose text suffices. Any other error is a bug and is printed with its traceback.
 EXPECTED = (ChildFailed, PortTaken, TaskFailed, Unreachable)
 
 
@@ -57,7 +57,7 @@ class Ended(NamedTuple):
 
 
 class Supervisor:
-    """Reacts to one event after the other, on the main thread; what takes time runs on others."""
+    """Handles events in turn on the main thread. Long work runs on other threads."""
 
     def __init__(self, folder: Folder, *, port: int, reload: bool, reporter: Reporter, terminal: Terminal) -> None:
         self._folder = folder
@@ -70,7 +70,7 @@ class Supervisor:
         self._helpers: list[Follower | Reloader] = []
 
     def run(self) -> int:
-        """Return the exit code, once everything of ours has ended."""
+        """Run until a signal or a failure; return the exit code when all processes of the stack have ended."""
         for number in STOP_SIGNALS:
             # Under nohup a hang-up must not end the stack.
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
@@ -138,7 +138,7 @@ class Supervisor:
 
 
 def explained(error: BaseException) -> str:
-    """Return what the person at the terminal needs to know about *error*."""
+    """Return the text about *error* for the user at the terminal: a sentence, or a traceback for a bug."""
     if isinstance(error, PortTaken):
         return f"{error} End it, or choose another port: scripts/up --port {free(error.port + 1)}"
     if isinstance(error, EXPECTED):

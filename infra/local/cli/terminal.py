@@ -1,4 +1,4 @@
-"""The reports of a start, on a terminal or through a pipe, and the lines of the functions' logs."""
+"""Reports a start on a terminal or through a pipe, and prints the functions' log records."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Reporter(Protocol):
-    """Reports how a start goes."""
+    """Reports the progress of a start."""
 
     def step(self, name: str, seconds: float) -> None:
         """Report that a step of the start is done."""
@@ -24,7 +24,7 @@ class Reporter(Protocol):
         """Report that callers can connect."""
 
     def failed(self, why: str) -> None:
-        """Report why the stack did not start, or ended."""
+        """Report why the stack did not start, or why the stack ended."""
 
 
 class Terminal:
@@ -39,17 +39,17 @@ class Terminal:
         self._console.print(Text.assemble("  ", ("✓", "green"), f" {name:<14} ", (f"{seconds:5.2f} s", "dim")))
 
     def ready(self, url: str, password: str | None, seconds: float) -> None:
-        """Report that callers can connect; the password is printed this once."""
+        """Report that callers can connect. The password is printed here and never again."""
         print_ = self._console.print
         print_(Text.assemble("\n", ("Holdfast is up", "bold green"), f" after {seconds:.1f} s\n"))
         print_(Text.assemble("  API       ", (url, "bold"), f"   (try: curl {url}/health)"))
         if password:
             print_(Text.assemble("  user      admin\n  password  ", (password, "bold"), "   (not shown again)"))
         else:
-            print_("  user      admin, with the password it was given")
+            print_("  user      admin, with the given password")
 
     def failed(self, why: str) -> None:
-        """Report why the stack did not start, or ended."""
+        """Report why the stack did not start, or why the stack ended."""
         self._console.print(Text.assemble(("✗ ", "bold red"), why))
 
     def note(self, text: str) -> None:
@@ -75,7 +75,7 @@ class PipeReporter:
         self._send("step", name=name, seconds=seconds)
 
     def ready(self, url: str, password: str | None, seconds: float) -> None:
-        """Report that callers can connect, and close the pipe: later steps are reported to nobody."""
+        """Report that callers can connect, and close the pipe. Later reports are dropped."""
         self._send("ready", url=url, password=password, seconds=seconds)
         self._pipe.close()
 
@@ -83,16 +83,16 @@ class PipeReporter:
         """Report why the stack did not start."""
         self._send("failed", why=why)
 
-    def _send(self, what: str, **said: Any) -> None:
+    def _send(self, kind: str, **arguments: Any) -> None:
         if self._pipe.closed:
             return
         # The process that started this one may have ended without waiting.
         with suppress(BrokenPipeError):
-            self._pipe.write(json.dumps([what, said]) + "\n")
+            self._pipe.write(json.dumps([kind, arguments]) + "\n")
 
 
 def line(event: Event) -> Text:
-    """Return one readable line; more only where it brings a traceback."""
+    """Return the event as a readable line, followed by the traceback if the event has a traceback."""
     fields = event.fields
     text = Text(f"{event.at:%H:%M:%S.%f}"[:-3], "dim").append(f" {event.function:<10} ", "cyan")
     if "durationMs" in fields:
@@ -109,7 +109,7 @@ def line(event: Event) -> Text:
 
 
 def invocation(fields: dict[str, Any]) -> Text:
-    """Return what an invocation's own line says: outcome, what was asked, how long it took."""
+    """Return the summary of an invocation's log record: status, method and route, duration in ms."""
     asked = " ".join(str(fields[name]) for name in ("method", "route") if name in fields)
     text = Text()
     if status := fields.get("status"):
@@ -120,5 +120,5 @@ def invocation(fields: dict[str, Any]) -> Text:
 
 
 def severity(level: str | None) -> str:
-    """Return how a line of *level* is coloured."""
+    """Return the style for a log record of *level*, empty for an unknown level."""
     return {"ERROR": "bold red", "CRITICAL": "bold red", "WARNING": "yellow", "INFO": "green"}.get(level or "", "")

@@ -1,4 +1,4 @@
-"""Packages and deploys one stage, in forks of a fork server that runs only as long as it is needed."""
+"""Packages and deploys a stage, in forks of a fork server that runs only while needed."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ if TYPE_CHECKING:
 
 
 class Deployed(NamedTuple):
-    """Where the API is, and which of its routes may hold a request."""
+    """The URL of the API, and the routes that may hold a request."""
 
     api_url: str
     waiting: list[tuple[str, str]]
 
 
 class Deployer:
-    """Runs the tasks of tasks.py. A *warm* one keeps its fork server, for 70 MB, and is quick from then on.
+    """Runs the tasks of tasks.py. A *warm* deployer keeps its fork server (70 MB), so later tasks start faster.
 
-    Every method raises TaskFailed with the text of the failed task; the deployment before keeps serving.
+    `package`, `deploy` and `admin` raise TaskFailed with the text of the failed task, or ChildFailed if the fork server
+    has ended. After a failure the earlier deployment keeps serving.
     """
 
     def __init__(self, folder: Path, stage: str, *, warm: bool) -> None:
@@ -30,30 +31,33 @@ class Deployer:
         self._fork_server = ForkServer(folder)
 
     def start(self) -> None:
-        """Load, while others start."""
+        """Start the fork server without waiting."""
         self._fork_server.start()
 
     def package(self, *, vendor: bool) -> None:
-        """Build the package; with *vendor* it holds its requirements."""
+        """Build the package. With *vendor*, the package contains its requirements."""
         self._fork_server.call("package", stage=self._stage, folder=self._folder, vendor=vendor)
 
     def deploy(self, endpoint: str, variables: dict[str, str]) -> Deployed:
-        """Deploy what was packaged, with *variables* in every function; *endpoint* is our emulator's, if it is ours."""
+        """Deploy the built package, with *variables* in every function.
+
+        *endpoint* is the URL of the stack's own emulator, empty for a foreign endpoint.
+        """
         done = self._fork_server.call(
             "deploy", stage=self._stage, folder=self._folder, endpoint=endpoint, variables=variables
         )
         return Deployed(done["api_url"], [(method, path) for method, path in done["waiting"]])
 
     def admin(self, endpoint: str) -> str | None:
-        """Make the first administrator; return the password if one was invented."""
+        """Make the first administrator. Return the password if generated, else None."""
         password: str | None = self._fork_server.call("admin", stage=self._stage, endpoint=endpoint)
         return password
 
     def rest(self) -> None:
-        """Let go of what is loaded, unless it is to stay warm."""
+        """End the fork server to free its memory, unless the deployer is *warm*."""
         if not self._warm:
             self.stop()
 
     def stop(self) -> None:
-        """End the fork server and the task at work."""
+        """End the fork server and the running task."""
         self._fork_server.stop()

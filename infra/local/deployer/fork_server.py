@@ -1,7 +1,8 @@
-"""A fork server: a process that has everything imported and forks itself for each task (tasks.py).
+"""A fork server: a process with all imports loaded that forks for each task (tasks.py).
 
-Packaging and deploying need half of what pip installed. The fork server loads that once, while other processes start,
-and ends afterwards. So the supervisor stays small, and a reload takes a quarter of a second instead of a whole one.
+Packaging and deploying import half of the installed packages. The fork server imports the packages once, while other
+processes start, and ends after the deployment. So the supervisor stays small, and a reload takes a quarter of a second
+instead of a second.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ if TYPE_CHECKING:
 
 
 class TaskFailed(Exception):
-    """A task ended with an error; the text says which."""
+    """A task ended with an error. The text is the task's own."""
 
 
 class ForkServer:
-    """The fork server's process, as its parent sees it. One task runs at a time, each in a fork."""
+    """Starts and calls the fork server from its parent process. A single task runs at a time, in a fork of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.child = Child("the deploying process", folder / "fork_server.log")
@@ -34,7 +35,7 @@ class ForkServer:
         self._connection: socket.socket | None = None
 
     def start(self) -> None:
-        """Start the process without waiting; the first task waits until everything is loaded."""
+        """Start the process without waiting. The first task waits until all imports are loaded."""
         self._connection, theirs = socket.socketpair()
         with theirs:
             command = [sys.executable, "-m", "infra.local.deployer.fork_server", str(theirs.fileno())]
@@ -64,7 +65,7 @@ class ForkServer:
         return result
 
     def stop(self) -> None:
-        """End the process, and the task at work."""
+        """End the process and the running task."""
         self.child.kill()
         if self._connection:
             self._connection.close()
@@ -72,8 +73,8 @@ class ForkServer:
 
 
 def serve(connection: socket.socket) -> None:
-    """Run each task that the parent sends, until the parent closes its end of the *connection*."""
-    from infra.local.deployer import tasks  # noqa: PLC0415 - the parent needs nothing of it
+    """Run each task sent by the parent until the parent closes its end of the *connection*."""
+    from infra.local.deployer import tasks  # noqa: PLC0415 - the parent does not need the tasks
 
     tasks.preload()
     with connection.makefile("rw") as stream:

@@ -1,6 +1,6 @@
 """The tasks that run in forks of the fork server: package, deploy, make the administrator.
 
-Each task runs in a process of its own: it imports the application afresh, and its end frees what it loaded.
+Each task runs in a process of its own. The process imports the current application, and frees all memory at its end.
 Arguments and results are JSON.
 """
 
@@ -20,7 +20,7 @@ from infra.local.clients import Clients, ForeignClients, OwnClients, Unreachable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Imported before the fork, so that no task has to. Third parties only: the application may have changed since.
+#: Imported before the fork, to save each task the time. Third-party modules only: the application may change later.
 PRELOADED = (
     "argon2",
     "aws_lambda_powertools.metrics",
@@ -33,12 +33,12 @@ PRELOADED = (
     "pymongo",
     "ulid",
 )
-#: Those that a deployment asks; botocore's descriptions of them take long to read.
+#: The services that a deployment calls. Loading botocore's service descriptions takes long.
 SERVICES = ("apigateway", "cloudformation", "dynamodb", "lambda", "s3")
 
 
 def preload() -> None:
-    """Load what tasks need and the application does not change."""
+    """Import third-party modules and load service descriptions for later tasks."""
     for module in PRELOADED:
         import_module(module)
     nowhere = OwnClients("http://127.0.0.1:9")
@@ -48,14 +48,18 @@ def preload() -> None:
 
 def package(*, stage: str, folder: str, vendor: bool) -> None:
     """Build the package into *folder*."""
-    from infra.deployment import package as builder  # noqa: PLC0415 - as all of the application, after the fork
+    from infra.deployment import package as builder  # noqa: PLC0415 - application code is imported after the fork
 
     sys.argv = ["scripts/package", "--stage", stage, "--folder", folder, *(["--vendor"] if vendor else [])]
     builder.main()
 
 
 def deploy(*, stage: str, folder: str, endpoint: str, variables: dict[str, str]) -> dict[str, Any]:
-    """Deploy what was packaged into *folder*; return where the API is and which of its routes wait."""
+    """Deploy the package in *folder*; return the API's URL and the routes that may hold a request.
+
+    Raises:
+        Unreachable: the database does not answer.
+    """
     from infra.deployment import stacks as deployer  # noqa: PLC0415
     from infra.deployment.package import load  # noqa: PLC0415
 
@@ -64,13 +68,13 @@ def deploy(*, stage: str, folder: str, endpoint: str, variables: dict[str, str])
     try:
         done = deployer.deploy(built, stage, client=client, variables=variables, aws=False)
     except ConnectionFailure as exc:
-        # The rest of its words is the whole topology.
+        # The rest of the message describes the whole topology.
         raise Unreachable(f"The database does not answer: {str(exc).partition(', Timeout:')[0]}") from exc
     return {"api_url": done.api_url, "waiting": built.waiting}
 
 
 def admin(*, stage: str, endpoint: str) -> str | None:
-    """Make the first administrator; return the password if one was invented."""
+    """Make the first administrator. Return the password if generated, else None."""
     from infra.deployment.first_admin import ensure_admin  # noqa: PLC0415
 
     return ensure_admin(_clients(endpoint).client("dynamodb"), stage, os.environ)
@@ -81,9 +85,9 @@ TASKS: dict[str, Callable[..., Any]] = {"package": package, "deploy": deploy, "a
 
 
 def explained(error: BaseException) -> str:
-    """Return what went wrong, without the frames that lead from us to the application's own."""
+    """Return the error text for an operator: the message, with a traceback limited to the application if possible."""
     frames = traceback.extract_tb(error.__traceback__)
-    # Our own errors, and those chalice makes for its readers, explain themselves.
+    # Errors of infra, and chalice's errors for its users, need no traceback.
     if type(error).__module__.startswith("infra.") or isinstance(error, (SystemExit, RuntimeError)):
         return str(error)
     inner = [frame for frame in frames if "/chalicelib/" in frame.filename or frame.filename.endswith("/app.py")]

@@ -1,7 +1,7 @@
 """The processes of a local stack.
 
-child.py         starting and ending child processes
+child.py         starts and ends child processes
 mongod.py        the database
 emulator.py      the AWS endpoint
-emulator_main.py what runs inside the AWS endpoint's process
+emulator_main.py the program of the AWS endpoint's process
 """

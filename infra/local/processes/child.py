@@ -1,7 +1,7 @@
-"""Child processes that cannot outlive us.
+"""Starts and ends child processes. No child outlives this process.
 
-Each leads a process group of its own, so that a Ctrl-C at the terminal reaches only the supervisor and so that ending
-a child ends what it started.
+Each child leads a process group of its own. So a Ctrl-C at the terminal reaches only the supervisor, and ending a child
+ends the child's own children too.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 DIE_WITH_PARENT = Path(die_with_parent.__file__)
-#: The kernel sends the death signal when the forking thread ends, not the process; this thread lives as long as we do.
+#: The kernel sends the death signal when the forking thread ends. This thread lives as long as this process.
 _forking = ThreadPoolExecutor(max_workers=1, thread_name_prefix="forking")
 
 
 class ChildFailed(Exception):
-    """A child process did not start, or ended by itself; the text carries the end of its log."""
+    """A child process did not start, ended by itself, or does not run. The text holds the end of the log if started."""
 
 
 class Child:
-    """One child process; its words and its number are files beside its data."""
+    """A child process. Its output and its identity are files beside its data."""
 
     def __init__(self, name: str, log: Path) -> None:
         self.name = name
@@ -41,16 +41,16 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """Its process id, also that of its group.
+        """The process id of the child, also the id of the process group.
 
         Raises:
-            ChildFailed: it does not run.
+            ChildFailed: the child was not started, or was stopped.
         """
         return self._started().pid
 
     @property
     def alive(self) -> bool:
-        """Whether it was started and has not ended."""
+        """Whether the child was started and has not ended."""
         return self._process is not None and self._process.poll() is None
 
     def spawn(
@@ -61,9 +61,10 @@ class Child:
         folder: Path | None = None,
         pass_fds: Sequence[int] = (),
     ) -> None:
-        """Start *command* in *folder* with exactly *env*; it gets SIGTERM when we die, however we die.
+        """Start *command* in *folder* with exactly *env*.
 
-        What an earlier run left running under the same note is ended first.
+        The child gets SIGTERM when this process dies, however this process dies (Linux only). A process group left
+        running by an earlier run under the same note is ended first.
         """
         self.log.parent.mkdir(parents=True, exist_ok=True)
         processes.reclaim(self.note)
@@ -83,11 +84,11 @@ class Child:
         processes.note(self.note, self._process.pid)
 
     def wait(self) -> int:
-        """Block until it ends and return its exit code, negative for a signal."""
+        """Block until the child ends; return the exit code, negative for a signal."""
         return self._started().wait()
 
     def terminate(self, deadline_seconds: float) -> None:
-        """Ask it to end and see to it: what is left of its group after the deadline is killed."""
+        """Send SIGTERM and wait up to the deadline, then kill the rest of the process group."""
         if process := self._process:
             process.terminate()
             with suppress(subprocess.TimeoutExpired):
@@ -95,33 +96,33 @@ class Child:
             self.kill()
 
     def kill(self) -> None:
-        """End it and all it started at once, without a chance to save anything."""
-        # The number may soon be another's: never signal it twice.
+        """Kill the child's whole process group at once. The processes cannot save anything."""
+        # The system may reuse the pid soon, so the group is never signalled twice.
         process, self._process = self._process, None
         if process:
-            # The group outlives its leader as long as one member lives, so this also finds orphans.
+            # The group exists as long as any member lives, so orphans of the leader are killed too.
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             self.note.unlink(missing_ok=True)
 
     def tail(self, lines: int = 15) -> str:
-        """Return the end of its log."""
+        """Return the last *lines* of the log, an empty text if there is no log."""
         try:
-            words = self.log.read_text(errors="replace").splitlines()
+            log_lines = self.log.read_text(errors="replace").splitlines()
         except OSError:
             return ""
-        return "\n".join(words[-lines:])
+        return "\n".join(log_lines[-lines:])
 
-    def failed(self, what: str) -> ChildFailed:
-        """Return the error that says *what* happened, with the end of the log."""
-        return ChildFailed(f"{self.name} {what}. The end of {self.log}:\n{self.tail()}")
+    def failed(self, event: str) -> ChildFailed:
+        """Return the error for *event* ("ended unexpectedly"), with the end of the log."""
+        return ChildFailed(f"{self.name} {event}. The end of {self.log}:\n{self.tail()}")
 
     def until(self, ready: Callable[[], bool], deadline_seconds: float) -> None:
-        """Block until *ready* says so.
+        """Block until *ready* returns true.
 
         Raises:
-            ChildFailed: it ended, or was not ready in time.
+            ChildFailed: the child ended, or was not ready in time.
         """
         deadline = time.monotonic() + deadline_seconds
         while not ready():

@@ -1,7 +1,7 @@
-"""The AWS endpoint as a child process: MiniStack, on 127.0.0.1 only, its state kept in a folder.
+"""The AWS endpoint as a child process: MiniStack, on 127.0.0.1 only, with its state in a folder.
 
-It gets an environment made from nothing, because its Lambda workers inherit all of it: no variable of the
-caller's shell may reach a function.
+The emulator gets an environment made from nothing. Its Lambda workers inherit the whole environment, and no variable of
+the caller's shell may reach a function.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from infra.host import ports
 from infra.local.processes.child import Child
 
 MAIN = Path(__file__).with_name("emulator_main.py")
-#: One process per concurrent invocation: past this the answer is 429, as it is on AWS past 1000.
+#: The most concurrent invocations, each in a process. Beyond the limit the answer is 429, as on AWS beyond 1000.
 CONCURRENT_EXECUTIONS = 120
-#: What a burst leaves behind is gone after a minute; one worker per function stays.
+#: Idle workers end after this time; a single worker for each function stays.
 WARM_SECONDS = 60
-#: With 20,000 records, saving was seen to take 15 s on a busy machine; killed meanwhile, it would lose them all.
+#: Saving 20,000 records was seen to take 15 s on a busy machine. A kill while saving would lose all records.
 SAVING_SECONDS = 120
 
 
 class Emulator:
-    """One emulator and its state folder. The same folder keeps its port as long as nobody else takes it."""
+    """An emulator and its state folder. The folder keeps its port unless another process takes the port."""
 
     def __init__(self, folder: Path, port: int | None = None) -> None:
         self.folder = folder
@@ -36,19 +36,19 @@ class Emulator:
 
     @property
     def endpoint_url(self) -> str:
-        """Where AWS clients connect."""
+        """The URL for AWS clients."""
         return f"http://{ports.HOST}:{self.port}"
 
     @property
     def pid(self) -> int:
-        """The emulator's process id; its Lambda workers are its children."""
+        """The emulator's process id. The Lambda workers are children of this process."""
         return self.child.pid
 
     def start(self) -> None:
-        """Start and return when it answers, after about half a second.
+        """Start the emulator; return when it answers, after about half a second.
 
         Raises:
-            ChildFailed: it would not start; with the end of its log.
+            ChildFailed: the emulator did not start; the text holds the end of the log.
         """
         self.spawn()
         self.ready()
@@ -56,7 +56,7 @@ class Emulator:
     def spawn(self) -> None:
         """Start the process without waiting for it."""
         self.port = self._wanted or ports.remembered(self.folder / "port")
-        # Workers that were killed leave their unpacked code behind.
+        # Killed workers leave their unpacked code behind.
         shutil.rmtree(self.folder / "tmp", ignore_errors=True)
         for private in ("home", "state", "s3", "tmp"):
             (self.folder / private).mkdir(parents=True, exist_ok=True)
@@ -68,20 +68,20 @@ class Emulator:
         """Block until the spawned process answers.
 
         Raises:
-            ChildFailed: it ended first, or took too long.
+            ChildFailed: the process ended first, or was not ready in time.
         """
         self.child.until(lambda: healthy(self.port), deadline_seconds)
 
     def stop(self) -> None:
-        """End it in order; only this saves its state."""
+        """End the emulator in order. Only an orderly end saves the state."""
         self.child.terminate(deadline_seconds=SAVING_SECONDS)
 
     def kill(self) -> None:
-        """End it and its workers at once: state since its start is lost."""
+        """Kill the emulator and its workers at once. State changed since the start is lost."""
         self.child.kill()
 
     def restart(self) -> None:
-        """Stop, if it still runs, and start on the same port and state."""
+        """Stop the emulator if running, and start on the same port and state."""
         self.stop()
         self._wanted = self._wanted or self.port or None
         self.start()
@@ -92,12 +92,12 @@ class Emulator:
             "LANG": "C.UTF-8",
             "HOME": str(self.folder / "home"),
             "TMPDIR": str(self.folder / "tmp"),
-            # Workers unpack their code afresh each time; compiled copies would be thrown away.
+            # Workers unpack their code at each start, so compiled files would never be reused.
             "PYTHONDONTWRITEBYTECODE": "1",
             "GATEWAY_PORT": str(self.port),
             "BIND_HOST": ports.HOST,
             "MINISTACK_HOST": ports.HOST,
-            # Its MQTT broker listens on all interfaces whatever BIND_HOST says.
+            # The emulator's MQTT broker ignores BIND_HOST and listens on all interfaces.
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
             "AUTH": "true",

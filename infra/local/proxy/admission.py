@@ -1,7 +1,7 @@
-"""How many requests may be in the API at once, and how long the others queue.
+"""Bounds the concurrent requests in the API, and the time that further requests queue.
 
-On two cores a hundred simultaneous first requests would start a hundred workers and all finish late. Waiting
-routes are exempt: they cost no processor time, and what they wait for must get in.
+On two cores a hundred simultaneous first requests would start a hundred workers and all finish late. Routes that hold a
+request are exempt: a held request costs no processor time, and the answer that ends the wait must not queue behind it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Crowded(Exception):
 
 
 class Admission:
-    """A number of places, given in the order of arrival."""
+    """A number of places, given to requests in order of arrival."""
 
     def __init__(self, places: int, queue_seconds: float) -> None:
         self._places = asyncio.Semaphore(places)
@@ -32,7 +32,7 @@ class Admission:
         """Hold a place for the length of the block.
 
         Raises:
-            Crowded: none became free in time.
+            Crowded: no place became free in time.
         """
         try:
             async with asyncio.timeout(self._queue_seconds):
@@ -53,5 +53,5 @@ class Routes:
         self._paths = Paths({template for _, template in self._routes})
 
     def match(self, method: str, path: str) -> bool:
-        """Whether a request for *path*, without its query, goes to one of them."""
+        """Whether a request for *path* (without query) goes to a route of the set."""
         return (method, self._paths.find(path).resource) in self._routes

@@ -1,4 +1,4 @@
-"""One request to the deployed API and its answer back, both unchanged."""
+"""Forwards a request to the deployed API and returns the answer, both unchanged."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from infra.local.proxy import problems
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-#: They describe one connection, not the message (RFC 9110, section 7.6.1).
+#: Headers that describe a connection, not the message (RFC 9110, section 7.6.1).
 HOP_BY_HOP = frozenset({
     "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te",
     "trailer", "transfer-encoding", "upgrade", "expect",
 })  # fmt: skip
-#: The client library would add these where the caller sent none.
+#: Headers that the client library would add if the caller sent none.
 UNASKED = (hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE, hdrs.USER_AGENT)
 
 
 def session() -> ClientSession:
-    """Return connections to the API: kept alive, unlimited, without memory or opinions of their own."""
+    """Return a client session for the API: kept alive, unlimited, without cookies, decompression or added headers."""
     return ClientSession(
         connector=TCPConnector(limit=0),
         cookie_jar=DummyCookieJar(),
         auto_decompress=False,
         skip_auto_headers=UNASKED,
-        # How long an answer may take is the API's decision.
+        # The API limits the time of an answer.
         timeout=ClientTimeout(total=None, sock_connect=5),
     )
 
@@ -47,16 +47,17 @@ def session() -> ClientSession:
 async def forward(
     request: web.BaseRequest, upstream: str, connections: ClientSession, on_fault: Callable[[str], None]
 ) -> web.Response:
-    """Send *request* on to *upstream* and return the answer, or a problem where there is none.
+    """Forward *request* to *upstream* and return the answer, or a problem document if no answer came.
 
-    *on_fault* is called with the words that a translation keeps from the caller; often no log has them.
+    If an emulator's error is translated for the caller, *on_fault* is called with the original text, because often no
+    log has the text.
     """
     try:
         async with connections.request(
             request.method,
-            # The path as it came: decoding and encoding it again would change what was signed or escaped.
+            # The raw path: decoding and encoding again could change signed or escaped parts.
             URL(upstream + request.raw_path, encoded=True),
-            # Written in one case: the library forgets a repeated header whose case differs.
+            # Lower case: the library drops a repeated header whose case differs.
             headers=CIMultiDict((name.lower(), value) for name, value in end_to_end(request.headers).items()),
             data=request.content if request.can_read_body else None,
             allow_redirects=False,
@@ -73,16 +74,16 @@ async def forward(
 
 
 def returned(method: str, status: int, reason: str | None, headers: Mapping[str, str], body: bytes) -> web.Response:
-    """Return the answer as it was given."""
+    """Return the API's answer to the caller, without the headers that describe the connection."""
     kept = end_to_end(headers)
     if method != hdrs.METH_HEAD and status != HTTPStatus.NOT_MODIFIED:
-        # Elsewhere it is the length of a body that is not sent.
+        # An answer to HEAD, or a 304, keeps the header: the length of a body that is not sent.
         kept.popall(hdrs.CONTENT_LENGTH, None)
     return web.Response(status=status, reason=reason, headers=kept, body=body)
 
 
 def end_to_end(headers: Mapping[str, str]) -> CIMultiDict[str]:
-    """Return *headers*, repeated ones too, without those that describe the connection they came by."""
+    """Return *headers*, including repeated headers, without the headers that describe the connection."""
     named = {name.strip().lower() for name in headers.get(hdrs.CONNECTION, "").split(",")}
     dropped = HOP_BY_HOP | named
     return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in dropped)

@@ -1,4 +1,4 @@
-"""Answers of the front's own, and those the emulator's gateway words otherwise than AWS would."""
+"""Problem documents of the proxy, and translations of errors that the emulator's gateway words unlike AWS."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ def problem(status: HTTPStatus, detail: str, retry_after_seconds: int | None = N
 
 
 def crowded() -> web.Response:
-    """Say that no place became free in time."""
+    """Return 503 for a request without a free place in time."""
     return problem(HTTPStatus.SERVICE_UNAVAILABLE, "Too many requests are being served.", 1)
 
 
 def unreachable() -> web.Response:
-    """Say that nobody answers where the API should be."""
+    """Return 503 for an API that accepts no connection."""
     return problem(HTTPStatus.SERVICE_UNAVAILABLE, "The API cannot be reached at the moment.", 1)
 
 
 def broken() -> web.Response:
-    """Say that the API was reached but did not finish its answer."""
+    """Return 502 for an API that was reached but did not finish its answer."""
     return problem(HTTPStatus.BAD_GATEWAY, "The API broke off before it answered.")
 
 
 def translated(status: int, content_type: str, body: bytes) -> web.Response | None:
-    """Return what AWS would answer where the emulator lets an internal answer through, else nothing.
+    """Return AWS's answer in place of an internal error of the emulator, else None.
 
-    The API's own errors are problem documents and therefore never taken for one of these.
+    The API's own errors are problem documents, and are therefore never translated.
     """
     if content_type != "application/json":
         return None
@@ -48,7 +48,7 @@ def translated(status: int, content_type: str, body: bytes) -> web.Response | No
 
 
 def fields(body: bytes) -> set[str]:
-    """Return the field names of a JSON object; none for anything else."""
+    """Return the field names of a JSON object, an empty set for any other text."""
     try:
         value = json.loads(body)
     except ValueError:

@@ -1,8 +1,7 @@
 """The short, stable URL: a plain HTTP server in front of the deployed API.
 
-It forwards requests as they came and answers as they were given (forward.py). It bounds how many are served
-at once (admission.py), and it words what the emulator's gateway cannot say (problems.py). It decides nothing
-else.
+The server forwards requests and answers unchanged (forward.py), bounds concurrent requests (admission.py), and answers
+with problem documents where the emulator's gateway cannot (problems.py). The server decides nothing else.
 """
 
 from __future__ import annotations
@@ -25,16 +24,17 @@ if TYPE_CHECKING:
 ADMITTED = 8
 QUEUE_SECONDS = 10.0
 BACKLOG = 1024
-#: More than any gateway takes for a request line or a header: it is for the API to refuse them.
+#: More than any gateway takes for a request line or a header, so that the API, not the proxy, refuses long fields.
 LONGEST_FIELD = 65536
 
 
 class Front:
-    """The server, in a thread of its own; where it forwards to may change while it runs.
+    """The server, in a thread of its own. The upstream may change while the server runs.
 
-    *on_fault* is called with the emulator's own words where callers get a problem instead.
+    *on_fault* is called with the emulator's original error text when a caller gets a problem document instead.
 
-    Takes its port when made and answers from ``start`` on, so that a taken port shows before anything else starts.
+    The constructor takes the port, and requests are answered from ``start`` on, so a taken port shows before any
+    process starts.
     """
 
     def __init__(
@@ -46,10 +46,10 @@ class Front:
         on_fault: Callable[[str], None] = lambda _words: None,
     ) -> None:
         self._socket = ports.bound(port or 0)
-        # Only a listening socket holds its port against others; who connects early is answered in the end.
+        # Only a listening socket reserves its port. Early callers connect, and are answered after the start.
         self._socket.listen(BACKLOG)
         self.port = int(self._socket.getsockname()[1])
-        #: Set whenever a request was answered; whoever looks clears it.
+        #: Set whenever a request was answered; cleared by the reader.
         self.stirred = threading.Event()
         self._admitted = admitted
         self._queue_seconds = queue_seconds
@@ -62,11 +62,11 @@ class Front:
 
     @property
     def url(self) -> str:
-        """Where callers connect, without a slash at the end."""
+        """The URL for callers, without a trailing slash."""
         return f"http://{ports.HOST}:{self.port}"
 
     def point(self, upstream: str, waiting: Iterable[tuple[str, str]]) -> None:
-        """Forward to *upstream* from the next request on; requests to *waiting* routes are not counted."""
+        """Forward to *upstream* from the next request on. Requests to *waiting* routes need no place."""
         self._upstream, self._waiting = upstream.rstrip("/"), Routes(waiting)
 
     def start(self) -> None:
@@ -75,7 +75,7 @@ class Front:
         self._started.result()
 
     def stop(self) -> None:
-        """Let go of the port; requests in flight are cut off soon. Safe to repeat."""
+        """Close the port; requests in flight are cut off after half a second. Safe to repeat."""
         loop, self._loop = self._loop, None
         if loop:
             loop.call_soon_threadsafe(self._stop_requested.set)
@@ -86,7 +86,7 @@ class Front:
         self._stop_requested = asyncio.Event()
         self._admission = Admission(self._admitted, self._queue_seconds)
         async with session() as self._connections:
-            # A caller who hangs up stops waiting, and so does the API's side.
+            # If a caller hangs up, the request to the API is cancelled too.
             server = web.Server(
                 self._answer,
                 handler_cancellation=True,
