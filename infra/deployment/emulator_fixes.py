@@ -26,7 +26,7 @@ def apply(client: Client, outputs: dict[str, str], data: dict[str, Any], templat
 
 
 def expire_items(dynamodb: Any, resources: dict[str, Any], stage: str) -> None:
-    """Turn on the TTL of each table whose template asks for a TTL."""
+    """Turn on the TTL of tables according to the template."""
     for resource in resources.values():
         wanted = resource["Properties"].get("TimeToLiveSpecification")
         if wanted is not None:

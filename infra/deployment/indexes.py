@@ -15,7 +15,7 @@ _CHANGED = frozenset({85, 86})
 
 
 def ensure(uri: str) -> None:
-    """Create missing indexes; drop and recreate indexes whose definition has changed. Safe to repeat."""
+    """Create missing indexes; drop and recreate indexes with a changed definition. Safe to repeat."""
     client: MongoClient[dict[str, Any]] = MongoClient(uri, serverSelectionTimeoutMS=10_000)
     with client:
         database = client[settings.MongoSettings().database]

@@ -1,8 +1,8 @@
 """Commands for operators.
 
-target.py        finds the stack that a command works on
-running_stack.py the note file of a stack that runs on this machine
-progress.py      progress bars, and text that is safe for a terminal
+target.py        finds a command's stack
+running_stack.py the note file of a stack on this machine
+progress.py      progress bars, and safe text for a terminal
 queues.py        queue statistics and dead letters
 reconcile.py     compares records, history and view now
 migration/       imports an existing collection into records
