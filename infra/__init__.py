@@ -1,11 +1,13 @@
 """Packages, deploys, runs and operates Holdfast. Nothing here is shipped to a function.
 
-environment.py the virtual environments, made when missing
-docs.py        pages generated from code
+environment.py  the virtual environments, made when missing
+requirements.py the locked requirement files
+audit.py        known vulnerabilities of the locked packages
+docs.py         pages generated from code
 
-deployment/    the package, the two templates and the stacks; on AWS or a compatible endpoint
-local/         the whole stack on this machine: scripts/up
-server/        the API from long-running processes: scripts/serve; the part for containers
-operations/    an operator's commands: queues, reconcile, migrate
-host/          this machine: ports and processes
+deployment/     the package, the two templates and the stacks; on AWS or a compatible endpoint
+local/          the whole stack on this machine: scripts/up
+server/         the API from long-running processes: scripts/serve; the part for containers
+operations/     an operator's commands: queues, reconcile, migrate
+host/           this machine: ports and processes
 """

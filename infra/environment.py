@@ -1,24 +1,27 @@
-"""Makes the three Python environments of this repository, and remakes what their requirement files outgrew.
+"""Makes the three Python environments of this repository, and remakes those whose requirement files changed.
 
-    .venv             the laptop: local stack, tests, tools
-    .venv/functions   what functions can import, and nothing else
+    .venv             the laptop: local stack, tests, tools; and uv, which installs all other packages
+    .venv/functions   the packages of a function, and no others
     .venv/emulator    the AWS emulator's own packages
 
-Standard library only: this runs before anything is installed. It prints the path of the laptop's interpreter.
+Versions and hashes stand in locked requirement files, which scripts/lock writes. Standard library only: this runs before
+any package is installed. It prints the path of the laptop's interpreter.
 """
 
 from __future__ import annotations
 
+import ast
 import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import DEVNULL, PIPE, STDOUT
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -26,8 +29,21 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST = (3, 11)
-#: Of pip's own settings (an index, a proxy) all hold, save those that would install somewhere else.
-PIP_ELSEWHERE = frozenset({"PIP_PREFIX", "PIP_PYTHON", "PIP_ROOT", "PIP_TARGET", "PIP_USER"})
+#: Settings of the caller that would install somewhere else, or without a look at the hashes.
+ELSEWHERE = frozenset(
+    {"PIP_PREFIX", "PIP_PYTHON", "PIP_ROOT", "PIP_TARGET", "PIP_USER"}
+    | {"UV_MANAGED_PYTHON", "UV_NO_VERIFY_HASHES", "UV_PROJECT", "UV_SYSTEM_PYTHON", "UV_WORKING_DIR"}
+)
+#: uv reads no settings of pip, so those that say where packages come from are handed over: uv's variable and what
+#: separates several values in it.
+HANDED_OVER = {
+    "cert": ("SSL_CERT_FILE", " "),
+    "extra-index-url": ("UV_EXTRA_INDEX_URL", " "),
+    "find-links": ("UV_FIND_LINKS", ","),
+    "index-url": ("UV_DEFAULT_INDEX", " "),
+    "proxy": ("ALL_PROXY", " "),
+    "trusted-host": ("UV_INSECURE_HOST", " "),
+}
 USAGE = """usage: python3 infra/environment.py [--help]
 
 Makes .venv, .venv/functions and .venv/emulator where they are missing or where their requirement
@@ -43,6 +59,7 @@ class Environment(NamedTuple):
 
     folder: str
     requirements: tuple[str, ...]
+    stamped: str = "holdfast-stamp"
 
     def python(self, root: Path) -> Path:
         """Return where its interpreter is, or will be."""
@@ -50,7 +67,7 @@ class Environment(NamedTuple):
 
     def stamp(self, root: Path) -> Path:
         """Return the file that says what was installed; it is written last."""
-        return root / self.folder / "holdfast-stamp"
+        return root / self.folder / self.stamped
 
     def wanted(self, root: Path) -> str:
         """Return what the stamp must say for the environment to be up to date."""
@@ -69,7 +86,9 @@ class Environment(NamedTuple):
         return stamp == self.wanted(root) and self.python(root).exists()
 
 
-LAPTOP = Environment(".venv", ("requirements-dev.txt", "requirements-serve.txt", "requirements.txt"))
+#: uv, which pip installs into the laptop's environment before all else.
+BOOTSTRAP = Environment(".venv", ("infra/requirements.txt",), "holdfast-bootstrap")
+LAPTOP = Environment(".venv", ("requirements-dev.txt", *BOOTSTRAP.requirements))
 FUNCTIONS = Environment(".venv/functions", ("requirements.txt",))
 EMULATOR = Environment(".venv/emulator", ("infra/local/requirements.txt",))
 ALL = (LAPTOP, FUNCTIONS, EMULATOR)
@@ -82,7 +101,7 @@ def ensure(root: Path = ROOT) -> Path:
     leaves no stamp, so the next one starts that environment over.
 
     Raises:
-        EnvironmentFailed: with pip's own words.
+        EnvironmentFailed: with the words of pip or uv.
     """
     if not all(environment.ready(root) for environment in ALL):
         check_interpreter()
@@ -126,26 +145,27 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def make(root: Path) -> None:
-    """Make all that are outdated side by side; their installs are bound by one core each."""
+    """Make all outdated environments side by side."""
     if not LAPTOP.ready(root) and not usable(LAPTOP, root):
         # Everything is made anew then: the others stand inside.
         create(LAPTOP, root)
+    if not BOOTSTRAP.ready(root):
+        bootstrap(root)
+    environ = uv_settings(str(LAPTOP.python(root)))
     failures: list[EnvironmentFailed] = []
 
     def attempt(environment: Environment) -> None:
         try:
             if environment is LAPTOP:
-                update(environment, root)
+                update(environment, root, environ)
             else:
-                replace(environment, root)
+                replace(environment, root, environ)
         except EnvironmentFailed as exc:
             failures.append(exc)
 
-    threads = [threading.Thread(target=attempt, args=[one]) for one in ALL if not one.ready(root)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    outdated = [one for one in ALL if not one.ready(root)]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(attempt, outdated))
     if failures:
         raise EnvironmentFailed("\n".join(str(failure) for failure in failures))
 
@@ -165,23 +185,30 @@ def create(environment: Environment, root: Path) -> None:
         check(environment, run([sys.executable, "-I", "-m", "venv", "--clear", *pip, str(folder)]))
 
 
-def update(environment: Environment, root: Path) -> None:
-    """Install its requirements where it stands; without its stamp in the meantime."""
+def bootstrap(root: Path) -> None:
+    """Install uv into the laptop's environment, with pip and its settings."""
+    wanted = BOOTSTRAP.wanted(root)
+    pip = [str(LAPTOP.python(root)), "-I", "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
+    with step(f"installing {BOOTSTRAP.requirements[0]} into {BOOTSTRAP.folder}"):
+        file = str(root / BOOTSTRAP.requirements[0])
+        check(BOOTSTRAP, run([*pip, "--no-deps", "--no-compile", "--require-hashes", "-r", file]))
+    BOOTSTRAP.stamp(root).write_text(wanted)
+
+
+def update(environment: Environment, root: Path, environ: dict[str, str]) -> None:
+    """Make it hold the locked packages and no others, where it stands; without its stamp in the meantime."""
     wanted = environment.wanted(root)
     environment.stamp(root).unlink(missing_ok=True)
-    install(environment, root)
+    install(environment, root, environ)
     environment.stamp(root).write_text(wanted)
 
 
-def replace(environment: Environment, root: Path) -> None:
-    """Make it anew beside the old one and put it in its place.
-
-    So what left a requirement file also leaves the environment, and a stack that runs on the old one keeps running.
-    """
+def replace(environment: Environment, root: Path, environ: dict[str, str]) -> None:
+    """Make it anew beside the old one and put it in its place, so a stack that runs on the old one keeps running."""
     wanted = environment.wanted(root)
     fresh = environment._replace(folder=f"{environment.folder}.part")
     create(fresh, root)
-    install(fresh, root)
+    install(fresh, root, environ)
     fresh.stamp(root).write_text(wanted)
     place, old = root / environment.folder, root / f"{environment.folder}.old"
     shutil.rmtree(old, ignore_errors=True)
@@ -191,18 +218,17 @@ def replace(environment: Environment, root: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def install(environment: Environment, root: Path) -> None:
-    """Install its requirements with the laptop's pip."""
-    pip = [str(LAPTOP.python(root)), "-I", "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    target = [
-        "--python",
-        str(environment.python(root)),
-        "install",
-        "-r",
-        str(root / environment.requirements[0]),
-    ]
+def install(environment: Environment, root: Path, environ: dict[str, str]) -> None:
+    """Install its locked packages with uv.
+
+    The laptop alone takes packages without a wheel; they are built with the setuptools that its file locks.
+    """
+    files = [str(root / name) for name in environment.requirements]
+    builds = ["--build-constraints", files[0]] if environment is LAPTOP else ["--no-build"]
+    options = ["--quiet", "--require-hashes", "--allow-empty-requirements", *builds]
+    uv = [str(LAPTOP.python(root)), "-I", "-m", "uv", "pip", "sync", *options]
     with step(f"installing {environment.requirements[0]} into {environment.folder}"):
-        check(environment, run(pip + target))
+        check(environment, run([*uv, "--python", str(environment.python(root)), *files], environ))
 
 
 def check(environment: Environment, done: subprocess.CompletedProcess[str]) -> None:
@@ -216,20 +242,29 @@ def check(environment: Environment, done: subprocess.CompletedProcess[str]) -> N
         )
 
 
-def run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run *command* without the caller's Python settings, its words kept together."""
-    environ = {
-        key: value for key, value in os.environ.items() if not key.startswith("PYTHON") and key not in PIP_ELSEWHERE
-    }
-    return subprocess.run(
-        command,
-        env=environ,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+def run(command: list[str], environ: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run *command* with *environ*, or else without the caller's Python settings, its words kept together."""
+    environ = settings() if environ is None else environ
+    return subprocess.run(command, env=environ, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, text=True, check=False)
+
+
+def settings() -> dict[str, str]:
+    """Return the caller's environment variables without those that would change where packages go."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("PYTHON") and key not in ELSEWHERE}
+
+
+def uv_settings(python: str) -> dict[str, str]:
+    """Return `settings` with those of *python*'s pip in uv's words. The caller's own settings of uv come first."""
+    listed = run([python, "-I", "-m", "pip", "--disable-pip-version-check", "config", "list"]).stdout
+    environ = {}
+    # pip lists the settings of its files before those of its variables, which hold over them.
+    for key, _, value in (line.partition("=") for line in listed.splitlines()):
+        name = key.rpartition(".")[2]
+        if name in HANDED_OVER and key.startswith(("global.", "install.", ":env:.")):
+            variable, separator = HANDED_OVER[name]
+            environ[variable] = separator.join(ast.literal_eval(value).split())
+    # As pip does: the newest of all indexes. The hashes decide which file is taken.
+    return {"UV_INDEX_STRATEGY": "unsafe-best-match", **environ, **settings()}
 
 
 @contextmanager

@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 from chalicelib.core.stores import clients
+from infra import environment
 from infra.deployment import policies, template
 from infra.deployment.template import RUNTIME
 from infra.environment import ROOT
 
-#: Amazon Linux 2023 has glibc 2.34; older tags are what most wheels carry.
-PLATFORMS = ("manylinux_2_34_x86_64", "manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
+#: Amazon Linux 2023 has glibc 2.34 and takes wheels for any older one.
+PLATFORM = "x86_64-manylinux_2_34"
 #: Lambda's own limit on a function and its layers, unpacked.
 MAX_UNPACKED_BYTES = 250 * 1024 * 1024
 #: CloudFormation's own limit on a template that it fetches from S3.
@@ -41,7 +42,7 @@ class Package(NamedTuple):
 
 
 class PackageFailed(Exception):
-    """The application cannot be packaged; says what chalice or pip said."""
+    """The application cannot be packaged; says what chalice or uv said."""
 
 
 def build(stage: str, *, vendor: bool, folder: Path) -> Package:
@@ -121,21 +122,21 @@ def _gather(source: Path, *, vendor: bool) -> Path:
 
 
 def _wheels() -> Path:
-    """Return a folder with the requirements as Lambda will import them; fetched once per content of the file."""
-    requirements = ROOT / "requirements.txt"
-    key = hashlib.sha256(f"{requirements.read_text()}{RUNTIME}{PLATFORMS}{clients.Service}".encode()).hexdigest()[:16]
+    """Return a folder with the locked packages as Lambda will import them; fetched once per content of the file."""
+    requirements = ROOT / environment.FUNCTIONS.requirements[0]
+    key = hashlib.sha256(f"{requirements.read_text()}{RUNTIME}{PLATFORM}{clients.Service}".encode()).hexdigest()[:16]
     folder = ROOT / "build" / f"wheels-{key}"
     if folder.exists():
         return folder
     fetching = folder.with_suffix(".part")
     shutil.rmtree(fetching, ignore_errors=True)
-    platforms = [word for platform in PLATFORMS for word in ("--platform", platform)]
-    version = RUNTIME.removeprefix("python")
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(fetching), "--no-compile", *platforms]
-    command += ["--python-version", version, "--implementation", "cp", "--only-binary=:all:", "-r", str(requirements)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # uv judges the markers of the file by the target, where pip would judge them by this interpreter.
+    target = ["--target", str(fetching), "--python-platform", PLATFORM, "--python-version", RUNTIME[len("python") :]]
+    options = ["--quiet", "--no-deps", "--require-hashes", "--no-build", "-r", str(requirements)]
+    environ = environment.uv_settings(sys.executable)
+    done = environment.run([sys.executable, "-m", "uv", "pip", "install", *target, *options], environ)
     if done.returncode:
-        raise SystemExit(f"pip could not fetch the requirements for {RUNTIME}:\n{done.stderr}")
+        raise SystemExit(f"uv could not fetch the requirements for {RUNTIME}:\n{done.stdout}")
     shutil.rmtree(fetching / "bin", ignore_errors=True)
     _prune(fetching / "botocore/data")
     fetching.rename(folder)

@@ -13,4 +13,5 @@ test_container.py    what a container lacks, the server does not load
 test_clients.py      one module makes clients of stores and services
 test_environment.py  settings alone read the environment
 test_errors.py       every error that callers see has a docstring
+test_requirements.py locked files agree with pyproject.toml, with each other, and have hashes
 """

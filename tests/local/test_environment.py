@@ -1,8 +1,11 @@
-"""`infra/environment.py`, on a repository whose requirements are files next to it."""
+"""`infra/environment.py`, on a repository whose packages are wheels of this machine: no network is needed."""
 
+import hashlib
+import importlib.metadata
 import shutil
 import subprocess
 import sys
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,8 +23,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("made") / "repository"
     (root / "infra/local").mkdir(parents=True)
     shutil.copy(SCRIPT, root / "infra")
-    for name in ("requirements.txt", "requirements-serve.txt", "requirements-dev.txt", "infra/local/requirements.txt"):
+    for name in ("requirements.txt", "requirements-dev.txt", "infra/local/requirements.txt"):
         (root / name).write_text("# nothing\n")
+    (root / "infra/requirements.txt").write_text(the_installer(tmp_path_factory.mktemp("installer")))
     environment.ensure(root)
     return root
 
@@ -32,25 +36,33 @@ def root(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made, tmp_path / "repository", symlinks=True))
 
 
+def the_installer(folder: Path) -> str:
+    """Return a requirement of uv as it is installed here, packed into a wheel again."""
+    uv = importlib.metadata.distribution("uv")
+    wheel = folder / f"uv-{uv.version}-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as packed:
+        for file in uv.files or ():
+            within = f"uv-{uv.version}.data/scripts/{file.name}" if file.parts[0] == ".." else str(file)
+            if file.suffix != ".pyc":
+                packed.write(Path(str(uv.locate_file(file))), within)
+    return locked("uv", wheel)
+
+
 def a_package(folder: Path, name: str) -> str:
-    """Return a requirement that pip can install without a network."""
-    (folder / name).mkdir(parents=True)
-    (folder / name / "pyproject.toml").write_text(
-        f'[project]\nname = "{name}"\nversion = "1"\n'
-        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
-    )
-    (folder / name / "backend.py").write_text(
-        "import zipfile\n"
-        "def build_wheel(folder, config_settings=None, metadata_directory=None):\n"
-        f"    name = '{name}-1-py3-none-any.whl'\n"
-        "    with zipfile.ZipFile(f'{folder}/{name}', 'w') as wheel:\n"
-        f"        wheel.writestr('{name}.py', '')\n"
-        f"        wheel.writestr('{name}-1.dist-info/METADATA', 'Metadata-Version: 2.1\\nName: {name}\\nVersion: 1')\n"
-        f"        wheel.writestr('{name}-1.dist-info/WHEEL', 'Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: x')\n"
-        f"        wheel.writestr('{name}-1.dist-info/RECORD', '')\n"
-        "    return name\n"
-    )
-    return f"{name} @ file://{folder / name}\n"
+    """Return a requirement that can be installed without a network."""
+    folder.mkdir(parents=True, exist_ok=True)
+    wheel = folder / f"{name}-1-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as packed:
+        packed.writestr(f"{name}.py", "")
+        packed.writestr(f"{name}-1.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1")
+        packed.writestr(f"{name}-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any")
+        packed.writestr(f"{name}-1.dist-info/RECORD", "")
+    return locked(name, wheel)
+
+
+def locked(name: str, wheel: Path) -> str:
+    """Return the line of a requirement file that locks *name* to the content of *wheel*."""
+    return f"{name} @ file://{wheel} --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
 
 
 def imports(environment_: environment.Environment, root: Path, module: str) -> bool:
@@ -85,6 +97,36 @@ def test_what_a_requirement_file_gains_is_installed_and_what_it_loses_is_gone(ro
     assert LAPTOP.stamp(root).stat().st_mtime_ns == before, "the others were left alone"
 
 
+def test_a_package_with_another_hash_than_the_locked_one_is_refused(root: Path, tmp_path: Path) -> None:
+    line = a_package(tmp_path / "packages", "one")
+    with zipfile.ZipFile(tmp_path / "packages/one-1-py3-none-any.whl", "a") as packed:
+        packed.writestr("changed.py", "")
+    (root / "requirements.txt").write_text(line)
+
+    with pytest.raises(EnvironmentFailed, match=r"(?is)hash mismatch"):
+        environment.ensure(root)
+
+    assert not FUNCTIONS.ready(root)
+
+
+def test_a_package_without_a_hash_is_refused(root: Path, tmp_path: Path) -> None:
+    line = a_package(tmp_path / "packages", "one").partition(" --hash")[0]
+    (root / "requirements.txt").write_text(f"{line}\n")
+
+    with pytest.raises(EnvironmentFailed, match=r"(?is)hash"):
+        environment.ensure(root)
+
+
+def test_a_package_that_leaves_the_laptops_file_is_uninstalled(root: Path, tmp_path: Path) -> None:
+    (root / "requirements-dev.txt").write_text(a_package(tmp_path / "packages", "one"))
+    environment.ensure(root)
+    assert imports(LAPTOP, root, "one")
+
+    (root / "requirements-dev.txt").write_text("# nothing\n")
+    environment.ensure(root)
+    assert [imports(LAPTOP, root, module) for module in ("one", "pip", "uv")] == [False, True, True]
+
+
 def test_an_interrupted_installation_is_done_again(root: Path) -> None:
     FUNCTIONS.stamp(root).unlink()
     assert not FUNCTIONS.ready(root)
@@ -100,8 +142,9 @@ def test_an_environment_without_its_interpreter_is_made_anew_and_with_it_those_i
     assert imports(LAPTOP, root, "pip")
 
 
-def test_a_failed_installation_says_what_pip_said_and_what_to_do(root: Path) -> None:
-    (root / "requirements.txt").write_text("nothing-like-it @ file:///nowhere/at/all\n")
+def test_a_failed_installation_says_what_uv_said_and_what_to_do(root: Path) -> None:
+    line = f"nothing-like-it @ file:///nowhere/at/all/nothing_like_it-1-py3-none-any.whl --hash=sha256:{'0' * 64}\n"
+    (root / "requirements.txt").write_text(line)
 
     with pytest.raises(EnvironmentFailed, match=r"(?s)/nowhere/at/all.*run this\s+again"):
         environment.ensure(root)
@@ -144,3 +187,21 @@ def test_the_callers_python_settings_do_not_reach_an_installation(monkeypatch: p
 
     assert "PIP_INDEX_URL" in seen
     assert {"PIP_TARGET", "PYTHONPATH"}.isdisjoint(seen)
+
+
+def test_settings_of_pip_are_handed_to_uv_and_its_own_come_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pip.conf").write_text("[global]\nindex-url = https://a.example\nextra-index-url = b c\n")
+    for name in ("UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    monkeypatch.setenv("PIP_FIND_LINKS", "one two")
+    monkeypatch.setenv("PIP_PROXY", "ignored")
+    monkeypatch.setenv("ALL_PROXY", "kept")
+
+    handed = environment.uv_settings(sys.executable)
+
+    names = ("UV_DEFAULT_INDEX", "UV_FIND_LINKS", "ALL_PROXY")
+    assert [handed[name] for name in names] == ["https://a.example", "one,two", "kept"]
+    assert handed["UV_EXTRA_INDEX_URL"].split() == ["b", "c"]

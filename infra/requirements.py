@@ -1,0 +1,103 @@
+"""The locked requirement files: how they are renewed, and what they say.
+
+Each file names every package of one environment with its version and the hashes of its files, for Python 3.11 and newer
+on Linux and macOS. The files hold no address of a package index.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from infra import environment
+from infra.environment import ROOT, EnvironmentFailed
+
+#: Each dependency group of pyproject.toml with the file that it is locked in. The laptop's group contains the server's
+#: and the functions' groups, so it is resolved first and its file constrains the others.
+FILES = {
+    "laptop": "requirements-dev.txt",
+    "server": "requirements-serve.txt",
+    "functions": "requirements.txt",
+    "emulator": "infra/local/requirements.txt",
+    "bootstrap": "infra/requirements.txt",
+}
+_CONSTRAINED = ("server", "functions")
+#: Further sources of this machine: they may lack the files of other systems, whose hashes would then be missing.
+_OWN_SOURCES = ("UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
+#: A file must be the same on every machine and for every index.
+_FORM = ("--universal", "--generate-hashes", "--no-header", "--no-emit-index-url", "--no-emit-find-links")
+_PINNED = re.compile(r"^(?P<name>[\w.-]+)==(?P<version>[^\s;]+)(?: ; (?P<marker>[^\\]+))?", re.MULTILINE)
+
+
+def locked(file: Path) -> dict[str, str]:
+    """Return the version of each package that *file* names, whatever its marker, by normalized name."""
+    return {normalized(found["name"]): found["version"] for found in _PINNED.finditer(file.read_text())}
+
+
+def normalized(name: str) -> str:
+    """Return the name under which a package is compared: lower case, words joined by one hyphen (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def lock(root: Path, upgrades: list[str]) -> None:
+    """Write all requirement files of *root* anew.
+
+    A version that a file names already is kept where the groups allow it, except for the packages of *upgrades*, which
+    are given as options of uv. A failure leaves the files written so far; the next run completes them.
+
+    Raises:
+        EnvironmentFailed: with uv's own words.
+    """
+    oldest = ".".join(map(str, environment.OLDEST))
+    settings = environment.uv_settings(sys.executable)
+    environ = {key: value for key, value in settings.items() if key not in _OWN_SOURCES}
+    for group, file in FILES.items():
+        command = [
+            "pip",
+            "compile",
+            "--quiet",
+            *_FORM,
+            "--python-version",
+            oldest,
+            "--group",
+            f"pyproject.toml:{group}",
+        ]
+        if group in _CONSTRAINED:
+            command += ["--constraints", FILES["laptop"]]
+        done = subprocess.run(
+            [sys.executable, "-m", "uv", *command, *upgrades, "--output-file", file],
+            cwd=root,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise EnvironmentFailed(f"{file} could not be locked:\n{done.stderr.strip()}")
+        print(f"{file}: {len(locked(root / file))} packages")
+
+
+def main() -> None:
+    """Lock, as a command."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/lock",
+        description="Write the requirement files from the dependency groups of pyproject.toml: every package with its "
+        "version and hashes. Without an option, locked versions stay unless the groups demand others.",
+        epilog="Needs a package index. Commit pyproject.toml and the requirement files together.",
+    )
+    parser.add_argument("--upgrade", action="store_true", help="renew every package that no group pins")
+    parser.add_argument(
+        "--upgrade-package", action="append", default=[], metavar="NAME", help="renew this package; may be repeated"
+    )
+    asked = parser.parse_args()
+    upgrades = [word for name in asked.upgrade_package for word in ("--upgrade-package", name)]
+    try:
+        lock(ROOT, upgrades + ["--upgrade"] * asked.upgrade)
+    except EnvironmentFailed as error:
+        raise SystemExit(str(error)) from error
+
+
+if __name__ == "__main__":
+    main()
