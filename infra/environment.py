@@ -4,8 +4,8 @@
     .venv/functions   the packages of a function, and no others
     .venv/emulator    the AWS emulator's own packages
 
-Versions and hashes stand in locked requirement files, which scripts/lock writes. Standard library only: this runs before
-any package is installed. It prints the path of the laptop's interpreter.
+scripts/lock writes the requirement files, which name versions and hashes. Standard library only: this runs before any
+package is installed. It prints the path of the laptop's interpreter.
 """
 
 from __future__ import annotations

@@ -53,20 +53,12 @@ def lock(root: Path, upgrades: list[str]) -> None:
     settings = environment.uv_settings(sys.executable)
     environ = {key: value for key, value in settings.items() if key not in _OWN_SOURCES}
     for group, file in FILES.items():
-        command = [
-            "pip",
-            "compile",
-            "--quiet",
-            *_FORM,
-            "--python-version",
-            oldest,
-            "--group",
-            f"pyproject.toml:{group}",
-        ]
+        command = ["pip", "compile", "--quiet", *_FORM, "--python-version", oldest]
+        command += ["--group", f"pyproject.toml:{group}", "--output-file", file, *upgrades]
         if group in _CONSTRAINED:
             command += ["--constraints", FILES["laptop"]]
         done = subprocess.run(
-            [sys.executable, "-m", "uv", *command, *upgrades, "--output-file", file],
+            [sys.executable, "-m", "uv", *command],
             cwd=root,
             env=environ,
             stdin=subprocess.DEVNULL,
