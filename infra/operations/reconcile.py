@@ -11,6 +11,7 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
+from chalicelib import slices  # noqa: F401 # declares the kinds of record
 from chalicelib.core.records import reconcile
 from chalicelib.core.records import wiring as records_wiring
 from chalicelib.core.runtime import logs

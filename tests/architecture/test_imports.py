@@ -65,6 +65,13 @@ def contracts() -> dict[str, Contract]:
             [*DRIVERS, *(f"chalicelib.**.{room}" for room in ("api", "store", "wiring", "worker"))],
             "models.py does no I/O: move what needs a driver or a store to store.py.",
         ),
+        **infra_contracts(),
+    }
+
+
+def infra_contracts() -> dict[str, Contract]:
+    """Return the contracts of infra by their ids."""
+    return {
         "infra": forbidden(["infra"], ["tests"], "Move what infra needs out of tests."),
         "server": forbidden(
             ["infra.server"], ["infra.local"], "A container has no infra/local: move what both need to infra/host."

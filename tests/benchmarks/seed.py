@@ -151,6 +151,7 @@ def _item(record: Record) -> Item:
     return {
         "pk": key(record.kind, record.id),
         "doc": fields_of(record.doc),
+        "annotations": {},
         "version": record.version,
         "createdAt": record.created_at,
         "createdBy": record.created_by,

@@ -23,6 +23,10 @@ _kinds: dict[str, Kind] = {}
 _subscriptions: list[Subscription] = []
 
 
+class NotAssembled(Exception):
+    """No slice has declared a kind of record: import chalicelib.slices, which puts the application together."""
+
+
 def declare(kinds: Iterable[Kind], subscriptions: Iterable[Subscription]) -> None:
     """Register kinds and subscriptions of the slices; `chalicelib.slices` calls this function once, at import."""
     _kinds.update({kind.name: kind for kind in kinds})
@@ -30,7 +34,13 @@ def declare(kinds: Iterable[Kind], subscriptions: Iterable[Subscription]) -> Non
 
 
 def kinds() -> Mapping[str, Kind]:
-    """Return every kind of record, by its name."""
+    """Return every kind of record, by its name.
+
+    Raises:
+        NotAssembled: this process has not imported the slices. Without kinds, no record could be shown.
+    """
+    if not _kinds:
+        raise NotAssembled(NotAssembled.__doc__)
     return _kinds
 
 

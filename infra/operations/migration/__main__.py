@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from bson import json_util
 
+from chalicelib import slices  # noqa: F401 # declares the kinds of record
 from chalicelib.applications import importing
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.stores import clients
