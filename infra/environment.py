@@ -225,7 +225,8 @@ def install(environment: Environment, root: Path, environ: dict[str, str]) -> No
     """
     files = [str(root / name) for name in environment.requirements]
     builds = ["--build-constraints", files[0]] if environment is LAPTOP else ["--no-build"]
-    options = ["--quiet", "--require-hashes", "--allow-empty-requirements", *builds]
+    # A function's process starts cold again and again, and would compile every package each time.
+    options = ["--quiet", "--require-hashes", "--allow-empty-requirements", "--compile-bytecode", *builds]
     uv = [str(LAPTOP.python(root)), "-I", "-m", "uv", "pip", "sync", *options]
     with step(f"installing {environment.requirements[0]} into {environment.folder}"):
         check(environment, run([*uv, "--python", str(environment.python(root)), *files], environ))
