@@ -102,7 +102,7 @@ def test_a_poisoned_message_ends_in_the_dead_letter_queue_and_can_be_sent_back(
     assert "4711" not in letters["w"]["reason"]
     # Then all letters are still there, for the next one who looks too
     assert command.main(["peek", extra.queue.name, "--limit", "3", *running]) == 0
-    assert "3 of about 4 letters" in capsys.readouterr().out
+    assert "3 of about 4 dead letters" in capsys.readouterr().out
     # When the cause is mended and one is sent back
     extra.table.put({"pk": f"cure#{extra.queue.name}"}, when="")
     assert command.main(["redrive", extra.queue.name, "--id", letters["x"]["id"], *running]) == 0
