@@ -1,4 +1,4 @@
-"""The locked requirement files: how they are renewed, and what they say.
+"""Renews and reads the locked requirement files.
 
 Each file names every package of one environment with its version and the hashes of its files, for Python 3.11 and newer
 on Linux and macOS. The files hold no address of a package index.

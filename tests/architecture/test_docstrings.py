@@ -1,4 +1,4 @@
-"""Every module says what it owns, and every public function and class what it promises."""
+"""Every module, public function and public class has a docstring."""
 
 import ast
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""An error that callers see says in its docstring what went wrong."""
+"""Every error that reaches callers has a docstring, which is the default detail."""
 
 import importlib
 import inspect

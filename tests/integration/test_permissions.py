@@ -181,7 +181,7 @@ def found(name):
 
 @pytest.fixture(scope="module")
 def probe(stack: Stack) -> Iterator[Callable[[list[str]], dict[str, Any]]]:
-    """A scratch function that says what it can import and what its environment is."""
+    """An extra function that reports its importable modules and its environment."""
     functions = stack.client("lambda")
     role = functions.get_function_configuration(FunctionName=f"holdfast-{STAGE}-sweep")["Role"]
     package = io.BytesIO()

@@ -76,7 +76,7 @@ class _Undecided(Exception):
 
 
 class Table:
-    """One table whose key is ``pk``."""
+    """A DynamoDB table with the key ``pk``."""
 
     def __init__(self, client: Any, name: str, pause: Callable[[float], None] = sleep) -> None:
         self._client, self.name, self._pause = client, name, pause

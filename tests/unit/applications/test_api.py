@@ -1,4 +1,4 @@
-"""Applications over HTTP: what may be done, by whom, to which version."""
+"""Applications over HTTP: roles, versions, moves of the status."""
 
 from dataclasses import replace
 from functools import partial

@@ -40,7 +40,7 @@ def asked(folder: Path, stage: str | None = None) -> argparse.Namespace:
 
 
 def deployed(stage: str = "prod", **more: str) -> Target:
-    """A stage whose functions have these variables."""
+    """Return a deployed stage whose functions have the variables *more*."""
 
     def described(FunctionName: str) -> dict[str, Any]:  # noqa: N803 # as botocore has it
         assert FunctionName == f"holdfast-{stage}-api"
