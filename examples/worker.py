@@ -20,7 +20,8 @@ api = requests.Session()
 api.headers["Authorization"] = f"Bearer {os.environ['HOLDFAST_KEY']}"
 # With its Idempotency-Key a POST may be repeated after any failure; 409 says that the first call still runs.
 again = Retry(8, backoff_factor=0.2, status_forcelist=[409, 429, 502, 503, 504], allowed_methods=["POST"])
-api.mount("http", HTTPAdapter(max_retries=again))
+api.mount("http://", HTTPAdapter(max_retries=again))
+api.mount("https://", HTTPAdapter(max_retries=again))
 
 
 def create(order: str) -> Any:
