@@ -9,7 +9,8 @@ from chalicelib.approvals.errors import ApprovalNotFound
 from chalicelib.approvals.models import Seen, SideEffect, Status
 from chalicelib.approvals.queues import APPROVAL, Task
 from chalicelib.core.coordination.claims import Claim
-from chalicelib.core.queueing.consumer import Later, run_batch
+from chalicelib.core.queueing.attempts import Later
+from chalicelib.core.queueing.consumer import run_batch
 from chalicelib.core.runtime import logs
 
 #: The title of a notification if the question has no title.

@@ -11,7 +11,8 @@ from chalice.app import SQSEvent
 from chalicelib.core.coordination import wiring as coordination_wiring
 from chalicelib.core.coordination.claims import Claim
 from chalicelib.core.errors import Unavailable
-from chalicelib.core.queueing.consumer import Poison, run_batch
+from chalicelib.core.queueing.attempts import Poison
+from chalicelib.core.queueing.consumer import run_batch
 from chalicelib.core.queueing.queues import Message, Queue
 from chalicelib.core.queueing.sender import Sender
 from tests.support.gateway import Context, event

@@ -17,6 +17,9 @@ from chalicelib.core.runtime import logs
 RETENTION_SECONDS = 14 * 24 * 3600
 #: The longest delay SQS takes.
 LONGEST_DELAY_SECONDS = 900
+#: After so many deliveries SQS itself dead-letters a message, the most that SQS allows: the workers count attempts, and
+#: a delivery that came to nothing is none.
+MOST_RECEIVES = 1_000
 
 
 @dataclass(frozen=True, slots=True)

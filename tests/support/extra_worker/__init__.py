@@ -21,7 +21,7 @@ from chalicelib import slices
 from chalicelib.core.coordination.counts import Counts
 from chalicelib.core.queueing import queues
 from chalicelib.core.queueing.dead_letters import DeadLetterQueue
-from chalicelib.core.queueing.queues import Queue
+from chalicelib.core.queueing.queues import MOST_RECEIVES, Queue
 from chalicelib.core.queueing.sender import Sender
 from chalicelib.core.stores.dynamodb import Table
 from infra.deployment.template import RUNTIME
@@ -104,7 +104,7 @@ class ExtraWorker:
     def deploy(self, handler: str) -> None:
         """Make it all; *handler* is the function's entry point."""
         dead = self._make_queue(self.queue.dead_letters, {})
-        policy = {"deadLetterTargetArn": dead, "maxReceiveCount": self.queue.attempts + 1}
+        policy = {"deadLetterTargetArn": dead, "maxReceiveCount": MOST_RECEIVES}
         visibility = str(self.queue.visibility_seconds)
         arn = self._make_queue(self.queue.name, {"VisibilityTimeout": visibility, "RedrivePolicy": json.dumps(policy)})
         functions = self.stack.client("lambda")

@@ -9,7 +9,8 @@ from typing import Any, Literal
 from chalice.app import SQSEvent
 
 from chalicelib.core.coordination.claims import Claim, Claims
-from chalicelib.core.queueing.consumer import Poison, run_batch
+from chalicelib.core.queueing.attempts import Poison
+from chalicelib.core.queueing.consumer import run_batch
 from chalicelib.core.queueing.queues import Message, Queue
 from chalicelib.core.queueing.sender import Sender
 from chalicelib.core.stores import clients

@@ -9,7 +9,7 @@ import pytest
 from chalicelib.approvals import callback
 from chalicelib.approvals.models import Seen
 from chalicelib.approvals.store import ApprovalStore
-from chalicelib.core.queueing.consumer import Later
+from chalicelib.core.queueing.attempts import Later
 from tests.support.receiver import Receiver, receiving
 from tests.unit.approvals.build import PERSON, answer, put
 

@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib.core.coordination.claims import Claim, Claims
 from chalicelib.core.errors import Unavailable
-from chalicelib.core.queueing.consumer import Poison
+from chalicelib.core.queueing.attempts import Poison
 from tests.support.queue import (
     JOBS,
     Job,
@@ -197,20 +197,22 @@ def test_a_message_of_its_own_does_not_revive_what_was_given_up(poller: SqsPolle
     assert (handler.runs, len(poller.letters()), counted()) == ([], 2, (0, 1))
 
 
-def test_a_letter_that_sqs_buried_itself_runs_when_it_is_sent_back(
+def test_work_that_kills_every_worker_is_dead_lettered_with_a_reason(
     poller: SqsPoller, handler: RecordingHandler
 ) -> None:
-    # Given a message that killed its worker each time, so that nothing was ever said of it
+    # Given
     poller.add("a")
-    for _ in range(JOBS.attempts + 1):
+    for _ in range(JOBS.attempts):
         batch = poller.batch()
         with pytest.raises(Killed):
             poller.deliver(die, batch)
         poller.wait(batch)
-    # When it comes once more
+    # When
     assert poller.deliver(handler) == []
     # Then
-    assert (len(handler.runs), counted()) == (1, (1, 0))
+    ((_, reason),) = poller.letters()
+    assert reason == "after 3 attempts: no attempt ended"
+    assert (handler.runs, counted()) == ([], (0, 1))
 
 
 def test_poison_that_took_longer_than_its_lease_and_was_taken_over_is_not_counted_twice(poller: SqsPoller) -> None:

@@ -10,7 +10,7 @@ from chalicelib.core.coordination import wiring as coordination_wiring
 from chalicelib.core.coordination.claims import Claim, Claims
 from chalicelib.core.coordination.errors import StillRunning
 from chalicelib.core.errors import Unavailable
-from chalicelib.core.queueing.consumer import Later
+from chalicelib.core.queueing.attempts import Later
 from chalicelib.core.stores import clients
 from tests.support.queue import (
     Job,
@@ -191,7 +191,7 @@ def test_a_function_that_runs_out_of_time_leaves_the_rest(
     # Then the rest is as it was, and the log says so
     assert len(handler.runs) == 2
     assert failed == [record["messageId"] for record in batch[2:]]
-    assert (counted(), poller.left(), poller.postponed) == ((2, 0), 2, [])
+    assert (counted(), poller.left(), poller.postponed) == ((2, 0), 2, [0, 0])
     assert [line["outcome"] for line in printed.lines()] == ["done", "done", "left", "left"]
     assert printed.lines()[-1]["workId"] == "d"
 

@@ -12,7 +12,8 @@ from chalicelib.core.coordination import wiring as coordination_wiring
 from chalicelib.core.coordination.claims import Claim, Claims
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.queueing import wiring as queueing_wiring
-from chalicelib.core.queueing.consumer import Poison, run_batch
+from chalicelib.core.queueing.attempts import Poison
+from chalicelib.core.queueing.consumer import run_batch
 from chalicelib.core.queueing.queues import Queue
 from chalicelib.core.queueing.sender import Sender
 from chalicelib.core.runtime.settings import CoordinationSettings
