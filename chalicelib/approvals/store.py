@@ -25,7 +25,7 @@ from chalicelib.approvals.models import Approval, NewApproval, Seen, Status
 from chalicelib.approvals.settings import ApprovalSettings
 from chalicelib.approvals.transitions import AS_SEEN, IN_TIME, KEPT, OVERDUE, PENDING, Pipeline
 from chalicelib.core.errors import Forbidden
-from chalicelib.core.queueing import entries, outbox
+from chalicelib.core.queueing import entries, lanes, outbox
 from chalicelib.core.stores.driver_errors import reaching_mongodb
 from chalicelib.core.web.paging import PAGE_BYTES
 
@@ -40,6 +40,7 @@ INDEXES = [
         [("operations", ASCENDING)], name="done-once", unique=True, partialFilterExpression={"operations": {"$gt": ""}}
     ),
     outbox.INDEX,
+    *lanes.INDEXES,
 ]
 
 _HOUR_MS = 3_600_000
@@ -158,9 +159,12 @@ class ApprovalStore:
             raise Forbidden("This belongs to someone else.")
         return _already_done(seen, operation_id)
 
-    def admit(self, request_id: str, username: str) -> Seen | None:
-        """Let *username* answer too, and return the request; None if no longer pending. Atomic. Safe to repeat."""
-        found = self._update({"_id": request_id, "$expr": IN_TIME}, transitions.admitted(username))
+    def admit(self, request_id: str, username: str, step: int) -> Seen | None:
+        """Let *username*, of escalation *step*, answer too, and return the request; None if no longer pending.
+
+        Atomic. Safe to repeat. The same update adds the outbox entry that notifies *username*.
+        """
+        found = self._update({"_id": request_id, "$expr": IN_TIME}, transitions.admitted(username, step))
         return _from_document(found) if found else None
 
     def expire(self, request_id: str) -> Seen:

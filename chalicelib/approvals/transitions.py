@@ -8,7 +8,8 @@ due moments, as the process may die right after the update.
 import json
 from typing import Any
 
-from chalicelib.approvals.models import APPROVE, TIMEOUT, NewApproval, SideEffect, Status, escalation
+from chalicelib.approvals.models import APPROVE, TIMEOUT, NewApproval, SideEffect, Status, escalation, notification
+from chalicelib.core.egress.urls import parse
 from chalicelib.core.queueing import entries
 
 Pipeline = list[dict[str, Any]]
@@ -43,6 +44,7 @@ def created(new: NewApproval, created_by: str, kept_ms: int) -> Pipeline:
         "required": new.required,
         "approving": APPROVE if APPROVE in new.actions else new.actions[0],
         "callbackUrl": new.callback_url,
+        "callbackLane": f"{created_by}/{parse(new.callback_url).authority}" if new.callback_url else None,
         "answers": [],
         "operations": [],
         "createdBy": created_by,
@@ -51,11 +53,12 @@ def created(new: NewApproval, created_by: str, kept_ms: int) -> Pipeline:
         "resolvedAt": None,
         "responseMs": None,
     }
+    owner = {"$literal": created_by}
     timed = {
         "createdAt": "$$NOW",
         "expiresAt": {"$add": ["$$NOW", new.timeout_ms]},
         "purgeAt": {"$add": ["$$NOW", new.timeout_ms + kept_ms]},
-        "outbox": [entries.entry(SideEffect.NOTIFY, "$$NOW"), *_escalations(new), *_expiry(new)],
+        "outbox": [entries.entry(SideEffect.NOTIFY, "$$NOW", owner=owner), *_escalations(new), *_expiry(new)],
     }
     fresh = {"$mergeObjects": ["$$ROOT", {"$literal": fixed}, timed]}
     return [{"$replaceWith": {"$cond": [{"$eq": [{"$type": "$status"}, "missing"]}, fresh, "$$ROOT"]}}]
@@ -103,11 +106,19 @@ def held(effect: str) -> Pipeline:
     return [{"$set": {"outbox": entries.held(effect)}}]
 
 
-def admitted(username: str) -> Pipeline:
-    """Let *username* answer too; no change if *username* may answer already."""
-    name = {"$literal": username}
+def admitted(username: str, step: int) -> Pipeline:
+    """Let *username*, the person of escalation *step*, answer too, and notify *username*. Safe to repeat."""
+    name, effect = {"$literal": username}, notification(step)
     joined = {"$concatArrays": ["$people", [name]]}
-    return [{"$set": {"people": {"$cond": [{"$in": [name, "$people"]}, "$people", joined]}}}]
+    asked = {"$concatArrays": ["$outbox", [entries.entry(effect, "$$NOW", owner="$createdBy")]]}
+    return [
+        {
+            "$set": {
+                "people": {"$cond": [{"$in": [name, "$people"]}, "$people", joined]},
+                "outbox": {"$cond": [{"$in": [effect, "$outbox.effect"]}, "$outbox", asked]},
+            }
+        }
+    ]
 
 
 def narrowed(status: Status | None) -> dict[str, Any]:
@@ -126,7 +137,8 @@ def _settled(
     status: Status, action: Any, since: str, kept_ms: int, *, dispatched: bool = True, **fields: Any
 ) -> dict[str, Any]:
     """Return the fields of a settled request. The new outbox has only the callback; pending effects are dropped."""
-    callback = [entries.entry(SideEffect.CALLBACK, since, dispatched=dispatched)]
+    lane = {"$ifNull": ["$callbackLane", {"$concat": ["$createdBy", "/"]}]}
+    callback = [entries.entry(SideEffect.CALLBACK, since, owner="$createdBy", lane=lane, dispatched=dispatched)]
     return {
         "status": status.value,
         "action": action,

@@ -83,7 +83,7 @@ def readable(record: Record, queue: Queue, kind: type[Kind]) -> Kind | None:
         raise Poison(reason)
 
     # The message has no readable business id. The claim counts the failure once, as for every message given up.
-    attempt(_piece(record, queue, f"unreadable/{record.message_id}"), refuse)
+    attempt(piece(record, queue, f"unreadable/{record.message_id}"), refuse)
     return None
 
 
@@ -101,11 +101,11 @@ def _outcome(record: Record, queue: Queue, work: Callable[[Record], Outcome]) ->
     try:
         outcome = work(record)
     except Retry as retry:
-        _log(retry.__cause__ or retry)
+        log(retry.__cause__ or retry)
         _postpone(record, queue, max(retry.after_seconds, 1))
         return Outcome.AGAIN
     except Exception as error:  # noqa: BLE001 # the outermost edge of a worker: SQS delivers the message again
-        _log(error)
+        log(error)
         _postpone(record, queue, max(BACKOFF.seconds(record.receives), 1))
         return Outcome.AGAIN
     if outcome is Outcome.LEFT:
@@ -120,7 +120,7 @@ def _work(record: Record, queue: Queue, kind: type[Kind], handle: Handle[Kind], 
     logs.line().add(requestId=message.caused_by, workId=message.work_id)
     if not deadline.allows(_ENOUGH_MS):
         return Outcome.LEFT
-    outcome = attempt(_piece(record, queue, message.work_id), lambda claim: handle(message, claim))
+    outcome = attempt(piece(record, queue, message.work_id), lambda claim: handle(message, claim))
     ended(message)
     return outcome
 
@@ -132,7 +132,8 @@ def _postpone(record: Record, queue: Queue, seconds: float) -> None:
         logs.failed("postpone_failed", failure)
 
 
-def _log(error: BaseException) -> None:
+def log(error: BaseException) -> None:
+    """Log the error of a failed attempt: a reason for an error of this service, else a traceback."""
     if isinstance(error, ServiceError):
         logs.line().add(why=str(error))
     else:
@@ -145,7 +146,8 @@ def _unreadable(error: ValidationError) -> str:
     return "unreadable: " + "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults)
 
 
-def _piece(record: Record, queue: Queue, work_id: str) -> Piece:
+def piece(record: Record, queue: Queue, work_id: str) -> Piece:
+    """Return the piece of work that *record* brought."""
     return Piece(
         queue=queue, work_id=work_id, body=record.body, message_id=record.message_id, sent_back=record.sent_back
     )

@@ -112,11 +112,11 @@ def test_an_admitted_person_may_answer(approvals: ApprovalStore) -> None:
     with pytest.raises(Forbidden):
         answer(approvals, request_id, "approve", "eve")
     for _ in range(2):
-        admitted = approvals.admit(request_id, "eve")
+        admitted = approvals.admit(request_id, "eve", 0)
         assert admitted
         assert admitted.approval.approvers == [PERSON, "eve"]
     assert answer(approvals, request_id, "approve", "eve").status is Status.RESOLVED
-    assert approvals.admit(request_id, "fay") is None
+    assert approvals.admit(request_id, "fay", 1) is None
 
 
 @pytest.mark.parametrize("_round", range(5))

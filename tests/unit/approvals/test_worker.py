@@ -12,15 +12,16 @@ from pymongo.database import Database
 
 from chalicelib.approvals import outbox, worker
 from chalicelib.approvals import wiring as approvals_wiring
-from chalicelib.approvals.queues import APPROVAL, Task
+from chalicelib.approvals.queues import APPROVAL, CALLBACK, PUSH, Task
 from chalicelib.approvals.store import ApprovalStore
 from chalicelib.core.queueing import wiring as queueing_wiring
+from chalicelib.core.queueing.queues import Queue
 from chalicelib.core.runtime import logs
 from chalicelib.core.stores import clients
 from chalicelib.devices import wiring as devices_wiring
 from tests.support.fcm_server import Google, refusal
 from tests.support.gateway import Context, event
-from tests.unit.approvals.build import PERSON, answer, put, put_overdue
+from tests.unit.approvals.build import CALLER, PERSON, answer, put, put_overdue
 from tests.unit.devices.build import put as register
 
 Mongo = Database[dict[str, Any]]
@@ -74,6 +75,7 @@ def test_whoever_it_is_escalated_to_may_answer_and_is_told(approvals: ApprovalSt
     request_id = put(approvals, escalate_to=[{"username": "eve", "afterMs": 1_000}])
     _work([_record(request_id, "escalate-0")])
     assert approvals.get(request_id).approval.approvers == [PERSON, "eve"]
+    _work(_received(PUSH))
     assert google.tokens() == ["pager"]
 
 
@@ -81,9 +83,9 @@ def test_a_near_escalation_is_dispatched_with_its_delay(approvals: ApprovalStore
     request_id = put(approvals, 7_200_000, timeoutMs=7_200_000, escalate_to=[{"username": "eve", "afterMs": 60_000}])
     outbox.dispatch(approvals.get(request_id))
     attributes = clients.aws("sqs").get_queue_attributes(
-        QueueUrl=_url(), AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"]
+        QueueUrl=_url(APPROVAL), AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"]
     )["Attributes"]
-    assert (attributes["ApproximateNumberOfMessages"], attributes["ApproximateNumberOfMessagesDelayed"]) == ("1", "1")
+    assert (attributes["ApproximateNumberOfMessages"], attributes["ApproximateNumberOfMessagesDelayed"]) == ("0", "1")
 
 
 def test_a_far_escalation_is_left_to_the_sweep(approvals: ApprovalStore, mongodb: Mongo) -> None:
@@ -110,8 +112,8 @@ def test_a_timeout_with_a_callback_is_recorded_at_its_moment(approvals: Approval
     # Then the other one comes again, and this one's callback is on its way without a sweep
     assert failed == ["early"]
     assert mongodb.approvals.find_one({"_id": late})["status"] == "timeout"  # type: ignore[index]
-    (message,) = _received()
-    assert json.loads(message["body"])["effect"] == "callback"
+    (message,) = _received(CALLBACK)
+    assert json.loads(message["body"])["lane"] == f"{CALLER}/hooks.example"
 
 
 def test_the_next_due_moment_is_the_first_effect_or_timeout(approvals: ApprovalStore) -> None:
@@ -122,6 +124,7 @@ def test_the_next_due_moment_is_the_first_effect_or_timeout(approvals: ApprovalS
     _work([_record(request_id, "notify")])
     assert worker.next_due() == created + timedelta(seconds=30)
     _work([_record(request_id, "escalate-0", "m-2")])
+    _work(_received(PUSH))
     assert worker.next_due() == created + timedelta(seconds=60)
     answer(approvals, request_id, "approve", PERSON)
     assert worker.next_due() is None
@@ -150,9 +153,13 @@ def _work(batch: list[dict[str, Any]]) -> list[str]:
     return [failure["itemIdentifier"] for failure in answered["batchItemFailures"]]
 
 
-def _received() -> list[dict[str, Any]]:
-    answered = clients.aws("sqs").receive_message(QueueUrl=_url(), MaxNumberOfMessages=10)
-    return [_like(message["Body"], message["MessageId"]) for message in answered.get("Messages", [])]
+def _received(*queues: Queue) -> list[dict[str, Any]]:
+    """Receive from *queues*; by default from both that the worker of tasks works off."""
+    answers = [
+        clients.aws("sqs").receive_message(QueueUrl=_url(queue), MaxNumberOfMessages=10)
+        for queue in queues or (APPROVAL, PUSH)
+    ]
+    return [_like(message["Body"], message["MessageId"]) for found in answers for message in found.get("Messages", [])]
 
 
 def _record(request_id: str, effect: str, message_id: str = "m-1") -> dict[str, Any]:
@@ -164,8 +171,8 @@ def _like(body: str, message_id: str) -> dict[str, Any]:
     return {**record, "body": body, "messageId": message_id}
 
 
-def _url() -> str:
-    return str(clients.aws("sqs").get_queue_url(QueueName=f"holdfast-unit-{APPROVAL.name}")["QueueUrl"])
+def _url(queue: Queue) -> str:
+    return str(clients.aws("sqs").get_queue_url(QueueName=f"holdfast-unit-{queue.name}")["QueueUrl"])
 
 
 def _past() -> datetime:
