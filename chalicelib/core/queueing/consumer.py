@@ -100,7 +100,7 @@ def _settled(record: _Record, queue: Queue, kind: type[Kind], handle: Handle[Kin
         except Exception as error:  # noqa: BLE001 # the outermost edge of a worker: SQS delivers the message again
             outcome = _postpone(record, queue, error)
         line.add(outcome=outcome)
-        line.count(f"messages{outcome.title()}")
+        line.count(f"messages{outcome[0].upper()}{outcome[1:]}")
     return outcome not in _DELIVERED_AGAIN
 
 
@@ -137,7 +137,7 @@ def _once(record: _Record, queue: Queue, work_id: str, work: Callable[[Claim], N
         # died between counting and dead-lettering: then the work is not to be tried once more.
         if not record.sent_back or failed_id == record.message_id:
             wiring.sender().dead_letter(queue, record.body, reason)
-            return "buried"
+            return "deadLettered"
         claim = coordination.claims().reopen(key, done.result, ttl_seconds=_CLAIM_SECONDS)
     return _run(record, queue, claim, work)
 
@@ -165,7 +165,7 @@ def _dead_letter(record: _Record, queue: Queue, claim: Claim, reason: str) -> st
     coordination.claims().finish(claim, f"{_FAILED} {record.message_id} {reason}", also=also)
     logs.line().add(why=reason)
     wiring.sender().dead_letter(queue, record.body, reason)
-    return "buried"
+    return "deadLettered"
 
 
 def _postpone(record: _Record, queue: Queue, error: Exception) -> str:

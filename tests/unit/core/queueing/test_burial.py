@@ -20,11 +20,14 @@ from tests.support.queue import (
     no_table,
     refuse,
 )
+from tests.unit.conftest import Printed
 
 
-def test_poison_is_buried_at_once_with_its_reason(poller: SqsPoller) -> None:
+def test_poison_is_buried_at_once_with_its_reason(poller: SqsPoller, printed: Printed) -> None:
     poller.add("a")
     assert poller.deliver(refuse) == []
+    (line,) = printed.lines()
+    assert (line["outcome"], line["messagesDeadLettered"], line["why"]) == ("deadLettered", 1, "nobody can do a")
     ((body, reason),) = poller.letters()
     assert reason == "nobody can do a"
     assert json.loads(body) == {"schema": 1, "causedBy": "cause of a", "jobId": "a"}
