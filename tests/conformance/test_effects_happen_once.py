@@ -29,7 +29,7 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.stack
 
 #: Where a worker is killed that does its work, and one that gives it up.
-_WORKING, _GIVING_UP = ("before", "after", "counted"), ("before", "counted", "buried")
+_WORKING, _GIVING_UP = ("before", "after", "counted"), ("before", "counted", "dead-lettered")
 #: The last message comes again after its visibility timeout, and a busy machine is slow.
 _DEADLINE_SECONDS = 120
 

@@ -48,14 +48,14 @@ def test_a_poison_record_lets_the_others_pass_and_waits_to_be_repaired(
         assert tracked.behind(poison) == (set(poison), set())
         # When they have been tried as often as they may be, which takes half an hour
         _receive(stack, poison, REPAIR.attempts - 1)
-    # Then they are buried, with why
+    # Then they are dead-lettered, with the reason
     eventually(lambda: _counted(admin) == (counted[0], counted[1] + 2))
     box = DeadLetterQueue(stack.client("sqs"), stack.environment["QUEUES_URL_PREFIX"], REPAIR)
     with box.held(60):
         letters = [letter for letter in box.letters if json.loads(letter.body).get("id") in poison]
         assert [letter.reason for letter in letters] == [f"after {REPAIR.attempts} attempts: KeyError"] * 2
         assert {letter.caused_by for letter in letters} == {tracked.records.get(KIND, one).operation for one in poison}
-        # And when the records are whole, and their letters sent back, they are shown
+        # And when the records are whole, and their dead letters sent back, they are shown
         for record_id in poison:
             change = Change(record_id, 1, {"applicantName": "Ann"})
             tracked.records.commit(KIND, change, by="bob", operation=f"cure-{record_id}")
@@ -100,10 +100,10 @@ def test_a_poisoned_message_ends_in_the_dead_letter_queue_and_can_be_sent_back(
     assert letters["x"]["causedBy"] == "cause-of-x"
     assert "unheardOf" in letters["w"]["reason"]
     assert "4711" not in letters["w"]["reason"]
-    # Then all letters are still there, for the next one who looks too
+    # Then all dead letters are still there, also for the next reader
     assert command.main(["peek", extra.queue.name, "--limit", "3", *running]) == 0
     assert "3 of about 4 dead letters" in capsys.readouterr().out
-    # When the cause is mended and one is sent back
+    # When the cause is repaired and a dead letter is sent back
     extra.table.put({"pk": f"cure#{extra.queue.name}"}, when="")
     assert command.main(["redrive", extra.queue.name, "--id", letters["x"]["id"], *running]) == 0
     assert "1 dead letters sent back" in capsys.readouterr().out
@@ -123,7 +123,7 @@ def _json_lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def test_what_sqs_buried_itself_can_be_sent_back_and_then_says_why(
+def test_a_dead_letter_moved_by_sqs_can_be_sent_back_and_gets_a_reason(
     extra: ExtraWorker, running: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     # Given a letter without a reason, as SQS makes them
@@ -137,7 +137,7 @@ def test_what_sqs_buried_itself_can_be_sent_back_and_then_says_why(
     soon(lambda: extra.effects().get("reasonless") == 1)
 
 
-def test_a_letter_sent_back_by_other_means_keeps_its_reason_and_runs(extra: ExtraWorker) -> None:
+def test_a_dead_letter_redriven_by_aws_keeps_its_reason_and_runs(extra: ExtraWorker) -> None:
     # Given a letter, and AWS's own redrive, which moves messages with their attributes
     extra.table.update(f"cure#{extra.queue.name}", "REMOVE x", when="", values={})
     extra.sqs.send_message(

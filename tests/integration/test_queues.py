@@ -1,4 +1,4 @@
-"""Queues as they are deployed: their mappings, their work in real processes, their figures, their dead letters."""
+"""Queues as they are deployed: their mappings, their work in real processes, their metrics, their dead letters."""
 
 import json
 from functools import partial
@@ -74,7 +74,7 @@ def test_purging_wants_the_name_typed(
     soon(lambda: extra.mail.depth(extra.queue).dead == 0)
 
 
-def test_a_letter_that_is_not_there_cannot_be_sent_back(
+def test_an_absent_dead_letter_cannot_be_sent_back(
     extra: ExtraWorker, running: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     extra.mail.dead_letter(extra.queue, "body \x7f", "why")
@@ -85,7 +85,7 @@ def test_a_letter_that_is_not_there_cannot_be_sent_back(
     extra.box.purge()
 
 
-def test_letters_are_hidden_only_while_they_are_held(extra: ExtraWorker) -> None:
+def test_dead_letters_are_hidden_only_while_they_are_held(extra: ExtraWorker) -> None:
     for number in range(12):
         extra.mail.dead_letter(extra.queue, str(number), "why")
     with extra.box.held(MOVE_SECONDS):

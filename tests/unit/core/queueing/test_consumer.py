@@ -1,4 +1,4 @@
-"""Messages come twice, workers die, and each work is done, counted and buried as promised."""
+"""Messages come twice, workers die, and each work is done, counted and dead-lettered as promised."""
 
 import json
 from collections import Counter
@@ -257,7 +257,7 @@ def test_what_was_to_be_expected_is_no_traceback(poller: SqsPoller, printed: Pri
     assert (line["outcome"], line["why"]) == ("again", "The yard is locked.")
 
 
-def test_the_claim_outlives_the_message_and_its_letter(poller: SqsPoller, handler: RecordingHandler) -> None:
+def test_the_claim_outlives_the_message_and_its_dead_letter(poller: SqsPoller, handler: RecordingHandler) -> None:
     poller.add("a")
     poller.deliver(handler)
     stands = clients.table("coordination").get("claim#jobs/a") or {}

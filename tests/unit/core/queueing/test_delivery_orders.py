@@ -20,7 +20,7 @@ from chalicelib.core.stores import clients
 from tests.support.queue import PREFIX, Clock, Job, Killed, asked, record
 
 #: Where a worker may die, or fail.
-_ENDS = ("", "before", "after", "counted", "buried", "fails")
+_ENDS = ("", "before", "after", "counted", "dead-lettered", "fails")
 _WORKS = ("a", "b", "poison")
 
 
@@ -60,7 +60,7 @@ class Yard:
         self.clock = clock
         #: What the jobs made, by work: by the ids of the resources.
         self.made: dict[str, set[str]] = {}
-        self.buried: list[str] = []
+        self.dead_lettered: list[str] = []
         self._ends: list[str] = []
 
     def deliver(self, delivery: Delivery) -> bool:
@@ -92,8 +92,8 @@ class Yard:
         self._die("counted")
 
     def dead_letter(self, queue: Queue, body: str, reason: str) -> None:
-        self.buried.append(Job.model_validate_json(body).work_id)
-        self._die("buried")
+        self.dead_lettered.append(Job.model_validate_json(body).work_id)
+        self._die("dead-lettered")
 
     def postpone(self, *_: Any) -> None:
         """Let it be: the example decides when what comes again."""
@@ -146,4 +146,4 @@ def test_whatever_happens_each_work_has_one_effect_and_counts_once(
     # Then
     assert {work: len(ids) for work, ids in yard.made.items()} == {"a": 1, "b": 1}
     assert yard.counted() == (2, 1)
-    assert set(yard.buried) == {"poison"}
+    assert set(yard.dead_lettered) == {"poison"}

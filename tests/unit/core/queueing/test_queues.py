@@ -61,7 +61,7 @@ def test_a_delay_that_sqs_does_not_take_is_cut(poller: SqsPoller, seconds: int) 
     assert poller.mail.depth(JOBS).pending == 1
 
 
-def test_a_letter_carries_its_reason(poller: SqsPoller) -> None:
+def test_a_dead_letter_carries_its_reason(poller: SqsPoller) -> None:
     poller.mail.dead_letter(JOBS, "body", "why")
     (letter,) = received(JOBS.dead_letters)
     assert letter["Body"] == "body"
@@ -75,7 +75,7 @@ def test_a_postponed_message_is_hidden_and_still_there(poller: SqsPoller) -> Non
     assert poller.mail.depth(JOBS) == Depth(pending=0, processing=1, dead=0)
 
 
-def test_letters_count_also_while_somebody_reads_them(poller: SqsPoller) -> None:
+def test_dead_letters_count_also_while_they_are_inspected(poller: SqsPoller) -> None:
     for _ in range(3):
         poller.mail.dead_letter(JOBS, "body", "why")
     assert len(received(JOBS.dead_letters)) >= 1

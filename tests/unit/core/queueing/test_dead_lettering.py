@@ -1,4 +1,4 @@
-"""A message that cannot succeed is buried with its reason, and may be sent back."""
+"""A message that cannot succeed is dead-lettered with its reason, and may be sent back."""
 
 import json
 from typing import Any
@@ -23,7 +23,7 @@ from tests.support.queue import (
 from tests.unit.conftest import Printed
 
 
-def test_poison_is_buried_at_once_with_its_reason(poller: SqsPoller, printed: Printed) -> None:
+def test_poison_is_dead_lettered_at_once_with_its_reason(poller: SqsPoller, printed: Printed) -> None:
     poller.add("a")
     assert poller.deliver(refuse) == []
     (line,) = printed.lines()
@@ -34,7 +34,7 @@ def test_poison_is_buried_at_once_with_its_reason(poller: SqsPoller, printed: Pr
     assert (counted(), poller.left()) == ((0, 1), 0)
 
 
-def test_poison_is_counted_once_and_still_buried_if_its_worker_died_in_between(
+def test_poison_is_dead_lettered_after_its_worker_died_half_way(
     poller: SqsPoller, handler: RecordingHandler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     poller.add("a")
@@ -49,7 +49,7 @@ def test_poison_is_counted_once_and_still_buried_if_its_worker_died_in_between(
     assert (handler.runs, counted()) == ([], (0, 1))
 
 
-def test_poison_is_buried_later_if_the_dead_letter_queue_is_out_of_reach(
+def test_poison_is_dead_lettered_later_if_the_queue_is_unreachable(
     poller: SqsPoller, handler: RecordingHandler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     poller.add("a")
@@ -84,7 +84,7 @@ def test_a_reason_may_quote_anything(poller: SqsPoller, reason: str) -> None:
     ("handle", "why"),
     [(no_table, "The yard is locked."), (break_down, "ZeroDivisionError")],
 )
-def test_the_last_attempt_buries_with_what_went_wrong_last(poller: SqsPoller, handle: Any, why: str) -> None:
+def test_the_last_attempt_dead_letters_with_the_last_error(poller: SqsPoller, handle: Any, why: str) -> None:
     poller.add("a")
     for _ in range(JOBS.attempts):
         assert poller.letters() == []
@@ -108,13 +108,13 @@ def test_the_last_attempt_buries_with_what_went_wrong_last(poller: SqsPoller, ha
         ('{"schema":1,"causedBy":"x"}', "jobId"),
     ],
 )
-def test_what_cannot_be_read_is_buried_with_why_and_without_what(
+def test_an_unreadable_message_is_dead_lettered_without_its_values(
     poller: SqsPoller, handler: RecordingHandler, body: str, said: str
 ) -> None:
     poller.drop(body)
     assert poller.deliver(handler) == []
-    ((buried, reason),) = poller.letters()
-    assert buried == body
+    ((found, reason),) = poller.letters()
+    assert found == body
     assert said in (reason or "")
     assert "4711" not in (reason or "")
     assert (handler.runs, counted()) == ([], (0, 1))
@@ -128,7 +128,7 @@ def test_each_unreadable_message_is_counted_once(poller: SqsPoller, handler: Rec
     assert counted() == (0, 2)
 
 
-def test_a_letter_that_is_sent_back_is_worked_on_again(poller: SqsPoller, handler: RecordingHandler) -> None:
+def test_a_redriven_dead_letter_is_worked_on_again(poller: SqsPoller, handler: RecordingHandler) -> None:
     # Given
     poller.add("a")
     poller.deliver(refuse)
@@ -145,10 +145,10 @@ def test_a_letter_that_is_sent_back_is_worked_on_again(poller: SqsPoller, handle
     assert (counted(), len(handler.runs)) == ((1, 1), 1)
 
 
-def test_a_letter_that_fails_again_is_buried_again_and_runs_no_further(
+def test_a_redriven_dead_letter_that_fails_is_dead_lettered_again(
     poller: SqsPoller, handler: RecordingHandler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given a letter sent back whose worker dies between counting and burying it again
+    # Given a redriven dead letter whose worker dies between counting and dead-lettering
     poller.add("a")
     poller.deliver(refuse)
     poller.send_back()
@@ -163,15 +163,15 @@ def test_a_letter_that_fails_again_is_buried_again_and_runs_no_further(
     batch = poller.batch()
     poller.deliver(handler, batch)
     poller.deliver(handler, batch)
-    # Then it is only buried
+    # Then it is only dead-lettered
     assert (handler.runs, counted()) == ([], (0, 2))
     assert {reason for _, reason in poller.letters()} == {"nobody can do a"}
 
 
-def test_of_two_letters_sent_back_at_once_one_is_worked_on(
+def test_of_two_dead_letters_redriven_at_once_one_is_worked_on(
     poller: SqsPoller, handler: RecordingHandler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given two letters of one work, and the second's worker a moment behind
+    # Given two dead letters of one work, and the second's worker a moment behind
     poller.add("a")
     batch = poller.batch()
     poller.deliver(refuse, batch)
@@ -192,7 +192,7 @@ def test_of_two_letters_sent_back_at_once_one_is_worked_on(
     assert (len(handler.runs), counted()) == (1, (1, 1))
 
 
-def test_a_message_of_its_own_does_not_revive_what_was_given_up(poller: SqsPoller, handler: RecordingHandler) -> None:
+def test_a_new_message_does_not_revive_work_that_was_given_up(poller: SqsPoller, handler: RecordingHandler) -> None:
     poller.add("a")
     poller.deliver(refuse)
     poller.add("a")
@@ -200,9 +200,7 @@ def test_a_message_of_its_own_does_not_revive_what_was_given_up(poller: SqsPolle
     assert (handler.runs, len(poller.letters()), counted()) == ([], 2, (0, 1))
 
 
-def test_a_letter_that_sqs_buried_itself_runs_when_it_is_sent_back(
-    poller: SqsPoller, handler: RecordingHandler
-) -> None:
+def test_a_dead_letter_moved_by_sqs_runs_after_a_redrive(poller: SqsPoller, handler: RecordingHandler) -> None:
     # Given a message that killed its worker each time, so that nothing was ever said of it
     poller.add("a")
     for _ in range(JOBS.attempts + 1):
@@ -216,7 +214,7 @@ def test_a_letter_that_sqs_buried_itself_runs_when_it_is_sent_back(
     assert (len(handler.runs), counted()) == (1, (1, 0))
 
 
-def test_poison_that_took_longer_than_its_lease_and_was_taken_over_is_not_counted_twice(poller: SqsPoller) -> None:
+def test_poison_taken_over_after_its_lease_is_not_counted_twice(poller: SqsPoller) -> None:
     poller.add("a")
     batch = poller.batch()
 
