@@ -1,4 +1,4 @@
-"""What is committed reaches lists and history by the table's stream; what the stream could not carry is mended."""
+"""What is committed reaches lists and history by the table's stream; states that failed are repaired."""
 
 import base64
 import json
@@ -62,7 +62,7 @@ def test_what_cannot_be_carried_keeps_nobody_waiting_and_is_tried_until_it_can(
     admin: Client, tracked: TrackedRecords
 ) -> None:
     # Given an item that is no record
-    mended, broken = _mended(admin), ids.new_id()
+    repaired, broken = _repaired(admin), ids.new_id()
     tracked.table.put({"pk": f"{KIND}#{broken}", "version": 1}, when="")
     # Then one that was committed after it is carried
     record_id = tracked.make()
@@ -70,11 +70,11 @@ def test_what_cannot_be_carried_keeps_nobody_waiting_and_is_tried_until_it_can(
     # And so is the other, once it is one
     whole = tracked.table.get(f"{KIND}#{record_id}") or {}
     tracked.table.put({**whole, "pk": f"{KIND}#{broken}"}, when="")
-    eventually(lambda: _mended(admin) > mended, deadline_seconds=60)
+    eventually(lambda: _repaired(admin) > repaired, deadline_seconds=60)
     tracked.caught_up([broken])
 
 
-def _mended(admin: Client) -> int:
+def _repaired(admin: Client) -> int:
     completed: int = json_of(admin.get("/api/admin/queue-stats"))["queues"]["repair"]["completed"]
     return completed
 
@@ -101,7 +101,7 @@ def test_the_comparison_finds_what_lists_do_not_have(stack: Stack, tracked: Trac
     lines = base64.b64decode(answer["LogResult"]).decode().splitlines()
     (line,) = (json.loads(text) for text in lines if text.startswith("{") and "recordsCompared" in text)
     assert line["finished"]
-    assert line["recordsMended"] >= 1
+    assert line["recordsRepaired"] >= 1
     assert not tracked.late([record_id])
 
 

@@ -12,7 +12,7 @@ from chalicelib.core.queueing.sender import Sender
 from chalicelib.core.records import reconcile
 from chalicelib.core.records import wiring as records_wiring
 from chalicelib.core.records.models import Change
-from chalicelib.core.records.reconcile import Found, Place
+from chalicelib.core.records.reconcile import PassCursor, PassResult
 from chalicelib.core.records.store import Records
 from chalicelib.core.stores import clients
 from infra.operations import reconcile as command
@@ -60,7 +60,7 @@ def figures(out: str) -> list[list[str]]:
     return [line.rsplit(maxsplit=2) for line in out.splitlines()[2:4]]
 
 
-def test_what_is_missing_is_mended_and_a_second_run_finds_nothing(
+def test_missing_states_are_repaired_and_a_second_run_finds_none(
     truth: Records, mongodb: Mongo, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # Given records that neither lists nor history have, and a copy without a record
@@ -82,7 +82,7 @@ def test_an_empty_stack_is_compared(truth: Records, capsys: pytest.CaptureFixtur
     assert figures(capsys.readouterr().out) == [["records", "0", "0"], ["lists of application", "0", "0"]]
 
 
-def test_what_cannot_be_mended_is_said_and_counts(
+def test_a_failed_repair_is_named_and_counted(
     truth: Records, mongodb: Mongo, capsys: pytest.CaptureFixture[str], printed: Any
 ) -> None:
     made(truth, 4)
@@ -131,11 +131,13 @@ def test_a_store_that_is_down_for_a_moment_is_waited_for(
         run()
 
 
-def stopping(after: int, error: BaseException, times: int = 1_000) -> Callable[[Place], tuple[Place | None, Found]]:
+def stopping(
+    after: int, error: BaseException, times: int = 1_000
+) -> Callable[[PassCursor], tuple[PassCursor | None, PassResult]]:
     """The step, which raises *error* so many *times* once it was made *after* times."""
     advance, steps = reconcile.advance, 0
 
-    def stopped(place: Place) -> tuple[Place | None, Found]:
+    def stopped(place: PassCursor) -> tuple[PassCursor | None, PassResult]:
         nonlocal steps
         steps += 1
         if after < steps <= after + times:

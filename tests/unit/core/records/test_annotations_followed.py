@@ -15,7 +15,7 @@ from chalicelib.core.records.history import History
 from chalicelib.core.records.models import Record
 from chalicelib.core.records.project import Projector, Repair
 from chalicelib.core.records.queues import REPAIR
-from chalicelib.core.records.reconcile import Found
+from chalicelib.core.records.reconcile import PassResult
 from chalicelib.core.records.store import Records
 from chalicelib.core.records.view import View
 from chalicelib.core.stores import clients
@@ -187,16 +187,16 @@ def test_reconcile_shows_an_annotation_that_the_view_lacks(wired: Projector, his
     told()
     put(NOTED)
     # When
-    assert reconcile.step().mended == 1
+    assert reconcile.step().repaired == 1
     # Then
     assert _copy(copies)["annotations"] == {"score": 1}
     assert told() == []
-    assert reconcile.step().mended == 0
+    assert reconcile.step().repaired == 0
 
 
 def test_reconcile_forgets_an_annotated_copy_without_a_record(wired: Projector, view: View, copies: Copies) -> None:
     view.apply([NOTED])
-    assert reconcile.step() == Found(compared=1, mended=1, finished=True)
+    assert reconcile.step() == PassResult(compared=1, repaired=1, finished=True)
     assert copies.count_documents({}) == 0
 
 
@@ -204,12 +204,12 @@ def test_a_forgotten_tombstone_of_an_annotated_record_is_not_missing(wired: Proj
     gone = a_tombstone(version=2, revision=3)
     wired.project([streamed(item_of(state)) for state in (a_record(), put(gone))])
     copies.delete_many({})
-    assert reconcile.step().mended == 0
+    assert reconcile.step().repaired == 0
 
 
 def test_a_lost_version_before_an_annotation_is_published_once(wired: Projector, history: History) -> None:
     wired.project([streamed(item_of(a_record(version=1)))])
     put(a_record(version=3, annotations={"score": 1}, revision=4))
-    assert [reconcile.step().mended for _ in range(2)] == [2, 0]
+    assert [reconcile.step().repaired for _ in range(2)] == [2, 0]
     assert sorted(event.record_version for event in told()) == [1, 2, 3]
     assert [found.version.lost for found in history.page(KIND, "n-1", 10)] == [False, True, False]

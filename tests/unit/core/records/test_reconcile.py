@@ -13,7 +13,7 @@ from chalicelib.core.records import wiring as records_wiring
 from chalicelib.core.records.history import History
 from chalicelib.core.records.models import Record
 from chalicelib.core.records.project import Projector
-from chalicelib.core.records.reconcile import START, Found, Place
+from chalicelib.core.records.reconcile import START, PassCursor, PassResult
 from chalicelib.core.records.store import Records
 from chalicelib.core.records.view import UnknownKind, View
 from chalicelib.core.runtime import deadline, logs
@@ -39,7 +39,7 @@ def _carried(projector: Projector, *states: Record) -> None:
     told()
 
 
-def _walk() -> Found:
+def _walk() -> PassResult:
     found = reconcile.step()
     assert found.finished
     return found
@@ -58,7 +58,7 @@ def test_where_nothing_is_missing_nothing_is_done(wired: Projector) -> None:
     _carried(wired, a_record(version=1), a_record(version=2))
     _carried(wired, a_record("n-2"), a_tombstone("n-2", 2))
     # The truths, and the copy that lives.
-    assert _walk() == _walk() == Found(compared=3, mended=0, finished=True)
+    assert _walk() == _walk() == PassResult(compared=3, repaired=0, finished=True)
     assert told() == []
 
 
@@ -71,7 +71,7 @@ def test_a_copy_that_is_missing_or_behind_is_shown_and_nobody_is_told_again(
     copies.delete_one({"_id": "a"})
     copies.update_one({"_id": "b"}, {"$set": {"version": 1}})
     # When
-    assert _walk().mended == 2
+    assert _walk().repaired == 2
     # Then
     assert view.sequences(NOTE.name, ["a", "b", "c"]) == {"a": 2, "b": 2, "c": 2}
     assert told() == []
@@ -80,7 +80,7 @@ def test_a_copy_that_is_missing_or_behind_is_shown_and_nobody_is_told_again(
 def test_a_deletion_that_was_never_shown_is(wired: Projector, view: View) -> None:
     _carried(wired, a_record(version=1))
     put(a_tombstone(version=2))
-    assert _walk().mended == 1
+    assert _walk().repaired == 1
     assert view.walk(NOTE.name, "", 10) == []
     assert [(event.record_version, event.operation) for event in told()] == [(2, "deleted")]
 
@@ -88,7 +88,7 @@ def test_a_deletion_that_was_never_shown_is(wired: Projector, view: View) -> Non
 def test_a_tombstone_that_mongodb_has_forgotten_is_not_missing(wired: Projector, copies: Copies) -> None:
     _carried(wired, a_record(version=1), a_tombstone(version=2))
     copies.delete_many({})
-    assert _walk().mended == 0
+    assert _walk().repaired == 0
     assert copies.count_documents({}) == 0
 
 
@@ -107,16 +107,16 @@ def test_a_version_that_nobody_was_told_of_is_told_under_its_id_and_as_what_it_w
     if record.version > 1:
         _carried(wired, a_record(version=1))
     put(record)
-    assert _walk().mended == 1
+    assert _walk().repaired == 1
     (event,) = told()
     assert (event.work_id, event.operation) == (f"note/n-1@{record.version}", operation)
     assert _written(history)[0] == (record.version, False)
-    assert _walk().mended == 0
+    assert _walk().repaired == 0
 
 
 def test_what_was_shown_early_and_never_told_is_told(wired: Projector, view: View) -> None:
     view.apply_eagerly([put(a_record())])
-    assert _walk().mended == 1
+    assert _walk().repaired == 1
     assert [event.work_id for event in told()] == ["note/n-1@1"]
 
 
@@ -129,7 +129,7 @@ def test_lost_versions_are_told_under_their_ids_and_written_down_as_lost(wired: 
     put(a_record(version=4))
     # When
     with logs.invocation("test") as line:
-        assert _walk().mended == 3
+        assert _walk().repaired == 3
     # Then
     assert line.counts["versionsLost"] == 2
     assert sorted((event.record_version, event.operation) for event in told()) == [
@@ -138,7 +138,7 @@ def test_lost_versions_are_told_under_their_ids_and_written_down_as_lost(wired: 
         (4, "updated"),
     ]
     assert _written(history) == [(4, False), (3, True), (2, True), (1, False)]
-    assert _walk().mended == 0
+    assert _walk().repaired == 0
 
 
 def test_a_lost_first_version_is_told_as_the_making_that_it_was(wired: Projector) -> None:
@@ -150,7 +150,7 @@ def test_a_lost_first_version_is_told_as_the_making_that_it_was(wired: Projector
 def test_what_is_missing_further_back_is_found_too(wired: Projector, history: History) -> None:
     """A walk in the middle of an outage carries the version of that moment, and what is before and after is lost."""
     _carried(wired, a_record(version=1), a_record(version=3), a_record(version=4))
-    assert _walk().mended == 1
+    assert _walk().repaired == 1
     assert [event.record_version for event in told()] == [2]
     assert _written(history) == [(4, False), (3, False), (2, True), (1, False)]
 
@@ -164,14 +164,14 @@ def test_what_may_still_come_by_the_stream_is_left_to_come(wired: Projector, his
     first, second = (a_record(version=version, updated_at=_recent()) for version in (1, 2))
     put(second)
     # When
-    assert _walk().mended == 1
+    assert _walk().repaired == 1
     # Then only what is known is told
     assert [event.record_version for event in told()] == [2]
     assert _written(history) == [(2, False)]
     # And what comes is told as what it was
     wired.project([streamed(item_of(first))])
     assert [(event.record_version, event.operation) for event in told()] == [(1, "created")]
-    assert _walk().mended == 0
+    assert _walk().repaired == 0
     assert _written(history) == [(2, False), (1, False)]
 
 
@@ -180,12 +180,12 @@ def test_what_did_not_come_in_a_day_is_lost_also_where_the_record_goes_on_changi
 ) -> None:
     # Given versions that were left to come
     _carried(wired, a_record(version=1), a_record(version=3, updated_at=_recent()))
-    assert _walk().mended == 0
+    assert _walk().repaired == 0
     # When a day has passed, and the record was changed since
     history.add([a_record(version=3)])
     _carried(wired, a_record(version=4, updated_at=_recent()), a_record(version=5, updated_at=_recent()))
     # Then
-    assert _walk().mended == 1
+    assert _walk().repaired == 1
     assert [event.record_version for event in told()] == [2]
 
 
@@ -199,7 +199,7 @@ def test_of_many_lost_versions_only_those_that_would_be_kept_are_told(wired: Pro
 def test_many_lost_versions_are_told_a_hundred_at_a_time(options: Callable[..., None]) -> None:
     options(RECORDS_KEPT_VERSIONS="1000")
     put(a_record(version=251))
-    assert [_walk().mended for _ in range(4)] == [101, 100, 50, 0]
+    assert [_walk().repaired for _ in range(4)] == [101, 100, 50, 0]
     assert sorted(event.record_version for event in told()) == list(range(1, 252))
 
 
@@ -228,7 +228,7 @@ def test_a_record_that_has_no_gap_is_not_looked_at_twice(wired: Projector, monke
 def test_a_copy_without_any_truth_is_forgotten(wired: Projector, view: View) -> None:
     _carried(wired, a_record("stays"))
     view.apply([a_record("orphan", 3), a_tombstone("gone", 2)])
-    assert _walk().mended == 1
+    assert _walk().repaired == 1
     # A tombstone goes by itself.
     assert view.sequences(NOTE.name, ["stays", "orphan", "gone"]) == {"stays": 1, "gone": 2}
     assert told() == []
@@ -238,8 +238,8 @@ def test_a_record_that_is_just_being_made_is_no_orphan(records: Records, view: V
     """Its truth is there before its copy, and is asked for after the copy was seen."""
     record = made(records)
     view.apply_eagerly([record])
-    following, found = reconcile.advance(Place(NOTE.name, ""))
-    assert (following, found) == (None, Found(1, 0))
+    following, found = reconcile.advance(PassCursor(NOTE.name, ""))
+    assert (following, found) == (None, PassResult(1, 0))
     assert view.sequences(NOTE.name, ["n-1"]) == {"n-1": 1}
 
 
@@ -255,16 +255,14 @@ def test_an_orphan_that_became_a_record_meanwhile_is_kept(
         forget(self, *arguments)
 
     monkeypatch.setattr(View, "forget", late)
-    reconcile.advance(Place(NOTE.name, ""))
+    reconcile.advance(PassCursor(NOTE.name, ""))
     assert (copies.find_one() or {})["version"] == 2
 
 
-# --- what cannot be mended
+# --- states that cannot be repaired
 
 
-def test_what_cannot_be_read_or_shown_is_said_and_keeps_nothing_else_from_being_mended(
-    wired: Projector, view: View, printed: Any
-) -> None:
+def test_an_unreadable_record_is_logged_and_others_are_repaired(wired: Projector, view: View, printed: Any) -> None:
     # Given
     clients.table("records").put({"pk": "note#broken", "version": 1}, when="")
     put(a_record("bad", doc={}))
@@ -275,7 +273,7 @@ def test_what_cannot_be_read_or_shown_is_said_and_keeps_nothing_else_from_being_
         first = _walk()
     again = _walk()
     # Then
-    assert (first.mended, again.mended) == (1, 0)
+    assert (first.repaired, again.repaired) == (1, 0)
     assert line.counts["recordsUnreadable"] == 1
     assert view.sequences(NOTE.name, ["broken", "bad", "fine"]) == {"fine": 1}
     actions = [line["action"] for line in printed.lines() if "action" in line]
@@ -293,7 +291,7 @@ def test_a_walk_goes_through_the_truth_and_then_through_each_view(
     monkeypatch.setattr(reconcile, "_AT_ONCE", 2)
     for number in range(5):
         _carried(wired, a_record(f"n-{number}"))
-    places: list[Place] = []
+    places: list[PassCursor] = []
     while (following := reconcile.advance(places[-1] if places else START)[0]) is not None:
         places.append(following)
         assert len(places) <= 6
@@ -318,7 +316,7 @@ def test_what_one_invocation_leaves_the_next_goes_on_with(wired: Projector, monk
     for number in range(5):
         put(a_record(f"n-{number}"))
     # When each has time for one step
-    found: list[Found] = []
+    found: list[PassResult] = []
     while not found or not found[-1].finished:
         with deadline.bind(Asked(1)):
             found.append(reconcile.step())
@@ -335,7 +333,7 @@ def test_what_one_invocation_leaves_the_next_goes_on_with(wired: Projector, monk
 def test_an_invocation_with_little_time_leaves_all_to_the_next() -> None:
     put(a_record())
     with deadline.bind(Context(remaining_ms=9_999)):
-        assert reconcile.step() == Found(0, 0, finished=False)
+        assert reconcile.step() == PassResult(0, 0, finished=False)
 
 
 def test_a_step_that_died_is_done_again(monkeypatch: pytest.MonkeyPatch, wired: Projector) -> None:
@@ -347,7 +345,7 @@ def test_a_step_that_died_is_done_again(monkeypatch: pytest.MonkeyPatch, wired: 
             reconcile.step()
     assert len(told()) == 1
     # Then
-    assert _walk() == Found(compared=2, mended=0, finished=True)
+    assert _walk() == PassResult(compared=2, repaired=0, finished=True)
 
 
 def test_a_store_that_is_down_ends_the_step_and_keeps_its_place(
@@ -360,17 +358,17 @@ def test_a_store_that_is_down_ends_the_step_and_keeps_its_place(
             reconcile.step()
     # The truth was seen, and the view is left.
     copies.insert_one({"_id": "orphan", "version": 1, "live": True})
-    assert _walk() == Found(compared=2, mended=1, finished=True)
+    assert _walk() == PassResult(compared=2, repaired=1, finished=True)
 
 
 def _down(*_: Any, **__: Any) -> None:
     raise Unavailable
 
 
-# --- mended on demand
+# --- repaired on demand
 
 
-def test_what_is_mended_is_carried_as_it_is_now(wired: Projector, view: View, history: History) -> None:
+def test_a_repair_projects_the_current_state(wired: Projector, view: View, history: History) -> None:
     put(a_record(version=3))
     history.add([a_record(version=2)])
     reconcile.repair(NOTE.name, "n-1", 2)
@@ -393,7 +391,7 @@ def test_of_a_version_that_is_not_past_nothing_is_lost(wired: Projector, history
     assert _written(history) == [(3, False)]
 
 
-def test_of_what_never_was_nothing_is_to_be_mended(wired: Projector) -> None:
+def test_a_repair_of_an_unknown_record_does_nothing(wired: Projector) -> None:
     reconcile.repair(NOTE.name, "n-1", 1)
     assert told() == []
 

@@ -15,7 +15,7 @@ from chalicelib.core.records import reconcile, worker
 from chalicelib.core.records.history import History
 from chalicelib.core.records.project import Projector, Repair
 from chalicelib.core.records.queues import REPAIR
-from chalicelib.core.records.reconcile import Found
+from chalicelib.core.records.reconcile import PassResult
 from chalicelib.core.records.view import View
 from chalicelib.core.runtime import ids
 from chalicelib.core.stores import clients
@@ -139,9 +139,9 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Note each step, and see that one is alone while it is made."""
     made: list[str] = []
 
-    def step() -> Found:
+    def step() -> PassResult:
         made.append(coordination_wiring.locks().held()[0].name)
-        return Found(3, 2, finished=True)
+        return PassResult(3, 2, finished=True)
 
     monkeypatch.setattr(reconcile, "step", step)
     return made
@@ -152,7 +152,7 @@ def test_a_comparison_says_what_it_found(steps: list[str], printed: Any) -> None
     assert steps == ["reconcile"]
     (line,) = printed.lines()
     assert (line["kind"], line["finished"]) == ("reconcile", True)
-    assert (line["recordsCompared"], line["recordsMended"]) == (3, 2)
+    assert (line["recordsCompared"], line["recordsRepaired"]) == (3, 2)
     assert line["requestId"] == event("sweep")["id"]
 
 
