@@ -30,7 +30,7 @@ def test_of_sixty_four_at_one_lock_one_has_it_and_its_fence_is_new(locks: Locks,
         results = attempts(partial(locks.try_acquire, name, 60_000))
         (lease,) = [result for result in results if isinstance(result, Lease)]
         assert sum(isinstance(result, LockHeld) for result in results) == THREADS - 1
-        assert lease.fence == round_
+        assert lease.fencing_token == round_
         locks.release(lease)
 
 
@@ -42,7 +42,7 @@ def test_sixty_four_waiters_have_the_lock_one_after_the_other(locks: Locks, name
         with locks.lock(name, 60_000, wait_ms=60_000) as lease:
             # Not a lock but a witness: nobody else may be inside.
             assert inside.acquire(blocking=False)
-            fences.append(lease.fence)
+            fences.append(lease.fencing_token)
             inside.release()
 
     # When
@@ -53,12 +53,12 @@ def test_sixty_four_waiters_have_the_lock_one_after_the_other(locks: Locks, name
 
 def test_an_expired_lock_is_taken_over_by_one_of_sixty_four(locks: Locks, name: str) -> None:
     for _ in range(5):
-        fence = locks.acquire(name, 1, wait_ms=5000).fence
+        fence = locks.acquire(name, 1, wait_ms=5000).fencing_token
         # The time of the lock and the allowance for clocks.
         time.sleep((1 + SETTINGS.skew_allowance_ms + 10) / 1000)
         results = attempts(partial(locks.try_acquire, name, 60_000))
         (lease,) = [result for result in results if isinstance(result, Lease)]
-        assert lease.fence == fence + 1
+        assert lease.fencing_token == fence + 1
         locks.release(lease)
 
 
@@ -75,7 +75,7 @@ def test_guarded_increments_lose_nothing_though_holders_oversleep(locks: Locks, 
             write = table.update_entry(f"count#{name}", "SET n = :n", values={":n": count + 1})
             try:
                 locks.guarded(lease, [write])
-                applied.append(lease.fence)
+                applied.append(lease.fencing_token)
                 locks.release(lease)
             except LockLost:
                 continue
@@ -116,16 +116,16 @@ def test_a_killed_holder_is_followed_by_a_process_that_never_saw_the_lock(
 ) -> None:
     # Given
     first = held.has()
-    dead = Lease(name, first.owner, first.fence, until=0)
+    dead = Lease(name, first.owner, first.fencing_token, until=0)
     expires_at_ms = (table.get(f"lock#{name}") or {})["expiresAt"]
     # When
     held.kill()
     with LockHolder(stack.environment, name, ttl_ms=60_000, wait_ms=20_000) as heir:
         second = heir.has()
         # Then it came after the time of the first, and the first can do nothing any more
-        assert second.fence == first.fence + 1
+        assert second.fencing_token == first.fencing_token + 1
         assert second.at * 1000 > expires_at_ms + SETTINGS.skew_allowance_ms
         for stale in (locks.release, partial(locks.extend, ttl_ms=1000), partial(locks.guarded, writes=[])):
             with pytest.raises(LockLost):
                 stale(dead)
-        locks.guarded(Lease(name, second.owner, second.fence, until=0), [])
+        locks.guarded(Lease(name, second.owner, second.fencing_token, until=0), [])

@@ -170,7 +170,7 @@ def test_nothing_happens_twice_when_every_first_answer_is_lost(dynamodb: Any, ta
     claims.finish(claims.begin(name, ttl_seconds=60), "done", [count])
     assert claims.once(name, lambda _: "again", ttl_seconds=60) == "done"
     # Then
-    assert lease.fence == 1
+    assert lease.fencing_token == 1
     assert (table.get(f"count#{name}") or {})["n"] == 2
     # And a token is given back once
     limit = Limit(5, 3_600_000)

@@ -20,7 +20,7 @@ class HeldLock(NamedTuple):
     """A lock that a process says it has, and when it had it, in seconds since 1970."""
 
     owner: str
-    fence: int
+    fencing_token: int
     at: float
 
 
@@ -57,7 +57,7 @@ class LockHolder:
 def main(name: str, ttl_ms: str, wait_ms: str) -> None:
     """Have the lock, say so, hold it."""
     lease = coordination_wiring.locks().acquire(name, int(ttl_ms), int(wait_ms))
-    print(json.dumps(HeldLock(lease.owner, lease.fence, time.time())), flush=True)  # noqa: T201 # this is the answer
+    print(json.dumps(HeldLock(lease.owner, lease.fencing_token, time.time())), flush=True)  # noqa: T201 # this is the answer
     signal.pause()
 
 

@@ -90,7 +90,7 @@ class Machine(RuleBasedStateMachine):
             return multiple()
         assert free
         self.look("acquire")
-        assert (self.item["owner"], self.item["fence"]) == (lease.owner, lease.fence)
+        assert (self.item["owner"], self.item["fence"]) == (lease.owner, lease.fencing_token)
         self.tell(process, lease)
         return Held(process, lease)
 
@@ -128,7 +128,7 @@ class Machine(RuleBasedStateMachine):
         ours = self.ours(held.lease)
         counter = f"count#{self.name}"
         entry = self.table.update_entry(counter, "ADD writes :one SET fence = :fence", values={":one": 1, ":fence": 0})
-        entry["Update"]["ExpressionAttributeValues"][":fence"] = {"N": str(held.lease.fence)}
+        entry["Update"]["ExpressionAttributeValues"][":fence"] = {"N": str(held.lease.fencing_token)}
         try:
             with self.network.send("write", fates):
                 self.locks[held.process].guarded(held.lease, [entry])
@@ -173,7 +173,7 @@ class Machine(RuleBasedStateMachine):
         self.locks[0].break_(self.name)
 
     def ours(self, lease: Lease) -> bool:
-        return (self.item.get("owner"), self.item.get("fence")) == (lease.owner, lease.fence)
+        return (self.item.get("owner"), self.item.get("fence")) == (lease.owner, lease.fencing_token)
 
     def judge(self, error: ServiceError, *, ours: bool, fates: Iterable[Fate]) -> None:
         """A holder is told that it lost only when it did; anything else is the network's doing."""
@@ -185,7 +185,7 @@ class Machine(RuleBasedStateMachine):
 
     def tell(self, process: int, lease: Lease) -> None:
         until_ms = self.processes[process].until_ms(lease.until)
-        self.told_ms[lease.fence] = max(until_ms, self.told_ms.get(lease.fence, 0))
+        self.told_ms[lease.fencing_token] = max(until_ms, self.told_ms.get(lease.fencing_token, 0))
         self.promised()
 
     def promised(self) -> None:

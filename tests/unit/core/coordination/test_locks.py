@@ -47,7 +47,7 @@ def test_a_held_lock_is_not_had_again(locks: Locks, process: NewLocks) -> None:
     for contender in (locks, process()):
         with pytest.raises(LockHeld):
             contender.try_acquire("a", 1000)
-    assert process().try_acquire("b", 1000).fence == 1
+    assert process().try_acquire("b", 1000).fencing_token == 1
 
 
 def test_a_lock_tells_when_it_may_be_had(network: FaultyNetwork, locks: Locks) -> None:
@@ -69,14 +69,14 @@ def test_an_expired_lock_is_had_by_whoever_comes_first_once_clocks_agree_that_it
         fresh.try_acquire("a", 1000)
     # Then a millisecond later none is
     network.ms += 1
-    assert fresh.try_acquire("a", 1000).fence == 2
+    assert fresh.try_acquire("a", 1000).fencing_token == 2
 
 
 def test_fences_grow_through_release_break_cleanup_and_takeover(network: FaultyNetwork, locks: Locks) -> None:
     fences = []
     for end in ("release", "break", "clean up", "take over"):
         lease = locks.try_acquire("a", 1000)
-        fences.append(lease.fence)
+        fences.append(lease.fencing_token)
         if end == "release":
             locks.release(lease)
         elif end == "break":
@@ -84,7 +84,7 @@ def test_fences_grow_through_release_break_cleanup_and_takeover(network: FaultyN
         else:
             network.ms += 2000
             assert end == "take over" or locks.clean_up() == 1
-    assert [*fences, locks.try_acquire("a", 1000).fence] == [1, 2, 3, 4, 5]
+    assert [*fences, locks.try_acquire("a", 1000).fencing_token] == [1, 2, 3, 4, 5]
 
 
 def test_a_lock_has_no_ttl_and_is_never_deleted(network: FaultyNetwork, locks: Locks) -> None:
@@ -175,7 +175,7 @@ def test_an_extended_lock_is_kept_and_its_holder_knows_how_long(
     network.ms += 900
     lease = locks.extend(lease, 1000)
     assert lease.until == pytest.approx(1.9)
-    assert lease.fence == 1
+    assert lease.fencing_token == 1
     network.ms += 1000 + SKEW_MS
     with pytest.raises(LockHeld):
         process().try_acquire("a", 1000)
@@ -229,7 +229,7 @@ def test_an_invocation_with_no_time_left_gets_no_time(locks: Locks, left_ms: int
 def test_an_acquisition_whose_first_answer_was_lost_is_still_ours(network: FaultyNetwork, locks: Locks) -> None:
     with network.send("acquire", [Fate.TWICE]):
         lease = locks.try_acquire("a", 1000)
-    assert lease.fence == 1
+    assert lease.fencing_token == 1
     locks.guarded(lease, [])
 
 
@@ -267,7 +267,7 @@ def test_a_copy_of_an_old_request_makes_no_second_holder_of_a_fence(
 
 def test_waiting_has_the_lock_as_soon_as_it_expires(network: FaultyNetwork, locks: Locks, process: NewLocks) -> None:
     locks.try_acquire("a", 700)
-    assert process().acquire("a", 1000, wait_ms=5000).fence == 2
+    assert process().acquire("a", 1000, wait_ms=5000).fencing_token == 2
     assert network.ms == 700 + SKEW_MS + 1
 
 
@@ -299,11 +299,11 @@ def test_waiting_ends_at_its_deadline(network: FaultyNetwork, locks: Locks, proc
 def test_a_lock_is_held_inside_and_free_afterwards(network: FaultyNetwork, locks: Locks, process: NewLocks) -> None:
     with locks.lock("a", 1000) as lease, pytest.raises(LockHeld):
         process().try_acquire("a", 1000)
-    assert lease.fence == 1
+    assert lease.fencing_token == 1
     with pytest.raises(ZeroDivisionError), locks.lock("a", 1000):
         _ = 1 / 0
     with locks.lock("a", 1000) as third:
-        assert third.fence == 3
+        assert third.fencing_token == 3
 
 
 @pytest.mark.parametrize(("trouble", "counted"), [("broken", "locksLost"), ("unreachable", "locksLeft"), ("", None)])
@@ -325,7 +325,7 @@ def test_held_locks_are_listed_by_name_and_released_ones_are_not(network: Faulty
     locks.release(locks.try_acquire("d", 1000))
     held = locks.held()
     assert [holder.name for holder in held] == ["a", "b", "c"]
-    assert {(holder.fence, holder.acquired_at_ms, holder.expires_at_ms) for holder in held} == {
+    assert {(holder.fencing_token, holder.acquired_at_ms, holder.expires_at_ms) for holder in held} == {
         (1, network.now_ms(), network.now_ms() + 1000)
     }
 
@@ -369,7 +369,7 @@ def test_of_many_at_once_one_has_the_lock(locks: Locks) -> None:
     for fence in range(1, 6):
         results = race([partial(locks.try_acquire, "a", 60_000)] * 16)
         (lease,) = [result for result in results if isinstance(result, Lease)]
-        assert lease.fence == fence
+        assert lease.fencing_token == fence
         locks.release(lease)
 
 
