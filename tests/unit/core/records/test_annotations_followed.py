@@ -36,7 +36,7 @@ KIND = NOTE.name
 
 @pytest.fixture
 def eager(dynamodb: Any, view: View) -> Records:
-    """Records whose writes are applied to the view, and fail where that fails."""
+    """Records that project each write at once; a failed projection fails the write."""
 
     def show(states: Sequence[Record]) -> None:
         assert view.apply(states) == []
@@ -98,7 +98,7 @@ def test_a_copy_never_steps_back_whatever_the_order(view: View, copies: Copies, 
 
 
 def _stream(states: list[Record]) -> list[dict[str, Any]]:
-    """Return what the stream says of a record's life."""
+    """Return the stream records of a record's life."""
     olds = [None, *(item_of(state) for state in states[:-1])]
     return [streamed(item_of(state), old=old) for state, old in zip(states, olds, strict=True)]
 
