@@ -1,4 +1,4 @@
-"""A queue on moto whose poller and whose claims go by the test's own clock."""
+"""A queue on moto; its poller and its claims use the test's clock."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""A message that cannot succeed is buried with its reason, and may be sent back."""
+"""A message that cannot succeed is dead-lettered with its reason, and may be redriven."""
 
 import json
 from typing import Any
@@ -22,7 +22,7 @@ from tests.support.queue import (
 )
 
 
-def test_poison_is_buried_at_once_with_its_reason(poller: SqsPoller) -> None:
+def test_poison_is_dead_lettered_at_once_with_its_reason(poller: SqsPoller) -> None:
     poller.add("a")
     assert poller.deliver(refuse) == []
     ((body, reason),) = poller.letters()
@@ -31,7 +31,7 @@ def test_poison_is_buried_at_once_with_its_reason(poller: SqsPoller) -> None:
     assert (counted(), poller.left()) == ((0, 1), 0)
 
 
-def test_poison_is_counted_once_and_still_buried_if_its_worker_died_in_between(
+def test_poison_is_counted_once_if_its_worker_died_before_burial(
     poller: SqsPoller, handler: RecordingHandler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     poller.add("a")
@@ -46,7 +46,7 @@ def test_poison_is_counted_once_and_still_buried_if_its_worker_died_in_between(
     assert (handler.runs, counted()) == ([], (0, 1))
 
 
-def test_poison_is_buried_later_if_the_dead_letter_queue_is_out_of_reach(
+def test_poison_is_retried_while_the_dead_letter_queue_is_down(
     poller: SqsPoller, handler: RecordingHandler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     poller.add("a")
@@ -64,8 +64,8 @@ def test_poison_is_buried_later_if_the_dead_letter_queue_is_out_of_reach(
     assert counted() == (0, 1)
 
 
-@pytest.mark.parametrize("reason", ["a \x00 \x1b[31m quote", "half of one: \ud800", "x" * 5_000, ""])
-def test_a_reason_may_quote_anything(poller: SqsPoller, reason: str) -> None:
+@pytest.mark.parametrize("reason", ["a \x00 \x1b[31m quote", "half a pair: \ud800", "x" * 5_000, ""])
+def test_reason_with_any_text_is_made_printable(poller: SqsPoller, reason: str) -> None:
     def quote(job: Job, claim: Claim) -> None:
         raise Poison(reason)
 
@@ -81,7 +81,7 @@ def test_a_reason_may_quote_anything(poller: SqsPoller, reason: str) -> None:
     ("handle", "why"),
     [(no_table, "The yard is locked."), (break_down, "ZeroDivisionError")],
 )
-def test_the_last_attempt_buries_with_what_went_wrong_last(poller: SqsPoller, handle: Any, why: str) -> None:
+def test_last_failed_attempt_is_dead_lettered_with_its_error(poller: SqsPoller, handle: Any, why: str) -> None:
     poller.add("a")
     for _ in range(JOBS.attempts):
         assert poller.letters() == []
@@ -105,13 +105,13 @@ def test_the_last_attempt_buries_with_what_went_wrong_last(poller: SqsPoller, ha
         ('{"schema":1,"causedBy":"x"}', "jobId"),
     ],
 )
-def test_what_cannot_be_read_is_buried_with_why_and_without_what(
+def test_unreadable_message_is_dead_lettered_without_its_values(
     poller: SqsPoller, handler: RecordingHandler, body: str, said: str
 ) -> None:
     poller.drop(body)
     assert poller.deliver(handler) == []
-    ((buried, reason),) = poller.letters()
-    assert buried == body
+    ((dead_lettered, reason),) = poller.letters()
+    assert dead_lettered == body
     assert said in (reason or "")
     assert "4711" not in (reason or "")
     assert (handler.runs, counted()) == ([], (0, 1))
@@ -125,27 +125,27 @@ def test_each_unreadable_message_is_counted_once(poller: SqsPoller, handler: Rec
     assert counted() == (0, 2)
 
 
-def test_a_letter_that_is_sent_back_is_worked_on_again(poller: SqsPoller, handler: RecordingHandler) -> None:
+def test_redriven_dead_letter_is_worked_on_again(poller: SqsPoller, handler: RecordingHandler) -> None:
     # Given
     poller.add("a")
     poller.deliver(refuse)
     # When
     assert poller.send_back() == 1
     assert poller.deliver(handler) == []
-    # Then it is completed, and that it once failed is still known
+    # Then the work is completed, and its failure is still counted
     assert [claim.taken_over for claim in handler.runs] == [True]
     assert (counted(), poller.letters()) == ((1, 1), [])
-    # And a copy that comes late changes nothing
+    # And a late copy changes nothing
     poller.add("a")
     poller.drop(Job(job_id="a").model_dump_json(), reason="nobody can do a")
     poller.deliver(handler)
     assert (counted(), len(handler.runs)) == ((1, 1), 1)
 
 
-def test_a_letter_that_fails_again_is_buried_again_and_runs_no_further(
+def test_redriven_dead_letter_that_fails_again_runs_no_further(
     poller: SqsPoller, handler: RecordingHandler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given a letter sent back whose worker dies between counting and burying it again
+    # Given a redriven dead letter whose worker dies between counting and dead-lettering
     poller.add("a")
     poller.deliver(refuse)
     poller.send_back()
@@ -155,20 +155,20 @@ def test_a_letter_that_fails_again_is_buried_again_and_runs_no_further(
         with pytest.raises(Killed):
             poller.deliver(refuse, batch)
     assert counted() == (0, 2)
-    # When it comes again, twice
+    # When the message is delivered again, twice
     poller.wait(batch)
     batch = poller.batch()
     poller.deliver(handler, batch)
     poller.deliver(handler, batch)
-    # Then it is only buried
+    # Then the message is only dead-lettered
     assert (handler.runs, counted()) == ([], (0, 2))
     assert {reason for _, reason in poller.letters()} == {"nobody can do a"}
 
 
-def test_of_two_letters_sent_back_at_once_one_is_worked_on(
+def test_of_two_redriven_dead_letters_of_one_work_one_runs(
     poller: SqsPoller, handler: RecordingHandler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given two letters of one work, and the second's worker a moment behind
+    # Given two dead letters of one work, and the second's worker a moment behind
     poller.add("a")
     batch = poller.batch()
     poller.deliver(refuse, batch)
@@ -189,7 +189,7 @@ def test_of_two_letters_sent_back_at_once_one_is_worked_on(
     assert (len(handler.runs), counted()) == (1, (1, 1))
 
 
-def test_a_message_of_its_own_does_not_revive_what_was_given_up(poller: SqsPoller, handler: RecordingHandler) -> None:
+def test_new_message_does_not_revive_dead_lettered_work(poller: SqsPoller, handler: RecordingHandler) -> None:
     poller.add("a")
     poller.deliver(refuse)
     poller.add("a")
@@ -197,23 +197,21 @@ def test_a_message_of_its_own_does_not_revive_what_was_given_up(poller: SqsPolle
     assert (handler.runs, len(poller.letters()), counted()) == ([], 2, (0, 1))
 
 
-def test_a_letter_that_sqs_buried_itself_runs_when_it_is_sent_back(
-    poller: SqsPoller, handler: RecordingHandler
-) -> None:
-    # Given a message that killed its worker each time, so that nothing was ever said of it
+def test_message_dead_lettered_by_sqs_runs_after_a_redrive(poller: SqsPoller, handler: RecordingHandler) -> None:
+    # Given a message that killed its worker each time, so that no outcome was recorded
     poller.add("a")
     for _ in range(JOBS.attempts + 1):
         batch = poller.batch()
         with pytest.raises(Killed):
             poller.deliver(die, batch)
         poller.wait(batch)
-    # When it comes once more
+    # When the message is delivered once more
     assert poller.deliver(handler) == []
     # Then
     assert (len(handler.runs), counted()) == (1, (1, 0))
 
 
-def test_poison_that_took_longer_than_its_lease_and_was_taken_over_is_not_counted_twice(poller: SqsPoller) -> None:
+def test_poison_taken_over_after_its_lease_is_counted_once(poller: SqsPoller) -> None:
     poller.add("a")
     batch = poller.batch()
 
