@@ -1,6 +1,6 @@
-"""Google, as far as a push needs it, behind a real socket: the token server (RFC 7523) and FCM's HTTP v1 API.
+"""Google's token server (RFC 7523) and FCM's HTTP v1 API, behind a real socket.
 
-It answers as Firebase documents it, and takes nothing that Firebase would not.
+The answers follow Firebase's documentation, and requests invalid for Firebase are refused.
 """
 
 import base64
@@ -27,7 +27,7 @@ BAD_REQUEST = "type.googleapis.com/google.rpc.BadRequest"
 
 @dataclass(frozen=True)
 class Said:
-    """An answer; *body* is sent as JSON unless it is text already."""
+    """An answer; *body* is sent as text, or encoded as JSON."""
 
     status: int
     body: Any
@@ -35,14 +35,14 @@ class Said:
 
 
 def refusal(status: int, canonical: str, code: str = "", message: str = "No.", **headers: str) -> Said:
-    """Return an error in FCM's own words, with its code for it if there is one."""
+    """Return an error in FCM's form, with FCM's error code if given."""
     details = [{"@type": FCM_ERROR, "errorCode": code}] if code else []
     error = {"code": status, "message": message, "status": canonical, "details": details}
     return Said(status, {"error": error}, {name.replace("_", "-"): value for name, value in headers.items()})
 
 
 def violation(field_name: str, *, code: str = "INVALID_ARGUMENT") -> Said:
-    """Return the refusal of a message for the sake of one field."""
+    """Return the refusal of a message for a single field."""
     said = refusal(400, "INVALID_ARGUMENT", code, "Request contains an invalid argument.")
     fields = {"@type": BAD_REQUEST, "fieldViolations": [{"field": field_name, "description": "Invalid"}]}
     said.body["error"]["details"].append(fields)
@@ -58,7 +58,7 @@ UNAUTHENTICATED = refusal(401, "UNAUTHENTICATED", message="Request had invalid a
 QUOTA = refusal(429, "RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED", "Quota exceeded.", Retry_After="7")
 BUSY = refusal(503, "UNAVAILABLE", "UNAVAILABLE", "The service is currently unavailable.")
 INTERNAL = refusal(500, "INTERNAL", "INTERNAL", "Internal error encountered.")
-#: What a proxy of Google's answers in FCM's place.
+#: The answer of Google's proxy in FCM's place.
 BAD_GATEWAY = Said(502, "<!DOCTYPE html><title>Error 502 (Server Error)!!1</title>")
 DENIED = refusal(403, "PERMISSION_DENIED", message="Firebase Cloud Messaging API has not been used in this project.")
 #: No answer for as long as the test runs.
@@ -66,7 +66,7 @@ SILENCE = Said(0, None)
 
 
 class Google:
-    """The servers, what they were asked, and what they will say."""
+    """The servers, their received messages, and their planned answers."""
 
     def __init__(self, key: rsa.RSAPrivateKey) -> None:
         self._key = key
@@ -75,9 +75,9 @@ class Google:
         self._server.daemon_threads = True
         self._server.google = self  # type: ignore[attr-defined]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        #: Every message that came in with a valid access token.
+        #: Every message received with a valid access token.
         self.messages: list[dict[str, Any]] = []
-        #: What to say to messages for a device token: one after the other, the last for ever.
+        #: Answers to messages for a device token: in turn, then the last for ever.
         self.says: dict[str, list[Said]] = {}
         self.says_to_grants: list[Said] = []
         self.grants = 0
@@ -98,7 +98,7 @@ class Google:
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def service_account(self, **other: Any) -> str:
-        """Return the key file that one downloads from the console."""
+        """Return the key file of the service account, in the console's format."""
         private = self._key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
@@ -113,7 +113,7 @@ class Google:
         return json.dumps({**file, **other})
 
     def tokens(self) -> list[str]:
-        """The device tokens that messages were sent to, in any order."""
+        """Return the device tokens of all messages, sorted."""
         return sorted(message["token"] for message in self.messages)
 
     def grant(self, asked: str) -> Said:
@@ -185,7 +185,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Nothing to say."""
+        """Log nothing."""
 
 
 def _decoded(part: str) -> bytes:

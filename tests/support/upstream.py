@@ -1,4 +1,4 @@
-"""An HTTP server in the place of the deployed API: it answers what it is told to, and remembers what it was asked."""
+"""An HTTP server in place of the deployed API, with planned answers and a record of requests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Asked(NamedTuple):
-    """One request, as it arrived."""
+    """A received request."""
 
     method: str
     path: str
@@ -21,7 +21,7 @@ class Asked(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What to say to it."""
+    """A planned answer."""
 
     status: int = 200
     body: bytes = b"{}"
@@ -29,13 +29,13 @@ class Answer(NamedTuple):
 
 
 class Server(ThreadingHTTPServer):
-    """A thread for each connection; one that breaks off says nothing."""
+    """A threading server; broken connections are not logged."""
 
     daemon_threads = True
     request_queue_size = 64
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 class Upstream:
@@ -95,6 +95,6 @@ class Upstream:
                     self.wfile.write(answer.body)
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         return Handler
