@@ -14,7 +14,7 @@ import requests
 from infra.environment import ROOT
 from infra.local.stack import Stack
 from tests.integration.test_applications import FIELDS, PATH
-from tests.support.approvals import one, pending, shown, waiting
+from tests.support.approvals import pending, read_request, request_path, waiting
 from tests.support.client import Client, at_once, json_of, problem_of
 from tests.support.server import Served
 from tests.support.stack import NewPerson
@@ -146,11 +146,13 @@ def test_those_who_wait_keep_nobody_out_and_get_their_answers(
         with waiting(question) as first, waiting(question) as second:
             requests_ = pending(asked.client, asked.username, count=HELD)
             # One more is told to come again; whoever does not wait is answered.
-            problem_of(caller.get(one(requests_[0]) + "?waitMs=5000"), 503)
-            assert shown(admin, requests_[0])["status"] == "pending"
+            problem_of(caller.get(request_path(requests_[0]) + "?waitMs=5000"), 503)
+            assert read_request(admin, requests_[0])["status"] == "pending"
             json_of(caller.get("/api/sessions/current"))
             for request_id in requests_:
-                json_of(asked.client.at(one_process.url).post(one(request_id, "resolve"), {"action": "approve"}))
+                json_of(
+                    asked.client.at(one_process.url).post(request_path(request_id, "resolve"), {"action": "approve"})
+                )
             assert {json_of(call.result())["requestId"] for call in (first, second)} == set(requests_)
 
 
@@ -188,7 +190,7 @@ def test_told_to_end_it_finishes_what_it_has_begun(
             (request_id,) = pending(asked.client, asked.username)
             ending.ask_to_stop()
             # It still owes this answer.
-            json_of(asked.client.post(one(request_id, "resolve"), {"action": "approve"}))
+            json_of(asked.client.post(request_path(request_id, "resolve"), {"action": "approve"}))
             assert json_of(call.result())["action"] == "approve"
             assert ending.stop() == 0
     assert all(gone(worker) for worker in workers)

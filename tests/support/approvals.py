@@ -13,20 +13,20 @@ from tests.support.waiting import eventually
 APPROVALS = "/api/pending-responses"
 
 
-def one(request_id: str, verb: str = "") -> str:
+def request_path(request_id: str, verb: str = "") -> str:
     """Return the path of a request, or of an action on the request."""
     return f"{APPROVALS}/{request_id}/{verb}".rstrip("/")
 
 
-def asked(caller: Client, username: str, **fields: Any) -> str:
+def create_request(caller: Client, username: str, **fields: Any) -> str:
     """Create a request without waiting; return its id."""
     new = {"username": username, "wait": False, **fields}
     return str(json_of(caller.post("/send-notification", new), 202)["requestId"])
 
 
-def shown(caller: Client, request_id: str) -> dict[str, Any]:
+def read_request(caller: Client, request_id: str) -> dict[str, Any]:
     """Return the request in *caller*'s view."""
-    found: dict[str, Any] = json_of(caller.get(one(request_id)))
+    found: dict[str, Any] = json_of(caller.get(request_path(request_id)))
     return found
 
 
@@ -41,7 +41,7 @@ def pending(caller: Client, username: str, count: int = 1) -> list[str]:
     return eventually(listed)
 
 
-def overdue(caller: Client, username: str) -> dict[str, Any]:
+def timed_out_request(caller: Client, username: str) -> dict[str, Any]:
     """Wait for the timeout of *username*'s only request; return the request. The list persists no timeout."""
     path = f"{APPROVALS}?status=timeout&username={username}"
     (found,) = eventually(lambda: json_of(caller.get(path))["items"])
