@@ -22,7 +22,7 @@ _WITH_FEW_FILES = ("bash", "-c", 'ulimit -Sn 256; exec "$@"', "bash")
 _START_SECONDS, _STOP_SECONDS, _PATIENCE_SECONDS = 30.0, 40.0, 20.0
 
 
-class Served:
+class ServeProcess:
     """A ``scripts/serve`` process, logging to ``serve.log`` of *folder*; ``with`` starts and stops the process."""
 
     def __init__(
@@ -84,7 +84,7 @@ class Served:
         """Return the worker processes."""
         return [child for child in psutil.Process(self.pid).children() if _answers(child)]
 
-    def ask_to_stop(self) -> None:
+    def send_stop(self) -> None:
         """Send the stop signal, without waiting."""
         assert self._process
         self._process.terminate()
@@ -96,10 +96,10 @@ class Served:
 
     def stop(self) -> int:
         """Stop the server; return the exit code."""
-        self.ask_to_stop()
+        self.send_stop()
         return self._ended(_STOP_SECONDS)
 
-    def ended(self) -> int:
+    def wait(self) -> int:
         """Wait for the server to end by itself; return the exit code."""
         return self._ended(_PATIENCE_SECONDS)
 
