@@ -48,7 +48,7 @@ class Up:
     def __exit__(self, *_: object) -> None:
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
-        self.ended()
+        self.wait()
         if self._process.stdout:
             self._process.stdout.close()
 
@@ -63,25 +63,25 @@ class Up:
         return f"http://127.0.0.1:{self.port}"
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         """The output so far."""
         return "".join(self._lines)
 
-    def says(self, words: str) -> Up:
+    def wait_for(self, words: str) -> Up:
         """Wait for *words* in the output; fail if the process ends first."""
-        eventually(lambda: words in self.said or self._process.poll() is not None, deadline_seconds=60)
-        assert words in self.said, self.said
+        eventually(lambda: words in self.output or self._process.poll() is not None, deadline_seconds=60)
+        assert words in self.output, self.output
         return self
 
     def ready(self) -> Up:
         """Wait until the output announces that callers can connect."""
-        return self.says("Holdfast is up").says("user ")
+        return self.wait_for("Holdfast is up").wait_for("user ")
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the process."""
         self._process.send_signal(number)
 
-    def ended(self) -> int:
+    def wait(self) -> int:
         """Wait for the process to end; return the exit code."""
         code = self._process.wait(timeout=60)
         self._reader.join(timeout=10)
