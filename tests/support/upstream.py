@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Asked(NamedTuple):
+class ReceivedRequest(NamedTuple):
     """A received request."""
 
     method: str
@@ -42,8 +42,8 @@ class Upstream:
     """The server. *answer* may block, to be a slow API."""
 
     def __init__(self) -> None:
-        self.asked: list[Asked] = []
-        self.answer: Callable[[Asked], Answer] = lambda _asked: Answer()
+        self.requests: list[ReceivedRequest] = []
+        self.answer: Callable[[ReceivedRequest], Answer] = lambda _asked: Answer()
         self.serving = 0
         self.most_at_once = 0
         self._lock = threading.Lock()
@@ -56,7 +56,7 @@ class Upstream:
         self._server.shutdown()
         self._server.server_close()
 
-    def says(self, status: int, document: object) -> None:
+    def answer_with(self, status: int, document: object) -> None:
         """Answer every request with *status* and *document*."""
         self.answer = lambda _asked: Answer(status, json.dumps(document).encode())
 
@@ -77,8 +77,8 @@ class Upstream:
                     self.close_connection = True
                     return
                 length = int(self.headers.get("Content-Length") or 0)
-                asked = Asked(self.command, self.path, self.headers.items(), self.rfile.read(length))
-                upstream.asked.append(asked)
+                asked = ReceivedRequest(self.command, self.path, self.headers.items(), self.rfile.read(length))
+                upstream.requests.append(asked)
                 upstream._count(1)
                 try:
                     self._say(upstream.answer(asked))
