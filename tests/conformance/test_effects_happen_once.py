@@ -22,7 +22,7 @@ from chalicelib.core.stores.dynamodb import Table
 from infra.local.stack import Stack
 from tests.conformance.conftest import Figure
 from tests.faults.scale import times
-from tests.support.coordination import SETTINGS, THREADS, attempts
+from tests.support.coordination import SETTINGS, THREADS, call_from_all_threads
 from tests.support.extra_worker import ExtraWorker, deployed
 from tests.support.waiting import eventually
 
@@ -123,18 +123,21 @@ def _of(extra: ExtraWorker, job: str) -> list[dict[str, Any]]:
 def test_of_sixty_four_at_one_claim_one_does_the_work(claims: Claims, name: str) -> None:
     for round_ in range(5):
         key = f"{name}-{round_}"
-        results = attempts(partial(claims.begin, key, ttl_seconds=3600))
+        results = call_from_all_threads(partial(claims.begin, key, ttl_seconds=3600))
         (claim,) = [result for result in results if isinstance(result, Claim)]
         assert sum(isinstance(result, StillRunning) for result in results) == THREADS - 1
         claims.finish(claim, "done")
-        assert all(isinstance(result, AlreadyDone) for result in attempts(partial(claims.begin, key, ttl_seconds=60)))
+        assert all(
+            isinstance(result, AlreadyDone)
+            for result in call_from_all_threads(partial(claims.begin, key, ttl_seconds=60))
+        )
 
 
 def test_of_sixty_four_at_abandoned_work_one_takes_over_the_same_resource(claims: Claims, name: str) -> None:
     first = claims.begin(name, ttl_seconds=3600)
     for _ in range(5):
         claims.abandon(first)
-        results = attempts(partial(claims.begin, name, ttl_seconds=3600))
+        results = call_from_all_threads(partial(claims.begin, name, ttl_seconds=3600))
         (claim,) = [result for result in results if isinstance(result, Claim)]
         assert claim.resource_id == first.resource_id
         first = claim

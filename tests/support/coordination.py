@@ -55,7 +55,7 @@ def name(dynamodb: Any) -> str:
     return f"n-{secrets.token_hex(6)}"
 
 
-def attempts(call: Any) -> list[Any]:
+def call_from_all_threads(call: Any) -> list[Any]:
     """Make the call from all threads at once; return the result or refusal of each."""
 
     def attempt() -> Any:
