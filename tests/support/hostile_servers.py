@@ -21,10 +21,10 @@ Behaviour = Callable[[socket.socket, bytes], None]
 def answer(text: str, body: bytes = b"") -> Behaviour:
     """Return a behaviour that answers with *text* as status and header lines, and with *body* and its length."""
     head = "\r\n".join([*text.splitlines(), f"Content-Length: {len(body)}", "", ""])
-    return say(head.encode() + body)
+    return send_bytes(head.encode() + body)
 
 
-def say(everything: bytes) -> Behaviour:
+def send_bytes(everything: bytes) -> Behaviour:
     """Return a behaviour that sends *everything* and hangs up."""
 
     def speak(connection: socket.socket, request: bytes) -> None:
@@ -111,19 +111,19 @@ def _read(connection: socket.socket) -> bytes:
     return head + b"\r\n\r\n" + body
 
 
-class Names:
+class Resolver:
     """A resolver. Each name gives its answers in turn, then repeats the last; the system resolves other names."""
 
     def __init__(self, answers: Mapping[str, Sequence[Sequence[str]]]) -> None:
         self._answers = answers
-        self.asked: list[str] = []
+        self.lookups: list[str] = []
 
     def __call__(self, host: str, port: int, **more: Any) -> list[tuple[Any, ...]]:
-        self.asked.append(host)
+        self.lookups.append(host)
         if host not in self._answers:
             return list(socket.getaddrinfo(host, port, **more))
         turns = self._answers[host]
-        return [_entry(address, port) for address in turns[min(self.asked.count(host), len(turns)) - 1]]
+        return [_entry(address, port) for address in turns[min(self.lookups.count(host), len(turns)) - 1]]
 
 
 def _entry(address: str, port: int) -> tuple[Any, ...]:
@@ -136,12 +136,12 @@ def _entry(address: str, port: int) -> tuple[Any, ...]:
 Serve = Callable[..., Peer]
 
 
-def serving(tls: ssl.SSLContext | None) -> Serve:
+def peer_factory(tls: ssl.SSLContext | None) -> Serve:
     """Return a factory of peers with *tls*, or without TLS for None."""
     return partial(Peer, tls=tls)
 
 
-def certified(authority: trustme.CA, *names: str) -> ssl.SSLContext:
+def tls_context(authority: trustme.CA, *names: str) -> ssl.SSLContext:
     """Return the TLS context of a server with a certificate of *names*."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(*names).configure_cert(context)
@@ -153,7 +153,7 @@ def post(url: str, body: bytes = b"{}", *, resolve: Any = socket.getaddrinfo, **
 
 
 @contextlib.contextmanager
-def within(seconds: float) -> Iterator[None]:
+def lasting(seconds: float) -> Iterator[None]:
     """Fail unless the block takes *seconds*, or up to 2.5 s longer on a busy machine."""
     began = monotonic()
     yield

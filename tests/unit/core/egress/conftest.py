@@ -7,7 +7,7 @@ import pytest
 import trustme
 
 from chalicelib.core.egress import sockets
-from tests.support.hostile_servers import Serve, certified, serving
+from tests.support.hostile_servers import Serve, peer_factory, tls_context
 
 
 @pytest.fixture
@@ -48,4 +48,4 @@ def scheme(request: pytest.FixtureRequest, authority: trustme.CA) -> str:
 @pytest.fixture
 def serve(scheme: str, authority: trustme.CA) -> Serve:
     """Start a peer that speaks *scheme*."""
-    return serving(certified(authority, "127.0.0.1") if scheme == "https" else None)
+    return peer_factory(tls_context(authority, "127.0.0.1") if scheme == "https" else None)

@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 
 from chalicelib.core import egress
 from chalicelib.core.errors import Invalid
-from tests.support.hostile_servers import OK, Names, Peer, answer, post, say
+from tests.support.hostile_servers import OK, Peer, Resolver, answer, post, send_bytes
 
 
 def test_request_arrives_unchanged(loopback: None) -> None:
     with Peer(answer("HTTP/1.1 202 Accepted\nRetry-After: 7\nContent-Type: text/plain\nX-Other: x", b"got it")) as peer:
         url = f"http://HOOK.test.:{peer.port}/a/../b;c?d=%20&e[]=f"
-        reply = post(url, b'{"a":1}', resolve=Names({"hook.test": [["127.0.0.1"]]}), **{"Webhook-Id": "msg_1"})
+        reply = post(url, b'{"a":1}', resolve=Resolver({"hook.test": [["127.0.0.1"]]}), **{"Webhook-Id": "msg_1"})
     head, _, body = peer.requests[0].partition(b"\r\n\r\n")
     first, *lines = head.decode().split("\r\n")
     assert first == "POST /a/../b;c?d=%20&e[]=f HTTP/1.1"
@@ -34,16 +34,16 @@ def test_request_arrives_unchanged(loopback: None) -> None:
 
 
 def test_the_next_address_is_tried_only_where_connecting_failed(loopback: None) -> None:
-    names = Names({"hook.test": [["127.0.0.3", "127.0.0.2", "127.0.0.1"]]})
+    names = Resolver({"hook.test": [["127.0.0.3", "127.0.0.2", "127.0.0.1"]]})
     with Peer(answer("HTTP/1.1 500 Oh"), host="127.0.0.2") as second, Peer(OK, port=second.port) as third:
         reply = post(f"http://hook.test:{second.port}/", resolve=names)
     assert (reply.status, second.connections, third.connections) == (500, 1, 0)
 
 
 def test_server_that_hangs_up_is_not_called_twice(loopback: None) -> None:
-    names = Names({"hook.test": [["127.0.0.2", "127.0.0.1"]]})
+    names = Resolver({"hook.test": [["127.0.0.2", "127.0.0.1"]]})
     with (
-        Peer(say(b""), host="127.0.0.2") as first,
+        Peer(send_bytes(b""), host="127.0.0.2") as first,
         Peer(OK, port=first.port) as second,
         pytest.raises(egress.Unreachable),
     ):
@@ -137,7 +137,7 @@ said = st.binary() | st.builds(
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(said)
 def test_any_bytes_of_a_server_make_an_answer_or_an_egress_error(loopback: None, words: bytes) -> None:
-    with Peer(say(words)) as peer:
+    with Peer(send_bytes(words)) as peer:
         try:
             reply = post(f"http://127.0.0.1:{peer.port}/")
         except (egress.Unreachable, egress.TimedOut):

@@ -10,34 +10,34 @@ import pytest
 
 from chalicelib.core import egress
 from chalicelib.core.errors import Unavailable
-from tests.support.hostile_servers import OK, Names, Peer, post, within
+from tests.support.hostile_servers import OK, Peer, Resolver, lasting, post
 from tests.support.urls import PUBLIC
 
 
 @pytest.mark.parametrize("call", [egress.check, post])
 def test_a_name_is_looked_up_once(call: Callable[..., Any], loopback: None) -> None:
-    names = Names({"hook.test": [["127.0.0.1"]]})
+    names = Resolver({"hook.test": [["127.0.0.1"]]})
     with Peer(OK) as peer:
         call(f"http://hook.test:{peer.port}/", resolve=names)
-    assert names.asked == ["hook.test"]
+    assert names.lookups == ["hook.test"]
 
 
 def test_numeric_address_is_not_looked_up(loopback: None) -> None:
-    names = Names({})
+    names = Resolver({})
     with Peer(OK) as peer:
         post(f"http://127.0.0.1:{peer.port}/", resolve=names)
-    assert names.asked == []
+    assert names.lookups == []
 
 
 def test_rebinding_name_is_called_at_its_vetted_address(loopback: None) -> None:
-    names = Names({"hook.test": [["127.0.0.2"], ["127.0.0.1"]]})
+    names = Resolver({"hook.test": [["127.0.0.2"], ["127.0.0.1"]]})
     with Peer(OK, host="127.0.0.2") as vetted, Peer(OK, port=vetted.port) as target:
         post(f"http://hook.test:{vetted.port}/", resolve=names)
     assert (vetted.connections, target.connections) == (1, 0)
 
 
 def test_name_public_when_checked_is_vetted_again_by_the_call(options: Callable[..., None]) -> None:
-    names = Names({"hook.test": [[PUBLIC], ["127.0.0.1"]]})
+    names = Resolver({"hook.test": [[PUBLIC], ["127.0.0.1"]]})
     with Peer(OK) as peer:
         egress.check(f"http://hook.test:{peer.port}/", resolve=names)
         with pytest.raises(egress.AddressRefused):
@@ -48,7 +48,7 @@ def test_name_public_when_checked_is_vetted_again_by_the_call(options: Callable[
 @pytest.mark.parametrize("addresses", [*itertools.permutations(["127.0.0.1", "127.0.0.2", "10.0.0.1"])])
 def test_name_with_one_private_address_is_refused(addresses: tuple[str, ...], loopback: None) -> None:
     with Peer(OK) as peer, pytest.raises(egress.AddressRefused):
-        post(f"http://hook.test:{peer.port}/", resolve=Names({"hook.test": [addresses]}))
+        post(f"http://hook.test:{peer.port}/", resolve=Resolver({"hook.test": [addresses]}))
     assert peer.connections == 0
 
 
@@ -83,6 +83,6 @@ def test_the_deadline_holds_while_the_resolver_is_silent(loopback: Callable[...,
         return []
 
     for call in (egress.check, post):
-        with within(0.2), pytest.raises(egress.TimedOut):
+        with lasting(0.2), pytest.raises(egress.TimedOut):
             call("https://hook.test/", resolve=silent)
     let_go.set()

@@ -9,27 +9,27 @@ from hypothesis import strategies as st
 
 from chalicelib.core import egress
 from chalicelib.core.errors import FieldError
-from tests.support.hostile_servers import Names
+from tests.support.hostile_servers import Resolver
 from tests.support.urls import LOOPBACK, NAMES, PRIVATE, PUBLIC, SPELLINGS
 
 
 @pytest.mark.parametrize("url", [*PRIVATE, *LOOPBACK, *SPELLINGS])
 def test_private_or_malformed_url_is_refused_by_check_and_call(url: str) -> None:
     with pytest.raises(egress.AddressRefused):
-        egress.check(url, resolve=Names(NAMES))
+        egress.check(url, resolve=Resolver(NAMES))
     with pytest.raises((egress.AddressRefused, egress.UnknownName)):
-        egress.post(url, b"{}", {}, resolve=Names(NAMES))
+        egress.post(url, b"{}", {}, resolve=Resolver(NAMES))
 
 
 @pytest.mark.parametrize("url", [*PRIVATE, *SPELLINGS])
 def test_loopback_setting_admits_no_other_private_url(url: str, loopback: None) -> None:
     with pytest.raises(egress.AddressRefused):
-        egress.check(url, resolve=Names(NAMES))
+        egress.check(url, resolve=Resolver(NAMES))
 
 
 @pytest.mark.parametrize("url", LOOPBACK)
 def test_loopback_setting_admits_every_spelling_of_loopback(url: str, loopback: None) -> None:
-    egress.check(url, resolve=Names(NAMES))
+    egress.check(url, resolve=Resolver(NAMES))
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_loopback_setting_admits_every_spelling_of_loopback(url: str, loopback: 
     ],
 )
 def test_public_url_is_admitted(url: str) -> None:
-    egress.check(url, resolve=Names(NAMES))
+    egress.check(url, resolve=Resolver(NAMES))
 
 
 @given(
@@ -54,22 +54,22 @@ def test_public_url_is_admitted(url: str) -> None:
     | st.from_regex(r"https?://\S{1,30}", fullmatch=True)
 )
 def test_any_url_leading_to_a_private_address_is_refused(text: str) -> None:
-    names = Names({})
+    names = Resolver({})
 
     def private(host: str, port: int, **more: Any) -> Any:
-        names.asked.append(host)
+        names.lookups.append(host)
         return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("10.0.0.1", port))]
 
     try:
         egress.check(text, resolve=private)
     except egress.AddressRefused:
         return
-    assert not names.asked, "a name was admitted although it leads to 10.0.0.1"
+    assert not names.lookups, "a name was admitted although it leads to 10.0.0.1"
 
 
 def test_refusal_does_not_reveal_the_address_of_a_name() -> None:
     with pytest.raises(egress.AddressRefused) as error:
-        egress.check("https://metadata.test/", field="callbackUrl", resolve=Names(NAMES))
+        egress.check("https://metadata.test/", field="callbackUrl", resolve=Resolver(NAMES))
     problem = error.value.problem("r-1")
     assert problem["status"] == 422
     assert problem["errors"] == [FieldError("callbackUrl", "This leads to an address that is not public.")._asdict()]
@@ -94,4 +94,4 @@ def test_corpus_of_refused_urls_has_no_duplicates() -> None:
 )
 def test_refusal_names_the_fault_of_the_url(url: str, reason: str) -> None:
     with pytest.raises(egress.AddressRefused, match=reason):
-        egress.check(url, resolve=Names(NAMES))
+        egress.check(url, resolve=Resolver(NAMES))
