@@ -26,7 +26,7 @@ BAD_REQUEST = "type.googleapis.com/google.rpc.BadRequest"
 
 
 @dataclass(frozen=True)
-class Said:
+class FcmAnswer:
     """An answer; *body* is sent as text, or encoded as JSON."""
 
     status: int
@@ -34,14 +34,14 @@ class Said:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def refusal(status: int, canonical: str, code: str = "", message: str = "No.", **headers: str) -> Said:
+def refusal(status: int, canonical: str, code: str = "", message: str = "No.", **headers: str) -> FcmAnswer:
     """Return an error in FCM's form, with FCM's error code if given."""
     details = [{"@type": FCM_ERROR, "errorCode": code}] if code else []
     error = {"code": status, "message": message, "status": canonical, "details": details}
-    return Said(status, {"error": error}, {name.replace("_", "-"): value for name, value in headers.items()})
+    return FcmAnswer(status, {"error": error}, {name.replace("_", "-"): value for name, value in headers.items()})
 
 
-def violation(field_name: str, *, code: str = "INVALID_ARGUMENT") -> Said:
+def violation(field_name: str, *, code: str = "INVALID_ARGUMENT") -> FcmAnswer:
     """Return the refusal of a message for a single field."""
     said = refusal(400, "INVALID_ARGUMENT", code, "Request contains an invalid argument.")
     fields = {"@type": BAD_REQUEST, "fieldViolations": [{"field": field_name, "description": "Invalid"}]}
@@ -59,13 +59,13 @@ QUOTA = refusal(429, "RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED", "Quota exceeded.", 
 BUSY = refusal(503, "UNAVAILABLE", "UNAVAILABLE", "The service is currently unavailable.")
 INTERNAL = refusal(500, "INTERNAL", "INTERNAL", "Internal error encountered.")
 #: The answer of Google's proxy in FCM's place.
-BAD_GATEWAY = Said(502, "<!DOCTYPE html><title>Error 502 (Server Error)!!1</title>")
+BAD_GATEWAY = FcmAnswer(502, "<!DOCTYPE html><title>Error 502 (Server Error)!!1</title>")
 DENIED = refusal(403, "PERMISSION_DENIED", message="Firebase Cloud Messaging API has not been used in this project.")
 #: No answer for as long as the test runs.
-SILENCE = Said(0, None)
+SILENCE = FcmAnswer(0, None)
 
 
-class Google:
+class FcmServer:
     """The servers, their received messages, and their planned answers."""
 
     def __init__(self, key: rsa.RSAPrivateKey) -> None:
@@ -78,12 +78,12 @@ class Google:
         #: Every message received with a valid access token.
         self.messages: list[dict[str, Any]] = []
         #: Answers to messages for a device token: in turn, then the last for ever.
-        self.says: dict[str, list[Said]] = {}
-        self.says_to_grants: list[Said] = []
+        self.answers: dict[str, list[FcmAnswer]] = {}
+        self.grant_answers: list[FcmAnswer] = []
         self.grants = 0
         self.valid: set[str] = set()
 
-    def __enter__(self) -> "Google":
+    def __enter__(self) -> "FcmServer":
         self._thread.start()
         return self
 
@@ -116,21 +116,21 @@ class Google:
         """Return the device tokens of all messages, sorted."""
         return sorted(message["token"] for message in self.messages)
 
-    def grant(self, asked: str) -> Said:
+    def grant(self, asked: str) -> FcmAnswer:
         self.grants += 1
-        if self.says_to_grants:
-            said = self.says_to_grants.pop(0)
+        if self.grant_answers:
+            said = self.grant_answers.pop(0)
             return self._hang() if said is SILENCE else said
         form = parse_qs(asked)
         if form["grant_type"] != ["urn:ietf:params:oauth:grant-type:jwt-bearer"]:
-            return Said(400, {"error": "unsupported_grant_type"})
+            return FcmAnswer(400, {"error": "unsupported_grant_type"})
         if not self._is_ours(form["assertion"][0]):
-            return Said(400, {"error": "invalid_grant", "error_description": "Invalid JWT Signature."})
+            return FcmAnswer(400, {"error": "invalid_grant", "error_description": "Invalid JWT Signature."})
         token = f"ya29.{self.grants}"
         self.valid.add(token)
-        return Said(200, {"access_token": token, "expires_in": 3599, "token_type": "Bearer"})
+        return FcmAnswer(200, {"access_token": token, "expires_in": 3599, "token_type": "Bearer"})
 
-    def send(self, project: str, authorization: str, asked: Any) -> Said:
+    def send(self, project: str, authorization: str, asked: Any) -> FcmAnswer:
         if authorization.removeprefix("Bearer ") not in self.valid:
             return UNAUTHENTICATED
         if project != PROJECT:
@@ -140,13 +140,13 @@ class Google:
         texts = len(json.dumps([message["notification"], message["data"]], ensure_ascii=False).encode())
         if texts > 4096:
             return refusal(400, "INVALID_ARGUMENT", message="Request contains an invalid argument.")
-        planned = self.says.get(message["token"], [])
+        planned = self.answers.get(message["token"], [])
         if not planned:
-            return Said(200, {"name": f"projects/{PROJECT}/messages/{len(self.messages)}"})
+            return FcmAnswer(200, {"name": f"projects/{PROJECT}/messages/{len(self.messages)}"})
         said = planned.pop(0) if len(planned) > 1 else planned[0]
         return self._hang() if said is SILENCE else said
 
-    def _hang(self) -> Said:
+    def _hang(self) -> FcmAnswer:
         self._over.wait(30)
         return SILENCE
 
@@ -166,14 +166,14 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
-        google: Google = self.server.google  # type: ignore[attr-defined]
+        google: FcmServer = self.server.google  # type: ignore[attr-defined]
         asked = self.rfile.read(int(self.headers["Content-Length"])).decode()
         if self.path == "/token":
             said = google.grant(asked)
         elif found := re.fullmatch(r"/v1/projects/([^/]+)/messages:send", self.path):
             said = google.send(found[1], self.headers["Authorization"], json.loads(asked))
         else:
-            said = Said(404, "<title>Error 404 (Not Found)!!1</title>")
+            said = FcmAnswer(404, "<title>Error 404 (Not Found)!!1</title>")
         if said is SILENCE:
             self.close_connection = True
             return
