@@ -63,7 +63,7 @@ class SqsPoller:
     def _note(self, params: dict[str, Any], **_: Any) -> None:
         self.postponed.append(params["VisibilityTimeout"])
 
-    def drop(self, *bodies: str, reason: str | None = None) -> None:
+    def put_bodies(self, *bodies: str, reason: str | None = None) -> None:
         """Put *bodies* into the queue unchanged; with *reason*, like redriven dead letters."""
         more = {"MessageAttributes": _attributes(reason)} if reason is not None else {}
         for body in bodies:
@@ -88,7 +88,7 @@ class SqsPoller:
     def deliver(self, handle: Handle, batch: list[Record] | None = None, remaining_ms: int = 50_000) -> list[str]:
         """Run a function on *batch*, or on the next batch; return the message ids reported as failed."""
         batch = self.batch() if batch is None else batch
-        answer = run_batch(asked(batch, remaining_ms), JOBS, Job, handle)
+        answer = run_batch(sqs_event(batch, remaining_ms), JOBS, Job, handle)
         failed = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
         for record in batch:
             if record["messageId"] not in failed:
@@ -112,27 +112,27 @@ class SqsPoller:
         depth = self.mail.depth(JOBS)
         return depth.pending + depth.processing
 
-    def letters(self) -> list[tuple[str, str | None]]:
+    def dead_letters(self) -> list[tuple[str, str | None]]:
         """Take every dead letter; return body and reason of each."""
         found = []
         while messages := self._client.receive_message(
             QueueUrl=PREFIX + JOBS.dead_letters, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
         ).get("Messages"):
-            for letter in messages:
-                reason = letter.get("MessageAttributes", {}).get("reason", {}).get("StringValue")
-                found.append((letter["Body"], reason))
-                self._client.delete_message(QueueUrl=PREFIX + JOBS.dead_letters, ReceiptHandle=letter["ReceiptHandle"])
+            for message in messages:
+                reason = message.get("MessageAttributes", {}).get("reason", {}).get("StringValue")
+                found.append((message["Body"], reason))
+                self._client.delete_message(QueueUrl=PREFIX + JOBS.dead_letters, ReceiptHandle=message["ReceiptHandle"])
         return found
 
-    def send_back(self) -> int:
+    def redrive(self) -> int:
         """Move every dead letter back to the queue with its reason; return their number."""
-        letters = self.letters()
-        for body, reason in letters:
-            self.drop(body, reason=reason)
-        return len(letters)
+        dead_letters = self.dead_letters()
+        for body, reason in dead_letters:
+            self.put_bodies(body, reason=reason)
+        return len(dead_letters)
 
 
-def asked(records: list[Record], remaining_ms: int = 50_000) -> SQSEvent:
+def sqs_event(records: list[Record], remaining_ms: int = 50_000) -> SQSEvent:
     """Return *records* as chalice's event."""
     context: Any = Context(remaining_ms)
     return SQSEvent({"Records": records}, context)
@@ -187,13 +187,13 @@ class RecordingHandler:
         self.done[job.job_id] += 1
 
 
-def counted() -> tuple[int, int]:
+def read_counts() -> tuple[int, int]:
     """Return the numbers of completed and of failed jobs."""
     found = coordination_wiring.counts().read([JOBS.name], BOTH)[JOBS.name]
     return found["completed"], found["failed"]
 
 
-def refuse(job: Job, claim: Claim) -> None:
+def raise_poison(job: Job, claim: Claim) -> None:
     raise Poison(f"nobody can do {job.job_id}")
 
 
@@ -201,9 +201,9 @@ def die(*_: Any, **__: Any) -> Any:
     raise Killed
 
 
-def no_table(job: Job, claim: Claim) -> None:
+def raise_unavailable(job: Job, claim: Claim) -> None:
     raise Unavailable("The yard is locked.")
 
 
-def break_down(job: Job, claim: Claim) -> None:
+def raise_unexpected_error(job: Job, claim: Claim) -> None:
     raise ZeroDivisionError("secret 4711")

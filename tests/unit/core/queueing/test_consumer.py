@@ -17,9 +17,9 @@ from tests.support.queue import (
     Killed,
     RecordingHandler,
     SqsPoller,
-    break_down,
-    counted,
-    no_table,
+    raise_unavailable,
+    raise_unexpected_error,
+    read_counts,
 )
 from tests.unit.conftest import Printed
 
@@ -28,7 +28,7 @@ def test_each_message_is_worked_on_and_counted(poller: SqsPoller, handler: Recor
     poller.add("a", "b", "c")
     assert poller.deliver(handler) == []
     assert handler.done == Counter("abc")
-    assert (counted(), poller.left(), poller.letters()) == ((3, 0), 0, [])
+    assert (read_counts(), poller.left(), poller.dead_letters()) == ((3, 0), 0, [])
 
 
 def test_work_is_done_once_for_any_number_of_messages(poller: SqsPoller, handler: RecordingHandler) -> None:
@@ -39,7 +39,7 @@ def test_work_is_done_once_for_any_number_of_messages(poller: SqsPoller, handler
     poller.deliver(handler, batch)
     # Then
     assert handler.done == Counter("a")
-    assert counted() == (1, 0)
+    assert read_counts() == (1, 0)
 
 
 def test_copy_delivered_during_the_work_is_retried_later(
@@ -54,7 +54,7 @@ def test_copy_delivered_during_the_work_is_retried_later(
 
     poller.deliver(meanwhile, first)
     assert handler.done == Counter("a")
-    assert counted() == (1, 0)
+    assert read_counts() == (1, 0)
     assert [line["outcome"] for line in printed.lines()] == ["again", "done"]
 
 
@@ -69,7 +69,7 @@ def test_work_of_a_dead_worker_is_redone_under_a_takeover_claim(poller: SqsPolle
 
     with pytest.raises(Killed):
         poller.deliver(do_and_die, batch)
-    assert counted() == (0, 0)
+    assert read_counts() == (0, 0)
     # When the lease is over and the message comes again
     poller.wait(batch)
     assert poller.deliver(handler) == []
@@ -77,7 +77,7 @@ def test_work_of_a_dead_worker_is_redone_under_a_takeover_claim(poller: SqsPolle
     first, second = handler.runs
     assert (first.taken_over, second.taken_over) == (False, True)
     assert first.resource_id == second.resource_id
-    assert counted() == (1, 0)
+    assert read_counts() == (1, 0)
 
 
 def test_work_is_not_redone_if_its_worker_died_after_finishing(
@@ -98,7 +98,7 @@ def test_work_is_not_redone_if_its_worker_died_after_finishing(
     poller.wait(batch)
     assert poller.deliver(handler) == []
     assert handler.done == Counter("a")
-    assert (counted(), poller.left()) == ((1, 0), 0)
+    assert (read_counts(), poller.left()) == ((1, 0), 0)
 
 
 def test_only_failed_messages_are_retried(poller: SqsPoller, handler: RecordingHandler) -> None:
@@ -115,11 +115,11 @@ def test_only_failed_messages_are_retried(poller: SqsPoller, handler: RecordingH
 
     assert sorted(poller.deliver(some, batch)) == sorted([ids["bad"], ids["worse"]])
     assert handler.done == Counter("abc")
-    assert (counted(), poller.left()) == ((3, 0), 2)
+    assert (read_counts(), poller.left()) == ((3, 0), 2)
     # And failed work may be done at once, with the same resource
     poller.wait(batch, seconds=0)
     poller.deliver(handler)
-    assert counted() == (5, 0)
+    assert read_counts() == (5, 0)
 
 
 def test_later_postpones_the_message_by_the_given_seconds(poller: SqsPoller, printed: Printed) -> None:
@@ -150,7 +150,7 @@ def test_longest_pause_doubles_with_each_failure(poller: SqsPoller, monkeypatch:
     poller.add("a")
     for _ in range(2):
         batch = poller.batch()
-        poller.deliver(no_table, batch)
+        poller.deliver(raise_unavailable, batch)
         poller.wait(batch)
     assert poller.postponed == [2, 4]
 
@@ -165,10 +165,10 @@ def test_message_is_retried_when_its_pause_cannot_be_set(
     batch = poller.batch()
     with monkeypatch.context() as down:
         down.setattr(poller.mail, "postpone", unreachable)
-        assert len(poller.deliver(no_table, batch)) == 2
+        assert len(poller.deliver(raise_unavailable, batch)) == 2
     poller.wait(batch, seconds=0)
     poller.deliver(handler)
-    assert counted() == (2, 0)
+    assert read_counts() == (2, 0)
 
 
 def test_a_function_that_runs_out_of_time_leaves_the_rest(
@@ -189,7 +189,7 @@ def test_a_function_that_runs_out_of_time_leaves_the_rest(
     # Then the rest is unchanged, and the log names the messages left
     assert len(handler.runs) == 2
     assert failed == [record["messageId"] for record in batch[2:]]
-    assert (counted(), poller.left(), poller.postponed) == ((2, 0), 2, [])
+    assert (read_counts(), poller.left(), poller.postponed) == ((2, 0), 2, [])
     assert [line["outcome"] for line in printed.lines()] == ["done", "done", "left", "left"]
     assert printed.lines()[-1]["workId"] == "d"
 
@@ -204,7 +204,7 @@ def test_work_taken_over_after_its_lease_is_counted_once(poller: SqsPoller, hand
         handler(job, claim)
 
     assert poller.deliver(sleep, batch) == [batch[0]["messageId"]]
-    assert counted() == (1, 0)
+    assert read_counts() == (1, 0)
     assert len({claim.resource_id for claim in handler.runs}) == 1
 
 
@@ -212,7 +212,7 @@ def test_claim_of_another_queue_does_not_stop_the_work(poller: SqsPoller, handle
     poller.add("a")
     coordination_wiring.claims().begin("other/a", ttl_seconds=60)
     poller.deliver(handler)
-    assert counted() == (1, 0)
+    assert read_counts() == (1, 0)
 
 
 def test_each_message_logs_one_record_with_its_cause(
@@ -239,7 +239,7 @@ def test_each_message_logs_one_record_with_its_cause(
 
 def test_unexpected_error_is_logged_with_traceback_and_request_id(poller: SqsPoller, printed: Printed) -> None:
     poller.add("a")
-    poller.deliver(break_down)
+    poller.deliver(raise_unexpected_error)
     fault, line = printed.lines()
     assert (fault["action"], fault["requestId"]) == ("message_failed", "cause of a")
     assert "ZeroDivisionError" in fault["exception"]
@@ -248,7 +248,7 @@ def test_unexpected_error_is_logged_with_traceback_and_request_id(poller: SqsPol
 
 def test_expected_error_is_logged_without_traceback(poller: SqsPoller, printed: Printed) -> None:
     poller.add("a")
-    poller.deliver(no_table)
+    poller.deliver(raise_unavailable)
     (line,) = printed.lines()
     assert (line["outcome"], line["why"]) == ("again", "The yard is locked.")
 

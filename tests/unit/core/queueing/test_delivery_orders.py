@@ -17,7 +17,7 @@ from chalicelib.core.queueing.queues import Queue
 from chalicelib.core.queueing.sender import Sender
 from chalicelib.core.runtime.settings import CoordinationSettings
 from chalicelib.core.stores import clients
-from tests.support.queue import PREFIX, Clock, Job, Killed, asked, record
+from tests.support.queue import PREFIX, Clock, Job, Killed, record, sqs_event
 
 #: Where a worker may die, or fail.
 _ENDS = ("", "before", "after", "counted", "dead_lettered", "fails")
@@ -65,7 +65,7 @@ class ExampleQueue:
 
     def deliver(self, delivery: Delivery) -> bool:
         """Return whether the message is settled; a worker that died settles nothing."""
-        event = asked([record(delivery.work, f"{delivery.work}-{delivery.copy}")])
+        event = sqs_event([record(delivery.work, f"{delivery.work}-{delivery.copy}")])
         self._ends.append(delivery.end)
         try:
             answer = run_batch(event, self.queue, Job, partial(self._handle, delivery))

@@ -8,7 +8,7 @@ import pytest
 from chalicelib.core.coordination.claims import Claim
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.queueing.consumer import Later, Poison, run_batch
-from tests.support.queue import JOBS, Job, asked, record
+from tests.support.queue import JOBS, Job, record, sqs_event
 
 pytestmark = pytest.mark.usefixtures("dynamodb", "mail")
 Handle = Callable[[Job, Claim], None]
@@ -25,7 +25,7 @@ def jobs(aws: None) -> None:
 def work(handle: Handle, ended: Callable[[Job], None], **more: Any) -> list[Any]:
     """Run a worker on one job; return the failures to be retried."""
     batch = [record("c-1", more.pop("message_id", "m-1"), **more)]
-    found: list[Any] = run_batch(asked(batch), JOBS, Job, handle, ended)["batchItemFailures"]
+    found: list[Any] = run_batch(sqs_event(batch), JOBS, Job, handle, ended)["batchItemFailures"]
     return found
 
 
