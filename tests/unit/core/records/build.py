@@ -107,7 +107,7 @@ def removed(records: Records, expected: int | None, operation: str, record_id: s
     return records.remove(NOTE.name, record_id, expected, by="eve", operation=operation)
 
 
-def letters(queue: Queue = REPAIR) -> list[str]:
+def take_messages(queue: Queue = REPAIR) -> list[str]:
     """Take every message out of *queue*; return the bodies."""
     client, found = clients.aws("sqs"), []
     url = f"https://sqs.us-east-1.amazonaws.com/123456789012/holdfast-unit-{queue.name}"

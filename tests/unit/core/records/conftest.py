@@ -17,7 +17,7 @@ from chalicelib.core.records.view import View, collection_of
 from chalicelib.core.runtime import settings
 from chalicelib.core.stores import clients
 from tests.unit.conftest import STAGE
-from tests.unit.core.records.build import FOLLOWERS, NOTE, letters
+from tests.unit.core.records.build import FOLLOWERS, NOTE, take_messages
 
 #: Few enough that tests see versions dropped.
 KEPT = 5
@@ -79,6 +79,6 @@ def wired(
     return projector
 
 
-def told() -> list[Event]:
+def take_events() -> list[Event]:
     """Take every event out of the queue of followers."""
-    return [Event.model_validate_json(body) for body in letters(FOLLOWERS)]
+    return [Event.model_validate_json(body) for body in take_messages(FOLLOWERS)]

@@ -11,8 +11,8 @@ from chalicelib.core.records.events import Event, Subscription, publish
 from chalicelib.core.records.models import Record
 from chalicelib.core.stores import clients
 from tests.unit.conftest import STAGE
-from tests.unit.core.records.build import FOLLOWERS, NOTE, a_record, a_tombstone, letters
-from tests.unit.core.records.conftest import told
+from tests.unit.core.records.build import FOLLOWERS, NOTE, a_record, a_tombstone, take_messages
+from tests.unit.core.records.conftest import take_events
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_event_names_its_operation_and_carries_no_document(
     followers: Subscription, mail: Sender, record: Record, operation: str
 ) -> None:
     publish([record], [followers], mail)
-    (body,) = letters(FOLLOWERS)
+    (body,) = take_messages(FOLLOWERS)
     assert json.loads(body) == {
         "schema": 1,
         "causedBy": record.operation,
@@ -44,7 +44,7 @@ def test_event_names_its_operation_and_carries_no_document(
 def test_event_published_again_has_the_same_id(followers: Subscription, mail: Sender) -> None:
     for _ in range(2):
         publish([a_record()], [followers], mail)
-    assert [event.work_id for event in told()] == ["note/n-1@1"] * 2
+    assert [event.work_id for event in take_events()] == ["note/n-1@1"] * 2
 
 
 def test_subscriber_gets_events_of_its_kinds_alone(followers: Subscription, mail: Sender) -> None:
@@ -54,13 +54,13 @@ def test_subscriber_gets_events_of_its_kinds_alone(followers: Subscription, mail
     # When
     publish([a_record(), a_record(kind="memo")], [followers, Subscription(everything)], mail)
     # Then
-    assert [event.kind for event in told()] == ["note"]
-    assert sorted(json.loads(body)["kind"] for body in letters(everything)) == ["memo", "note"]
+    assert [event.kind for event in take_events()] == ["note"]
+    assert sorted(json.loads(body)["kind"] for body in take_messages(everything)) == ["memo", "note"]
 
 
 def test_many_events_are_published_in_one_call(followers: Subscription, mail: Sender) -> None:
     publish([a_record(version=version) for version in range(1, 26)], [followers], mail)
-    assert sorted(event.record_version for event in told()) == list(range(1, 26))
+    assert sorted(event.record_version for event in take_events()) == list(range(1, 26))
 
 
 def test_event_refused_by_its_queue_is_unavailable(

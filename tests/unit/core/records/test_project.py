@@ -30,18 +30,18 @@ from tests.unit.core.records.build import (
     a_tombstone,
     changed,
     item_of,
-    letters,
     made,
     removed,
     streamed,
+    take_messages,
 )
-from tests.unit.core.records.conftest import told
+from tests.unit.core.records.conftest import take_events
 
 Copies = Collection[dict[str, Any]]
 
 
 def _repairs() -> list[Repair]:
-    return [Repair.model_validate_json(body) for body in letters(REPAIR)]
+    return [Repair.model_validate_json(body) for body in take_messages(REPAIR)]
 
 
 def _written(history: History, record_id: str = "n-1") -> list[int]:
@@ -63,7 +63,7 @@ def test_every_version_reaches_view_followers_and_history(
     # Then
     assert poisoned == 0
     assert view.sequences(NOTE.name, ["n-1"]) == {"n-1": 3}
-    assert [(event.record_version, event.operation, event.caused_by) for event in told()] == [
+    assert [(event.record_version, event.operation, event.caused_by) for event in take_events()] == [
         (1, "created", "make"),
         (2, "updated", "change"),
         (3, "deleted", "remove"),
@@ -93,7 +93,7 @@ def test_item_removed_from_the_table_is_not_projected(projector: Projector, view
     assert projector.project([gone, streamed(item_of(a_record("n-2")))]) == 0
     # Then
     assert view.sequences(NOTE.name, ["n-1", "n-2"]) == {"n-2": 1}
-    assert [event.id for event in told()] == ["n-2"]
+    assert [event.id for event in take_events()] == ["n-2"]
     assert (_written(history), _repairs()) == ([], [])
 
 
@@ -113,7 +113,7 @@ def test_states_in_any_order_and_twice_are_all_projected(
         assert projector.project([streamed(item_of(state)) for state in batch]) == 0
     # Then
     assert (copies.find_one({"_id": record_id}) or {})["version"] == 4
-    events = told()
+    events = take_events()
     assert {(event.record_version, event.operation) for event in events} == {
         (1, "created"),
         (2, "updated"),
@@ -171,14 +171,14 @@ def test_unreachable_store_holds_the_batch_back_for_a_retry(
         with pytest.raises(Unavailable):
             projector.project(batch)
     assert bool(view.sequences(NOTE.name, ["a"])) is projected
-    assert bool(told()) is published
+    assert bool(take_events()) is published
     assert _written(history, "a") == []
     assert _repairs() == []
     # When the store is back and the batch comes again
     assert projector.project(batch) == 0
     # Then
     assert _written(history, "a") == _written(history, "b") == [1]
-    assert [event.id for event in told()] == ["a", "b"]
+    assert [event.id for event in take_events()] == ["a", "b"]
 
 
 def test_failed_send_to_repair_holds_the_batch_back(
@@ -255,7 +255,7 @@ def test_unreadable_record_goes_to_repair_and_others_are_projected(
     (repair,) = _repairs()
     assert (repair.kind, repair.id, repair.record_version) == ("note", "bad", version)
     assert view.sequences(NOTE.name, ["a", "b", "bad"]) == {"a": 1, "b": 1}
-    assert [event.id for event in told()] == ["a", "b"]
+    assert [event.id for event in take_events()] == ["a", "b"]
     assert _written(history, "a") == _written(history, "b") == [1]
     assert [line["action"] for line in printed.lines()] == ["record_not_read"]
 
@@ -278,7 +278,7 @@ def test_record_the_view_refuses_is_repaired_published_and_kept(
         ("note/bad@1/stream", "operation-bad-1"),
         ("unheard-of/bad@2/stream", "operation-bad-2"),
     ]
-    assert [event.id for event in told()] == ["a", "bad"]
+    assert [event.id for event in take_events()] == ["a", "bad"]
     assert _written(history, "bad") == [1]
     assert {line["action"] for line in printed.lines()} == {"record_not_projected"}
 
@@ -302,7 +302,7 @@ def test_version_that_cannot_be_published_stays_out_of_history(
     failed = projector.project_records([a_record("a"), a_record("bad"), a_record("b")])
     assert [(fault.record.id, str(fault.error)) for fault in failed] == [("bad", "not this one")]
     assert (_written(history, "a"), _written(history, "bad"), _written(history, "b")) == ([1], [], [1])
-    assert {event.id for event in told()} == {"a", "b"}
+    assert {event.id for event in take_events()} == {"a", "b"}
 
 
 def test_version_history_refuses_holds_up_no_other(

@@ -20,7 +20,7 @@ from chalicelib.core.runtime import deadline, logs
 from chalicelib.core.stores import clients
 from tests.support.gateway import Context
 from tests.unit.core.records.build import NOTE, a_record, a_tombstone, item_of, made, put, streamed
-from tests.unit.core.records.conftest import KEPT, told
+from tests.unit.core.records.conftest import KEPT, take_events
 
 Copies = Collection[dict[str, Any]]
 
@@ -36,7 +36,7 @@ def _projected(projector: Projector, *states: Record) -> None:
     """Store the last of *states*, project all, and discard their events."""
     put(states[-1])
     projector.project([streamed(item_of(state)) for state in states])
-    told()
+    take_events()
 
 
 def _run_pass() -> Found:
@@ -59,7 +59,7 @@ def test_complete_records_are_not_repaired(wired: Projector) -> None:
     _projected(wired, a_record("n-2"), a_tombstone("n-2", 2))
     # Two records and one live copy were compared.
     assert _run_pass() == _run_pass() == Found(compared=3, mended=0, finished=True)
-    assert told() == []
+    assert take_events() == []
 
 
 def test_missing_or_stale_copy_is_projected_and_not_published_again(
@@ -74,7 +74,7 @@ def test_missing_or_stale_copy_is_projected_and_not_published_again(
     assert _run_pass().mended == 2
     # Then
     assert view.sequences(NOTE.name, ["a", "b", "c"]) == {"a": 2, "b": 2, "c": 2}
-    assert told() == []
+    assert take_events() == []
 
 
 def test_deletion_missing_from_the_view_is_projected(wired: Projector, view: View) -> None:
@@ -82,7 +82,7 @@ def test_deletion_missing_from_the_view_is_projected(wired: Projector, view: Vie
     put(a_tombstone(version=2))
     assert _run_pass().mended == 1
     assert view.walk(NOTE.name, "", 10) == []
-    assert [(event.record_version, event.operation) for event in told()] == [(2, "deleted")]
+    assert [(event.record_version, event.operation) for event in take_events()] == [(2, "deleted")]
 
 
 def test_purged_tombstone_does_not_count_as_missing(wired: Projector, copies: Copies) -> None:
@@ -108,7 +108,7 @@ def test_unpublished_version_is_published_under_its_event_id(
         _projected(wired, a_record(version=1))
     put(record)
     assert _run_pass().mended == 1
-    (event,) = told()
+    (event,) = take_events()
     assert (event.work_id, event.operation) == (f"note/n-1@{record.version}", operation)
     assert _written(history)[0] == (record.version, False)
     assert _run_pass().mended == 0
@@ -117,7 +117,7 @@ def test_unpublished_version_is_published_under_its_event_id(
 def test_eagerly_projected_version_never_published_is_published(wired: Projector, view: View) -> None:
     view.apply_eagerly([put(a_record())])
     assert _run_pass().mended == 1
-    assert [event.work_id for event in told()] == ["note/n-1@1"]
+    assert [event.work_id for event in take_events()] == ["note/n-1@1"]
 
 
 # --- lost versions
@@ -132,7 +132,7 @@ def test_lost_versions_are_published_and_kept_as_lost(wired: Projector, history:
         assert _run_pass().mended == 3
     # Then
     assert line.counts["versionsLost"] == 2
-    assert sorted((event.record_version, event.operation) for event in told()) == [
+    assert sorted((event.record_version, event.operation) for event in take_events()) == [
         (2, "updated"),
         (3, "updated"),
         (4, "updated"),
@@ -144,14 +144,17 @@ def test_lost_versions_are_published_and_kept_as_lost(wired: Projector, history:
 def test_lost_first_version_is_published_as_created(wired: Projector) -> None:
     put(a_record(version=2))
     _run_pass()
-    assert sorted((event.record_version, event.operation) for event in told()) == [(1, "created"), (2, "updated")]
+    assert sorted((event.record_version, event.operation) for event in take_events()) == [
+        (1, "created"),
+        (2, "updated"),
+    ]
 
 
 def test_lost_version_before_later_ones_is_found(wired: Projector, history: History) -> None:
     """A pass during an outage projects the version of its moment; the versions around may still be lost."""
     _projected(wired, a_record(version=1), a_record(version=3), a_record(version=4))
     assert _run_pass().mended == 1
-    assert [event.record_version for event in told()] == [2]
+    assert [event.record_version for event in take_events()] == [2]
     assert _written(history) == [(4, False), (3, False), (2, True), (1, False)]
 
 
@@ -166,11 +169,11 @@ def test_version_the_stream_may_still_bring_is_not_lost(wired: Projector, histor
     # When
     assert _run_pass().mended == 1
     # Then only the known version is published
-    assert [event.record_version for event in told()] == [2]
+    assert [event.record_version for event in take_events()] == [2]
     assert _written(history) == [(2, False)]
     # And the late version is published as created
     wired.project([streamed(item_of(first))])
-    assert [(event.record_version, event.operation) for event in told()] == [(1, "created")]
+    assert [(event.record_version, event.operation) for event in take_events()] == [(1, "created")]
     assert _run_pass().mended == 0
     assert _written(history) == [(2, False), (1, False)]
 
@@ -184,13 +187,13 @@ def test_version_missing_for_a_day_is_lost_despite_later_edits(wired: Projector,
     _projected(wired, a_record(version=4, updated_at=_recent()), a_record(version=5, updated_at=_recent()))
     # Then
     assert _run_pass().mended == 1
-    assert [event.record_version for event in told()] == [2]
+    assert [event.record_version for event in take_events()] == [2]
 
 
 def test_only_lost_versions_within_the_kept_number_are_published(wired: Projector, history: History) -> None:
     put(a_record(version=5_000))
     _run_pass()
-    assert sorted(event.record_version for event in told()) == list(range(5_001 - KEPT, 5_001))
+    assert sorted(event.record_version for event in take_events()) == list(range(5_001 - KEPT, 5_001))
     assert len(_written(history)) == KEPT
 
 
@@ -198,7 +201,7 @@ def test_lost_versions_are_published_a_hundred_at_a_time(options: Callable[..., 
     options(RECORDS_KEPT_VERSIONS="1000")
     put(a_record(version=251))
     assert [_run_pass().mended for _ in range(4)] == [101, 100, 50, 0]
-    assert sorted(event.record_version for event in told()) == list(range(1, 252))
+    assert sorted(event.record_version for event in take_events()) == list(range(1, 252))
 
 
 def test_complete_history_is_examined_once(wired: Projector, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,7 +232,7 @@ def test_copy_without_a_record_is_forgotten(wired: Projector, view: View) -> Non
     assert _run_pass().mended == 1
     # MongoDB removes the tombstone by its TTL.
     assert view.sequences(NOTE.name, ["stays", "orphan", "gone"]) == {"stays": 1, "gone": 2}
-    assert told() == []
+    assert take_events() == []
 
 
 def test_record_being_made_is_not_taken_for_an_orphan(records: Records, view: View) -> None:
@@ -323,7 +326,7 @@ def test_pass_cut_short_is_continued_by_the_next_invocation(wired: Projector, mo
     # Then each record and each copy was compared once
     assert sum(step.compared for step in found) == 10
     assert len(found) > 5
-    assert sorted(event.id for event in told()) == [f"n-{number}" for number in range(5)]
+    assert sorted(event.id for event in take_events()) == [f"n-{number}" for number in range(5)]
     # And the next pass begins anew
     assert _run_pass().compared == 10
 
@@ -343,7 +346,7 @@ def test_step_that_died_before_storing_its_cursor_is_repeated(
         patch.setattr(reconcile, "_store_cursor", _down)
         with pytest.raises(Unavailable):
             reconcile.step()
-    assert len(told()) == 1
+    assert len(take_events()) == 1
     # Then
     assert _run_pass() == Found(compared=2, mended=0, finished=True)
 
@@ -373,14 +376,14 @@ def test_repair_projects_the_current_state(wired: Projector, view: View, history
     history.add([a_record(version=2)])
     reconcile.repair(NOTE.name, "n-1", 2)
     assert view.sequences(NOTE.name, ["n-1"]) == {"n-1": 3}
-    assert [event.record_version for event in told()] == [3]
+    assert [event.record_version for event in take_events()] == [3]
 
 
 def test_repair_publishes_an_overtaken_unpublished_version(wired: Projector, history: History) -> None:
     put(a_record(version=3))
     for _ in range(2):
         reconcile.repair(NOTE.name, "n-1", 2)
-    assert sorted(event.record_version for event in told()) == [2, 3, 3]
+    assert sorted(event.record_version for event in take_events()) == [2, 3, 3]
     assert _written(history)[:2] == [(3, False), (2, True)]
 
 
@@ -393,7 +396,7 @@ def test_repair_of_a_version_not_yet_past_reports_none_lost(wired: Projector, hi
 
 def test_repair_of_a_record_never_made_does_nothing(wired: Projector) -> None:
     reconcile.repair(NOTE.name, "n-1", 1)
-    assert told() == []
+    assert take_events() == []
 
 
 def test_failed_repair_raises_its_cause(wired: Projector) -> None:

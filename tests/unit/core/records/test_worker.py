@@ -21,7 +21,7 @@ from chalicelib.core.runtime import ids
 from chalicelib.core.stores import clients
 from tests.support.gateway import Context, event
 from tests.unit.core.records.build import NOTE, a_record, item_of, put, streamed
-from tests.unit.core.records.conftest import told
+from tests.unit.core.records.conftest import take_events
 
 Copies = Collection[dict[str, Any]]
 
@@ -85,7 +85,7 @@ def test_repair_delivered_three_times_runs_once(view: View) -> None:
         assert worker.repair(_messages(repair)) == {"batchItemFailures": []}
     # Then
     assert view.sequences(NOTE.name, ["n-1"]) == {"n-1": 2}
-    assert len(told()) == 1
+    assert len(take_events()) == 1
     assert coordination_wiring.counts().read(["repair"], ["completed", "failed"]) == {
         "repair": {"completed": 1, "failed": 0}
     }
