@@ -37,15 +37,15 @@ def test_a_poison_record_lets_the_others_pass_and_waits_to_be_repaired(
     with paused(stack, "repair"):
         poison = [tracked.make(doc=NAMELESS)]
         others = [tracked.make()]
-        tracked.caught_up(others)
+        tracked.wait_until_projected(others)
         with paused(stack, "project"):
             others.append(tracked.make())
             poison.append(tracked.make(doc=NAMELESS))
             others.append(tracked.make())
         others.append(tracked.make())
         # Then the others are carried, and these stand in the queue
-        tracked.caught_up(others)
-        assert tracked.behind(poison) == (set(poison), set())
+        tracked.wait_until_projected(others)
+        assert tracked.ids_behind(poison) == (set(poison), set())
         # When they have been tried as often as they may be, which takes half an hour
         _receive(stack, poison, REPAIR.attempts - 1)
     # Then they are buried, with why
@@ -59,11 +59,11 @@ def test_a_poison_record_lets_the_others_pass_and_waits_to_be_repaired(
         for record_id in poison:
             change = Change(record_id, 1, {"applicantName": "Ann"})
             tracked.records.commit(KIND, change, by="bob", operation=f"cure-{record_id}")
-        tracked.caught_up(poison)
+        tracked.wait_until_projected(poison)
         tracked.copies.delete_many({"_id": {"$in": poison}})
         for letter in letters:
             box.send_back(letter)
-    tracked.caught_up(poison)
+    tracked.wait_until_projected(poison)
     eventually(lambda: _counted(admin) == (counted[0] + 2, counted[1] + 2))
 
 

@@ -79,7 +79,7 @@ class TrackedRecords:
         """Return the stored item in DynamoDB's types."""
         return to_attributes(self.table.get(key(KIND, record_id)) or {})
 
-    def shown(self, record_id: str) -> dict[str, Any]:
+    def read_copy(self, record_id: str) -> dict[str, Any]:
         """Return the copy, or an empty copy of version 0."""
         return self.copies.find_one({"_id": record_id}) or {"version": 0}
 
@@ -87,7 +87,7 @@ class TrackedRecords:
         """Return the history, oldest first."""
         return [changed.version for changed in self.history.page(KIND, record_id, 1_000)][::-1]
 
-    def behind(self, record_ids: Sequence[str]) -> tuple[set[str], set[str]]:
+    def ids_behind(self, record_ids: Sequence[str]) -> tuple[set[str], set[str]]:
         """Return the ids whose copy lacks the committed version, and the ids whose history lacks it."""
         found = [record_of(item) for item in self.records.batch_get([key(KIND, record_id) for record_id in record_ids])]
         written = self.history.has([(record, record.version) for record in found])
@@ -98,22 +98,22 @@ class TrackedRecords:
             {record.id for record in found if (key(KIND, record.id), record.version) not in written},
         )
 
-    def late(self, record_ids: Sequence[str]) -> list[str]:
+    def differences(self, record_ids: Sequence[str]) -> list[str]:
         """List the differences of view and history from the system of record."""
         copies = {copy["_id"]: copy for copy in self.copies.find({"_id": {"$in": list(record_ids)}})}
-        return [why for record_id in record_ids for why in self._late(record_id, copies.get(record_id, {}))]
+        return [why for record_id in record_ids for why in self._differences(record_id, copies.get(record_id, {}))]
 
-    def caught_up(self, record_ids: Sequence[str], deadline_seconds: float = 60) -> None:
+    def wait_until_projected(self, record_ids: Sequence[str], deadline_seconds: float = 60) -> None:
         """Wait until view and history equal the system of record; fail with the differences."""
 
-        def none_late() -> bool:
-            late = self.late(record_ids)
-            assert not late, f"{len(late)} in all: {'; '.join(late[:10])}"
+        def no_differences() -> bool:
+            differences = self.differences(record_ids)
+            assert not differences, f"{len(differences)} in all: {'; '.join(differences[:10])}"
             return True
 
-        eventually(none_late, deadline_seconds, every_seconds=0.1, retry=AssertionError)
+        eventually(no_differences, deadline_seconds, every_seconds=0.1, retry=AssertionError)
 
-    def _late(self, record_id: str, copy: Mapping[str, Any]) -> Iterator[str]:
+    def _differences(self, record_id: str, copy: Mapping[str, Any]) -> Iterator[str]:
         record = self.records.get_including_deleted(KIND, record_id)
         if record is None:
             yield f"{record_id} is nowhere"
