@@ -87,12 +87,12 @@ def test_a_poisoned_message_ends_in_the_dead_letter_queue_and_can_be_sent_back(
     extra: ExtraWorker, running: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     # Given three that can never succeed, and one that cannot be read
-    completed, failed = extra.counted()
+    completed, failed = extra.read_counts()
     for job in ("x", "y", "z"):
         extra.send(job, poison=True)
     extra.send("w", unheardOf="4711")
-    soon(lambda: extra.mail.depth(extra.queue).dead == 4)
-    assert extra.counted() == (completed, failed + 4)
+    soon(lambda: extra.sender.depth(extra.queue).dead == 4)
+    assert extra.read_counts() == (completed, failed + 4)
     # When somebody looks
     assert command.main(["peek", extra.queue.name, "--json", *running]) == 0
     letters = {json.loads(letter["body"])["jobId"]: letter for letter in _json_lines(capsys)}
@@ -111,12 +111,12 @@ def test_a_poisoned_message_ends_in_the_dead_letter_queue_and_can_be_sent_back(
     # And then the rest
     assert command.main(["redrive", extra.queue.name, *running]) == 0
     assert "3 dead letters sent back" in capsys.readouterr().out
-    soon(lambda: extra.counted() == (completed + 3, failed + 5))
+    soon(lambda: extra.read_counts() == (completed + 3, failed + 5))
     assert {job: extra.effects()[job] for job in "xyz"} == {"x": 1, "y": 1, "z": 1}
     # Then what cannot be read is dead again, and can be thrown away
-    soon(lambda: extra.mail.depth(extra.queue).dead == 1)
+    soon(lambda: extra.sender.depth(extra.queue).dead == 1)
     assert command.main(["purge", extra.queue.name, "--yes", *running]) == 0
-    soon(lambda: extra.mail.depth(extra.queue).dead == 0)
+    soon(lambda: extra.sender.depth(extra.queue).dead == 0)
 
 
 def _json_lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:

@@ -51,7 +51,7 @@ class SqsPoller:
     """SQS and the poller in front of the function."""
 
     def __init__(self, client: Any, clock: Clock) -> None:
-        self._client, self.clock, self.mail = client, clock, Sender(client, PREFIX)
+        self._client, self.clock, self.sender = client, clock, Sender(client, PREFIX)
         #: Every requested change of a message's visibility, in seconds.
         self.postponed: list[int] = []
         for name in (JOBS.name, JOBS.dead_letters):
@@ -73,7 +73,7 @@ class SqsPoller:
         """Send *copies* messages of each job."""
         for job in jobs:
             for _ in range(copies):
-                self.mail.send(JOBS, Job(job_id=job, caused_by=f"cause of {job}"))
+                self.sender.send(JOBS, Job(job_id=job, caused_by=f"cause of {job}"))
 
     def batch(self) -> list[Record]:
         """Receive the next messages, as the records of a Lambda event."""
@@ -109,7 +109,7 @@ class SqsPoller:
 
     def left(self) -> int:
         """Return the number of messages left in the queue."""
-        depth = self.mail.depth(JOBS)
+        depth = self.sender.depth(JOBS)
         return depth.pending + depth.processing
 
     def dead_letters(self) -> list[tuple[str, str | None]]:

@@ -58,11 +58,11 @@ class ExtraWorker:
         return url.removesuffix(self.queue.name)
 
     @property
-    def mail(self) -> Sender:
+    def sender(self) -> Sender:
         return Sender(self.sqs, self.prefix)
 
     @property
-    def box(self) -> DeadLetterQueue:
+    def dead_letter_queue(self) -> DeadLetterQueue:
         return DeadLetterQueue(self.sqs, self.prefix, self.queue)
 
     def send(self, job: str, **fields: Any) -> None:
@@ -70,7 +70,7 @@ class ExtraWorker:
         body = {"schema": 1, "causedBy": f"cause-of-{job}", "jobId": job, **fields}
         self.sqs.send_message(QueueUrl=self.prefix + self.queue.name, MessageBody=json.dumps(body))
 
-    def counted(self) -> tuple[int, int]:
+    def read_counts(self) -> tuple[int, int]:
         """Return the numbers of completed and of failed jobs."""
         found = Counts(self.table).read([self.queue.name], ("completed", "failed"))[self.queue.name]
         return found["completed"], found["failed"]
@@ -91,7 +91,7 @@ class ExtraWorker:
             found[item["job"]["S"]] = found.get(item["job"]["S"], 0) + 1
         return found
 
-    def lines(self) -> list[dict[str, Any]]:
+    def log_records(self) -> list[dict[str, Any]]:
         """Return the function's log records."""
         pages = (
             self.stack.client("logs")

@@ -17,7 +17,7 @@ from chalicelib.core.stores.dynamodb import ConditionFailed
 
 QUEUE = Queue(**json.loads(os.environ["SCRATCH"]))
 
-_finish, _bury = Claims.finish, Sender.dead_letter
+_finish, _dead_letter = Claims.finish, Sender.dead_letter
 #: The current job.
 _now: "list[Job]" = []
 
@@ -27,7 +27,7 @@ class Job(Message):
 
     job_id: str
     #: The moment at which the first worker is killed.
-    dies: Literal["", "before", "after", "counted", "buried"] = ""
+    dies: Literal["", "before", "after", "counted", "dead_lettered"] = ""
     seconds: float = 0
     #: The job fails until the cure item is stored.
     poison: bool = False
@@ -84,9 +84,9 @@ def _finish_and_die(*given: Any, **more: Any) -> None:
     _die("counted")
 
 
-def _bury_and_die(*given: Any) -> None:
-    _bury(*given)
-    _die("buried")
+def _dead_letter_and_die(*given: Any) -> None:
+    _dead_letter(*given)
+    _die("dead_lettered")
 
 
 def _die(here: str) -> None:
@@ -102,4 +102,4 @@ def _die(here: str) -> None:
 
 
 Claims.finish = _finish_and_die  # type: ignore[method-assign]
-Sender.dead_letter = _bury_and_die  # type: ignore[method-assign, assignment]
+Sender.dead_letter = _dead_letter_and_die  # type: ignore[method-assign, assignment]

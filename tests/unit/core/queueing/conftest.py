@@ -18,7 +18,7 @@ def poller(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqsPoller
     clock = Clock()
     made = SqsPoller(clients.aws("sqs"), clock)
     claims = Claims(clients.table("coordination"), CoordinationSettings(), now=clock)
-    monkeypatch.setattr(queueing_wiring, "sender", lambda: made.mail)
+    monkeypatch.setattr(queueing_wiring, "sender", lambda: made.sender)
     monkeypatch.setattr(coordination_wiring, "claims", lambda: claims)
     yield made
     clients.aws("sqs").meta.events.unregister("provide-client-params.sqs.ChangeMessageVisibility", unique_id="poller")

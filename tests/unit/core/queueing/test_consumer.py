@@ -164,7 +164,7 @@ def test_message_is_retried_when_its_pause_cannot_be_set(
     poller.add("a", "b")
     batch = poller.batch()
     with monkeypatch.context() as down:
-        down.setattr(poller.mail, "postpone", unreachable)
+        down.setattr(poller.sender, "postpone", unreachable)
         assert len(poller.deliver(raise_unavailable, batch)) == 2
     poller.wait(batch, seconds=0)
     poller.deliver(handler)

@@ -31,13 +31,13 @@ def test_poison_is_dead_lettered_at_once_with_its_reason(poller: SqsPoller) -> N
     assert (read_counts(), poller.left()) == ((0, 1), 0)
 
 
-def test_poison_is_counted_once_if_its_worker_died_before_burial(
+def test_poison_is_counted_once_if_its_worker_died_before_dead_lettering(
     poller: SqsPoller, handler: RecordingHandler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     poller.add("a")
     batch = poller.batch()
     with monkeypatch.context() as dying:
-        dying.setattr(poller.mail, "dead_letter", die)
+        dying.setattr(poller.sender, "dead_letter", die)
         with pytest.raises(Killed):
             poller.deliver(raise_poison, batch)
     poller.wait(batch)
@@ -56,7 +56,7 @@ def test_poison_is_retried_while_the_dead_letter_queue_is_down(
         raise Unavailable
 
     with monkeypatch.context() as down:
-        down.setattr(poller.mail, "dead_letter", unreachable)
+        down.setattr(poller.sender, "dead_letter", unreachable)
         assert poller.deliver(raise_poison, batch) == [batch[0]["messageId"]]
     poller.wait(batch)
     assert poller.deliver(handler) == []
@@ -151,7 +151,7 @@ def test_redriven_dead_letter_that_fails_again_runs_no_further(
     poller.redrive()
     batch = poller.batch()
     with monkeypatch.context() as dying:
-        dying.setattr(poller.mail, "dead_letter", die)
+        dying.setattr(poller.sender, "dead_letter", die)
         with pytest.raises(Killed):
             poller.deliver(raise_poison, batch)
     assert read_counts() == (0, 2)

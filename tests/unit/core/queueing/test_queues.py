@@ -40,7 +40,7 @@ def received(name: str = JOBS.name) -> list[dict[str, Any]]:
 def test_a_message_carries_its_schema_and_its_cause(poller: SqsPoller) -> None:
     with logs.invocation("test") as line:
         line.add(requestId="the cause")
-        poller.mail.send(JOBS, Job(job_id="a"))
+        poller.sender.send(JOBS, Job(job_id="a"))
     (message,) = received()
     assert json.loads(message["Body"]) == {"schema": 1, "causedBy": "the cause", "jobId": "a"}
 
@@ -50,19 +50,19 @@ def test_message_outside_an_invocation_has_an_empty_cause() -> None:
 
 
 def test_a_message_is_seen_after_its_delay(poller: SqsPoller) -> None:
-    poller.mail.send(JOBS, Job(job_id="a"), delay_seconds=60)
+    poller.sender.send(JOBS, Job(job_id="a"), delay_seconds=60)
     assert received() == []
-    assert poller.mail.depth(JOBS) == Depth(pending=1, processing=0, dead=0)
+    assert poller.sender.depth(JOBS) == Depth(pending=1, processing=0, dead=0)
 
 
 @pytest.mark.parametrize("seconds", [-1, 901, 10**6])
 def test_delay_beyond_the_limits_of_sqs_is_cut(poller: SqsPoller, seconds: int) -> None:
-    poller.mail.send(JOBS, Job(job_id="a"), delay_seconds=seconds)
-    assert poller.mail.depth(JOBS).pending == 1
+    poller.sender.send(JOBS, Job(job_id="a"), delay_seconds=seconds)
+    assert poller.sender.depth(JOBS).pending == 1
 
 
 def test_dead_letter_carries_its_reason(poller: SqsPoller) -> None:
-    poller.mail.dead_letter(JOBS, "body", "why")
+    poller.sender.dead_letter(JOBS, "body", "why")
     (dead_letter,) = received(JOBS.dead_letters)
     assert dead_letter["Body"] == "body"
     assert dead_letter["MessageAttributes"]["reason"]["StringValue"] == "why"
@@ -70,16 +70,16 @@ def test_dead_letter_carries_its_reason(poller: SqsPoller) -> None:
 
 def test_a_postponed_message_is_hidden_and_still_there(poller: SqsPoller) -> None:
     poller.add("a")
-    poller.mail.postpone(JOBS, received()[0]["ReceiptHandle"], 100)
+    poller.sender.postpone(JOBS, received()[0]["ReceiptHandle"], 100)
     assert received() == []
-    assert poller.mail.depth(JOBS) == Depth(pending=0, processing=1, dead=0)
+    assert poller.sender.depth(JOBS) == Depth(pending=0, processing=1, dead=0)
 
 
 def test_dead_letters_being_read_are_still_counted(poller: SqsPoller) -> None:
     for _ in range(3):
-        poller.mail.dead_letter(JOBS, "body", "why")
+        poller.sender.dead_letter(JOBS, "body", "why")
     assert len(received(JOBS.dead_letters)) >= 1
-    assert poller.mail.depth(JOBS).dead == 3
+    assert poller.sender.depth(JOBS).dead == 3
 
 
 def test_unreachable_queue_is_unavailable(poller: SqsPoller, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,12 +89,12 @@ def test_unreachable_queue_is_unavailable(poller: SqsPoller, monkeypatch: pytest
         raise EndpointConnectionError(endpoint_url="http://sqs")
 
     for call in ("send_message", "change_message_visibility", "get_queue_attributes"):
-        monkeypatch.setattr(poller.mail._client, call, down)
+        monkeypatch.setattr(poller.sender._client, call, down)
     for ask in (
-        lambda: poller.mail.send(JOBS, Job(job_id="a")),
-        lambda: poller.mail.dead_letter(JOBS, "body", "why"),
-        lambda: poller.mail.postpone(JOBS, "receipt", 1),
-        lambda: poller.mail.depth(JOBS),
+        lambda: poller.sender.send(JOBS, Job(job_id="a")),
+        lambda: poller.sender.dead_letter(JOBS, "body", "why"),
+        lambda: poller.sender.postpone(JOBS, "receipt", 1),
+        lambda: poller.sender.depth(JOBS),
     ):
         with pytest.raises(Unavailable):
             ask()
