@@ -30,7 +30,7 @@ from tests.benchmarks.cores import Spent
 from tests.benchmarks.open_loop import Call, Caller, Plan, follow
 from tests.benchmarks.report import CONSOLE, percentile, show
 from tests.benchmarks.seed import Seed, application_id
-from tests.support.server import Served
+from tests.support.server import ServeProcess
 
 #: A change takes two calls; all other turns take one, and one in four is a change.
 _CALLS_PER_TURN = 1.25
@@ -141,7 +141,7 @@ def _opened(door: Door, stack: Stack, folder: Path) -> Iterator[str]:
         return
     ours = cores.usable()
     half = max(1, len(ours) // 2)
-    with Served(stack, folder, processes=half) as served:
+    with ServeProcess(stack, folder, processes=half) as served:
         api = served.workers()
         cores.keep(api, ours[:half])
         cores.keep([process for process in cores.everything() if process not in api], ours[half:] or ours)

@@ -66,7 +66,7 @@ def _measure(stack: Stack, name: str, backlog: int, singles: int) -> Cost:
         took = (max(batch["doneMs"] for batch in batches) - min(min(batch["sentMs"]) for batch in batches)) / 1000
         _send_paced(extra, singles)
         alone = seen.next(singles)
-        trips = [line["storeRoundTrips"] for line in extra.lines() if line.get("outcome") == "done"]
+        trips = [line["storeRoundTrips"] for line in extra.log_records() if line.get("outcome") == "done"]
     return Cost(backlog / took, _delays(batches), _delays(alone), sum(trips) / len(trips) if trips else 0)
 
 
@@ -80,7 +80,7 @@ class _Seen:
         """Return the batches of the next *messages* messages, once they are all done."""
 
         def fresh() -> list[dict[str, Any]] | None:
-            lines = [line for line in self._worker.lines() if line["kind"] == "batch"]
+            lines = [line for line in self._worker.log_records() if line["kind"] == "batch"]
             found = sorted(lines, key=lambda line: line["doneMs"])[self._told :]
             return found if sum(len(line["sentMs"]) for line in found) >= messages else None
 
@@ -91,7 +91,7 @@ class _Seen:
         return found
 
     def _empty(self) -> bool:
-        depth = self._worker.mail.depth(self._worker.queue)
+        depth = self._worker.sender.depth(self._worker.queue)
         return depth.pending + depth.processing == 0
 
 

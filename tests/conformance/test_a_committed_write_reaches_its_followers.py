@@ -39,18 +39,18 @@ def test_a_projector_killed_at_its_work_leaves_nothing_out(
     # Given
     kills, rng, cut_off = times(100), random.Random(5), Counter[str]()
     record_ids = [tracked.make() for _ in range(BATCH)]
-    eventually(lambda: not any(tracked.behind(record_ids)))
+    eventually(lambda: not any(tracked.ids_behind(record_ids)))
     for number in range(kills):
         rng.shuffle(record_ids)
         # When the process that carries a batch is killed while it fills the view, or its history
         (_killed_showing, _killed_writing)[number % 2](stack, tracked, record_ids)
         # The stream's next attempt comes a second later
-        unshown, unwritten = tracked.behind(record_ids)
+        unshown, unwritten = tracked.ids_behind(record_ids)
         cut_off.update({"view": bool(unshown), "history": bool(unwritten - unshown)})
         # Then it carries what is missing
-        eventually(lambda: not any(tracked.behind(record_ids)), deadline_seconds=60, every_seconds=0.1)
+        eventually(lambda: not any(tracked.ids_behind(record_ids)), deadline_seconds=60, every_seconds=0.1)
     # And truth, view and history agree on every record and version
-    tracked.caught_up(record_ids)
+    tracked.wait_until_projected(record_ids)
     expected = list(range(1, kills + 2))
     for record_id in record_ids:
         assert [(version.doc or {})["termMonths"] for version in tracked.versions(record_id)] == expected
@@ -102,10 +102,10 @@ def test_batches_that_come_twice_and_in_any_order_never_take_the_view_back(
                 list(pool.map(lambda batch: project(stack, batch), batches))
             record_ids = [life[0]["dynamodb"]["Keys"]["pk"]["S"].partition("#")[2] for life in lives]
             # Then all is shown and written
-            assert tracked.late(record_ids) == []
+            assert tracked.differences(record_ids) == []
         # And when the stream hands them over once more
         last = tracked.make()
-        tracked.caught_up([last, *record_ids])
+        tracked.wait_until_projected([last, *record_ids])
         # No copy has ever gone back, and none of a deleted record has come back
         tracked.copies.insert_one({"_id": marker})
         seen: dict[str, list[int]] = {}
@@ -160,9 +160,9 @@ def test_what_was_committed_by_a_process_that_died_before_it_showed_it_is_shown(
             cut_off += answer.result().status_code == 502
             # Then it is committed, and not shown
             assert tracked.version(record_id) == lives[record_id]
-            unshown += tracked.behind([record_id])[0] == {record_id}
+            unshown += tracked.ids_behind([record_id])[0] == {record_id}
     # And once the stream has caught up, truth, view and history agree on every record and version
-    tracked.caught_up(list(lives))
+    tracked.wait_until_projected(list(lives))
     figure(
         "processes killed between commit and view",
         f"{kills}, {cut_off} before they could answer, {unshown} with the view behind; all of it shown and written",
@@ -186,8 +186,8 @@ def _delete(caller: Client, record_id: str) -> requests.Response:
 def test_what_dynamodb_takes_away_is_left_where_it_is_shown(stack: Stack, tracked: TrackedRecords) -> None:
     # Given
     record_id = tracked.make()
-    tracked.caught_up([record_id])
-    copy = tracked.shown(record_id)
+    tracked.wait_until_projected([record_id])
+    copy = tracked.read_copy(record_id)
     removed = stream_record(RECORDED[3], None, tracked.image(record_id))
     assert removed["userIdentity"] == {"principalId": "dynamodb.amazonaws.com", "type": "Service"}
     # When its time to live is over, or an operator takes it away, and others were changed before and after
@@ -196,6 +196,6 @@ def test_what_dynamodb_takes_away_is_left_where_it_is_shown(stack: Stack, tracke
     tracked.table.delete(key(KIND, record_id), when="", values={})
     tracked.change(others[1])
     # Then the others are carried, and this one stands as it was, until the comparison finds it
-    tracked.caught_up(others, deadline_seconds=20)
-    assert tracked.shown(record_id) == copy
+    tracked.wait_until_projected(others, deadline_seconds=20)
+    assert tracked.read_copy(record_id) == copy
     tracked.copies.delete_one({"_id": record_id})

@@ -19,7 +19,7 @@ from chalicelib.core.coordination.locks import Lease, Locks
 from chalicelib.core.stores.dynamodb import Table
 from infra.local.stack import Stack
 from tests.support.client import at_once
-from tests.support.coordination import SETTINGS, THREADS, attempts
+from tests.support.coordination import SETTINGS, THREADS, call_from_all_threads
 from tests.support.lock_holder import LockHolder
 
 pytestmark = pytest.mark.stack
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.stack
 
 def test_of_sixty_four_at_one_lock_one_has_it_and_its_fence_is_new(locks: Locks, name: str) -> None:
     for round_ in range(1, 16):
-        results = attempts(partial(locks.try_acquire, name, 60_000))
+        results = call_from_all_threads(partial(locks.try_acquire, name, 60_000))
         (lease,) = [result for result in results if isinstance(result, Lease)]
         assert sum(isinstance(result, LockHeld) for result in results) == THREADS - 1
         assert lease.fencing_token == round_
@@ -56,7 +56,7 @@ def test_an_expired_lock_is_taken_over_by_one_of_sixty_four(locks: Locks, name: 
         fence = locks.acquire(name, 1, wait_ms=5000).fencing_token
         # The time of the lock and the allowance for clocks.
         time.sleep((1 + SETTINGS.skew_allowance_ms + 10) / 1000)
-        results = attempts(partial(locks.try_acquire, name, 60_000))
+        results = call_from_all_threads(partial(locks.try_acquire, name, 60_000))
         (lease,) = [result for result in results if isinstance(result, Lease)]
         assert lease.fencing_token == fence + 1
         locks.release(lease)

@@ -19,7 +19,7 @@ from pymongo.database import Database
 from infra.local.stack import Stack
 from tests.conformance.conftest import Figure
 from tests.faults.scale import times
-from tests.support.approvals import one, pending
+from tests.support.approvals import pending, request_path
 from tests.support.client import Client, json_of, problem_of
 from tests.support.stack import PASSWORD, STAGE, NewPerson
 from tests.support.waiting import eventually
@@ -65,7 +65,7 @@ def test_a_question_whose_waiter_was_killed_is_put_once_when_it_is_asked_again(
             # And they ask again
             again = [pool.submit(_until_free, ask) for ask in asks]
             for who, request_id in zip(people, ids, strict=True):
-                json_of(who.client.post(one(request_id, "resolve"), {"action": "approve"}))
+                json_of(who.client.post(request_path(request_id, "resolve"), {"action": "approve"}))
             # Then each is told the answer to the question that was put, and no other was
             for request_id, call in zip(ids, again, strict=True):
                 outcome = json_of(call.result())

@@ -17,7 +17,7 @@ from pymongo.database import Database
 from infra.local.stack import Stack
 from tests.conformance.conftest import Figure
 from tests.faults.scale import times
-from tests.support.approvals import one
+from tests.support.approvals import request_path
 from tests.support.client import json_of
 from tests.support.receiver import receiving
 from tests.support.stack import STAGE, NewPerson
@@ -61,7 +61,7 @@ def _answered_and_killed(stack: Stack, database: Mongo, post: Any, request_id: s
     with database.approvals.watch([{"$match": {"documentKey._id": request_id, "$or": answered}}]) as changes:
         killer = threading.Thread(target=partial(_kill_after, changes, stack))
         killer.start()
-        status = post(one(request_id, "resolve"), {"action": "approve"}).status_code
+        status = post(request_path(request_id, "resolve"), {"action": "approve"}).status_code
         killer.join()
     return bool(status != 200)
 

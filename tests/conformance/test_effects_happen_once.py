@@ -22,23 +22,23 @@ from chalicelib.core.stores.dynamodb import Table
 from infra.local.stack import Stack
 from tests.conformance.conftest import Figure
 from tests.faults.scale import times
-from tests.support.coordination import SETTINGS, THREADS, attempts
+from tests.support.coordination import SETTINGS, THREADS, call_from_all_threads
 from tests.support.extra_worker import ExtraWorker, deployed
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
 
 #: Where a worker is killed that does its work, and one that gives it up.
-_WORKING, _GIVING_UP = ("before", "after", "counted"), ("before", "counted", "dead-lettered")
+_WORKING, _GIVING_UP = ("before", "after", "counted"), ("before", "counted", "dead_lettered")
 #: The last message comes again after its visibility timeout, and a busy machine is slow.
 _DEADLINE_SECONDS = 120
 
 
 def _settled(extra: ExtraWorker, works: int) -> None:
     """Return when every work is counted and no message is left."""
-    eventually(lambda: sum(extra.counted()) >= works, _DEADLINE_SECONDS + works)
-    eventually(lambda: extra.mail.depth(extra.queue).pending == 0, _DEADLINE_SECONDS)
-    eventually(lambda: extra.mail.depth(extra.queue).processing == 0, _DEADLINE_SECONDS)
+    eventually(lambda: sum(extra.read_counts()) >= works, _DEADLINE_SECONDS + works)
+    eventually(lambda: extra.sender.depth(extra.queue).pending == 0, _DEADLINE_SECONDS)
+    eventually(lambda: extra.sender.depth(extra.queue).processing == 0, _DEADLINE_SECONDS)
 
 
 def test_a_worker_killed_at_any_step_leaves_one_effect_and_one_count(stack: Stack, figure: Figure) -> None:
@@ -55,15 +55,15 @@ def test_a_worker_killed_at_any_step_leaves_one_effect_and_one_count(stack: Stac
         # When all is settled
         _settled(extra, kills + poisoned)
         # Then
-        assert extra.counted() == (kills, poisoned)
+        assert extra.read_counts() == (kills, poisoned)
         assert extra.effects() == {f"work-{number}": 1 for number in range(kills)}
-        box = extra.box
+        box = extra.dead_letter_queue
         with box.held(60):
             bodies, reasons = [letter.body for letter in box.letters], {letter.reason for letter in box.letters}
         assert reasons == {f"poison-{number} is poison" for number in range(poisoned)}
         # A letter may be there twice: its worker died before SQS heard that the message was done with.
         assert poisoned <= len(bodies) <= 2 * poisoned
-        extra.box.purge()
+        extra.dead_letter_queue.purge()
     figure("workers killed at a step", f"{kills + poisoned}, all works settled after {monotonic() - began:.0f} s")
 
 
@@ -75,15 +75,15 @@ def test_workers_killed_at_any_moment_leave_one_effect_and_one_count(stack: Stac
             extra.send(f"work-{number}", seconds=0.05)
         # When one of their workers is killed every now and then
         killed, deadline = 0, monotonic() + _DEADLINE_SECONDS + kills
-        while killed < kills and monotonic() < deadline and sum(extra.counted()) < works:
+        while killed < kills and monotonic() < deadline and sum(extra.read_counts()) < works:
             killed += _killed(stack, extra, rng)
             # No moment is better than another: this is the accident's own time.
             sleep(rng.uniform(0.1, 0.6))
         _settled(extra, works)
         # Then
-        assert extra.counted() == (works, 0)
+        assert extra.read_counts() == (works, 0)
         assert extra.effects() == {f"work-{number}": 1 for number in range(works)}
-        assert extra.mail.depth(extra.queue).dead == 0
+        assert extra.sender.depth(extra.queue).dead == 0
     assert killed > 0
     figure("workers killed at a moment", f"{killed}, while {works} messages were worked on")
 
@@ -99,15 +99,15 @@ def _killed(stack: Stack, extra: ExtraWorker, rng: random.Random) -> int:
 
 
 def test_copies_are_worked_on_once_and_logged_each(extra: ExtraWorker) -> None:
-    completed, failed = extra.counted()
+    completed, failed = extra.read_counts()
     for _ in range(5):
         extra.send("copied")
     eventually(
-        lambda: extra.mail.depth(extra.queue).pending + extra.mail.depth(extra.queue).processing == 0,
+        lambda: extra.sender.depth(extra.queue).pending + extra.sender.depth(extra.queue).processing == 0,
         _DEADLINE_SECONDS,
     )
     assert extra.effects()["copied"] == 1
-    assert extra.counted() == (completed + 1, failed)
+    assert extra.read_counts() == (completed + 1, failed)
     lines = eventually(lambda: found if len(found := _of(extra, "copied")) >= 5 else None, _DEADLINE_SECONDS)
     outcomes = sorted(line["outcome"] for line in lines if line["outcome"] != "again")
     assert outcomes == ["done"] + ["repeated"] * 4
@@ -117,24 +117,27 @@ def test_copies_are_worked_on_once_and_logged_each(extra: ExtraWorker) -> None:
 
 
 def _of(extra: ExtraWorker, job: str) -> list[dict[str, Any]]:
-    return [line for line in extra.lines() if line.get("workId") == job]
+    return [line for line in extra.log_records() if line.get("workId") == job]
 
 
 def test_of_sixty_four_at_one_claim_one_does_the_work(claims: Claims, name: str) -> None:
     for round_ in range(5):
         key = f"{name}-{round_}"
-        results = attempts(partial(claims.begin, key, ttl_seconds=3600))
+        results = call_from_all_threads(partial(claims.begin, key, ttl_seconds=3600))
         (claim,) = [result for result in results if isinstance(result, Claim)]
         assert sum(isinstance(result, StillRunning) for result in results) == THREADS - 1
         claims.finish(claim, "done")
-        assert all(isinstance(result, AlreadyDone) for result in attempts(partial(claims.begin, key, ttl_seconds=60)))
+        assert all(
+            isinstance(result, AlreadyDone)
+            for result in call_from_all_threads(partial(claims.begin, key, ttl_seconds=60))
+        )
 
 
 def test_of_sixty_four_at_abandoned_work_one_takes_over_the_same_resource(claims: Claims, name: str) -> None:
     first = claims.begin(name, ttl_seconds=3600)
     for _ in range(5):
         claims.abandon(first)
-        results = attempts(partial(claims.begin, name, ttl_seconds=3600))
+        results = call_from_all_threads(partial(claims.begin, name, ttl_seconds=3600))
         (claim,) = [result for result in results if isinstance(result, Claim)]
         assert claim.resource_id == first.resource_id
         first = claim

@@ -91,7 +91,7 @@ def test_many_callers_pay_each_application_once_while_processes_are_killed(
         assert sum(entry["amountMinor"] for entry in entries) == sum(amounts.values())
         _whole(admin)
         # And lists and histories say so too
-        tracked.caught_up(list(amounts))
+        tracked.wait_until_projected(list(amounts))
     assert killed > 0
     figure(
         "disbursed while processes were killed",

@@ -61,7 +61,7 @@ def test_every_change_of_many_writers_is_kept_under_its_own_version(officer: Cli
     # Then every addition is in the sum, and every version is in the history once
     last = json_of(officer.get(at(made)))["amountMinor"]
     assert last == made["amountMinor"] + writers * additions
-    tracked.caught_up([made["applicationId"]])
+    tracked.wait_until_projected([made["applicationId"]])
     amounts = [(version.doc or {})["amountMinor"] for version in tracked.versions(made["applicationId"])]
     assert amounts == list(range(made["amountMinor"], last + 1))
 

@@ -16,7 +16,7 @@ from infra.local.processes.mongod import Mongod
 from infra.local.stack import Stack
 from tests.conformance.conftest import Figure
 from tests.faults.scale import times
-from tests.support.approvals import asked, one, pending, shown
+from tests.support.approvals import create_request, pending, read_request, request_path
 from tests.support.client import Client, at_once, json_of, problem_of
 from tests.support.stack import NewPerson
 from tests.support.waiting import eventually
@@ -56,7 +56,7 @@ class Work:
                 continue
             request_id = accepted["requestId"]
             self.acknowledged[request_id] = "pending"
-            answer = self._told(self._caller.post(one(request_id, "resolve"), {"action": "approve"}), 200)
+            answer = self._told(self._caller.post(request_path(request_id, "resolve"), {"action": "approve"}), 200)
             # Without an acknowledgement either may be true, and both are fine.
             self.acknowledged[request_id] = "resolved" if answer else "pending or resolved"
 
@@ -76,7 +76,7 @@ def test_a_database_killed_while_callers_wait_loses_nothing_it_acknowledged(
         caller, asked_one, worker = person("service"), person(), person()
         question = {"username": asked_one.username}
         # Ten processes are there before the time of the first caller runs.
-        warm = one(asked(caller.client, worker.username, timeoutMs=60_000)) + "?waitMs=1000"
+        warm = request_path(create_request(caller.client, worker.username, timeoutMs=60_000)) + "?waitMs=1000"
         at_once([partial(caller.client.get, warm)] * 10)
         with ThreadPoolExecutor(10) as pool:
             # Given ten callers who wait, and others at work
@@ -91,12 +91,12 @@ def test_a_database_killed_while_callers_wait_loses_nothing_it_acknowledged(
                 eventually(partial(work.has, acknowledged=len(work.acknowledged) + 10))
             # Then each waiting caller has an answer or a clean refusal
             for request_id in waited:
-                _insist(partial(admin.post, one(request_id, "resolve"), {"action": "approve"}))
+                _insist(partial(admin.post, request_path(request_id, "resolve"), {"action": "approve"}))
             outcomes = [outcome for call in calls if (outcome := _heard(call.result()))]
         # And whatever was acknowledged is there
         for request_id, state in work.acknowledged.items():
-            assert shown(admin, request_id)["status"] in state.split(" or ")
-        settled = {request_id: shown(admin, request_id)["status"] for request_id in waited}
+            assert read_request(admin, request_id)["status"] in state.split(" or ")
+        settled = {request_id: read_request(admin, request_id)["status"] for request_id in waited}
         # On a machine that is busy enough, time may have been up before the answer came.
         assert set(settled.values()) <= {"resolved", "timeout"}
         assert all(settled[outcome["requestId"]] == outcome["status"] for outcome in outcomes)

@@ -17,7 +17,7 @@ from pymongo.database import Database
 from infra.local.stack import Stack
 from tests.conformance.conftest import Figure
 from tests.faults.scale import times
-from tests.support.approvals import APPROVALS, asked, one, pending, shown, waiting
+from tests.support.approvals import APPROVALS, create_request, pending, read_request, request_path, waiting
 from tests.support.client import Client, at_once, json_of, problem_of
 from tests.support.stack import NewPerson
 
@@ -40,13 +40,13 @@ def test_of_many_answers_at_once_one_is_kept_and_the_waiter_sees_it(
         with waiting(partial(caller.client.post, "/send-notification", question)) as call:
             (request_id,) = pending(asked_one.client, asked_one.username)
             # When many answer at once, each in their own way
-            path, given = one(request_id, "resolve"), [ACTIONS[number % 20] for number in range(resolvers)]
+            path, given = request_path(request_id, "resolve"), [ACTIONS[number % 20] for number in range(resolvers)]
             answers = at_once([partial(resolver.post, path, {"action": action}) for action in given])
             outcome = json_of(call.result())
         # Then one is told that it won, the others that they lost, and the caller hears the winner's answer
         assert Counter(answer.status_code for answer in answers) == {200: 1, 409: resolvers - 1}
         (won,) = (action for action, answer in zip(given, answers, strict=True) if answer.status_code == 200)
-        document = shown(admin, request_id)
+        document = read_request(admin, request_id)
         assert (outcome["action"], document["action"]) == (won, won)
         assert [json_of(answer) for answer in answers if answer.status_code == 200] == [document]
         for answer in answers:
@@ -65,7 +65,7 @@ class Lane:
         """Answer a request at the moment it times out, while a caller waits for it; return its id and both answers."""
         new = {"username": self._username, "wait": False, "timeoutMs": 1000}
         accepted = json_of(self._client.post("/send-notification", new), 202)
-        path = one(accepted["requestId"])
+        path = request_path(accepted["requestId"])
         due = datetime.fromisoformat(accepted["expiresAt"]).timestamp()
         with waiting(partial(self._client.get, path + "?waitMs=10000")) as call:
             # The server's clock is this machine's.
@@ -94,7 +94,7 @@ def test_an_answer_and_a_timeout_at_the_same_instant_never_both_win(
                 json_of(answer) if expected == "resolved" else problem_of(answer, 409)
                 assert (document["status"], stored["status"]) == (expected, expected)
                 assert document["action"] == stored["action"] == {"resolved": "approve"}.get(expected, "timeout")
-                assert shown(admin, request_id) == document
+                assert read_request(admin, request_id) == document
                 if expected == "resolved":
                     assert json_of(answer) == document
                 seen[expected] += 1
@@ -107,15 +107,15 @@ def test_an_answer_and_a_cancellation_at_once_never_both_win(admin: Client, pers
     asked_one, rounds = person(), times(50)
     seen: Counter[int] = Counter()
     for _ in range(rounds):
-        request_id = asked(admin, asked_one.username)
+        request_id = create_request(admin, asked_one.username)
         resolved, cancelled = at_once(
             [
-                partial(asked_one.client.post, one(request_id, "resolve"), {"action": "approve"}),
-                partial(admin.post, one(request_id, "cancel")),
+                partial(asked_one.client.post, request_path(request_id, "resolve"), {"action": "approve"}),
+                partial(admin.post, request_path(request_id, "cancel")),
             ]
         )
         assert sorted((resolved.status_code, cancelled.status_code)) == [200, 409]
         winner = resolved if resolved.status_code == 200 else cancelled
-        assert shown(admin, request_id) == json_of(winner)
+        assert read_request(admin, request_id) == json_of(winner)
         seen[resolved.status_code] += 1
     figure("answer against cancellation", f"{rounds} races, {seen[200]} answered, {seen[409]} cancelled")

@@ -37,15 +37,15 @@ def test_a_poison_record_lets_the_others_pass_and_waits_to_be_repaired(
     with paused(stack, "repair"):
         poison = [tracked.make(doc=NAMELESS)]
         others = [tracked.make()]
-        tracked.caught_up(others)
+        tracked.wait_until_projected(others)
         with paused(stack, "project"):
             others.append(tracked.make())
             poison.append(tracked.make(doc=NAMELESS))
             others.append(tracked.make())
         others.append(tracked.make())
         # Then the others are carried, and these stand in the queue
-        tracked.caught_up(others)
-        assert tracked.behind(poison) == (set(poison), set())
+        tracked.wait_until_projected(others)
+        assert tracked.ids_behind(poison) == (set(poison), set())
         # When they have been tried as often as they may be, which takes half an hour
         _receive(stack, poison, REPAIR.attempts - 1)
     # Then they are dead-lettered, with the reason
@@ -59,11 +59,11 @@ def test_a_poison_record_lets_the_others_pass_and_waits_to_be_repaired(
         for record_id in poison:
             change = Change(record_id, 1, {"applicantName": "Ann"})
             tracked.records.commit(KIND, change, by="bob", operation=f"cure-{record_id}")
-        tracked.caught_up(poison)
+        tracked.wait_until_projected(poison)
         tracked.copies.delete_many({"_id": {"$in": poison}})
         for letter in letters:
             box.send_back(letter)
-    tracked.caught_up(poison)
+    tracked.wait_until_projected(poison)
     eventually(lambda: _counted(admin) == (counted[0] + 2, counted[1] + 2))
 
 
@@ -87,12 +87,12 @@ def test_a_poisoned_message_ends_in_the_dead_letter_queue_and_can_be_sent_back(
     extra: ExtraWorker, running: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     # Given three that can never succeed, and one that cannot be read
-    completed, failed = extra.counted()
+    completed, failed = extra.read_counts()
     for job in ("x", "y", "z"):
         extra.send(job, poison=True)
     extra.send("w", unheardOf="4711")
-    soon(lambda: extra.mail.depth(extra.queue).dead == 4)
-    assert extra.counted() == (completed, failed + 4)
+    soon(lambda: extra.sender.depth(extra.queue).dead == 4)
+    assert extra.read_counts() == (completed, failed + 4)
     # When somebody looks
     assert command.main(["peek", extra.queue.name, "--json", *running]) == 0
     letters = {json.loads(letter["body"])["jobId"]: letter for letter in _json_lines(capsys)}
@@ -111,12 +111,12 @@ def test_a_poisoned_message_ends_in_the_dead_letter_queue_and_can_be_sent_back(
     # And then the rest
     assert command.main(["redrive", extra.queue.name, *running]) == 0
     assert "3 dead letters sent back" in capsys.readouterr().out
-    soon(lambda: extra.counted() == (completed + 3, failed + 5))
+    soon(lambda: extra.read_counts() == (completed + 3, failed + 5))
     assert {job: extra.effects()[job] for job in "xyz"} == {"x": 1, "y": 1, "z": 1}
     # Then what cannot be read is dead again, and can be thrown away
-    soon(lambda: extra.mail.depth(extra.queue).dead == 1)
+    soon(lambda: extra.sender.depth(extra.queue).dead == 1)
     assert command.main(["purge", extra.queue.name, "--yes", *running]) == 0
-    soon(lambda: extra.mail.depth(extra.queue).dead == 0)
+    soon(lambda: extra.sender.depth(extra.queue).dead == 0)
 
 
 def _json_lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:

@@ -84,11 +84,11 @@ def test_services_with_keys_go_on_changing_records_while_mongodb_is_down(
         # Then nobody has noticed, and the view comes to what was committed meanwhile, while they go on
         back = monotonic()
         eventually(
-            lambda: all(tracked.shown(record_id)["version"] >= during[record_id] for record_id in record_ids),
+            lambda: all(tracked.read_copy(record_id)["version"] >= during[record_id] for record_id in record_ids),
             deadline_seconds=60,
         )
         caught_up_seconds = monotonic() - back
-    tracked.caught_up(record_ids)
+    tracked.wait_until_projected(record_ids)
     for writer in writers:
         numbers = [(version.doc or {})["termMonths"] for version in tracked.versions(writer.record_id)]
         assert numbers == list(range(1, writer.version + 1))

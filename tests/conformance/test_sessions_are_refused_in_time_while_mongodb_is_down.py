@@ -17,7 +17,7 @@ import requests
 from infra.local.processes.mongod import Mongod
 from infra.local.stack import Stack
 from tests.conformance.conftest import Figure
-from tests.support.approvals import APPROVALS, asked, one
+from tests.support.approvals import APPROVALS, create_request, request_path
 from tests.support.client import Client, Person, at_once, json_of, problem_of
 from tests.support.stack import STAGE, NewPerson
 from tests.support.waiting import eventually
@@ -34,7 +34,7 @@ def down(request: pytest.FixtureRequest, mongod: Mongod, person: NewPerson) -> P
     who = person("service", "user")
     # As many processes as a test calls at once: what a cold one loads first is no part of any promise.
     for _ in range(2):
-        json_of(who.client.get(one(asked(who.client, who.username))))
+        json_of(who.client.get(request_path(create_request(who.client, who.username))))
         at_once([partial(who.client.get, APPROVALS)] * 6)
     if request.param == "killed":
         mongod.kill()
@@ -49,9 +49,9 @@ def test_callers_with_a_session_are_refused_in_time(
     calls: list[tuple[str, str, Any]] = [
         ("GET", "/api/sessions/current", None),
         ("GET", APPROVALS, None),
-        ("GET", one("01ARZ3NDEKTSV4RRFFQ69G5FAV") + "?waitMs=20000", None),
+        ("GET", request_path("01ARZ3NDEKTSV4RRFFQ69G5FAV") + "?waitMs=20000", None),
         ("POST", "/send-notification", {"username": down.username}),
-        ("POST", one("01ARZ3NDEKTSV4RRFFQ69G5FAV", "resolve"), {"action": "approve"}),
+        ("POST", request_path("01ARZ3NDEKTSV4RRFFQ69G5FAV", "resolve"), {"action": "approve"}),
         ("POST", "/api/sessions", {"username": down.username, "password": down.password}),
         ("DELETE", "/api/sessions/current", None),
     ]

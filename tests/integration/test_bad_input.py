@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from infra.local.stack import Stack
-from tests.support.approvals import APPROVALS, asked, one, shown
+from tests.support.approvals import APPROVALS, create_request, read_request, request_path
 from tests.support.client import Client, json_of, problem_of
 from tests.support.stack import PASSWORD, NewPerson
 
@@ -258,8 +258,8 @@ def test_a_query_that_cannot_be_accepted(admin: Client, query: str, at: str) -> 
 
 @pytest.mark.parametrize("wait_ms", ["-1", "25001", "1000000000", "1.5", "soon", "", "1e3", "9" * 400])
 def test_a_wait_that_cannot_be_held(admin: Client, wait_ms: str) -> None:
-    request_id = asked(admin, "admin")
-    problem = problem_of(admin.get(f"{one(request_id)}?waitMs={wait_ms}"), 422)
+    request_id = create_request(admin, "admin")
+    problem = problem_of(admin.get(f"{request_path(request_id)}?waitMs={wait_ms}"), 422)
     assert [error["path"] for error in problem["errors"]] == ["waitMs"]
 
 
@@ -335,7 +335,7 @@ def _unread(client: Client, method: str, path: str) -> None:
     ids=["operators", "nul", "unicode", "numbers", "deep", "our own names"],
 )
 def test_data_of_any_spelling_comes_back_as_it_was_sent(admin: Client, data: dict[str, Any]) -> None:
-    assert shown(admin, asked(admin, "admin", data=data))["data"] == data
+    assert read_request(admin, create_request(admin, "admin", data=data))["data"] == data
 
 
 # Identifiers of the request itself.

@@ -10,7 +10,7 @@ import pytest
 
 from chalicelib.core.egress import signatures
 from infra.local.stack import Stack
-from tests.support.approvals import one
+from tests.support.approvals import request_path
 from tests.support.client import Client, json_of, problem_of
 from tests.support.receiver import Received, Receiver, receiving
 from tests.support.stack import STAGE, NewPerson
@@ -32,7 +32,7 @@ def test_an_answer_is_called_back_signed_for_its_caller(receiver: Receiver, pers
     caller, asked = person("service"), person()
     request_id = _ask(caller.client, asked.username, f"{receiver.url}/hook")
     # When
-    document = json_of(asked.client.post(one(request_id, "resolve"), {"action": "approve"}))
+    document = json_of(asked.client.post(request_path(request_id, "resolve"), {"action": "approve"}))
     # Then
     call = eventually(lambda: next(iter(receiver.received), None))
     secret = json_of(caller.client.get("/api/callback-secret"))["secret"]
@@ -54,7 +54,7 @@ def test_one_id_is_followed_through_call_queue_worker_and_call_out(
     request_id = _ask(person("service").client, asked.username, receiver.url)
     # When
     headers = {"X-Request-Id": trace}
-    json_of(asked.client.call("POST", one(request_id, "resolve"), {"action": "approve"}, headers=headers))
+    json_of(asked.client.call("POST", request_path(request_id, "resolve"), {"action": "approve"}, headers=headers))
     # Then
     call = eventually(lambda: next(iter(receiver.received), None))
     assert call.headers["x-request-id"] == trace
@@ -78,7 +78,7 @@ def test_a_callback_is_made_again_until_it_is_taken(receiver: Receiver, person: 
     asked = person()
     request_id = _ask(person("service").client, asked.username, receiver.url)
     # When
-    json_of(asked.client.post(one(request_id, "resolve"), {"action": "reject"}))
+    json_of(asked.client.post(request_path(request_id, "resolve"), {"action": "reject"}))
     # Then
     eventually(lambda: len(receiver.received) == 4, deadline_seconds=40)
     assert len({call.headers["webhook-id"] for call in receiver.received}) == 1
@@ -92,7 +92,7 @@ def test_an_address_that_will_never_take_it_ends_among_the_dead_letters(
     asked = person()
     request_id = _ask(person("service").client, asked.username, receiver.url)
     # When
-    json_of(asked.client.post(one(request_id, "resolve"), {"action": "approve"}))
+    json_of(asked.client.post(request_path(request_id, "resolve"), {"action": "approve"}))
     # Then
     sqs = stack.client("sqs")
     url = sqs.get_queue_url(QueueName=f"holdfast-{STAGE}-approval-dead")["QueueUrl"]
@@ -152,11 +152,11 @@ def test_whoever_it_is_escalated_to_may_answer(person: NewPerson) -> None:
         ),
         202,
     )["requestId"]
-    problem_of(next_one.client.post(one(request_id, "resolve"), {"action": "approve"}), 403)
+    problem_of(next_one.client.post(request_path(request_id, "resolve"), {"action": "approve"}), 403)
     # When
-    eventually(lambda: next_one.client.get(one(request_id)).status_code == 200)
+    eventually(lambda: next_one.client.get(request_path(request_id)).status_code == 200)
     # Then
-    decided = json_of(next_one.client.post(one(request_id, "resolve"), {"action": "approve"}))
+    decided = json_of(next_one.client.post(request_path(request_id, "resolve"), {"action": "approve"}))
     assert [answer["username"] for answer in decided["answers"]] == [next_one.username]
     assert decided["approvers"] == [asked.username, next_one.username]
 

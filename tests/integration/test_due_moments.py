@@ -11,7 +11,7 @@ import pytest
 from pymongo.database import Database
 
 from infra.local.stack import Stack
-from tests.support.approvals import asked, one
+from tests.support.approvals import create_request, request_path
 from tests.support.client import Client, json_of
 from tests.support.receiver import Receiver, receiving
 from tests.support.stack import STAGE, NewPerson
@@ -34,8 +34,8 @@ def receiver() -> Iterator[Receiver]:
 def warm(receiver: Receiver, person: NewPerson) -> None:
     """A worker that has started: how long that takes is not what is measured here."""
     asked_ = person()
-    request_id = asked(person("service").client, asked_.username, callbackUrl=receiver.url)
-    json_of(asked_.client.post(one(request_id, "resolve"), {"action": "approve"}))
+    request_id = create_request(person("service").client, asked_.username, callbackUrl=receiver.url)
+    json_of(asked_.client.post(request_path(request_id, "resolve"), {"action": "approve"}))
     eventually(lambda: receiver.received)
     receiver.received.clear()
 
@@ -45,7 +45,7 @@ def test_a_timeout_without_a_waiter_is_called_back_at_its_moment(
 ) -> None:
     # Given
     caller = person("service").client
-    request_id = asked(caller, person().username, timeoutMs=3_000, callbackUrl=receiver.url)
+    request_id = create_request(caller, person().username, timeoutMs=3_000, callbackUrl=receiver.url)
     # When nobody answers, nobody reads and no sweep comes by
     found = eventually(lambda: database.approvals.find_one({"_id": request_id, "status": "timeout"}))
     # Then it is recorded in time, and followed by the callback
@@ -56,7 +56,7 @@ def test_a_timeout_without_a_waiter_is_called_back_at_its_moment(
 
 def test_an_escalation_near_its_moment_needs_no_sweep(admin: Client, person: NewPerson) -> None:
     asked_first, next_ = person(), person()
-    request_id = asked(
+    request_id = create_request(
         admin, asked_first.username, timeoutMs=60_000, escalateTo=[{"username": next_.username, "afterMs": 2_000}]
     )
     _met(admin, request_id, next_.username, after=timedelta(seconds=2))
@@ -67,7 +67,7 @@ def test_an_escalation_that_a_sweep_dispatches_ahead_is_punctual(
 ) -> None:
     # Given an escalation that was too far ahead for whoever asked, and is near now
     asked_first, next_ = person(), person()
-    request_id = asked(
+    request_id = create_request(
         admin, asked_first.username, timeoutMs=600_000, escalateTo=[{"username": next_.username, "afterMs": 300_000}]
     )
     later = {"$add": ["$createdAt", 5_000]}
@@ -84,7 +84,7 @@ def _met(caller: Client, request_id: str, username: str, after: timedelta) -> No
     """Wait until the request was escalated to *username*; demand that it was in time."""
 
     def found() -> Any:
-        document = json_of(caller.get(one(request_id)))
+        document = json_of(caller.get(request_path(request_id)))
         return document if username in document["approvers"] else None
 
     document = eventually(found)

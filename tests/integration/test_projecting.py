@@ -36,13 +36,13 @@ def test_the_stream_carries_each_version_to_lists_and_history(tracked: TrackedRe
     record_id = tracked.make()
     tracked.change(record_id)
     # Then
-    tracked.caught_up([record_id])
-    assert tracked.shown(record_id)["doc"] == {**DOC, "termMonths": 2}
+    tracked.wait_until_projected([record_id])
+    assert tracked.read_copy(record_id)["doc"] == {**DOC, "termMonths": 2}
     assert [(version.version, version.by) for version in tracked.versions(record_id)] == [(1, "ann"), (2, "bob")]
     # And when it is deleted, no list has it
     tracked.remove(record_id)
-    tracked.caught_up([record_id])
-    assert "live" not in tracked.shown(record_id)
+    tracked.wait_until_projected([record_id])
+    assert "live" not in tracked.read_copy(record_id)
     assert tracked.versions(record_id)[-1].deleted
 
 
@@ -53,8 +53,8 @@ def test_the_stream_carries_annotations_to_lists_and_not_to_history(tracked: Tra
     tracked.change(record_id)
     tracked.annotate(record_id, text="read")
     # Then
-    tracked.caught_up([record_id])
-    assert tracked.shown(record_id)["annotations"] == {"score": 0.5, "text": "read"}
+    tracked.wait_until_projected([record_id])
+    assert tracked.read_copy(record_id)["annotations"] == {"score": 0.5, "text": "read"}
     assert [version.version for version in tracked.versions(record_id)] == [1, 2]
 
 
@@ -66,12 +66,12 @@ def test_what_cannot_be_carried_keeps_nobody_waiting_and_is_tried_until_it_can(
     tracked.table.put({"pk": f"{KIND}#{broken}", "version": 1}, when="")
     # Then one that was committed after it is carried
     record_id = tracked.make()
-    tracked.caught_up([record_id])
+    tracked.wait_until_projected([record_id])
     # And so is the other, once it is one
     whole = tracked.table.get(f"{KIND}#{record_id}") or {}
     tracked.table.put({**whole, "pk": f"{KIND}#{broken}"}, when="")
     eventually(lambda: _repaired(admin) > repaired, deadline_seconds=60)
-    tracked.caught_up([broken])
+    tracked.wait_until_projected([broken])
 
 
 def _repaired(admin: Client) -> int:
@@ -86,7 +86,7 @@ def test_what_waits_for_its_repair_is_shown_as_it_is(stack: Stack, tracked: Trac
     mail = Sender(stack.client("sqs"), stack.environment["QUEUES_URL_PREFIX"])
     mail.send(REPAIR, Repair(kind=KIND, id=record_id, record_version=1, cause="test"))
     # Then
-    tracked.caught_up([record_id])
+    tracked.wait_until_projected([record_id])
 
 
 def test_the_comparison_finds_what_lists_do_not_have(stack: Stack, tracked: TrackedRecords) -> None:
@@ -102,12 +102,12 @@ def test_the_comparison_finds_what_lists_do_not_have(stack: Stack, tracked: Trac
     (line,) = (json.loads(text) for text in lines if text.startswith("{") and "recordsCompared" in text)
     assert line["finished"]
     assert line["recordsRepaired"] >= 1
-    assert not tracked.late([record_id])
+    assert not tracked.differences([record_id])
 
 
 def _lost(tracked: TrackedRecords) -> str:
     """Make a record that was shown and is shown no more."""
     record_id = tracked.make()
-    tracked.caught_up([record_id])
+    tracked.wait_until_projected([record_id])
     tracked.copies.delete_one({"_id": record_id})
     return record_id

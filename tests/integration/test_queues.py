@@ -66,36 +66,36 @@ def test_every_mapping_reports_failures_and_is_bounded_as_declared(stack: Stack)
 def test_purging_wants_the_name_typed(
     extra: ExtraWorker, running: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    extra.mail.dead_letter(extra.queue, "body", "a \u009b reason that a terminal would obey")
+    extra.sender.dead_letter(extra.queue, "body", "a \u009b reason that a terminal would obey")
     for typed, code in (("yes", 1), (extra.queue.name, 1), (extra.queue.dead_letters, 0)):
         monkeypatch.setattr("builtins.input", lambda _, typed=typed: typed)
         assert command.main(["purge", extra.queue.name, *running]) == code
     assert f"deletes 1 dead letters of {extra.queue.name}" in capsys.readouterr().out
-    soon(lambda: extra.mail.depth(extra.queue).dead == 0)
+    soon(lambda: extra.sender.depth(extra.queue).dead == 0)
 
 
 def test_an_absent_dead_letter_cannot_be_sent_back(
     extra: ExtraWorker, running: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    extra.mail.dead_letter(extra.queue, "body \x7f", "why")
+    extra.sender.dead_letter(extra.queue, "body \x7f", "why")
     assert command.main(["redrive", extra.queue.name, "--id", "nobody", *running]) == 1
     assert "no dead letter nobody" in capsys.readouterr().err
     assert command.main(["peek", extra.queue.name, *running]) == 0
     assert "body \\u007f" in capsys.readouterr().out
-    extra.box.purge()
+    extra.dead_letter_queue.purge()
 
 
 def test_dead_letters_are_hidden_only_while_they_are_held(extra: ExtraWorker) -> None:
     for number in range(12):
-        extra.mail.dead_letter(extra.queue, str(number), "why")
-    with extra.box.held(MOVE_SECONDS):
-        with extra.box.held(PEEK_SECONDS):
+        extra.sender.dead_letter(extra.queue, str(number), "why")
+    with extra.dead_letter_queue.held(MOVE_SECONDS):
+        with extra.dead_letter_queue.held(PEEK_SECONDS):
             pass
-        assert extra.mail.depth(extra.queue).dead == 12
-    box = extra.box
+        assert extra.sender.depth(extra.queue).dead == 12
+    box = extra.dead_letter_queue
     with box.held(PEEK_SECONDS):
         assert len(box.letters) == 12
-    extra.box.purge()
+    extra.dead_letter_queue.purge()
 
 
 def test_the_list_shows_what_the_api_shows(
@@ -105,7 +105,7 @@ def test_the_list_shows_what_the_api_shows(
     assert extra.queue.name in capsys.readouterr().out
     assert command.main(["list", "--json", *running]) == 0
     figures = json.loads(capsys.readouterr().out)
-    assert figures[extra.queue.name]["completed"] == extra.counted()[0]
+    assert figures[extra.queue.name]["completed"] == extra.read_counts()[0]
 
 
 def test_without_a_stack_it_says_what_to_do(tmp_path: Path) -> None:

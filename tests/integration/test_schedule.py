@@ -10,7 +10,7 @@ from pymongo.database import Database
 
 from chalicelib.core.runtime import ids
 from infra.local.stack import Stack
-from tests.support.approvals import asked, overdue, shown
+from tests.support.approvals import create_request, read_request, timed_out_request
 from tests.support.client import Client, json_of, problem_of
 from tests.support.stack import STAGE, NewPerson
 
@@ -56,14 +56,14 @@ def test_what_nobody_waited_for_is_recorded_as_timed_out_once(
 ) -> None:
     # Given a request that became overdue unseen, and one that did not
     username = person().username
-    late, alive = asked(admin, username, timeoutMs=1000), asked(admin, username, timeoutMs=60_000)
-    seen = overdue(admin, username)
+    late, alive = create_request(admin, username, timeoutMs=1000), create_request(admin, username, timeoutMs=60_000)
+    seen = timed_out_request(admin, username)
     # When the schedule comes by twice
     first, second = _swept(stack), _swept(stack)
     # Then its state is recorded, and readers see what they saw before
     assert (database.approvals.find_one({"_id": late}) or {})["status"] == "timeout"
-    assert shown(admin, late) == seen
-    assert shown(admin, alive)["status"] == "pending"
+    assert read_request(admin, late) == seen
+    assert read_request(admin, alive)["status"] == "pending"
     # And the log says how many
     assert first["kind"] == "sweep"
     assert first["approvalsTimedOut"] >= 1

@@ -14,7 +14,7 @@ import requests
 
 from infra.host import ports
 from infra.local.proxy.server import Front
-from tests.support.upstream import Answer, Asked, Upstream
+from tests.support.upstream import Answer, ReceivedRequest, Upstream
 from tests.support.waiting import eventually
 
 WAITING = [("GET", "/things/{id}"), ("POST", "/wait")]
@@ -58,7 +58,7 @@ def gate(upstream: Upstream) -> Iterator[threading.Event]:
     """The API answers nothing until it is set."""
     opened = threading.Event()
 
-    def answer(_: Asked) -> Answer:
+    def answer(_: ReceivedRequest) -> Answer:
         opened.wait(10)
         return Answer()
 
@@ -75,7 +75,7 @@ def raw(front: Front, request: bytes) -> bytes:
 
 
 def arrived(upstream: Upstream, number: int) -> bool:
-    return len(upstream.asked) == number
+    return len(upstream.requests) == number
 
 
 def problem(response: requests.Response) -> dict[str, object]:
@@ -98,7 +98,7 @@ def test_a_request_arrives_as_it_was_sent(front: Front, upstream: Upstream) -> N
         b"Content-Length: 4\r\nContent-Type: text/odd\r\n\r\n\xff\x00\r\n",
     )
 
-    (asked,) = upstream.asked
+    (asked,) = upstream.requests
     assert (asked.method, asked.path) == ("PATCH", "/base/a%2Fb/../c;x=1?q=%20+&q=2&empty=")
     assert asked.body == b"\xff\x00\r\n"
     assert [value for name, value in asked.headers if name.lower() == "x-twice"] == ["1", "2"]
@@ -136,33 +136,33 @@ def test_the_answer_to_a_head_request_keeps_its_length(front: Front, upstream: U
 def test_a_redirection_is_the_callers_to_follow(front: Front, upstream: Upstream) -> None:
     upstream.answer = lambda _: Answer(302, b"", (("Location", "/elsewhere"),))
     assert requests.get(front.url, timeout=10, allow_redirects=False).headers["Location"] == "/elsewhere"
-    assert len(upstream.asked) == 1
+    assert len(upstream.requests) == 1
 
 
 def test_eleven_megabytes_pass_whole_also_when_asked_for_first(front: Front, upstream: Upstream) -> None:
     body = bytes(range(256)) * 43_000
     response = requests.put(front.url, data=body, headers={"Expect": "100-continue"}, timeout=30)
     assert response.status_code == 200
-    assert upstream.asked[0].body == body
+    assert upstream.requests[0].body == body
 
 
 def test_a_long_request_line_is_for_the_api_to_refuse(front: Front, upstream: Upstream) -> None:
     requests.get(front.url, params={"q": "x" * 20_000}, timeout=10)
-    assert len(upstream.asked[0].path) > 20_000
+    assert len(upstream.requests[0].path) > 20_000
 
 
 def test_where_it_points_may_change_while_it_runs(front: Front, upstream: Upstream) -> None:
     requests.get(f"{front.url}/before", timeout=10)
     front.point(upstream.url + "/new/", [])
     requests.get(f"{front.url}/after", timeout=10)
-    assert [asked.path for asked in upstream.asked] == ["/base/before", "/base/new/after"]
+    assert [asked.path for asked in upstream.requests] == ["/base/before", "/base/new/after"]
 
 
 # How many pass at once.
 
 
 def test_no_more_than_the_admitted_number_is_in_the_api_at_once(front: Front, upstream: Upstream) -> None:
-    def answer(_: Asked) -> Answer:
+    def answer(_: ReceivedRequest) -> Answer:
         time.sleep(0.02)
         return Answer()
 
@@ -228,7 +228,7 @@ def test_an_api_that_is_not_there_is_a_problem_worth_retrying(front: Front) -> N
 
 
 def test_an_api_that_breaks_off_is_a_bad_gateway(front: Front, upstream: Upstream) -> None:
-    def answer(_: Asked) -> Answer:
+    def answer(_: ReceivedRequest) -> Answer:
         raise ConnectionAbortedError
 
     upstream.answer = answer
@@ -238,14 +238,14 @@ def test_an_api_that_breaks_off_is_a_bad_gateway(front: Front, upstream: Upstrea
 
 
 def test_a_throttled_function_is_a_problem_worth_retrying(front: Front, upstream: Upstream) -> None:
-    upstream.says(429, THROTTLED)
+    upstream.answer_with(429, THROTTLED)
     response = requests.get(front.url, timeout=10)
     assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
     assert "Reserved" not in json.dumps(problem(response))
 
 
 def test_a_function_that_died_is_a_bad_gateway_without_the_emulators_words(front: Front, upstream: Upstream) -> None:
-    upstream.says(502, {"message": "Worker process died"})
+    upstream.answer_with(502, {"message": "Worker process died"})
     response = requests.get(front.url, timeout=10)
     assert response.status_code == 502
     assert problem(response)["title"] == "Bad Gateway"
@@ -257,7 +257,7 @@ def test_what_the_emulator_said_is_told_to_who_started_it(upstream: Upstream) ->
     front = Front(on_fault=told.append)
     front.point(upstream.url, [])
     front.start()
-    upstream.says(502, {"message": "Worker init failed: No module named 'x'"})
+    upstream.answer_with(502, {"message": "Worker init failed: No module named 'x'"})
 
     requests.get(f"{front.url}/things", timeout=10)
 
@@ -276,7 +276,7 @@ def test_what_the_emulator_said_is_told_to_who_started_it(upstream: Upstream) ->
     ],
 )
 def test_every_other_answer_is_the_apis_own(front: Front, upstream: Upstream, status: int, document: object) -> None:
-    upstream.says(status, document)
+    upstream.answer_with(status, document)
     response = requests.get(front.url, timeout=10)
     assert (response.status_code, response.json()) == (status, document)
 

@@ -56,9 +56,9 @@ def copied(folder: Path) -> Path:
 
 def test_it_shows_its_steps_the_url_and_the_administrators_password(up: Up) -> None:
     for words in ("✓ database", "✓ AWS endpoint", "✓ package", "✓ deployment", "✓ administrator", "user      admin"):
-        assert words in up.said
-    assert f"http://localhost:{up.port} " in up.said
-    (password,) = (line.split()[1] for line in up.said.splitlines() if line.strip().startswith("password"))
+        assert words in up.output
+    assert f"http://localhost:{up.port} " in up.output
+    (password,) = (line.split()[1] for line in up.output.splitlines() if line.strip().startswith("password"))
     session = requests.post(f"{up.url}/api/sessions", json={"username": "admin", "password": password}, timeout=30)
     assert session.status_code == 201
 
@@ -66,8 +66,8 @@ def test_it_shows_its_steps_the_url_and_the_administrators_password(up: Up) -> N
 def test_what_functions_log_is_shown_as_one_line_each(up: Up) -> None:
     request = requests.get(f"{up.url}/health", headers={"X-Request-Id": "shown-once"}, timeout=30)
     assert request.status_code == 200
-    up.says("shown-once")
-    (line,) = (line for line in up.said.splitlines() if "shown-once" in line)
+    up.wait_for("shown-once")
+    (line,) = (line for line in up.output.splitlines() if "shown-once" in line)
     assert line.split()[1:5] == ["api", "200", "GET", "/health"]
 
 
@@ -126,9 +126,9 @@ def test_only_the_front_and_its_own_parts_listen_and_only_on_this_machine(up: Up
 @pytest.mark.parametrize("step", ["AWS endpoint", "package", "deployment"])
 def test_ctrl_c_ends_a_start_after_any_step(data: Path, step: str) -> None:
     with Up(data) as up:
-        up.says(f"✓ {step}").send(signal.SIGINT)
-        assert up.ended() in (0, 128 + signal.SIGINT)
-        assert "Traceback" not in up.said
+        up.wait_for(f"✓ {step}").send(signal.SIGINT)
+        assert up.wait() in (0, 128 + signal.SIGINT)
+        assert "Traceback" not in up.output
     assert processes_on(data) == []
     assert run(data, "--status").returncode == 1
 
@@ -138,11 +138,11 @@ def test_a_killed_one_leaves_no_process_and_the_next_one_finds_its_data(data: Pa
     with Up(data) as up:
         up.ready()
         children = [child.pid for child in psutil.Process(up.pid).children(recursive=True)]
-        (password,) = (line.split()[1] for line in up.said.splitlines() if line.strip().startswith("password"))
+        (password,) = (line.split()[1] for line in up.output.splitlines() if line.strip().startswith("password"))
 
         # When nothing but the supervisor is killed
         up.send(signal.SIGKILL)
-        up.ended()
+        up.wait()
 
     # Then all is gone, and the next one starts with what was there
     eventually(lambda: all(gone(child) for child in children))
@@ -152,7 +152,7 @@ def test_a_killed_one_leaves_no_process_and_the_next_one_finds_its_data(data: Pa
         credentials = {"username": "admin", "password": password}
         assert requests.post(f"{again.url}/api/sessions", json=credentials, timeout=30).status_code == 201
         again.send(signal.SIGHUP)
-        assert again.ended() == 0
+        assert again.wait() == 0
 
 
 @pytest.mark.parametrize(("part", "named"), [("mongod", "mongod"), ("emulator", "the AWS emulator")])
@@ -160,8 +160,8 @@ def test_a_child_that_crashes_is_named_and_takes_everything_along(data: Path, pa
     with Up(data) as up:
         up.ready()
         os.kill(up.child(part), signal.SIGKILL)
-        assert up.ended() == 1
-        assert f"{named} ended unexpectedly. The end of {data / part / part}.log:" in up.said
+        assert up.wait() == 1
+        assert f"{named} ended unexpectedly. The end of {data / part / part}.log:" in up.output
 
 
 def test_in_the_background_it_runs_until_it_is_stopped(data: Path) -> None:
@@ -195,8 +195,8 @@ def test_a_start_in_the_background_that_fails_says_why(data: Path) -> None:
 def test_an_endpoint_that_nobody_serves_is_named_with_its_variable(data: Path) -> None:
     url = f"http://127.0.0.1:{ports.free()}"
     with Up(data, AWS_ENDPOINT_URL=url) as up:
-        assert up.ended() == 1
-        assert f"AWS_ENDPOINT_URL names {url}, where nobody answers." in up.said
+        assert up.wait() == 1
+        assert f"AWS_ENDPOINT_URL names {url}, where nobody answers." in up.output
 
 
 def test_a_mongodb_that_already_runs_is_used_and_left_running(data: Path, tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_a_mongodb_that_already_runs_is_used_and_left_running(data: Path, tmp_pa
     try:
         with Up(data, MONGODB_URI=mongod.uri) as up:
             up.ready()
-            assert "✓ database" not in up.said
+            assert "✓ database" not in up.output
             assert requests.get(f"{up.url}/ready", timeout=30).status_code == 200
         assert mongod.child.alive
         assert not (data / "mongod").exists()
@@ -225,17 +225,17 @@ def test_a_saved_change_serves_and_a_broken_one_does_not(tmp_path: Path, data: P
 
         # A change serves.
         door.write_text(f"{code}\n# changed\n")
-        up.says("app.py serves after")
+        up.wait_for("app.py serves after")
         assert up.health()["instanceId"] != instance
 
         # What does not parse, or does not import, is shown, and the code before it keeps serving.
         instance = up.health()["instanceId"]
         door.write_text(f"{code}\ndef (:\n")
-        up.says("app.py does not parse: invalid syntax (app.py, line")
+        up.wait_for("app.py does not parse: invalid syntax (app.py, line")
         door.write_text(f"{code}\nimport nothing_like_it\n")
-        up.says("No module named 'nothing_like_it'")
+        up.wait_for("No module named 'nothing_like_it'")
         assert up.health()["instanceId"] == instance
 
         # Ctrl-C still ends it.
         up.send(signal.SIGINT)
-        assert up.ended() == 0
+        assert up.wait() == 0

@@ -18,7 +18,7 @@ from chalicelib.core.queueing import wiring as queueing_wiring
 from chalicelib.core.runtime import logs
 from chalicelib.core.stores import clients
 from chalicelib.devices import wiring as devices_wiring
-from tests.support.fcm_server import Google, refusal
+from tests.support.fcm_server import FcmServer, refusal
 from tests.support.gateway import Context, event
 from tests.unit.approvals.build import PERSON, answer, put, put_overdue
 from tests.unit.devices.build import put as register
@@ -28,7 +28,7 @@ Mongo = Database[dict[str, Any]]
 pytestmark = pytest.mark.usefixtures("dynamodb", "mail")
 
 
-def test_everyone_who_is_asked_is_told_once_on_every_device(approvals: ApprovalStore, google: Google) -> None:
+def test_everyone_who_is_asked_is_told_once_on_every_device(approvals: ApprovalStore, google: FcmServer) -> None:
     # Given
     register(devices_wiring.store(), "phone", "tablet")
     register(devices_wiring.store(), "laptop", username="ben")
@@ -46,7 +46,7 @@ def test_everyone_who_is_asked_is_told_once_on_every_device(approvals: ApprovalS
     assert approvals.get(request_id).entries == ()
 
 
-def test_nobody_is_told_of_what_is_settled(approvals: ApprovalStore, google: Google) -> None:
+def test_nobody_is_told_of_what_is_settled(approvals: ApprovalStore, google: FcmServer) -> None:
     register(devices_wiring.store(), "phone")
     request_id = put(approvals)
     outbox.dispatch(approvals.get(request_id))
@@ -55,9 +55,9 @@ def test_nobody_is_told_of_what_is_settled(approvals: ApprovalStore, google: Goo
     assert google.messages == []
 
 
-def test_a_device_that_could_not_be_told_is_told_later(approvals: ApprovalStore, google: Google) -> None:
+def test_a_device_that_could_not_be_told_is_told_later(approvals: ApprovalStore, google: FcmServer) -> None:
     # Given
-    google.says["phone"] = [refusal(503, "UNAVAILABLE", "UNAVAILABLE"), refusal(200, "")]
+    google.answers["phone"] = [refusal(503, "UNAVAILABLE", "UNAVAILABLE"), refusal(200, "")]
     register(devices_wiring.store(), "phone", "tablet")
     outbox.dispatch(approvals.get(put(approvals)))
     batch = _received()
@@ -69,7 +69,7 @@ def test_a_device_that_could_not_be_told_is_told_later(approvals: ApprovalStore,
     assert google.tokens() == ["phone", "phone", "tablet"]
 
 
-def test_whoever_it_is_escalated_to_may_answer_and_is_told(approvals: ApprovalStore, google: Google) -> None:
+def test_whoever_it_is_escalated_to_may_answer_and_is_told(approvals: ApprovalStore, google: FcmServer) -> None:
     register(devices_wiring.store(), "pager", username="eve")
     request_id = put(approvals, escalate_to=[{"username": "eve", "afterMs": 1_000}])
     _work([_record(request_id, "escalate-0")])

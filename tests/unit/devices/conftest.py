@@ -9,7 +9,7 @@ from pymongo.database import Database
 
 from chalicelib.devices import wiring as devices_wiring
 from chalicelib.devices.store import DeviceStore
-from tests.support.fcm_server import Google
+from tests.support.fcm_server import FcmServer
 
 
 @pytest.fixture
@@ -31,8 +31,8 @@ def unconfigured() -> Iterator[None]:
 
 
 @pytest.fixture
-def google(key: rsa.RSAPrivateKey, options: Callable[..., None], unconfigured: None) -> Iterator[Google]:
+def google(key: rsa.RSAPrivateKey, options: Callable[..., None], unconfigured: None) -> Iterator[FcmServer]:
     """Google, and settings that lead there."""
-    with Google(key) as google:
+    with FcmServer(key) as google:
         options(FCM_BASE_URL=google.url, FCM_SERVICE_ACCOUNT=google.service_account())
         yield google

@@ -24,8 +24,8 @@ from tests.support.fcm_server import (
     QUOTA,
     SILENCE,
     UNREGISTERED,
-    Google,
-    Said,
+    FcmAnswer,
+    FcmServer,
     refusal,
     violation,
 )
@@ -46,7 +46,7 @@ def pushed(username: str = PERSON, **fields: Any) -> tuple[Delivered, dict[str, 
     return delivered, line.counts
 
 
-def test_every_device_of_the_person_gets_it_and_no_other(devices: DeviceStore, google: Google) -> None:
+def test_every_device_of_the_person_gets_it_and_no_other(devices: DeviceStore, google: FcmServer) -> None:
     put(devices, "a", "b", "c")
     put(devices, "d", username="bob")
     assert pushed() == (Delivered(sent=3), {"pushes_sent": 3})
@@ -55,13 +55,13 @@ def test_every_device_of_the_person_gets_it_and_no_other(devices: DeviceStore, g
     assert {message["android"]["notification"]["tag"] for message in google.messages} == {REQUEST_ID}
 
 
-def test_a_person_without_devices_costs_nothing(devices: DeviceStore, google: Google) -> None:
+def test_a_person_without_devices_costs_nothing(devices: DeviceStore, google: FcmServer) -> None:
     assert pushed() == (Delivered(), {})
     assert google.grants == 0
 
 
 @pytest.mark.parametrize("ttl_ms", [0, -5])
-def test_what_is_over_is_pushed_to_nobody(devices: DeviceStore, google: Google, ttl_ms: int) -> None:
+def test_what_is_over_is_pushed_to_nobody(devices: DeviceStore, google: FcmServer, ttl_ms: int) -> None:
     put(devices, "a")
     assert pushed(ttl_ms=ttl_ms)[0] == Delivered()
     assert google.messages == []
@@ -71,30 +71,32 @@ def test_what_is_over_is_pushed_to_nobody(devices: DeviceStore, google: Google, 
 
 
 @pytest.mark.parametrize("said", [UNREGISTERED, BAD_TOKEN, OTHER_SENDER])
-def test_a_device_that_fcm_does_not_know_is_unregistered(devices: DeviceStore, google: Google, said: Said) -> None:
+def test_a_device_that_fcm_does_not_know_is_unregistered(
+    devices: DeviceStore, google: FcmServer, said: FcmAnswer
+) -> None:
     put(devices, "a", "b")
-    google.says["a"] = [said]
+    google.answers["a"] = [said]
     assert pushed() == (Delivered(sent=1, gone=1), {"pushes_sent": 1, "pushes_gone": 1})
     assert registered(devices) == ["b"]
 
 
-@pytest.mark.parametrize("said", [violation("message.data[0].value"), DENIED, BUSY, QUOTA, Said(404, "no")])
-def test_no_other_failure_costs_a_device(devices: DeviceStore, google: Google, said: Said) -> None:
+@pytest.mark.parametrize("said", [violation("message.data[0].value"), DENIED, BUSY, QUOTA, FcmAnswer(404, "no")])
+def test_no_other_failure_costs_a_device(devices: DeviceStore, google: FcmServer, said: FcmAnswer) -> None:
     put(devices, "a")
-    google.says["a"] = [said]
+    google.answers["a"] = [said]
     pushed()
     assert registered(devices) == ["a"]
 
 
 def test_a_device_that_renews_its_token_meanwhile_stays(
-    devices: DeviceStore, google: Google, monkeypatch: pytest.MonkeyPatch
+    devices: DeviceStore, google: FcmServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given FCM refuses a token that is replaced before we hear of it
     put(devices, "a")
-    google.says["a"] = [UNREGISTERED]
+    google.answers["a"] = [UNREGISTERED]
     send = google.send
 
-    def renewed(*asked: Any) -> Said:
+    def renewed(*asked: Any) -> FcmAnswer:
         devices.put(PERSON, "device-a", a_device("a2"))
         return send(*asked)
 
@@ -109,10 +111,10 @@ def test_a_device_that_renews_its_token_meanwhile_stays(
 # --- again
 
 
-def test_a_repeat_is_for_those_who_were_not_told(devices: DeviceStore, google: Google) -> None:
+def test_a_repeat_is_for_those_who_were_not_told(devices: DeviceStore, google: FcmServer) -> None:
     # Given
     put(devices, "a", "b", "c")
-    google.says["b"] = [QUOTA, Said(200, {})]
+    google.answers["b"] = [QUOTA, FcmAnswer(200, {})]
     # When
     first, counted = pushed()
     # Then
@@ -125,32 +127,32 @@ def test_a_repeat_is_for_those_who_were_not_told(devices: DeviceStore, google: G
     assert google.tokens() == ["a", "b", "b", "c"]
 
 
-def test_another_push_is_for_everyone(devices: DeviceStore, google: Google) -> None:
+def test_another_push_is_for_everyone(devices: DeviceStore, google: FcmServer) -> None:
     put(devices, "a", "b")
-    google.says["b"] = [BUSY]
+    google.answers["b"] = [BUSY]
     pushed()
     pushed(collapse_key="another")
     assert google.tokens() == ["a", "a", "b", "b"]
 
 
-def test_who_asks_for_the_longest_pause_gets_it(devices: DeviceStore, google: Google) -> None:
+def test_who_asks_for_the_longest_pause_gets_it(devices: DeviceStore, google: FcmServer) -> None:
     put(devices, "a", "b")
-    google.says = {"a": [QUOTA], "b": [refusal(503, "UNAVAILABLE", Retry_After="30")]}
+    google.answers = {"a": [QUOTA], "b": [refusal(503, "UNAVAILABLE", Retry_After="30")]}
     again = pushed()[0].again_after_seconds
     assert again is not None
     assert 30 <= again <= 30 * 1.25
 
 
-def test_nobody_is_told_again_when_it_would_be_over(devices: DeviceStore, google: Google) -> None:
+def test_nobody_is_told_again_when_it_would_be_over(devices: DeviceStore, google: FcmServer) -> None:
     put(devices, "a")
-    google.says["a"] = [QUOTA]
+    google.answers["a"] = [QUOTA]
     assert pushed(ttl_ms=6_999)[0] == Delivered(unsettled=1)
 
 
-def test_silence_is_worth_another_try(devices: DeviceStore, google: Google, options: Options) -> None:
+def test_silence_is_worth_another_try(devices: DeviceStore, google: FcmServer, options: Options) -> None:
     options(FCM_READ_TIMEOUT_MS="200")
     put(devices, "a", "b")
-    google.says["a"] = [SILENCE]
+    google.answers["a"] = [SILENCE]
     delivered, _ = pushed()
     assert (delivered.sent, delivered.unsettled) == (1, 1)
     assert delivered.again_after_seconds
@@ -163,10 +165,10 @@ devices.push(PERSON, a_notification())
 """
 
 
-def test_a_process_that_dies_half_way_leaves_everything_to_the_next(devices: DeviceStore, google: Google) -> None:
+def test_a_process_that_dies_half_way_leaves_everything_to_the_next(devices: DeviceStore, google: FcmServer) -> None:
     # Given one device has it, and the process is killed while it waits for the other
     put(devices, "a", "b")
-    google.says["b"] = [SILENCE, Said(200, {})]
+    google.answers["b"] = [SILENCE, FcmAnswer(200, {})]
     doomed = subprocess.Popen([sys.executable, "-W", "ignore", "-c", _PUSH], env=dict(os.environ))
     while google.tokens() != ["a", "b"]:
         assert doomed.poll() is None
@@ -183,11 +185,11 @@ def test_a_process_that_dies_half_way_leaves_everything_to_the_next(devices: Dev
 
 
 def test_a_fault_of_the_configuration_is_counted_and_logged_once(
-    devices: DeviceStore, google: Google, printed: Printed
+    devices: DeviceStore, google: FcmServer, printed: Printed
 ) -> None:
     # Given
     put(devices, "secret-a", "secret-b")
-    google.says = {"secret-a": [DENIED], "secret-b": [DENIED]}
+    google.answers = {"secret-a": [DENIED], "secret-b": [DENIED]}
     # When
     with logs.invocation("test") as line:
         line.add(requestId="cause-1")
@@ -202,22 +204,22 @@ def test_a_fault_of_the_configuration_is_counted_and_logged_once(
 
 
 def test_a_message_that_fcm_refuses_is_counted_and_logged(
-    devices: DeviceStore, google: Google, printed: Printed
+    devices: DeviceStore, google: FcmServer, printed: Printed
 ) -> None:
     put(devices, "a")
-    google.says["a"] = [violation("message.data[0].value")]
+    google.answers["a"] = [violation("message.data[0].value")]
     assert pushed() == (Delivered(refused=1), {"pushes_refused": 1})
     assert [line["action"] for line in printed.lines() if line.get("action")] == ["push_refused"]
 
 
-def test_devices_that_are_gone_are_no_fault(devices: DeviceStore, google: Google, printed: Printed) -> None:
+def test_devices_that_are_gone_are_no_fault(devices: DeviceStore, google: FcmServer, printed: Printed) -> None:
     put(devices, "a")
-    google.says["a"] = [UNREGISTERED]
+    google.answers["a"] = [UNREGISTERED]
     pushed()
     assert not [line for line in printed.lines() if line.get("action")]
 
 
-def test_the_longest_question_there_is_fits(devices: DeviceStore, google: Google) -> None:
+def test_the_longest_question_there_is_fits(devices: DeviceStore, google: FcmServer) -> None:
     put(devices, "a")
     delivered, _ = pushed(title="€" * 200, body="😀" * 10_000, data={"requestId": REQUEST_ID, "more": "x" * 100_000})
     assert delivered == Delivered(sent=1)
@@ -234,7 +236,7 @@ def test_without_a_service_account_nothing_is_sent_and_it_is_said_so(devices: De
 
 @pytest.mark.parametrize("nested", [False, True], ids=["text", "json"])
 def test_the_service_account_may_be_in_the_secret(
-    devices: DeviceStore, google: Google, options: Options, aws: None, nested: bool
+    devices: DeviceStore, google: FcmServer, options: Options, aws: None, nested: bool
 ) -> None:
     # Given
     account = google.service_account()
@@ -266,7 +268,7 @@ def test_the_slice_costs_no_http_client_until_something_is_pushed() -> None:
     assert found.stdout.strip() == "set()"
 
 
-def test_what_is_public_stays_a_function_after_it_was_used(devices: DeviceStore, google: Google) -> None:
+def test_what_is_public_stays_a_function_after_it_was_used(devices: DeviceStore, google: FcmServer) -> None:
     pushed()
     assert callable(public.push)
     assert public.Notification is Notification
