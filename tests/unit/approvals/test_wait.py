@@ -24,7 +24,7 @@ SETTINGS = ApprovalSettings(first_poll_ms=100, slowest_poll_ms=400, poll_growth=
 
 
 class Time:
-    """A clock that moves when someone pauses, and what happens during those pauses."""
+    """A clock that advances by each pause, and runs the action planned for that pause."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -62,7 +62,7 @@ def test_an_answer_given_before_the_wait_is_not_missed(approvals: ApprovalStore,
     assert time.pauses_ms == [100]
 
 
-def test_what_is_known_to_be_settled_costs_no_look(mongod: Mongod, approvals: ApprovalStore) -> None:
+def test_a_settled_request_is_returned_without_a_query(mongod: Mongod, approvals: ApprovalStore) -> None:
     request_id = put(approvals)
     answer(approvals, request_id, "approve", PERSON)
     seen = approvals.get(request_id)
@@ -72,7 +72,7 @@ def test_what_is_known_to_be_settled_costs_no_look(mongod: Mongod, approvals: Ap
         assert sent.names() == []
 
 
-def test_an_answer_is_met_at_the_next_look(approvals: ApprovalStore, polling: Polling, time: Time) -> None:
+def test_an_answer_is_seen_at_the_next_poll(approvals: ApprovalStore, polling: Polling, time: Time) -> None:
     request_id = put(approvals)
     time.happens[3] = lambda: answer(approvals, request_id, "reject", PERSON)
     seen = polling.wait(approvals.get(request_id), 25_000)
@@ -91,13 +91,15 @@ def test_pauses_grow_to_the_slowest_and_end_with_the_wait(
 
 
 @pytest.mark.parametrize("wait_ms", [0, -500])
-def test_no_time_to_wait_is_no_look(approvals: ApprovalStore, polling: Polling, time: Time, wait_ms: int) -> None:
+def test_a_wait_without_time_sends_no_query(
+    approvals: ApprovalStore, polling: Polling, time: Time, wait_ms: int
+) -> None:
     seen = approvals.get(put(approvals))
     assert polling.wait(seen, wait_ms) is seen
     assert time.pauses_ms == []
 
 
-def test_when_time_is_up_the_timeout_is_recorded(
+def test_a_wait_past_the_deadline_records_the_timeout(
     approvals: ApprovalStore, polling: Polling, time: Time, mongodb: Mongo
 ) -> None:
     # Given
@@ -112,13 +114,13 @@ def test_when_time_is_up_the_timeout_is_recorded(
     assert sum(time.pauses_ms) <= 1_000
 
 
-def test_a_clock_that_runs_ahead_of_the_servers_makes_nobody_late(
+def test_a_clock_ahead_of_the_server_does_not_end_the_wait(
     approvals: ApprovalStore, polling: Polling, time: Time
 ) -> None:
-    """The server decides when time is up; until it does, there is more to wait for."""
+    """The server's clock alone decides the timeout."""
     # Given
     request_id = put(approvals, 500)
-    # By our clock five times as much passes, and by the server's next to nothing.
+    # The local clock passes the deadline five times over; the server's hardly moves.
     time.happens[6] = lambda: answer(approvals, request_id, "approve", PERSON)
     # When
     seen = polling.wait(approvals.get(request_id), 25_000)
@@ -133,7 +135,7 @@ def test_a_cancelled_request_ends_the_wait(approvals: ApprovalStore, polling: Po
     assert polling.wait(approvals.get(request_id), 25_000).approval.status is Status.CANCELLED
 
 
-def test_a_waiter_is_told_soon_by_the_real_clock(approvals: ApprovalStore) -> None:
+def test_a_waiter_gets_the_answer_soon_on_the_real_clock(approvals: ApprovalStore) -> None:
     # Given
     request_id = put(approvals)
     person = threading.Timer(0.15, answer, (approvals, request_id, "approve", PERSON))
@@ -148,7 +150,7 @@ def test_a_waiter_is_told_soon_by_the_real_clock(approvals: ApprovalStore) -> No
     person.join()
 
 
-def test_by_the_real_clock_a_wait_ends_in_the_recorded_timeout(approvals: ApprovalStore) -> None:
+def test_a_wait_ends_in_the_recorded_timeout_on_the_real_clock(approvals: ApprovalStore) -> None:
     request_id = put(approvals, 300)
     seen = Polling(approvals, ApprovalSettings()).wait(approvals.get(request_id), 25_000)
     assert seen.approval.status is Status.TIMEOUT
@@ -158,7 +160,7 @@ def test_by_the_real_clock_a_wait_ends_in_the_recorded_timeout(approvals: Approv
 
 
 class Mortal(NamedTuple):
-    """A server of one test's own, to be killed, and a store on it."""
+    """A store on a server that the test may kill."""
 
     server: Mongod
     approvals: ApprovalStore
@@ -176,7 +178,7 @@ def mortal(tmp_path: Path) -> Iterator[Mortal]:
     server.stop()
 
 
-def test_a_store_that_fails_meanwhile_is_waited_out(mortal: Mortal, time: Time) -> None:
+def test_a_wait_survives_a_restart_of_mongodb(mortal: Mortal, time: Time) -> None:
     # Given
     request_id = put(mortal.approvals)
 
@@ -192,7 +194,7 @@ def test_a_store_that_fails_meanwhile_is_waited_out(mortal: Mortal, time: Time) 
     assert seen.approval.status is Status.RESOLVED
 
 
-def test_a_store_that_is_down_at_the_deadline_is_asked_again_until_the_wait_is_over(mortal: Mortal, time: Time) -> None:
+def test_a_wait_retries_while_mongodb_is_down_at_the_deadline(mortal: Mortal, time: Time) -> None:
     # Given
     request_id = put(mortal.approvals, 700)
     unaware = replace(mortal.approvals.get(request_id), remaining_ms=700)
@@ -205,7 +207,7 @@ def test_a_store_that_is_down_at_the_deadline_is_asked_again_until_the_wait_is_o
     assert time.pauses_ms == [100, 200, 400, 400, 400]
 
 
-def test_a_store_that_is_down_at_the_end_of_the_wait_is_told_of(mortal: Mortal, time: Time) -> None:
+def test_a_wait_raises_unavailable_if_mongodb_is_down_at_its_end(mortal: Mortal, time: Time) -> None:
     # Given
     request_id = put(mortal.approvals)
     waiting = mortal.approvals.get(request_id)
