@@ -46,8 +46,8 @@ def read(body: Any) -> NewApproval:
     return found
 
 
-def refused(body: Any) -> set[str]:
-    """Return the paths of all errors; *body* must be refused."""
+def error_paths(body: Any) -> set[str]:
+    """Return the paths of all errors; *body* must be error_paths."""
     with pytest.raises(Invalid) as raised:
         read(body)
     assert all(error.message for error in raised.value.errors)
@@ -143,18 +143,18 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 def test_each_broken_limit_names_its_field(changes: dict[str, Any], paths: set[str]) -> None:
     body = {"username": "ann", **changes}
     if paths:
-        assert refused(body) == paths
+        assert error_paths(body) == paths
     else:
         assert read(body)
 
 
 def test_all_wrong_fields_are_named_at_once() -> None:
-    assert refused({"title": 1, "actions": [], "x": 1}) == {"username", "title", "actions", "x"}
+    assert error_paths({"title": 1, "actions": [], "x": 1}) == {"username", "title", "actions", "x"}
 
 
 @pytest.mark.parametrize("number", ["1e400", "-1e400", "1e99999"])
 def test_a_number_beyond_double_range_is_refused(number: str) -> None:
-    assert refused(with_number(number)) == {"data"}
+    assert error_paths(with_number(number)) == {"data"}
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "0x10", "01"])
@@ -201,10 +201,10 @@ def test_an_id_that_is_no_ulid_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("status", Status)
 def test_every_status_but_pending_is_settled(status: Status) -> None:
-    class Shown:
+    class WithStatus:
         """The one field that `settled` reads."""
 
         def __init__(self, status: Status) -> None:
             self.status = status
 
-    assert Seen(Shown(status), 0).settled == (status is not Status.PENDING)  # type: ignore[arg-type]
+    assert Seen(WithStatus(status), 0).settled == (status is not Status.PENDING)  # type: ignore[arg-type]

@@ -71,7 +71,7 @@ def test_a_reader_of_a_timeout_is_not_contradicted_by_an_answer(approvals: Appro
         session.start_transaction()
         mongodb.approvals.update_one({"_id": request_id}, {"$set": {"touched": 1}}, session=session)
         answering = threads.submit(answer, approvals, request_id, "approve", PERSON)
-        eventually(lambda: _at_work(mongodb, "findAndModify"))
+        eventually(lambda: _is_running(mongodb, "findAndModify"))
         # When a reader looks past the deadline
         eventually(lambda: bool(approvals.page(PERSON, Status.TIMEOUT, 1, None)))
         looking = threads.submit(approvals.get, request_id)
@@ -82,7 +82,7 @@ def test_a_reader_of_a_timeout_is_not_contradicted_by_an_answer(approvals: Appro
     assert (answering.exception() is None) == (looking.result().approval.status is Status.RESOLVED)
 
 
-def _at_work(mongodb: Mongo, command: str) -> bool:
+def _is_running(mongodb: Mongo, command: str) -> bool:
     running = mongodb.client.admin.aggregate([{"$currentOp": {}}, {"$match": {f"command.{command}": "approvals"}}])
     return any(running)
 
@@ -92,7 +92,7 @@ def test_an_answer_at_the_deadline_excludes_the_timeout(approvals: ApprovalStore
     # Each thread has two watchers: as many threads in all as there are connections.
     with ThreadPoolExecutor(20) as threads:
         # When
-        races = list(threads.map(partial(_meet, approvals, threads), range(200)))
+        races = list(threads.map(partial(_race_at_deadline, approvals, threads), range(200)))
     # Then
     for answered, seen, final in races:
         assert {seen_status for seen_status in seen if seen_status is not Status.PENDING} <= {final.status}
@@ -103,7 +103,7 @@ def test_an_answer_at_the_deadline_excludes_the_timeout(approvals: ApprovalStore
             assert final.status is Status.TIMEOUT
 
 
-def _meet(
+def _race_at_deadline(
     approvals: ApprovalStore, threads: ThreadPoolExecutor, number: int
 ) -> tuple[Approval | ServiceError, list[Status], Approval]:
     """Answer a request near its deadline, while watchers read the request and record its timeout."""

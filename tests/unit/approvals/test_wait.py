@@ -23,13 +23,13 @@ Mongo = Database[dict[str, Any]]
 SETTINGS = ApprovalSettings(first_poll_ms=100, slowest_poll_ms=400, poll_growth=2)
 
 
-class Time:
+class FakeTime:
     """A clock that advances by each pause, and runs the action planned for that pause."""
 
     def __init__(self) -> None:
         self.now = 0.0
         self.pauses_ms: list[int] = []
-        self.happens: dict[int, Callable[[], object]] = {}
+        self.at_pause: dict[int, Callable[[], object]] = {}
 
     def clock(self) -> float:
         return self.now
@@ -37,20 +37,22 @@ class Time:
     def pause(self, seconds: float) -> None:
         self.pauses_ms.append(round(seconds * 1000))
         self.now += seconds
-        self.happens.get(len(self.pauses_ms), lambda: None)()
+        self.at_pause.get(len(self.pauses_ms), lambda: None)()
 
 
 @pytest.fixture
-def time() -> Time:
-    return Time()
+def time() -> FakeTime:
+    return FakeTime()
 
 
 @pytest.fixture
-def polling(approvals: ApprovalStore, time: Time) -> Polling:
+def polling(approvals: ApprovalStore, time: FakeTime) -> Polling:
     return Polling(approvals, SETTINGS, time.clock, time.pause)
 
 
-def test_an_answer_given_before_the_wait_is_not_missed(approvals: ApprovalStore, polling: Polling, time: Time) -> None:
+def test_an_answer_given_before_the_wait_is_not_missed(
+    approvals: ApprovalStore, polling: Polling, time: FakeTime
+) -> None:
     # Given
     request_id = put(approvals)
     unaware = approvals.get(request_id)
@@ -72,16 +74,16 @@ def test_a_settled_request_is_returned_without_a_query(mongod: Mongod, approvals
         assert sent.names() == []
 
 
-def test_an_answer_is_seen_at_the_next_poll(approvals: ApprovalStore, polling: Polling, time: Time) -> None:
+def test_an_answer_is_seen_at_the_next_poll(approvals: ApprovalStore, polling: Polling, time: FakeTime) -> None:
     request_id = put(approvals)
-    time.happens[3] = lambda: answer(approvals, request_id, "reject", PERSON)
+    time.at_pause[3] = lambda: answer(approvals, request_id, "reject", PERSON)
     seen = polling.wait(approvals.get(request_id), 25_000)
     assert (seen.approval.status, seen.approval.action) == (Status.RESOLVED, "reject")
     assert time.pauses_ms == [100, 200, 400]
 
 
 def test_pauses_grow_to_the_slowest_and_end_with_the_wait(
-    approvals: ApprovalStore, polling: Polling, time: Time
+    approvals: ApprovalStore, polling: Polling, time: FakeTime
 ) -> None:
     request_id = put(approvals)
     seen = polling.wait(approvals.get(request_id), 1_650)
@@ -92,7 +94,7 @@ def test_pauses_grow_to_the_slowest_and_end_with_the_wait(
 
 @pytest.mark.parametrize("wait_ms", [0, -500])
 def test_a_wait_without_time_sends_no_query(
-    approvals: ApprovalStore, polling: Polling, time: Time, wait_ms: int
+    approvals: ApprovalStore, polling: Polling, time: FakeTime, wait_ms: int
 ) -> None:
     seen = approvals.get(put(approvals))
     assert polling.wait(seen, wait_ms) is seen
@@ -100,7 +102,7 @@ def test_a_wait_without_time_sends_no_query(
 
 
 def test_a_wait_past_the_deadline_records_the_timeout(
-    approvals: ApprovalStore, polling: Polling, time: Time, mongodb: Mongo
+    approvals: ApprovalStore, polling: Polling, time: FakeTime, mongodb: Mongo
 ) -> None:
     # Given
     request_id = put(approvals, 1_000)
@@ -115,13 +117,13 @@ def test_a_wait_past_the_deadline_records_the_timeout(
 
 
 def test_a_clock_ahead_of_the_server_does_not_end_the_wait(
-    approvals: ApprovalStore, polling: Polling, time: Time
+    approvals: ApprovalStore, polling: Polling, time: FakeTime
 ) -> None:
     """The server's clock alone decides the timeout."""
     # Given
     request_id = put(approvals, 500)
     # The local clock passes the deadline five times over; the server's hardly moves.
-    time.happens[6] = lambda: answer(approvals, request_id, "approve", PERSON)
+    time.at_pause[6] = lambda: answer(approvals, request_id, "approve", PERSON)
     # When
     seen = polling.wait(approvals.get(request_id), 25_000)
     # Then
@@ -129,9 +131,9 @@ def test_a_clock_ahead_of_the_server_does_not_end_the_wait(
     assert len(time.pauses_ms) == 6
 
 
-def test_a_cancelled_request_ends_the_wait(approvals: ApprovalStore, polling: Polling, time: Time) -> None:
+def test_a_cancelled_request_ends_the_wait(approvals: ApprovalStore, polling: Polling, time: FakeTime) -> None:
     request_id = put(approvals)
-    time.happens[2] = lambda: cancel(approvals, request_id, None)
+    time.at_pause[2] = lambda: cancel(approvals, request_id, None)
     assert polling.wait(approvals.get(request_id), 25_000).approval.status is Status.CANCELLED
 
 
@@ -159,7 +161,7 @@ def test_a_wait_ends_in_the_recorded_timeout_on_the_real_clock(approvals: Approv
     assert recorded.approval == seen.approval
 
 
-class Mortal(NamedTuple):
+class KillableStore(NamedTuple):
     """A store on a server that the test may kill."""
 
     server: Mongod
@@ -168,53 +170,53 @@ class Mortal(NamedTuple):
 
 
 @pytest.fixture
-def mortal(tmp_path: Path) -> Iterator[Mortal]:
+def killable(tmp_path: Path) -> Iterator[KillableStore]:
     server = Mongod(tmp_path)
     server.start()
     uri = f"{server.uri}&serverSelectionTimeoutMS=200&timeoutMS=1000"
     with MongoClient[dict[str, Any]](uri, tz_aware=True) as client:
         collection = client.get_default_database().approvals
-        yield Mortal(server, ApprovalStore(collection, SETTINGS), collection)
+        yield KillableStore(server, ApprovalStore(collection, SETTINGS), collection)
     server.stop()
 
 
-def test_a_wait_survives_a_restart_of_mongodb(mortal: Mortal, time: Time) -> None:
+def test_a_wait_survives_a_restart_of_mongodb(killable: KillableStore, time: FakeTime) -> None:
     # Given
-    request_id = put(mortal.approvals)
+    request_id = put(killable.approvals)
 
     def come_back() -> None:
-        mortal.server.start()
-        answer(mortal.approvals, request_id, "approve", PERSON)
+        killable.server.start()
+        answer(killable.approvals, request_id, "approve", PERSON)
 
-    time.happens = {2: mortal.server.kill, 4: come_back}
+    time.at_pause = {2: killable.server.kill, 4: come_back}
     # When
-    polling = Polling(mortal.approvals, SETTINGS, time.clock, time.pause)
-    seen = polling.wait(mortal.approvals.get(request_id), 25_000)
+    polling = Polling(killable.approvals, SETTINGS, time.clock, time.pause)
+    seen = polling.wait(killable.approvals.get(request_id), 25_000)
     # Then
     assert seen.approval.status is Status.RESOLVED
 
 
-def test_a_wait_retries_while_mongodb_is_down_at_the_deadline(mortal: Mortal, time: Time) -> None:
+def test_a_wait_retries_while_mongodb_is_down_at_the_deadline(killable: KillableStore, time: FakeTime) -> None:
     # Given
-    request_id = put(mortal.approvals, 700)
-    unaware = replace(mortal.approvals.get(request_id), remaining_ms=700)
-    mortal.collection.update_one({"_id": request_id}, {"$set": {"expiresAt": ago(seconds=1)}})
-    time.happens = {2: mortal.server.kill, 5: mortal.server.start}
+    request_id = put(killable.approvals, 700)
+    unaware = replace(killable.approvals.get(request_id), remaining_ms=700)
+    killable.collection.update_one({"_id": request_id}, {"$set": {"expiresAt": ago(seconds=1)}})
+    time.at_pause = {2: killable.server.kill, 5: killable.server.start}
     # When
-    seen = Polling(mortal.approvals, SETTINGS, time.clock, time.pause).wait(unaware, 25_000)
+    seen = Polling(killable.approvals, SETTINGS, time.clock, time.pause).wait(unaware, 25_000)
     # Then
     assert seen.approval.status is Status.TIMEOUT
     assert time.pauses_ms == [100, 200, 400, 400, 400]
 
 
-def test_a_wait_raises_unavailable_if_mongodb_is_down_at_its_end(mortal: Mortal, time: Time) -> None:
+def test_a_wait_raises_unavailable_if_mongodb_is_down_at_its_end(killable: KillableStore, time: FakeTime) -> None:
     # Given
-    request_id = put(mortal.approvals)
-    waiting = mortal.approvals.get(request_id)
-    time.happens = {1: mortal.server.kill}
+    request_id = put(killable.approvals)
+    waiting = killable.approvals.get(request_id)
+    time.at_pause = {1: killable.server.kill}
     # When
     with pytest.raises(Unavailable):
-        Polling(mortal.approvals, SETTINGS, time.clock, time.pause).wait(waiting, 300)
+        Polling(killable.approvals, SETTINGS, time.clock, time.pause).wait(waiting, 300)
     # Then
-    mortal.server.start()
-    assert mortal.approvals.get(request_id).approval == waiting.approval
+    killable.server.start()
+    assert killable.approvals.get(request_id).approval == waiting.approval

@@ -152,14 +152,14 @@ def _work(batch: list[dict[str, Any]]) -> list[str]:
 
 def _received() -> list[dict[str, Any]]:
     answered = clients.aws("sqs").receive_message(QueueUrl=_url(), MaxNumberOfMessages=10)
-    return [_like(message["Body"], message["MessageId"]) for message in answered.get("Messages", [])]
+    return [_sqs_record(message["Body"], message["MessageId"]) for message in answered.get("Messages", [])]
 
 
 def _record(request_id: str, effect: str, message_id: str = "m-1") -> dict[str, Any]:
-    return _like(Task(request_id=request_id, effect=effect).model_dump_json(), message_id)
+    return _sqs_record(Task(request_id=request_id, effect=effect).model_dump_json(), message_id)
 
 
-def _like(body: str, message_id: str) -> dict[str, Any]:
+def _sqs_record(body: str, message_id: str) -> dict[str, Any]:
     record: dict[str, Any] = event("queue")["Records"][0]
     return {**record, "body": body, "messageId": message_id}
 
