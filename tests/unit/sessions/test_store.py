@@ -147,7 +147,7 @@ def _store(mongodb: Mongo) -> SessionStore:
     return SessionStore(mongodb.sessions, SETTINGS)
 
 
-class Listened(NamedTuple):
+class RecordedStore(NamedTuple):
     """A store and the commands of its client."""
 
     store: SessionStore
@@ -155,29 +155,29 @@ class Listened(NamedTuple):
 
 
 @pytest.fixture
-def listened(mongod: Mongod, mongodb: Mongo) -> Iterator[Listened]:
+def recorded(mongod: Mongod, mongodb: Mongo) -> Iterator[RecordedStore]:
     with recording_commands(mongod.uri) as (client, sent):
-        yield Listened(_store(client.get_default_database()), sent)
+        yield RecordedStore(_store(client.get_default_database()), sent)
 
 
-def test_a_session_in_use_is_written_at_most_once_a_minute(listened: Listened, mongodb: Mongo) -> None:
+def test_a_session_in_use_is_written_at_most_once_a_minute(recorded: RecordedStore, mongodb: Mongo) -> None:
     # Given
-    opening = a_session(listened.store)
-    listened.sent.commands.clear()
+    opening = a_session(recorded.store)
+    recorded.sent.commands.clear()
     # When
     for _ in range(5):
-        listened.store.find(opening.token)
-    within_the_minute = listened.sent.names()
-    listened.sent.commands.clear()
+        recorded.store.find(opening.token)
+    within_the_minute = recorded.sent.names()
+    recorded.sent.commands.clear()
     age(mongodb, opening, seconds=61)
     for _ in range(5):
-        listened.store.find(opening.token)
+        recorded.store.find(opening.token)
     # Then
     assert within_the_minute == ["find"] * 5
-    assert listened.sent.names() == ["find", "update", "find", "find", "find", "find"]
+    assert recorded.sent.names() == ["find", "update", "find", "find", "find", "find"]
 
 
-class Overtaken(CommandListener):
+class BeforeUpdate(CommandListener):
     """Run *first*, another use of the session, right before the client sends an update."""
 
     def __init__(self, first: Callable[[], object]) -> None:
@@ -204,26 +204,26 @@ def test_two_uses_at_once_write_the_session_once(sessions: SessionStore, mongodb
         age(mongodb, opening, seconds=5)
 
     # When
-    listener = Overtaken(first)
+    listener = BeforeUpdate(first)
     with MongoClient[dict[str, Any]](mongod.uri, event_listeners=[listener], tz_aware=True) as client:
         assert _store(client.get_default_database()).find(opening.token) is not None
     # Then the first write stands
     assert datetime.now(UTC) - stored(mongodb, opening)["lastSeenAt"] >= timedelta(seconds=5)
 
 
-def test_every_query_uses_an_index(listened: Listened, mongod: Mongod) -> None:
+def test_every_query_uses_an_index(recorded: RecordedStore, mongod: Mongod) -> None:
     # Given
-    openings = [a_session(listened.store, f"person-{number % 25}") for number in range(500)]
+    openings = [a_session(recorded.store, f"person-{number % 25}") for number in range(500)]
     session, token = openings[77]
-    listened.sent.commands.clear()
+    recorded.sent.commands.clear()
     # When
-    listened.store.find(token)
-    listened.store.get(session.session_id)
-    listened.store.page(session.username, 5, None)
-    listened.store.page(None, 5, session.session_id)
-    listened.store.end(session.session_id)
-    listened.store.end_all(session.username, "another")
-    commands = list(listened.sent.commands)
+    recorded.store.find(token)
+    recorded.store.get(session.session_id)
+    recorded.store.page(session.username, 5, None)
+    recorded.store.page(None, 5, session.session_id)
+    recorded.store.end(session.session_id)
+    recorded.store.end_all(session.username, "another")
+    commands = list(recorded.sent.commands)
     # Then
     with recording_commands(mongod.uri) as (client, _):
         plans = [explained(client, command) for command in commands]

@@ -61,11 +61,11 @@ def issued(token: str, path: str | None = None) -> str:
     return str(ask("POST", ISSUE, {"path": path} if path else {}, token=token).json["ticket"])
 
 
-def show(app: App, path: str, ticket: str, **query: str) -> Answer:
+def use_ticket(app: App, path: str, ticket: str, **query: str) -> Answer:
     return ask("GET", path, query={"ticket": ticket, **query}, at=app)
 
 
-def past(mongodb: Mongo, field: str) -> None:
+def expire(mongodb: Mongo, field: str) -> None:
     mongodb.tickets.update_one({}, {"$set": {field: datetime.now(UTC) - timedelta(seconds=1)}})
 
 
@@ -80,76 +80,76 @@ def test_a_ticket_is_valid_for_thirty_seconds(token: str) -> None:
 
 def test_a_ticket_is_accepted_once(watching: App, token: str) -> None:
     ticket = issued(token)
-    first, second = (show(watching, "/socket", ticket) for _ in range(2))
+    first, second = (use_ticket(watching, "/socket", ticket) for _ in range(2))
     assert (first.status, first.json) == (200, {"who": "ann"})
     assert second.status == 401
 
 
 def test_racing_uses_of_a_ticket_have_one_winner(watching: App, token: str) -> None:
     ticket = issued(token)
-    answers = race([partial(show, watching, "/socket", ticket)] * 32)
+    answers = race([partial(use_ticket, watching, "/socket", ticket)] * 32)
     assert sorted(answer.status for answer in answers if isinstance(answer, Answer)) == [200] + [401] * 31
 
 
 def test_an_expired_ticket_is_refused_while_still_stored(watching: App, token: str, mongodb: Mongo) -> None:
     for path, given in (("/socket", None), (EVENTS, EVENTS)):
         ticket = issued(token, given)
-        past(mongodb, "firstUseBy")
-        assert show(watching, path, ticket).status == 401
+        expire(mongodb, "firstUseBy")
+        assert use_ticket(watching, path, ticket).status == 401
         mongodb.tickets.delete_many({})
 
 
 def test_a_ticket_for_one_path_is_refused_elsewhere_and_kept(watching: App, token: str) -> None:
     ticket = issued(token, "/socket")
-    assert show(watching, EVENTS, ticket).status == 401
-    assert [show(watching, "/socket", ticket).status for _ in range(2)] == [200, 401]
+    assert use_ticket(watching, EVENTS, ticket).status == 401
+    assert [use_ticket(watching, "/socket", ticket).status for _ in range(2)] == [200, 401]
 
 
 def test_a_ticket_for_events_serves_reconnects_for_an_hour(watching: App, token: str, mongodb: Mongo) -> None:
     # Given
     ticket = issued(token, EVENTS)
     # When the ticket was used within thirty seconds, and these are over
-    assert show(watching, EVENTS, ticket, since="4").json == {"who": "ann", "since": 4}
-    past(mongodb, "firstUseBy")
+    assert use_ticket(watching, EVENTS, ticket, since="4").json == {"who": "ann", "since": 4}
+    expire(mongodb, "firstUseBy")
     # Then
-    assert [show(watching, EVENTS, ticket).status for _ in range(3)] == [200] * 3
-    assert show(watching, "/things/other/events", ticket).status == 401
+    assert [use_ticket(watching, EVENTS, ticket).status for _ in range(3)] == [200] * 3
+    assert use_ticket(watching, "/things/other/events", ticket).status == 401
     # Until the hour is over
     (stored,) = mongodb.tickets.find()
     left = stored["purgeAt"] - datetime.now(UTC)
     assert timedelta(minutes=59) < left <= timedelta(hours=1)
-    past(mongodb, "purgeAt")
-    assert show(watching, EVENTS, ticket).status == 401
+    expire(mongodb, "purgeAt")
+    assert use_ticket(watching, EVENTS, ticket).status == 401
 
 
 def test_a_ticket_ends_with_its_session(watching: App, token: str) -> None:
     ticket, events = issued(token), issued(token, EVENTS)
-    assert show(watching, EVENTS, events).status == 200
+    assert use_ticket(watching, EVENTS, events).status == 200
     ask("DELETE", "/api/sessions/current", token=token)
-    assert (show(watching, "/socket", ticket).status, show(watching, EVENTS, events).status) == (401, 401)
+    assert (use_ticket(watching, "/socket", ticket).status, use_ticket(watching, EVENTS, events).status) == (401, 401)
 
 
 def test_only_a_hash_of_a_ticket_is_stored(watching: App, token: str, mongodb: Mongo) -> None:
     ticket = issued(token)
     (stored,) = mongodb.tickets.find()
     assert ticket not in repr(stored)
-    assert show(watching, "/socket", stored["_id"]).status == 401
+    assert use_ticket(watching, "/socket", stored["_id"]).status == 401
 
 
 @pytest.mark.parametrize("path", ["/closed", "/socket"])
 def test_a_ticket_is_refused_by_routes_without_tickets(watching: App, token: str, path: str) -> None:
-    assert show(watching, path, issued(token)).status == (200 if path == "/socket" else 401)
+    assert use_ticket(watching, path, issued(token)).status == (200 if path == "/socket" else 401)
 
 
 def test_a_token_in_a_header_leaves_the_ticket_unused(watching: App, token: str) -> None:
     ticket = issued(token)
     assert ask("GET", "/socket", token=token, query={"ticket": ticket}, at=watching).status == 200
-    assert show(watching, "/socket", ticket).status == 200
+    assert use_ticket(watching, "/socket", ticket).status == 200
 
 
 @pytest.mark.parametrize("ticket", ["", "x", "ä" * 5000])
 def test_a_malformed_ticket_is_refused(watching: App, token: str, ticket: str) -> None:
-    assert show(watching, "/socket", ticket).status == 401
+    assert use_ticket(watching, "/socket", ticket).status == 401
 
 
 def test_a_route_of_a_changing_method_cannot_take_tickets() -> None:

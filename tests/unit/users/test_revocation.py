@@ -115,14 +115,14 @@ def test_a_failed_sweep_of_one_slice_does_not_stop_the_others(
 
     monkeypatch.setattr(approvals_wiring, "store", down)
     # When
-    slices.sweep(Swept())
+    slices.sweep(ScheduleEvent())
     # Then
     assert users.pending_revocations() == []
     assert [line.get("action") for line in printed.lines()] == ["approvals_sweep_failed", None]
     assert (printed.lines()[1]["users"], printed.lines()[1]["sweepsFailed"]) == (1, 1)
 
 
-class Swept:
+class ScheduleEvent:
     """A schedule's event, as chalice hands it over."""
 
     event_id = "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa"

@@ -145,7 +145,7 @@ def test_completing_a_revocation_of_a_deleted_user_does_nothing(users: UserStore
 
 
 @pytest.fixture
-def lossy(users: UserStore, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+def lose_response(users: UserStore, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     """While set, the response of the next write is lost after DynamoDB applied the write; the SDK then retries."""
     losing, answer = threading.Event(), BotocoreStubber.__call__
 
@@ -160,23 +160,23 @@ def lossy(users: UserStore, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     return losing
 
 
-def test_an_addition_with_a_lost_response_succeeds(users: UserStore, lossy: threading.Event) -> None:
-    lossy.set()
+def test_an_addition_with_a_lost_response_succeeds(users: UserStore, lose_response: threading.Event) -> None:
+    lose_response.set()
     user = add(users)
     assert users.find("ann") == user
-    assert not lossy.is_set()
+    assert not lose_response.is_set()
 
 
-def test_a_removal_with_a_lost_response_succeeds(users: UserStore, lossy: threading.Event) -> None:
+def test_a_removal_with_a_lost_response_succeeds(users: UserStore, lose_response: threading.Event) -> None:
     add(users)
-    lossy.set()
+    lose_response.set()
     removed = users.remove("ann")
     assert users.pending_revocations() == [Revocation("ann", removed.epoch, gone=True)]
 
 
-def test_a_change_with_a_lost_response_is_made_once(users: UserStore, lossy: threading.Event) -> None:
+def test_a_change_with_a_lost_response_is_made_once(users: UserStore, lose_response: threading.Event) -> None:
     add(users)
-    lossy.set()
+    lose_response.set()
     assert users.change("ann", password_hash="new", roles=None) == users.find("ann")
 
 
