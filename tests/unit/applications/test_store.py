@@ -50,7 +50,7 @@ def many(mongodb: Database[dict[str, Any]]) -> list[Record]:
     return put(60)
 
 
-def ids(token: str, **query: str) -> list[str]:
+def listed_ids(token: str, **query: str) -> list[str]:
     """Return every id of a list, cursor by cursor."""
     found: list[str] = []
     page = {"nextCursor": ""}
@@ -81,7 +81,7 @@ def test_a_list_shows_each_application_once_and_in_its_order(
     wanted = [one for one in many if status in {None, one.doc["status"]}]
     expected = sorted(wanted, key=lambda one: (value(one, sort), one.id), reverse=sort.startswith("-"))
     query = {"sort": sort, "limit": "7"} | ({"status": status} if status else {})
-    assert ids(officer, **query) == [one.id for one in expected]
+    assert listed_ids(officer, **query) == [one.id for one in expected]
 
 
 def test_pages_are_those_of_the_cursor(officer: str, many: list[Record]) -> None:
@@ -91,7 +91,7 @@ def test_pages_are_those_of_the_cursor(officer: str, many: list[Record]) -> None
         assert (answer["page"], answer["limit"], answer["total"], answer["totalIsLowerBound"]) == (page, 7, 60, False)
         assert (answer["nextCursor"] is None) == (page == 9)
         by_page += [item["applicationId"] for item in answer["items"]]
-    assert by_page == ids(officer, limit="11")
+    assert by_page == listed_ids(officer, limit="11")
     # Beyond the last there is nothing, and that is no fault.
     assert ask("GET", PATH, token=officer, query={"page": "10", "limit": "7"}).json["items"] == []
 
@@ -174,14 +174,14 @@ def test_a_total_that_was_counted_before_contradicts_no_page(mongod: Mongod, man
     ],
 )
 def test_words_find_what_begins_with_all_of_them(officer: str, many: list[Record], q: str, found: Any) -> None:
-    assert sorted(ids(officer, q=q)) == [one.id for number, one in enumerate(many) if found(number)]
+    assert sorted(listed_ids(officer, q=q)) == [one.id for number, one in enumerate(many) if found(number)]
 
 
 def test_a_list_has_what_was_written_and_not_what_was_deleted(officer: str, admin: str) -> None:
     made = make(officer)
-    assert ids(officer) == [made["applicationId"]]
+    assert listed_ids(officer) == [made["applicationId"]]
     ask("DELETE", f"{PATH}/{made['applicationId']}", token=admin, query={"version": "1"})
-    assert ids(officer) == []
+    assert listed_ids(officer) == []
 
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
