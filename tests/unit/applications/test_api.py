@@ -16,8 +16,8 @@ SHOWN = {"applicationId", "applicantName", "email", "amountMinor", "currency", "
 SHOWN |= {"version", "createdAt", "createdBy", "updatedAt", "updatedBy"}
 
 
-def trips(printed: Any) -> int:
-    """Return the store round trips of the last request."""
+def store_round_trips(printed: Any) -> int:
+    """Return the store round store_round_trips of the last request."""
     return int(printed.lines()[-1]["storeRoundTrips"])
 
 
@@ -229,17 +229,17 @@ def test_a_new_application_has_no_history_yet(officer: str) -> None:
     assert (answer.status, answer.json) == (200, {"items": [], "nextCursor": None})
 
 
-# --- store round trips
+# --- store round store_round_trips
 
 
 def test_each_route_has_its_minimum_of_store_round_trips(officer: str, printed: Any) -> None:
     made = make(officer)
     # Each request needs a round trip for the session.
     ask("GET", at(made), token=officer)
-    assert trips(printed) == 1 + 1
+    assert store_round_trips(printed) == 1 + 1
     change(officer, made, termMonths=12)
-    assert trips(printed) == 1 + 1 + 1
+    assert store_round_trips(printed) == 1 + 1 + 1
     ask("GET", PATH, token=officer)
-    assert trips(printed) == 1 + 1
+    assert store_round_trips(printed) == 1 + 1
     ask("GET", PATH, token=officer, query={"page": "2", "limit": "1", "q": "ada", "status": "draft"})
-    assert trips(printed) == 1 + 1
+    assert store_round_trips(printed) == 1 + 1

@@ -16,7 +16,7 @@ from tests.support.concurrency import race
 from tests.support.gateway import Answer, Context, ask
 from tests.unit.applications.build import approved, at, change, make, moved
 
-Do = Callable[[], object]
+Action = Callable[[], object]
 
 
 def pay(token: str, application: dict[str, Any]) -> Answer:
@@ -31,12 +31,12 @@ def entries(admin: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def before_guarded(monkeypatch: pytest.MonkeyPatch) -> Callable[[Do], None]:
+def before_guarded(monkeypatch: pytest.MonkeyPatch) -> Callable[[Action], None]:
     """Run an action once, between a payer's read and its guarded write."""
     guarded = Locks.guarded
 
-    def set_up(happen: Do) -> None:
-        left = iter([happen])
+    def set_up(action: Action) -> None:
+        left = iter([action])
 
         def guarded_late(self: Locks, lease: Any, writes: Any) -> None:
             writes = list(writes)
@@ -86,7 +86,9 @@ def test_an_application_not_approved_is_not_paid(admin: str, statuses: tuple[str
     assert entries(admin) == []
 
 
-def test_a_payer_with_a_broken_lock_sees_the_others_payment(admin: str, before_guarded: Callable[[Do], None]) -> None:
+def test_a_payer_with_a_broken_lock_sees_the_others_payment(
+    admin: str, before_guarded: Callable[[Action], None]
+) -> None:
     ready = approved(admin)
 
     def broken_and_paid_by_another() -> None:
@@ -98,14 +100,14 @@ def test_a_payer_with_a_broken_lock_sees_the_others_payment(admin: str, before_g
     assert len(entries(admin)) == 1
 
 
-def test_a_payer_with_a_broken_lock_pays_under_a_new_lock(admin: str, before_guarded: Callable[[Do], None]) -> None:
+def test_a_payer_with_a_broken_lock_pays_under_a_new_lock(admin: str, before_guarded: Callable[[Action], None]) -> None:
     ready = approved(admin)
     before_guarded(lambda: coordination_wiring.locks().break_(f"application#{ready['applicationId']}"))
     assert pay(admin, ready).status == 200
     assert len(entries(admin)) == 1
 
 
-def test_a_payer_retries_after_the_ledger_head_moved(admin: str, before_guarded: Callable[[Do], None]) -> None:
+def test_a_payer_retries_after_the_ledger_head_moved(admin: str, before_guarded: Callable[[Action], None]) -> None:
     ready, other = approved(admin), approved(admin)
     before_guarded(lambda: pay(admin, other).status == 200)
     assert pay(admin, ready).status == 200
@@ -113,7 +115,7 @@ def test_a_payer_retries_after_the_ledger_head_moved(admin: str, before_guarded:
 
 
 def test_an_application_changed_meanwhile_is_paid_at_its_new_version(
-    admin: str, before_guarded: Callable[[Do], None]
+    admin: str, before_guarded: Callable[[Action], None]
 ) -> None:
     ready = approved(admin)
     before_guarded(lambda: change(admin, ready, applicantName="Countess").status == 200)

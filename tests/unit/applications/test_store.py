@@ -130,7 +130,7 @@ def test_a_total_beyond_its_bound_is_marked_as_lower_bound(
         assert (answer["total"], answer["totalIsLowerBound"]) == expected
 
 
-def _listed(mongod: Mongod, totals: CountCache, **query: str) -> tuple[int, int]:
+def _total_and_counts(mongod: Mongod, totals: CountCache, **query: str) -> tuple[int, int]:
     """Return the total of a page, and how often the database counted."""
     with recording_commands(mongod.uri) as (client, sent):
         store = ApplicationStore(client.get_default_database()["records.application"], totals)
@@ -141,24 +141,24 @@ def _listed(mongod: Mongod, totals: CountCache, **query: str) -> tuple[int, int]
 def test_a_total_is_counted_once_for_many_pages(mongod: Mongod, many: list[Record]) -> None:
     # A count of sixty is kept for six seconds.
     totals = CountCache(kept_ms=1_000_000)
-    assert _listed(mongod, totals, limit="7") == (60, 1)
-    assert _listed(mongod, totals, limit="7", page="3") == (60, 0)
-    assert _listed(mongod, totals, limit="7", sort="-amountMinor") == (60, 0)
+    assert _total_and_counts(mongod, totals, limit="7") == (60, 1)
+    assert _total_and_counts(mongod, totals, limit="7", page="3") == (60, 0)
+    assert _total_and_counts(mongod, totals, limit="7", sort="-amountMinor") == (60, 0)
     # Another list has another total.
-    assert _listed(mongod, totals, limit="7", status="draft") == (10, 1)
-    assert _listed(mongod, totals, limit="7", status="draft", q="ada") == (10, 1)
+    assert _total_and_counts(mongod, totals, limit="7", status="draft") == (10, 1)
+    assert _total_and_counts(mongod, totals, limit="7", status="draft", q="ada") == (10, 1)
 
 
 def test_a_cached_total_is_corrected_by_the_rows_of_a_page(mongod: Mongod, many: list[Record]) -> None:
     totals = CountCache(kept_ms=1_000_000)
-    assert _listed(mongod, totals, limit="7") == (60, 1)
+    assert _total_and_counts(mongod, totals, limit="7") == (60, 1)
     records_wiring.view().apply([record(60), record(61)])
     # The last page gives the true total; a full page raises the cached total to its rows.
-    assert _listed(mongod, totals, limit="7", page="9") == (62, 0)
-    assert _listed(mongod, totals, limit="60", page="1") == (61, 0)
-    assert _listed(mongod, totals, limit="62") == (62, 0)
+    assert _total_and_counts(mongod, totals, limit="7", page="9") == (62, 0)
+    assert _total_and_counts(mongod, totals, limit="60", page="1") == (61, 0)
+    assert _total_and_counts(mongod, totals, limit="62") == (62, 0)
     # A page past the end corrects nothing.
-    assert _listed(mongod, totals, limit="7", page="11") == (60, 0)
+    assert _total_and_counts(mongod, totals, limit="7", page="11") == (60, 0)
 
 
 @pytest.mark.parametrize(

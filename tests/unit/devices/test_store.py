@@ -27,13 +27,13 @@ def tokens(devices: DeviceStore, username: str = PERSON, collapse_key: str = REQ
     return [target.fcm_token for target in devices.targets(username, collapse_key)]
 
 
-def lapse(mongodb: Mongo, device_id: str) -> None:
+def expire(mongodb: Mongo, device_id: str) -> None:
     """Move a device's `purgeAt` into the past; the document stays."""
     over = datetime.now(UTC) - timedelta(seconds=1)
     assert mongodb.devices.update_one({"deviceId": device_id}, {"$set": {"purgeAt": over}}).matched_count == 1
 
 
-def _ticked(mongodb: Mongo) -> bool:
+def _clock_has_advanced(mongodb: Mongo) -> bool:
     """Tell whether the server's clock, in milliseconds, is past the last write."""
     return mongodb.devices.find_one({"$expr": {"$gte": ["$updatedAt", "$$NOW"]}}) is None
 
@@ -104,7 +104,7 @@ def test_two_devices_may_exchange_their_tokens(devices: DeviceStore) -> None:
 
 def test_an_expired_device_does_not_block_its_token(devices: DeviceStore, mongodb: Mongo) -> None:
     devices.put("ann", "old", a_device())
-    lapse(mongodb, "old")
+    expire(mongodb, "old")
     devices.put("bob", "new", a_device())
     assert tokens(devices, "bob") == ["token-1"]
 
@@ -163,7 +163,7 @@ def test_racing_registrations_of_a_device_make_one_device(devices: DeviceStore) 
 
 def test_an_expired_device_is_not_found_while_still_stored(devices: DeviceStore, mongodb: Mongo) -> None:
     devices.put(PERSON, "phone", a_device())
-    lapse(mongodb, "phone")
+    expire(mongodb, "phone")
     assert tokens(devices) == []
     assert devices.page(PERSON, 9, None) == []
     assert not devices.remove(PERSON, "phone")
@@ -172,7 +172,7 @@ def test_an_expired_device_is_not_found_while_still_stored(devices: DeviceStore,
 
 def test_a_registration_after_expiry_makes_a_new_device(devices: DeviceStore, mongodb: Mongo) -> None:
     first = devices.put(PERSON, "phone", a_device())
-    lapse(mongodb, "phone")
+    expire(mongodb, "phone")
     again = devices.put(PERSON, "phone", a_device())
     assert again.created_at == again.updated_at > first.created_at
     assert tokens(devices) == ["token-1"]
@@ -186,7 +186,7 @@ def test_the_setting_kept_days_sets_the_expiry(mongodb: Mongo) -> None:
 def test_the_ttl_index_removes_expired_devices(devices: DeviceStore, mongodb: Mongo) -> None:
     # Given
     put(devices, "kept", "gone")
-    lapse(mongodb, "device-gone")
+    expire(mongodb, "device-gone")
     # When
     admin = clients.mongodb().client.admin
     admin.command("setParameter", 1, ttlMonitorEnabled=True)
@@ -275,7 +275,7 @@ def test_targets_are_the_most_recently_renewed_devices(mongodb: Mongo) -> None:
     devices = DeviceStore(mongodb.devices, DeviceSettings(pushed_at_most=3))
     for name in ("a", "b", "c", "d", "b"):
         put(devices, name)
-        eventually(partial(_ticked, mongodb))
+        eventually(partial(_clock_has_advanced, mongodb))
     renewals = [device["updatedAt"] for device in mongodb.devices.find().sort("updatedAt", -1)]
     assert all(earlier < later for later, earlier in pairwise(renewals))
     assert tokens(devices) == ["b", "d", "c"]

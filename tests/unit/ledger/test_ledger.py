@@ -142,12 +142,12 @@ def _swap(one: int, other: int) -> None:
 
 
 @pytest.mark.parametrize("what", BREAKS)
-@pytest.mark.parametrize("at_once", [2, 1_000])
+@pytest.mark.parametrize("entries_per_call", [2, 1_000])
 def test_the_first_broken_entry_is_found(
-    admin: str, monkeypatch: pytest.MonkeyPatch, printed: Any, what: str, at_once: int
+    admin: str, monkeypatch: pytest.MonkeyPatch, printed: Any, what: str, entries_per_call: int
 ) -> None:
     # Given
-    monkeypatch.setattr(walk, "_ENTRIES_PER_CALL", at_once)
+    monkeypatch.setattr(walk, "_ENTRIES_PER_CALL", entries_per_call)
     for number in range(5):
         post(f"a-{number}")
     assert verified(admin)["ok"]
