@@ -1,4 +1,4 @@
-"""The comparison from the command line: once through everything, with figures, and beside the hourly one."""
+"""scripts/reconcile: a full reconciliation pass with figures, independent of the hourly pass."""
 
 from collections.abc import Callable
 from typing import Any
@@ -35,7 +35,7 @@ DOC = {
 
 @pytest.fixture
 def truth(mongodb: Mongo, dynamodb: Any, mail: Sender, monkeypatch: pytest.MonkeyPatch) -> Records:
-    """Records that nobody shows and nobody tells of; several steps without many of them."""
+    """A store of records without projection; small steps, so that few records take several steps."""
     monkeypatch.setattr(reconcile, "_AT_ONCE", 3)
     return Records(clients.table("records"), show=lambda _: None)
 
@@ -60,10 +60,10 @@ def figures(out: str) -> list[list[str]]:
     return [line.rsplit(maxsplit=2) for line in out.splitlines()[2:4]]
 
 
-def test_what_is_missing_is_mended_and_a_second_run_finds_nothing(
+def test_missing_copies_are_repaired_and_a_second_run_finds_none(
     truth: Records, mongodb: Mongo, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # Given records that neither lists nor history have, and a copy without a record
+    # Given records without copies and history, and a copy without a record
     ids = made(truth, 10)
     truth.commit(KIND, Change("A-03", 1, {"termMonths": 6}), by="ann", operation="change")
     mongodb[f"records.{KIND}"].insert_one({"_id": "nobody", "version": 1, "live": True})
@@ -77,12 +77,12 @@ def test_what_is_missing_is_mended_and_a_second_run_finds_nothing(
     assert figures(capsys.readouterr().out) == [["records", "10", "0"], ["lists of application", "10", "0"]]
 
 
-def test_an_empty_stack_is_compared(truth: Records, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_stack_has_no_differences(truth: Records, capsys: pytest.CaptureFixture[str]) -> None:
     assert run() == 0
     assert figures(capsys.readouterr().out) == [["records", "0", "0"], ["lists of application", "0", "0"]]
 
 
-def test_what_cannot_be_mended_is_said_and_counts(
+def test_an_unreadable_record_is_reported_and_fails_the_command(
     truth: Records, mongodb: Mongo, capsys: pytest.CaptureFixture[str], printed: Any
 ) -> None:
     made(truth, 4)
@@ -91,12 +91,12 @@ def test_what_cannot_be_mended_is_said_and_counts(
     out, err = capsys.readouterr()
     assert "1 faults" in out
     assert "record_not_read" in err
-    # The others are, and nothing was logged as a function does
+    # The other records are repaired, and no log record of a function is printed
     assert len(shown(mongodb)) == 4
     assert not printed.getvalue()
 
 
-def test_it_leaves_the_hourly_comparison_where_it_is(truth: Records, mongodb: Mongo) -> None:
+def test_the_command_leaves_the_cursor_of_the_hourly_pass(truth: Records, mongodb: Mongo) -> None:
     made(truth, 7)
     bookmark = {"pk": "walk#records", "kind": "", "after": f"{KIND}#A-03"}
     clients.table("coordination").put(bookmark, when="")
@@ -106,7 +106,9 @@ def test_it_leaves_the_hourly_comparison_where_it_is(truth: Records, mongodb: Mo
     assert len(shown(mongodb)) == 7
 
 
-def test_it_may_be_interrupted_and_run_again(truth: Records, mongodb: Mongo, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_run_is_completed_by_the_next(
+    truth: Records, mongodb: Mongo, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ids = made(truth, 7)
     with monkeypatch.context() as patch:
         patch.setattr(reconcile, "advance", stopping(1, KeyboardInterrupt()))
@@ -117,7 +119,7 @@ def test_it_may_be_interrupted_and_run_again(truth: Records, mongodb: Mongo, mon
     assert shown(mongodb) == dict.fromkeys(ids, 1)
 
 
-def test_a_store_that_is_down_for_a_moment_is_waited_for(
+def test_a_short_outage_is_retried_and_a_long_outage_is_raised(
     truth: Records, mongodb: Mongo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made(truth, 7)
@@ -132,7 +134,7 @@ def test_a_store_that_is_down_for_a_moment_is_waited_for(
 
 
 def stopping(after: int, error: BaseException, times: int = 1_000) -> Callable[[Place], tuple[Place | None, Found]]:
-    """The step, which raises *error* so many *times* once it was made *after* times."""
+    """Return a replacement of `reconcile.advance` that raises *error* for *times* calls, *after* good calls."""
     advance, steps = reconcile.advance, 0
 
     def stopped(place: Place) -> tuple[Place | None, Found]:
@@ -146,7 +148,7 @@ def stopping(after: int, error: BaseException, times: int = 1_000) -> Callable[[
 
 
 @pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (Unavailable("MongoDB is down."), None)])
-def test_the_exit_code_says_how_it_ended(
+def test_an_interruption_exits_with_130_and_an_outage_with_a_message(
     monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int | None
 ) -> None:
     def interrupted(*_: Any) -> int:

@@ -1,4 +1,4 @@
-"""The stack that a command works on, and the sentence a command ends with."""
+"""The stack that a command works on, and the message of a failed command."""
 
 import argparse
 import os
@@ -28,7 +28,7 @@ HERE = {
 
 @pytest.fixture
 def environ(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
-    """An environment of its own: what a command sets must not reach other tests."""
+    """Replace the environment, so that a command's variables do not reach other tests."""
     made = {"PATH": os.environ["PATH"]}
     with monkeypatch.context() as patch:
         patch.setattr(os, "environ", made)
