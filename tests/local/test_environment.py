@@ -25,7 +25,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(SCRIPT, root / "infra")
     for name in ("requirements.txt", "requirements-dev.txt", "infra/local/requirements.txt"):
         (root / name).write_text("# nothing\n")
-    (root / "infra/requirements.txt").write_text(the_installer(tmp_path_factory.mktemp("installer")))
+    (root / "infra/requirements.txt").write_text(uv_requirement(tmp_path_factory.mktemp("installer")))
     environment.ensure(root)
     return root
 
@@ -36,7 +36,7 @@ def root(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made, tmp_path / "repository", symlinks=True))
 
 
-def the_installer(folder: Path) -> str:
+def uv_requirement(folder: Path) -> str:
     """Return a requirement of the installed uv, repacked as a wheel."""
     uv = importlib.metadata.distribution("uv")
     wheel = folder / f"uv-{uv.version}-py3-none-any.whl"

@@ -54,7 +54,7 @@ def running(upstream: Upstream, queue_seconds: float) -> Iterator[Front]:
 
 
 @pytest.fixture
-def gate(upstream: Upstream) -> Iterator[threading.Event]:
+def release(upstream: Upstream) -> Iterator[threading.Event]:
     """The API answers once this event is set."""
     opened = threading.Event()
 
@@ -67,7 +67,7 @@ def gate(upstream: Upstream) -> Iterator[threading.Event]:
     opened.set()
 
 
-def raw(front: Front, request: bytes) -> bytes:
+def send_raw(front: Front, request: bytes) -> bytes:
     """Return the whole response to *request*."""
     with socket.create_connection(("127.0.0.1", front.port), timeout=10) as connection:
         connection.sendall(request)
@@ -91,7 +91,7 @@ def problem(response: requests.Response) -> dict[str, object]:
 
 
 def test_a_request_is_forwarded_unchanged(front: Front, upstream: Upstream) -> None:
-    raw(
+    send_raw(
         front,
         b"PATCH /a%2Fb/../c;x=1?q=%20+&q=2&empty= HTTP/1.1\r\nHost: localhost:8000\r\n"
         b"X-Twice: 1\r\nx-twice: 2\r\nConnection: close, X-Dropped\r\nX-Dropped: 1\r\n"
@@ -175,7 +175,7 @@ def test_no_more_than_the_admitted_number_reach_the_api_at_once(front: Front, up
 
 
 def test_a_request_that_queues_too_long_is_503_with_retry_after(
-    strict: Front, upstream: Upstream, gate: threading.Event
+    strict: Front, upstream: Upstream, release: threading.Event
 ) -> None:
     with ThreadPoolExecutor(3) as callers:
         admitted = [callers.submit(requests.get, strict.url, timeout=20) for _ in range(2)]
@@ -183,7 +183,7 @@ def test_a_request_that_queues_too_long_is_503_with_retry_after(
         began = time.monotonic()
         refused = requests.get(strict.url, timeout=20)
         waited = time.monotonic() - began
-        gate.set()
+        release.set()
 
         assert [call.result().status_code for call in admitted] == [200, 200]
     assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
@@ -191,7 +191,7 @@ def test_a_request_that_queues_too_long_is_503_with_retry_after(
     assert 0.5 <= waited < 5
 
 
-def test_waiting_routes_bypass_the_admission_limit(strict: Front, upstream: Upstream, gate: threading.Event) -> None:
+def test_waiting_routes_bypass_the_admission_limit(strict: Front, upstream: Upstream, release: threading.Event) -> None:
     with ThreadPoolExecutor(20) as callers:
         # Given more waiting callers than places, and all places taken
         waiting = [callers.submit(requests.get, f"{strict.url}/things/{n}?x=/y", timeout=20) for n in range(5)]
@@ -205,17 +205,17 @@ def test_waiting_routes_bypass_the_admission_limit(strict: Front, upstream: Upst
         assert requests.post(f"{strict.url}/things/1", timeout=20).status_code == 503
         assert requests.get(f"{strict.url}/things/1/more", timeout=20).status_code == 503
 
-        gate.set()
+        release.set()
         assert {call.result().status_code for call in waiting + plain} == {200}
 
 
-def test_a_caller_who_hangs_up_frees_the_place(front: Front, upstream: Upstream, gate: threading.Event) -> None:
+def test_a_caller_who_hangs_up_frees_the_place(front: Front, upstream: Upstream, release: threading.Event) -> None:
     for number in (1, 2):
         with socket.create_connection(("127.0.0.1", front.port)) as caller:
             caller.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
             eventually(partial(arrived, upstream, number))
 
-    gate.set()
+    release.set()
     assert requests.get(front.url, timeout=10).status_code == 200
 
 

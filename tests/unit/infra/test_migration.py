@@ -27,7 +27,7 @@ from infra.operations.target import Target
 from tests.unit.conftest import STAGE
 
 Mongo = Database[dict[str, Any]]
-Old = list[dict[str, Any]]
+Documents = list[dict[str, Any]]
 KIND = "application"
 OLD = "oldApplications"
 DOC = {
@@ -83,7 +83,7 @@ def lines(file: Path) -> list[tuple[Any, list[str]]]:
     return [(line["id"], line["reasons"]) for line in read]
 
 
-def dying(monkeypatch: pytest.MonkeyPatch, after: int, error: BaseException) -> None:
+def fail_creation(monkeypatch: pytest.MonkeyPatch, after: int, error: BaseException) -> None:
     """Raise *error* at the creation of a record, *after* successful creations."""
     create, turn, made = Records.create, threading.Lock(), 0
 
@@ -208,7 +208,7 @@ def test_a_killed_run_is_resumed_at_its_bookmark(
     collection.insert_many([a_document(f"A-{n:02}", **({} if n % 4 else {"currency": "?"})) for n in range(20)])
     file = tmp_path / "skipped.jsonl"
     with monkeypatch.context() as patch:
-        dying(patch, died_after, Killed())
+        fail_creation(patch, died_after, Killed())
         with suppress(Killed):
             run("--skipped", str(file), "--at-once", "1")
     assert len(records()) == died_after
@@ -232,7 +232,7 @@ def test_the_option_from_start_ignores_the_bookmark(
 ) -> None:
     collection.insert_many([a_document(f"A-{number:02}") for number in range(12)])
     with monkeypatch.context() as patch:
-        dying(patch, 9, Killed())
+        fail_creation(patch, 9, Killed())
         with suppress(Killed):
             run("--at-once", "1")
     ids = read_ids(monkeypatch)
@@ -247,7 +247,7 @@ def test_a_run_with_other_options_reads_skipped_documents_again(
     collection.insert_many([a_document(f"A-{number:02}", note="x") for number in range(4)])
     collection.insert_many([a_document(f"B-{number:02}") for number in range(4)])
     with monkeypatch.context() as patch:
-        dying(patch, 2, Killed())
+        fail_creation(patch, 2, Killed())
         with suppress(Killed):
             run("--at-once", "1")
     assert run("--drop-unknown") == 0
@@ -292,7 +292,7 @@ def test_a_long_outage_ends_the_run_and_the_next_run_resumes(collection: Any, mo
     collection.insert_many([a_document(f"A-{number:02}") for number in range(12)])
     with monkeypatch.context() as patch:
         patch.setattr(target, "_PAUSES_SECONDS", (0.01,))
-        dying(patch, 6, Unavailable())
+        fail_creation(patch, 6, Unavailable())
         with pytest.raises(Unavailable):
             run()
     ids = read_ids(monkeypatch)
@@ -510,7 +510,7 @@ def test_a_dry_run_writes_nothing_and_reports_the_same_figures(
 def test_a_dry_run_reads_all_documents_and_keeps_the_bookmark(collection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     collection.insert_many([a_document(f"A-{number:02}") for number in range(12)])
     with monkeypatch.context() as patch:
-        dying(patch, 9, Killed())
+        fail_creation(patch, 9, Killed())
         with suppress(Killed):
             run("--at-once", "1")
     with monkeypatch.context() as patch:

@@ -34,7 +34,7 @@ DOC = {
 
 
 @pytest.fixture
-def truth(mongodb: Mongo, dynamodb: Any, mail: Sender, monkeypatch: pytest.MonkeyPatch) -> Records:
+def unprojected(mongodb: Mongo, dynamodb: Any, mail: Sender, monkeypatch: pytest.MonkeyPatch) -> Records:
     """A store of records without projection; small steps, so that few records take several steps."""
     monkeypatch.setattr(reconcile, "_AT_ONCE", 3)
     return Records(clients.table("records"), show=lambda _: None)
@@ -45,10 +45,10 @@ def run() -> int:
     return command.run(Target(STAGE, "here", client, {}))
 
 
-def made(truth: Records, count: int) -> list[str]:
+def made(unprojected: Records, count: int) -> list[str]:
     ids = [f"A-{number:02}" for number in range(count)]
     for record_id in ids:
-        truth.create(KIND, record_id, DOC, by="ann", operation=f"make-{record_id}")
+        unprojected.create(KIND, record_id, DOC, by="ann", operation=f"make-{record_id}")
     return ids
 
 
@@ -61,11 +61,11 @@ def figures(out: str) -> list[list[str]]:
 
 
 def test_missing_copies_are_repaired_and_a_second_run_finds_none(
-    truth: Records, mongodb: Mongo, capsys: pytest.CaptureFixture[str]
+    unprojected: Records, mongodb: Mongo, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # Given records without copies and history, and a copy without a record
-    ids = made(truth, 10)
-    truth.commit(KIND, Change("A-03", 1, {"termMonths": 6}), by="ann", operation="change")
+    ids = made(unprojected, 10)
+    unprojected.commit(KIND, Change("A-03", 1, {"termMonths": 6}), by="ann", operation="change")
     mongodb[f"records.{KIND}"].insert_one({"_id": "nobody", "version": 1, "live": True})
     # When
     assert run() == 0
@@ -77,15 +77,15 @@ def test_missing_copies_are_repaired_and_a_second_run_finds_none(
     assert figures(capsys.readouterr().out) == [["records", "10", "0"], ["lists of application", "10", "0"]]
 
 
-def test_an_empty_stack_has_no_differences(truth: Records, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_stack_has_no_differences(unprojected: Records, capsys: pytest.CaptureFixture[str]) -> None:
     assert run() == 0
     assert figures(capsys.readouterr().out) == [["records", "0", "0"], ["lists of application", "0", "0"]]
 
 
 def test_an_unreadable_record_is_reported_and_fails_the_command(
-    truth: Records, mongodb: Mongo, capsys: pytest.CaptureFixture[str], printed: Any
+    unprojected: Records, mongodb: Mongo, capsys: pytest.CaptureFixture[str], printed: Any
 ) -> None:
-    made(truth, 4)
+    made(unprojected, 4)
     clients.table("records").put({"pk": f"{KIND}#broken", "version": 1}, when="")
     assert run() == 1
     out, err = capsys.readouterr()
@@ -96,8 +96,8 @@ def test_an_unreadable_record_is_reported_and_fails_the_command(
     assert not printed.getvalue()
 
 
-def test_the_command_leaves_the_cursor_of_the_hourly_pass(truth: Records, mongodb: Mongo) -> None:
-    made(truth, 7)
+def test_the_command_leaves_the_cursor_of_the_hourly_pass(unprojected: Records, mongodb: Mongo) -> None:
+    made(unprojected, 7)
     bookmark = {"pk": "walk#records", "kind": "", "after": f"{KIND}#A-03"}
     clients.table("coordination").put(bookmark, when="")
     with coordination_wiring.locks().lock("reconcile", 60_000):
@@ -107,11 +107,11 @@ def test_the_command_leaves_the_cursor_of_the_hourly_pass(truth: Records, mongod
 
 
 def test_an_interrupted_run_is_completed_by_the_next(
-    truth: Records, mongodb: Mongo, monkeypatch: pytest.MonkeyPatch
+    unprojected: Records, mongodb: Mongo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ids = made(truth, 7)
+    ids = made(unprojected, 7)
     with monkeypatch.context() as patch:
-        patch.setattr(reconcile, "advance", stopping(1, KeyboardInterrupt()))
+        patch.setattr(reconcile, "advance", failing_advance(1, KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
             run()
     assert len(shown(mongodb)) == 3
@@ -120,20 +120,22 @@ def test_an_interrupted_run_is_completed_by_the_next(
 
 
 def test_a_short_outage_is_retried_and_a_long_outage_is_raised(
-    truth: Records, mongodb: Mongo, monkeypatch: pytest.MonkeyPatch
+    unprojected: Records, mongodb: Mongo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made(truth, 7)
+    made(unprojected, 7)
     monkeypatch.setattr(target, "_PAUSES_SECONDS", (0.01,))
     with monkeypatch.context() as patch:
-        patch.setattr(reconcile, "advance", stopping(1, Unavailable(), times=1))
+        patch.setattr(reconcile, "advance", failing_advance(1, Unavailable(), times=1))
         assert run() == 0
     assert len(shown(mongodb)) == 7
-    monkeypatch.setattr(reconcile, "advance", stopping(1, Unavailable()))
+    monkeypatch.setattr(reconcile, "advance", failing_advance(1, Unavailable()))
     with pytest.raises(Unavailable):
         run()
 
 
-def stopping(after: int, error: BaseException, times: int = 1_000) -> Callable[[Place], tuple[Place | None, Found]]:
+def failing_advance(
+    after: int, error: BaseException, times: int = 1_000
+) -> Callable[[Place], tuple[Place | None, Found]]:
     """Return a replacement of `reconcile.advance` that raises *error* for *times* calls, *after* good calls."""
     advance, steps = reconcile.advance, 0
 

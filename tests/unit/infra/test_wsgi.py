@@ -27,7 +27,7 @@ from tests.unit.conftest import Printed
 PLACES = Places(at_work=1, held=1)
 
 
-class Said(NamedTuple):
+class Response(NamedTuple):
     """A response as the server sends it."""
 
     status: int
@@ -65,7 +65,7 @@ def recorder() -> Recorder:
 
 def call(
     server: Server, method: str, path: str, query: str = "", body: bytes | io.BytesIO = b"", **headers: str
-) -> Said:
+) -> Response:
     """Call *server* by PEP 3333, with *path* as the client sent it, and return the response."""
     sent = body if isinstance(body, io.BytesIO) else io.BytesIO(body)
     given = {
@@ -84,7 +84,7 @@ def call(
     answer: Any = validator(server)(given, lambda status, headers, _info=None: told.extend([status, headers]))  # type: ignore[arg-type]
     words = b"".join(answer)
     answer.close()
-    return Said(int(told[0].split()[0]), told[1], words)
+    return Response(int(told[0].split()[0]), told[1], words)
 
 
 def _as_environ(sent: dict[str, Any]) -> dict[str, Any]:
@@ -185,22 +185,22 @@ def test_invalid_utf8_in_a_body_is_replaced(recorder: Recorder) -> None:
 
 
 def test_an_answer_keeps_repeated_headers(recorder: Recorder) -> None:
-    said = call(Server(recorder, PLACES), "GET", "/health")
-    assert (said.status, said.body) == (200, b"ok")
-    assert [value for name, value in said.headers if name == "Set-Cookie"] == ["a=1", "b=2"]
+    response = call(Server(recorder, PLACES), "GET", "/health")
+    assert (response.status, response.body) == (200, b"ok")
+    assert [value for name, value in response.headers if name == "Set-Cookie"] == ["a=1", "b=2"]
 
 
 def test_the_application_itself_answers() -> None:
     server = Server(app, PLACES)
     assert call(server, "GET", "/health").json["status"] == "ok"
     for method, path, status in [("GET", "/nothing", 404), ("PUT", "/health", 405), ("GET", "/api/applications", 401)]:
-        said = call(server, method, path)
-        assert (said.status, said.json["status"], said.header("Content-Type")) == (
+        response = call(server, method, path)
+        assert (response.status, response.json["status"], response.header("Content-Type")) == (
             status,
             status,
             "application/problem+json",
         )
-        assert said.json["requestId"] == said.header("X-Request-Id")
+        assert response.json["requestId"] == response.header("X-Request-Id")
 
 
 def test_a_body_over_the_limit_is_read_to_the_limit_alone() -> None:
@@ -211,8 +211,8 @@ def test_a_body_over_the_limit_is_read_to_the_limit_alone() -> None:
 
 
 def test_a_truncated_body_is_400_without_calling_the_application(recorder: Recorder) -> None:
-    said = call(Server(recorder, PLACES), "POST", "/api/sessions", body=b'{"a": 1}', CONTENT_LENGTH="50")
-    assert (said.status, said.json["detail"]) == (400, "The body broke off.")
+    response = call(Server(recorder, PLACES), "POST", "/api/sessions", body=b'{"a": 1}', CONTENT_LENGTH="50")
+    assert (response.status, response.json["detail"]) == (400, "The body broke off.")
     assert not hasattr(recorder, "event")
 
 
