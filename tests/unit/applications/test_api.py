@@ -17,7 +17,7 @@ SHOWN |= {"version", "createdAt", "createdBy", "updatedAt", "updatedBy"}
 
 
 def store_round_trips(printed: Any) -> int:
-    """Return the store round store_round_trips of the last request."""
+    """Return the store round trips of the last request."""
     return int(printed.lines()[-1]["storeRoundTrips"])
 
 
@@ -229,7 +229,7 @@ def test_a_new_application_has_no_history_yet(officer: str) -> None:
     assert (answer.status, answer.json) == (200, {"items": [], "nextCursor": None})
 
 
-# --- store round store_round_trips
+# --- store round trips
 
 
 def test_each_route_has_its_minimum_of_store_round_trips(officer: str, printed: Any) -> None:

@@ -47,7 +47,7 @@ def read(body: Any) -> NewApproval:
 
 
 def error_paths(body: Any) -> set[str]:
-    """Return the paths of all errors; *body* must be error_paths."""
+    """Return the paths of all errors; *body* must be refused."""
     with pytest.raises(Invalid) as raised:
         read(body)
     assert all(error.message for error in raised.value.errors)
