@@ -1,4 +1,4 @@
-"""Each function may do what its own work needs and nothing else, and imports what is packaged and nothing else."""
+"""Each function has the rights that its work needs and no others, and imports its package alone."""
 
 import io
 import json
@@ -17,13 +17,13 @@ from tests.support.stack import STAGE
 
 pytestmark = pytest.mark.stack
 
-#: What it has read of services' descriptions serves every client.
+#: Shared by every client, as reading a service's description is slow.
 _SESSION = botocore.session.Session()
 _KEY = {"pk": {"S": "user#nobody"}}
 _VERSION = {**_KEY, "version": {"N": "1"}}
-#: A write without effect, where no condition can be given.
+#: A write without effect, for batches, which take no condition.
 _NOTHING = {"DeleteRequest": {"Key": _VERSION}}
-#: A condition that fails, and a delay that nobody may ask for, show the right without using it.
+#: A failing condition or an invalid delay shows the right without an effect.
 _NEVER = "attribute_exists(pk)"
 _USED = {"ConditionalCheckFailedException", "InvalidParameterValue", "TransactionCanceledException"}
 Asked = dict[str, Any]
@@ -31,7 +31,7 @@ _FUNCTIONS = ("api", "wait", "sweep", "project", "repair", "reconcile")
 
 
 class Deed(NamedTuple):
-    """Something that can be done with AWS, and the functions that must be able to."""
+    """A call of AWS, and the functions with the right to make the call."""
 
     name: str
     service: str
@@ -40,7 +40,7 @@ class Deed(NamedTuple):
 
 
 def _table(name: str, table: str, what: str, asked: Asked, allowed: str = "") -> Deed:
-    """Return the deed that does *what* with a *table*; *allowed* names functions."""
+    """Return the call *what* of a *table*; *allowed* names functions."""
     asked = {"TableName": f"holdfast-{STAGE}-{table}", **asked}
     return Deed(name, "dynamodb", lambda client: getattr(client, what)(**asked), frozenset(allowed.split()))
 
@@ -132,7 +132,7 @@ DEEDS = [
 
 @pytest.mark.parametrize("deed", DEEDS, ids=lambda deed: deed.name.replace(" ", "-"))
 @pytest.mark.parametrize("function", _FUNCTIONS)
-def test_a_function_may_do_what_its_work_needs_and_nothing_else(stack: Stack, function: str, deed: Deed) -> None:
+def test_a_function_has_exactly_the_rights_of_its_work(stack: Stack, function: str, deed: Deed) -> None:
     client = _as_function(stack, function, deed.service)
     assert _may(lambda: deed.do(client)) == (function in deed.allowed)
 
@@ -205,7 +205,7 @@ def probe(stack: Stack) -> Iterator[Callable[[list[str]], dict[str, Any]]]:
     functions.delete_function(FunctionName="probe")
 
 
-def test_a_function_imports_what_is_required_and_nothing_of_the_laptop(
+def test_a_function_imports_its_package_and_no_local_tools(
     probe: Callable[[list[str]], dict[str, Any]],
 ) -> None:
     shipped = ["argon2", "aws_lambda_powertools", "botocore", "itsdangerous", "pydantic", "pydantic_settings"]
@@ -215,8 +215,8 @@ def test_a_function_imports_what_is_required_and_nothing_of_the_laptop(
     assert probe([*shipped, *absent])["imports"] == dict.fromkeys(shipped, True) | dict.fromkeys(absent, False)
 
 
-def test_nothing_of_our_shell_reaches_a_function(probe: Callable[[list[str]], dict[str, Any]]) -> None:
+def test_variables_of_the_shell_do_not_reach_a_function(probe: Callable[[list[str]], dict[str, Any]]) -> None:
     environment = probe([])["environment"]
-    # pytest sets this one in every process it starts.
+    # pytest sets this variable in every process.
     assert "PYTEST_VERSION" not in environment
     assert not {name for name in environment if name.startswith(("PIP_", "PYTEST_", "VIRTUAL_ENV"))}
