@@ -53,7 +53,7 @@ def test_only_some_roles_may_ask(person: NewPerson, role: str, status: int) -> N
     assert answer.status_code == status
 
 
-Doing = Callable[[Client, str], Any]
+Call = Callable[[Client, str], Any]
 
 
 def _read(client: Client, request_id: str) -> Any:
@@ -85,7 +85,7 @@ def people(person: NewPerson, admin: Client) -> dict[str, Person]:
 
 
 @pytest.mark.parametrize(
-    ("doing", "allowed"),
+    ("call", "allowed"),
     [
         (_read, {"caller", "asked", "admin"}),
         (_resolve, {"asked", "admin"}),
@@ -93,12 +93,12 @@ def people(person: NewPerson, admin: Client) -> dict[str, Person]:
     ],
 )
 def test_each_person_may_do_what_the_role_in_the_request_allows(
-    people: dict[str, Person], doing: Doing, allowed: set[str]
+    people: dict[str, Person], call: Call, allowed: set[str]
 ) -> None:
     caller, username = people["caller"].client, people["asked"].username
     for name, who in people.items():
         request_id = asked(caller, username)
-        answer = doing(who.client, request_id)
+        answer = call(who.client, request_id)
         if name in allowed:
             json_of(answer)
         else:
@@ -106,14 +106,14 @@ def test_each_person_may_do_what_the_role_in_the_request_allows(
             assert shown(caller, request_id)["status"] == "pending"
 
 
-@pytest.mark.parametrize("doing", [_read, _poll, _resolve, _cancel])
-def test_an_unknown_request_is_404(admin: Client, doing: Doing) -> None:
-    problem_of(doing(admin, "01ARZ3NDEKTSV4RRFFQ69G5FAV"), 404)
+@pytest.mark.parametrize("call", [_read, _poll, _resolve, _cancel])
+def test_an_unknown_request_is_404(admin: Client, call: Call) -> None:
+    problem_of(call(admin, "01ARZ3NDEKTSV4RRFFQ69G5FAV"), 404)
 
 
 @pytest.mark.parametrize("first", [_resolve, _cancel])
 @pytest.mark.parametrize("second", [_resolve, _cancel])
-def test_a_settled_request_does_not_change(admin: Client, person: NewPerson, first: Doing, second: Doing) -> None:
+def test_a_settled_request_does_not_change(admin: Client, person: NewPerson, first: Call, second: Call) -> None:
     request_id = asked(admin, person().username)
     settled = json_of(first(admin, request_id))
     problem_of(second(admin, request_id), 409)

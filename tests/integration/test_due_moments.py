@@ -59,7 +59,7 @@ def test_an_escalation_within_the_horizon_needs_no_sweep(admin: Client, person: 
     request_id = asked(
         admin, asked_first.username, timeoutMs=60_000, escalateTo=[{"username": next_.username, "afterMs": 2_000}]
     )
-    _met(admin, request_id, next_.username, after=timedelta(seconds=2))
+    _assert_escalated(admin, request_id, next_.username, after=timedelta(seconds=2))
 
 
 def test_an_escalation_dispatched_ahead_by_the_sweep_is_on_time(
@@ -77,10 +77,10 @@ def test_an_escalation_dispatched_ahead_by_the_sweep_is_on_time(
     swept = [_swept(stack)["effectsSwept"] for _ in range(2)]
     # Then the escalation was dispatched once, and came at its due moment
     assert swept == [1, 0]
-    _met(admin, request_id, next_.username, after=timedelta(seconds=5))
+    _assert_escalated(admin, request_id, next_.username, after=timedelta(seconds=5))
 
 
-def _met(caller: Client, request_id: str, username: str, after: timedelta) -> None:
+def _assert_escalated(caller: Client, request_id: str, username: str, after: timedelta) -> None:
     """Wait for the escalation to *username*, and assert that it came in time."""
 
     def found() -> Any:

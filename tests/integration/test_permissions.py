@@ -30,7 +30,7 @@ Asked = dict[str, Any]
 _FUNCTIONS = ("api", "wait", "sweep", "project", "repair", "reconcile")
 
 
-class Deed(NamedTuple):
+class AwsCall(NamedTuple):
     """A call of AWS, and the functions with the right to make the call."""
 
     name: str
@@ -39,23 +39,25 @@ class Deed(NamedTuple):
     allowed: frozenset[str] = frozenset()
 
 
-def _table(name: str, table: str, what: str, asked: Asked, allowed: str = "") -> Deed:
+def _table(name: str, table: str, what: str, asked: Asked, allowed: str = "") -> AwsCall:
     """Return the call *what* of a *table*; *allowed* names functions."""
     asked = {"TableName": f"holdfast-{STAGE}-{table}", **asked}
-    return Deed(name, "dynamodb", lambda client: getattr(client, what)(**asked), frozenset(allowed.split()))
+    return AwsCall(name, "dynamodb", lambda client: getattr(client, what)(**asked), frozenset(allowed.split()))
 
 
-def _batch(name: str, table: str, what: str, asked: Any, allowed: str = "") -> Deed:
+def _batch(name: str, table: str, what: str, asked: Any, allowed: str = "") -> AwsCall:
     asked = {f"holdfast-{STAGE}-{table}": asked}
-    return Deed(name, "dynamodb", lambda client: getattr(client, what)(RequestItems=asked), frozenset(allowed.split()))
+    return AwsCall(
+        name, "dynamodb", lambda client: getattr(client, what)(RequestItems=asked), frozenset(allowed.split())
+    )
 
 
-def _letter(name: str, queue: str, what: str, asked: Asked, allowed: str = "") -> Deed:
+def _letter(name: str, queue: str, what: str, asked: Asked, allowed: str = "") -> AwsCall:
     def do(client: Any) -> object:
         url = f"{client.meta.endpoint_url}/000000000000/holdfast-{STAGE}-{queue}"
         return getattr(client, what)(QueueUrl=url, **asked)
 
-    return Deed(name, "sqs", do, frozenset(allowed.split()))
+    return AwsCall(name, "sqs", do, frozenset(allowed.split()))
 
 
 def _query(index: str, key: str) -> Asked:
@@ -74,7 +76,7 @@ _SEND: Asked = {"MessageBody": "{}", "DelaySeconds": -1}
 _VERSIONS: Asked = {"KeyConditionExpression": "pk = :value", "ExpressionAttributeValues": {":value": {"S": "nobody"}}}
 _LOCK: Asked = {"TableName": f"holdfast-{STAGE}-coordination", "Key": _KEY, "ConditionExpression": _NEVER}
 
-DEEDS = [
+CALLS = [
     _table("read a user", "users", "get_item", _ONE, "api wait"),
     _table("make a user", "users", "put_item", _PUT, "api"),
     _table("change a user", "users", "update_item", _CHANGE, "api sweep"),
@@ -88,7 +90,7 @@ DEEDS = [
     _table("finish a claim", "coordination", "update_item", _CHANGE, "api wait repair reconcile"),
     _table("forget a claim", "coordination", "delete_item", _DELETE),
     _table("read every claim", "coordination", "scan", {}),
-    Deed(
+    AwsCall(
         "demand a lock",
         "dynamodb",
         lambda client: client.transact_write_items(TransactItems=[{"ConditionCheck": _LOCK}]),
@@ -114,27 +116,27 @@ DEEDS = [
     _letter("have a record mended", "repair", "send_message", _SEND, "project reconcile"),
     _letter("bury what cannot be mended", "repair-dead", "send_message", _SEND, "repair"),
     _letter("take what is to be mended", "repair", "receive_message", {}, "repair"),
-    Deed("read another table", "dynamodb", lambda c: c.get_item(TableName="another", Key=_KEY)),
-    Deed(
+    AwsCall("read another table", "dynamodb", lambda c: c.get_item(TableName="another", Key=_KEY)),
+    AwsCall(
         "read the secret",
         "secretsmanager",
         lambda c: c.get_secret_value(SecretId=f"holdfast-{STAGE}"),
         frozenset(_FUNCTIONS),
     ),
-    Deed("read another secret", "secretsmanager", lambda c: c.get_secret_value(SecretId="another")),
-    Deed("list secrets", "secretsmanager", lambda c: c.list_secrets()),
-    Deed("list buckets", "s3", lambda c: c.list_buckets()),
-    Deed("call a function", "lambda", lambda c: c.invoke(FunctionName=f"holdfast-{STAGE}-api", Payload=b"{}")),
-    Deed("change a function", "lambda", lambda c: c.delete_function(FunctionName=f"holdfast-{STAGE}-api")),
-    Deed("make itself a user", "iam", lambda c: c.create_user(UserName="itself")),
+    AwsCall("read another secret", "secretsmanager", lambda c: c.get_secret_value(SecretId="another")),
+    AwsCall("list secrets", "secretsmanager", lambda c: c.list_secrets()),
+    AwsCall("list buckets", "s3", lambda c: c.list_buckets()),
+    AwsCall("call a function", "lambda", lambda c: c.invoke(FunctionName=f"holdfast-{STAGE}-api", Payload=b"{}")),
+    AwsCall("change a function", "lambda", lambda c: c.delete_function(FunctionName=f"holdfast-{STAGE}-api")),
+    AwsCall("make itself a user", "iam", lambda c: c.create_user(UserName="itself")),
 ]
 
 
-@pytest.mark.parametrize("deed", DEEDS, ids=lambda deed: deed.name.replace(" ", "-"))
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name.replace(" ", "-"))
 @pytest.mark.parametrize("function", _FUNCTIONS)
-def test_a_function_has_exactly_the_rights_of_its_work(stack: Stack, function: str, deed: Deed) -> None:
-    client = _as_function(stack, function, deed.service)
-    assert _may(lambda: deed.do(client)) == (function in deed.allowed)
+def test_a_function_has_exactly_the_rights_of_its_work(stack: Stack, function: str, call: AwsCall) -> None:
+    client = _as_function(stack, function, call.service)
+    assert _may(lambda: call.do(client)) == (function in call.allowed)
 
 
 def _may(do: Callable[[], object]) -> bool:

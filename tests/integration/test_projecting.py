@@ -60,7 +60,7 @@ def test_annotations_reach_lists_and_not_history_by_the_stream(tracked: TrackedR
 
 def test_an_unprojectable_item_delays_no_other_and_is_retried(admin: Client, tracked: TrackedRecords) -> None:
     # Given an item that is no record
-    mended, broken = _mended(admin), ids.new_id()
+    mended, broken = _repaired(admin), ids.new_id()
     tracked.table.put({"pk": f"{KIND}#{broken}", "version": 1}, when="")
     # Then a later record is projected
     record_id = tracked.make()
@@ -68,18 +68,18 @@ def test_an_unprojectable_item_delays_no_other_and_is_retried(admin: Client, tra
     # And the item is projected after its correction
     whole = tracked.table.get(f"{KIND}#{record_id}") or {}
     tracked.table.put({**whole, "pk": f"{KIND}#{broken}"}, when="")
-    eventually(lambda: _mended(admin) > mended, deadline_seconds=60)
+    eventually(lambda: _repaired(admin) > mended, deadline_seconds=60)
     tracked.caught_up([broken])
 
 
-def _mended(admin: Client) -> int:
+def _repaired(admin: Client) -> int:
     completed: int = json_of(admin.get("/api/admin/queue-stats"))["queues"]["repair"]["completed"]
     return completed
 
 
 def test_a_repair_message_restores_a_missing_copy(stack: Stack, tracked: TrackedRecords) -> None:
     # Given
-    record_id = _lost(tracked)
+    record_id = _without_copy(tracked)
     # When
     mail = Sender(stack.client("sqs"), stack.environment["QUEUES_URL_PREFIX"])
     mail.send(REPAIR, Repair(kind=KIND, id=record_id, record_version=1, cause="test"))
@@ -89,7 +89,7 @@ def test_a_repair_message_restores_a_missing_copy(stack: Stack, tracked: Tracked
 
 def test_a_reconciliation_pass_restores_a_missing_copy(stack: Stack, tracked: TrackedRecords) -> None:
     # Given
-    record_id = _lost(tracked)
+    record_id = _without_copy(tracked)
     # When
     answer = stack.client("lambda").invoke(
         FunctionName=f"holdfast-{STAGE}-reconcile", LogType="Tail", Payload=EVENT.read_bytes()
@@ -103,7 +103,7 @@ def test_a_reconciliation_pass_restores_a_missing_copy(stack: Stack, tracked: Tr
     assert not tracked.late([record_id])
 
 
-def _lost(tracked: TrackedRecords) -> str:
+def _without_copy(tracked: TrackedRecords) -> str:
     """Create a record, and delete its copy after the projection."""
     record_id = tracked.make()
     tracked.caught_up([record_id])

@@ -61,11 +61,11 @@ def test_both_entry_points_give_the_same_answer(
     admin: Client, served: Served, method: str, path: str, body: Any
 ) -> None:
     answers = [caller.call(method, path, body) for caller in (admin, admin.at(served.url))]
-    first, second = [_lasting(answer) for answer in answers]
+    first, second = [_stable_parts(answer) for answer in answers]
     assert first == second
 
 
-def _lasting(answer: requests.Response) -> Any:
+def _stable_parts(answer: requests.Response) -> Any:
     """Return status, headers and body without the values that differ from call to call."""
     body = answer.json()
     for name in ("requestId", "instanceId", "uptimeSeconds", "lastSeenAt"):
@@ -223,7 +223,7 @@ def _refuses(url: str) -> bool:
 # --- the command
 
 
-def _said(*arguments: object) -> tuple[int, str]:
+def _run_serve(*arguments: object) -> tuple[int, str]:
     done = subprocess.run(
         [ROOT / "scripts/serve", *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False
     )
@@ -232,14 +232,14 @@ def _said(*arguments: object) -> tuple[int, str]:
 
 
 def test_a_wrong_start_ends_with_a_message_and_the_remedy(served: Served, tmp_path: Path) -> None:
-    code, words = _said("--help")
+    code, words = _run_serve("--help")
     assert (code, "--held" in words, "scripts/serve --stage prod" in words) == (0, True, True)
-    code, words = _said("--data", tmp_path)
+    code, words = _run_serve("--data", tmp_path)
     assert (code, "scripts/up" in words) == (1, True)
-    code, words = _said("--data", served.log.parent, "--port", served.port)
+    code, words = _run_serve("--data", served.log.parent, "--port", served.port)
     assert (code, f"Port {served.port} is taken" in words, "--port" in words) == (1, True, True)
     for wrong, why in ((("--threads", 0), "above 0"), (("--port", 70_000), "65535"), (("--host", "here"), "host")):
-        code, words = _said(*wrong)
+        code, words = _run_serve(*wrong)
         assert (code, why in words) == (2, True)
-    code, words = _said("--data", served.log.parent, "--host", "192.0.2.1")
+    code, words = _run_serve("--data", served.log.parent, "--host", "192.0.2.1")
     assert (code, "cannot listen" in words) == (1, True)
