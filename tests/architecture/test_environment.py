@@ -1,4 +1,4 @@
-"""Settings alone read the environment, and importing a module needs nothing of it."""
+"""Settings alone read the environment, and every import works with an empty environment."""
 
 import os
 import subprocess
@@ -7,7 +7,7 @@ import sys
 from tests.architecture.source import MODULES, ROOT, place, verdict
 
 READER = "chalicelib.core.runtime.settings"
-#: Imports each module of its input in one process, and prints those that fail.
+#: Imports each module of its input in a single process, and prints the failures.
 IMPORT_ALL = """
 import importlib, sys
 for name in sys.stdin.read().split():
@@ -19,7 +19,7 @@ for name in sys.stdin.read().split():
 
 
 def bare(script: str, given: str = "") -> subprocess.CompletedProcess[str]:
-    """Run *script* in a process whose environment is empty."""
+    """Run *script* in a process with an empty environment."""
     environment = {"PATH": os.defpath, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-c", script]
     return subprocess.run(command, input=given, env=environment, capture_output=True, text=True, check=False)

@@ -1,7 +1,7 @@
-"""What it costs that a message is worked on once: no-op messages through `run_batch` beside a bare handler.
+"""The cost of working on a message once: no-op messages through `run_batch` beside a bare handler.
 
-Two queues of the same kind in one run, each with a function of its own on the same deployed stack; first a backlog,
-then single messages to an idle function. A message's time is from when SQS took it to the end of its batch.
+Two equal queues in the same run, each with a function of its own on the same deployed stack; first a backlog, then
+single messages to an idle function. A message's time lasts from its arrival at SQS to the end of its batch.
 """
 
 import tempfile
@@ -23,7 +23,7 @@ _DEADLINE_SECONDS = 300
 
 
 class Cost(NamedTuple):
-    """What one way took."""
+    """The figures of a way."""
 
     per_second: float
     backlog_ms: list[float]
@@ -58,7 +58,7 @@ def _measure(stack: Stack, name: str, backlog: int, singles: int) -> Cost:
     CONSOLE.log(f"{name}: {backlog} at once, then {singles} one by one")
     with deployed(stack, _WAYS[name], visibility_seconds=60, timeout_seconds=50) as extra:
         seen = _Seen(extra)
-        # So that no start of a process is in the figures.
+        # A warm-up, so that no cold start is in the figures.
         _send_all(extra, "warm", 40)
         seen.next(40)
         _send_all(extra, "backlog", backlog)
@@ -71,20 +71,20 @@ def _measure(stack: Stack, name: str, backlog: int, singles: int) -> Cost:
 
 
 class _Seen:
-    """What the function has said of its batches, a phase at a time."""
+    """The log records of the function's batches, phase by phase."""
 
     def __init__(self, extra: ExtraWorker) -> None:
         self._worker, self._told = extra, 0
 
     def next(self, messages: int) -> list[dict[str, Any]]:
-        """Return the batches of the next *messages* messages, once they are all done."""
+        """Wait until the next *messages* messages are done, and return their batches."""
 
         def fresh() -> list[dict[str, Any]] | None:
             lines = [line for line in self._worker.lines() if line["kind"] == "batch"]
             found = sorted(lines, key=lambda line: line["doneMs"])[self._told :]
             return found if sum(len(line["sentMs"]) for line in found) >= messages else None
 
-        # The emulator goes through all its logs to answer, so it is asked once nothing is measured any more.
+        # The emulator's search of logs is slow, so the logs are read after the measurement.
         eventually(self._empty, _DEADLINE_SECONDS, every_seconds=0.5)
         found = eventually(fresh, _DEADLINE_SECONDS, every_seconds=1)
         self._told += len(found)
