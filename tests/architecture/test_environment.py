@@ -18,7 +18,7 @@ for name in sys.stdin.read().split():
 """
 
 
-def bare(script: str, given: str = "") -> subprocess.CompletedProcess[str]:
+def run_bare(script: str, given: str = "") -> subprocess.CompletedProcess[str]:
     """Run *script* in a process with an empty environment."""
     environment = {"PATH": os.defpath, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-c", script]
@@ -36,7 +36,7 @@ def test_only_settings_read_the_environment() -> None:
 
 
 def test_every_module_can_be_imported_with_an_empty_environment() -> None:
-    done = bare(IMPORT_ALL, "\n".join([*MODULES, "app"]))
+    done = run_bare(IMPORT_ALL, "\n".join([*MODULES, "app"]))
     assert done.returncode == 0, done.stderr
     verdict(
         f"importing {name} with an empty environment fails with {error}: read the option when it is first needed"
@@ -45,7 +45,7 @@ def test_every_module_can_be_imported_with_an_empty_environment() -> None:
 
 
 def test_importing_the_application_makes_no_client_and_reads_no_settings() -> None:
-    done = bare(
+    done = run_bare(
         "import app\n"
         "from chalicelib.core.runtime import once, settings\n"
         "assert once._every and not once.kept(), once.kept()\n"

@@ -67,7 +67,7 @@ def run(*, smoke: bool) -> None:
     with tempfile.TemporaryDirectory() as folder, Stack(Path(folder)) as stack:
         token = sign_in(stack)
         doors = {"through the front": stack.url, "past the front": stack.api_url}
-        contests = {name: _Contest(url, token, callers) for name, url in doors.items()}
+        contests = {name: _Race(url, token, callers) for name, url in doors.items()}
         bare, done = Bare(stack, callers), {name: Rounds([], [], [], []) for name in (*doors, _BARE)}
         for name, contest in contests.items():
             CONSOLE.log(f"{name}: functions start, connections are opened")
@@ -116,7 +116,7 @@ def _note(into: Rounds, answers: Sequence[Answer], verdict: Verdict) -> None:
         into.unanswered.append(f"round {number}: {verdict.unanswered}")
 
 
-class _Contest:
+class _Race:
     """Callers of an application through an entry point."""
 
     def __init__(self, url: str, token: str, callers: int) -> None:

@@ -18,7 +18,7 @@ def usable() -> list[int]:
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
 
 
-def keep(processes: Sequence[psutil.Process], cores: Sequence[int]) -> None:
+def pin(processes: Sequence[psutil.Process], cores: Sequence[int]) -> None:
     """Pin every thread of *processes*, and their later children, to *cores*, where the system supports pinning."""
     if not hasattr(os, "sched_setaffinity"):
         return
@@ -28,7 +28,7 @@ def keep(processes: Sequence[psutil.Process], cores: Sequence[int]) -> None:
                 os.sched_setaffinity(thread.id, cores)
 
 
-def everything() -> list[psutil.Process]:
+def all_processes() -> list[psutil.Process]:
     """Return this process and all its descendants."""
     ours = psutil.Process()
     return [ours, *ours.children(recursive=True)]
@@ -40,7 +40,7 @@ class Spent:
     def __init__(self) -> None:
         self._began, self._before = time.perf_counter(), self._now()
 
-    def told(self) -> str:
+    def cores_per_part(self) -> str:
         """Return the average number of cores of each part, as text."""
         seconds = time.perf_counter() - self._began
         spent: dict[str, float] = defaultdict(float)
@@ -51,7 +51,7 @@ class Spent:
 
     def _now(self) -> dict[int, tuple[str, float]]:
         found = {}
-        for process in everything():
+        for process in all_processes():
             with suppress(psutil.Error):
                 times = process.cpu_times()
                 found[process.pid] = _part(process), times.user + times.system

@@ -40,7 +40,7 @@ _RATIO = 1.3
 _HELD = frozenset({_FIRST_PAGE, _GET})
 
 #: Makes a call, and returns the status.
-Ask = Callable[[], int]
+Request = Callable[[], int]
 
 
 class Figures(NamedTuple):
@@ -56,7 +56,7 @@ def run(*, smoke: bool) -> None:
     with tempfile.TemporaryDirectory() as folder, Stack(Path(folder)) as stack:
         client = Client(stack.api_url, sign_in(stack))
         grown = Seed(stack)
-        _see_form(client, grown)
+        _check_form(client, grown)
         measured: dict[int, dict[str, Figures]] = {}
         for size in sizes:
             began = time.monotonic()
@@ -102,7 +102,7 @@ def _sizes(stack: Stack) -> str:
     return ", ".join(f"{name} {psutil.Process(pid).memory_info().rss / 2**20:,.0f} MB" for name, pid in ours.items())
 
 
-def _see_form(client: Client, grown: Seed) -> None:
+def _check_form(client: Client, grown: Seed) -> None:
     """Compare an item of the store with the form of seeded items, and delete the item."""
     made = json_of(client.post(_PATH, an_application()), 201)["applicationId"]
     pk = key(KIND.name, made)
@@ -114,7 +114,7 @@ def _see_form(client: Client, grown: Seed) -> None:
 
 
 def _measure(client: Client, size: int, smallest: int, repeats: int) -> dict[str, Figures]:
-    asks = _asks(client, size, smallest)
+    asks = _requests(client, size, smallest)
     for ask in asks.values():
         for _ in range(_WARMING):
             ask()
@@ -132,7 +132,7 @@ def _measure(client: Client, size: int, smallest: int, repeats: int) -> dict[str
     return found
 
 
-def _asks(client: Client, size: int, smallest: int) -> dict[str, Ask]:
+def _requests(client: Client, size: int, smallest: int) -> dict[str, Request]:
     """Return every sort of call by its name."""
     rng = random.Random(size)
     fresh = iter(range(0, size // 2, max(1, size // 2 // _CHANGED)))
@@ -140,7 +140,7 @@ def _asks(client: Client, size: int, smallest: int) -> dict[str, Ask]:
     def get(path: str) -> int:
         return client.get(path).status_code
 
-    def listed(**query: Any) -> Ask:
+    def listed(**query: Any) -> Request:
         return lambda: get(f"{_PATH}?{urlencode(query)}")
 
     def put() -> int:

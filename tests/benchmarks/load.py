@@ -106,7 +106,7 @@ def _rows(door: Door, callers: Sequence[Caller], rate: int, scale: Scale) -> lis
             caller.calls = []
         spent = Spent()
         calls = follow(Plan(turn, turns, scale.seconds, scale.warming_seconds), callers)
-        taken = spent.told()
+        taken = spent.cores_per_part()
         base = base or percentile([call.ms for call in calls], 50)
         rows.append([door.name, f"{len(callers):,}", what, str(rate), *_figures(calls, base), taken])
     return rows
@@ -143,7 +143,7 @@ def _opened(door: Door, stack: Stack, folder: Path) -> Iterator[str]:
     half = max(1, len(ours) // 2)
     with Served(stack, folder, processes=half) as served:
         api = served.workers()
-        cores.keep(api, ours[:half])
-        cores.keep([process for process in cores.everything() if process not in api], ours[half:] or ours)
+        cores.pin(api, ours[:half])
+        cores.pin([process for process in cores.all_processes() if process not in api], ours[half:] or ours)
         yield served.url
-        cores.keep(cores.everything(), ours)
+        cores.pin(cores.all_processes(), ours)

@@ -57,7 +57,7 @@ def _row(name: str, cost: Cost, bare: Cost) -> tuple[list[str], list[str]]:
 def _measure(stack: Stack, name: str, backlog: int, singles: int) -> Cost:
     CONSOLE.log(f"{name}: {backlog} at once, then {singles} one by one")
     with deployed(stack, _WAYS[name], visibility_seconds=60, timeout_seconds=50) as extra:
-        seen = _Seen(extra)
+        seen = _BatchLog(extra)
         # A warm-up, so that no cold start is in the figures.
         _send_all(extra, "warm", 40)
         seen.next(40)
@@ -70,7 +70,7 @@ def _measure(stack: Stack, name: str, backlog: int, singles: int) -> Cost:
     return Cost(backlog / took, _delays(batches), _delays(alone), sum(trips) / len(trips) if trips else 0)
 
 
-class _Seen:
+class _BatchLog:
     """The log records of the function's batches, phase by phase."""
 
     def __init__(self, extra: ExtraWorker) -> None:
@@ -107,10 +107,10 @@ def _send_all(extra: ExtraWorker, name: str, count: int) -> None:
         ]
         extra.sqs.send_message_batch(QueueUrl=extra.prefix + extra.queue.name, Entries=entries)
 
-    _together(send, range(0, count, _BATCH))
+    _in_parallel(send, range(0, count, _BATCH))
 
 
-def _together(send: Callable[[int], None], starts: range) -> None:
+def _in_parallel(send: Callable[[int], None], starts: range) -> None:
     with ThreadPoolExecutor(_SENDERS) as pool:
         list(pool.map(send, starts))
 
