@@ -87,13 +87,13 @@ def quietly(client: Any, payload: str) -> None:
         return
 
 
-def test_nothing_of_the_callers_shell_reaches_a_function(emulator: Emulator) -> None:
+def test_variables_of_the_shell_do_not_reach_a_function(emulator: Emulator) -> None:
     environ = invoked(emulator)["environ"]
     assert "hush" not in " ".join(environ.values())
     assert not {"SECRET_OF_THE_SHELL", "PYTHONPATH"} & set(environ)
 
 
-def test_a_function_imports_what_its_requirements_install_and_nothing_else(emulator: Emulator) -> None:
+def test_a_function_imports_its_requirements_alone(emulator: Emulator) -> None:
     modules = ["botocore", "pymongo", "pydantic", "ministack", "hypercorn", "boto3", "pip", "pytest", "infra"]
     assert invoked(emulator, modules=modules)["found"] == ["botocore", "pymongo", "pydantic"]
 

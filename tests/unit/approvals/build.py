@@ -1,4 +1,4 @@
-"""Builders of requests, also of overdue ones."""
+"""Builders of requests, also of overdue requests."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,7 +25,7 @@ def put(approvals: ApprovalStore, timeout_ms: int = 60_000, **fields: Any) -> st
 
 
 def put_overdue(approvals: ApprovalStore, collection: Collection[dict[str, Any]], **fields: Any) -> str:
-    """Store a question past its deadline, with its timeout not yet recorded."""
+    """Store a question past its deadline, without a recorded timeout."""
     request_id = put(approvals, **fields)
     collection.update_one({"_id": request_id}, {"$set": {"expiresAt": ago(seconds=5)}})
     return request_id

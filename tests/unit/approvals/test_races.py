@@ -106,7 +106,7 @@ def test_an_answer_at_the_deadline_excludes_the_timeout(approvals: ApprovalStore
 def _race_at_deadline(
     approvals: ApprovalStore, threads: ThreadPoolExecutor, number: int
 ) -> tuple[Approval | ServiceError, list[Status], Approval]:
-    """Answer a request near its deadline, while watchers read the request and record its timeout."""
+    """Answer a request near its deadline, while watchers read the request and record the timeout."""
     timeout_ms = 40
     request_id = put(approvals, timeout_ms)
     due = monotonic() + timeout_ms / 1000

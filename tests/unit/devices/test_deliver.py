@@ -210,7 +210,9 @@ def test_a_message_that_fcm_refuses_is_counted_and_logged(
     assert [line["action"] for line in printed.lines() if line.get("action")] == ["push_refused"]
 
 
-def test_devices_that_are_gone_are_no_fault(devices: DeviceStore, google: Google, printed: Printed) -> None:
+def test_a_device_unknown_to_fcm_is_not_logged_as_a_fault(
+    devices: DeviceStore, google: Google, printed: Printed
+) -> None:
     put(devices, "a")
     google.says["a"] = [UNREGISTERED]
     pushed()

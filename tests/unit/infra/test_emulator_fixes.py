@@ -116,7 +116,7 @@ def _uri(function: str) -> str:
     return f"{PREFIX}/{function}/invocations"
 
 
-def test_any_method_that_the_import_dropped_is_put_back(gateway: Gateway) -> None:
+def test_an_any_method_dropped_by_the_import_is_restored(gateway: Gateway) -> None:
     # Given a path whose fix was interrupted before the integration
     first = next(
         one
@@ -145,7 +145,7 @@ def test_complete_api_gets_no_writes_and_no_deployment(gateway: Gateway) -> None
     assert gateway.deployments() == 1
 
 
-def test_any_method_follows_a_function_that_was_replaced(gateway: Gateway) -> None:
+def test_any_methods_call_a_replaced_function(gateway: Gateway) -> None:
     emulator_fixes.complete_api(*gateway)
     moved = gateway._replace(outputs={**gateway.outputs, "APIHandlerArn": f"{FUNCTION}-new"})
     emulator_fixes.complete_api(*moved)
