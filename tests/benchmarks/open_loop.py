@@ -71,16 +71,16 @@ class Caller:
     async def _change(self, path: str, version: int) -> None:
         for _ in range(_ATTEMPTS):
             body = {"incomeMinor": self._rng.randrange(10**6), "version": version}
-            told = await self._call("PUT", path, time.perf_counter(), body)
-            if told is None or "currentVersion" not in told:
-                if told:
+            document = await self._call("PUT", path, time.perf_counter(), body)
+            if document is None or "currentVersion" not in document:
+                if document:
                     self.changed.append(path.rpartition("/")[2])
                 return
-            version = told["currentVersion"]
+            version = document["currentVersion"]
 
     async def _call(self, method: str, path: str, due: float, body: Any = None) -> dict[str, Any] | None:
         """Return the body of a 200 or 409 about a single application, else None."""
-        status, told = NONE, None
+        status, document = NONE, None
         try:
             async with self._http.request(method, self._url + path, json=body) as answer:
                 text = await answer.read()
@@ -89,9 +89,9 @@ class Caller:
             text = b""
         # Pages are not parsed.
         if status in {200, 409} and path != APPLICATIONS:
-            told = json.loads(text)
+            document = json.loads(text)
         self.calls.append(Call(status, (time.perf_counter() - due) * 1000, due))
-        return told
+        return document
 
 
 class Plan(NamedTuple):

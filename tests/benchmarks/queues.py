@@ -74,20 +74,20 @@ class _BatchLog:
     """The log records of the function's batches, phase by phase."""
 
     def __init__(self, extra: ExtraWorker) -> None:
-        self._worker, self._told = extra, 0
+        self._worker, self._read = extra, 0
 
     def next(self, messages: int) -> list[dict[str, Any]]:
         """Wait until the next *messages* messages are done, and return their batches."""
 
         def fresh() -> list[dict[str, Any]] | None:
             lines = [line for line in self._worker.lines() if line["kind"] == "batch"]
-            found = sorted(lines, key=lambda line: line["doneMs"])[self._told :]
+            found = sorted(lines, key=lambda line: line["doneMs"])[self._read :]
             return found if sum(len(line["sentMs"]) for line in found) >= messages else None
 
         # The emulator's search of logs is slow, so the logs are read after the measurement.
         eventually(self._empty, _DEADLINE_SECONDS, every_seconds=0.5)
         found = eventually(fresh, _DEADLINE_SECONDS, every_seconds=1)
-        self._told += len(found)
+        self._read += len(found)
         return found
 
     def _empty(self) -> bool:

@@ -41,7 +41,7 @@ def test_a_killed_projector_leaves_no_version_out(stack: Stack, tracked: Tracked
     for number in range(kills):
         rng.shuffle(record_ids)
         # When the projector is killed while writing the view, or the history
-        (_killed_showing, _killed_writing)[number % 2](stack, tracked, record_ids)
+        (_kill_before_view, _kill_before_history)[number % 2](stack, tracked, record_ids)
         # The stream's next attempt comes a second later
         unshown, unwritten = tracked.behind(record_ids)
         cut_off.update({"view": bool(unshown), "history": bool(unwritten - unshown)})
@@ -58,7 +58,7 @@ def test_a_killed_projector_leaves_no_version_out(stack: Stack, tracked: Tracked
     assert cut_off["history"] > 0
 
 
-def _killed_showing(stack: Stack, tracked: TrackedRecords, record_ids: Sequence[str]) -> None:
+def _kill_before_view(stack: Stack, tracked: TrackedRecords, record_ids: Sequence[str]) -> None:
     """Change every record, and kill the projector while the write of the last copy is blocked."""
     with write_blocked(tracked.copies, record_ids[-1]) as copy:
         _change(stack, tracked, record_ids)
@@ -67,7 +67,7 @@ def _killed_showing(stack: Stack, tracked: TrackedRecords, record_ids: Sequence[
         copy.refuse()
 
 
-def _killed_writing(stack: Stack, tracked: TrackedRecords, record_ids: Sequence[str]) -> None:
+def _kill_before_history(stack: Stack, tracked: TrackedRecords, record_ids: Sequence[str]) -> None:
     """Change every record, and kill the projector after the first write to the view."""
     match = {"$match": {"documentKey._id": {"$in": list(record_ids)}}}
     with tracked.copies.watch([match]) as changes:
@@ -91,7 +91,7 @@ def test_repeated_unordered_batches_never_set_the_view_back(
     with tracked.copies.watch() as changes:
         with paused(stack, "project"):
             # Given states of records, half of them deleted at last, withheld from the deployed projector
-            lives = [_life(tracked, deleted=bool(number % 2)) for number in range(count)]
+            lives = [_committed_states(tracked, deleted=bool(number % 2)) for number in range(count)]
             states = [state for life in lives for state in life] * 2
             rng.shuffle(states)
             # When each state is projected twice, in random order, by several processes at once
@@ -122,7 +122,7 @@ def test_repeated_unordered_batches_never_set_the_view_back(
     )
 
 
-def _life(tracked: TrackedRecords, *, deleted: bool) -> list[dict[str, Any]]:
+def _committed_states(tracked: TrackedRecords, *, deleted: bool) -> list[dict[str, Any]]:
     """Commit a record and several versions; return the stream record of each."""
     images = [tracked.image(record_id := tracked.make())]
     for _ in range(5):

@@ -63,7 +63,7 @@ def test_a_repeated_question_of_a_killed_waiter_is_put_once(
             for call in first:
                 problem_of(call.result(), 502)
             # And the callers repeat their calls
-            again = [pool.submit(_until_free, ask) for ask in asks]
+            again = [pool.submit(_repeat_until_free, ask) for ask in asks]
             for who, request_id in zip(people, ids, strict=True):
                 json_of(who.client.post(one(request_id, "resolve"), {"action": "approve"}))
             # Then each caller gets the answer to the first question, and no second question exists
@@ -93,7 +93,7 @@ def test_a_repeated_creation_by_killed_processes_makes_one_user(stack: Stack, ad
             _kill(stack, "api")
             in_between += first.result().status_code == 502
         # Then the repeated call returns the same user
-        answer = json_of(_until_free(make), 201)
+        answer = json_of(_repeat_until_free(make), 201)
         assert (answer["username"], answer["roles"]) == (username, ["service"])
         assert stored()["epoch"] == made["epoch"]
         killed += 1
@@ -104,7 +104,7 @@ def _keyed(client: Client, path: str, body: Any, key: str) -> requests.Response:
     return client.post(path, body, headers={"Idempotency-Key": key.replace(" ", "-")})
 
 
-def _until_free(call: Callable[[], requests.Response]) -> requests.Response:
+def _repeat_until_free(call: Callable[[], requests.Response]) -> requests.Response:
     """Repeat a call until the dead process's claim has expired; return the first answer after that."""
 
     def free() -> requests.Response | None:

@@ -108,7 +108,7 @@ def test_copies_of_a_message_are_worked_on_once_and_all_logged(extra: ExtraWorke
     )
     assert extra.effects()["copied"] == 1
     assert extra.counted() == (completed + 1, failed)
-    lines = eventually(lambda: found if len(found := _of(extra, "copied")) >= 5 else None, _DEADLINE_SECONDS)
+    lines = eventually(lambda: found if len(found := _lines_of(extra, "copied")) >= 5 else None, _DEADLINE_SECONDS)
     outcomes = sorted(line["outcome"] for line in lines if line["outcome"] != "again")
     assert outcomes == ["done"] + ["repeated"] * 4
     # Each copy carries the request id of its cause
@@ -116,7 +116,7 @@ def test_copies_of_a_message_are_worked_on_once_and_all_logged(extra: ExtraWorke
     assert {line["queue"] for line in lines} == {extra.queue.name}
 
 
-def _of(extra: ExtraWorker, job: str) -> list[dict[str, Any]]:
+def _lines_of(extra: ExtraWorker, job: str) -> list[dict[str, Any]]:
     return [line for line in extra.lines() if line.get("workId") == job]
 
 
@@ -140,7 +140,7 @@ def test_racing_takeovers_of_a_claim_keep_its_resource_id(claims: Claims, name: 
         first = claim
 
 
-class Twice:
+class FlakyClient:
     """A client that loses the first answer of every call and retries, as the SDK does."""
 
     def __init__(self, client: Any) -> None:
@@ -160,7 +160,7 @@ class Twice:
 
 def test_effects_happen_once_when_every_first_answer_is_lost(dynamodb: Any, table: Table, name: str) -> None:
     # Given
-    flaky = Table(Twice(dynamodb), table.name)
+    flaky = Table(FlakyClient(dynamodb), table.name)
     locks, claims, rates = Locks(flaky, SETTINGS), Claims(flaky, SETTINGS), Rates(flaky)
     count = table.update_entry(f"count#{name}", "ADD n :one", values={":one": 1})
     # When

@@ -48,19 +48,19 @@ class Payers:
     """Callers who repeat a disbursement until it succeeds, and a count of the statuses they got."""
 
     def __init__(self, stack: Stack, admin: Client) -> None:
-        self.doors = [admin, admin.at(stack.api_url)]
-        self.heard: Counter[int] = Counter()
+        self.clients = [admin, admin.at(stack.api_url)]
+        self.statuses: Counter[int] = Counter()
 
     def pay(self, number: int, application_id: str) -> dict[str, Any]:
         """Repeat the disbursement until it succeeds; return the application."""
-        client = self.doors[number % PAST_THE_FRONT == 0]
+        client = self.clients[number % PAST_THE_FRONT == 0]
         deadline = monotonic() + PATIENCE_SECONDS
         while (answer := client.post(f"{APPLICATIONS}/{application_id}/disburse")).status_code in AGAIN:
-            self.heard[answer.status_code] += 1
-            assert monotonic() < deadline, f"{answer.text}, after {self.heard}"
+            self.statuses[answer.status_code] += 1
+            assert monotonic() < deadline, f"{answer.text}, after {self.statuses}"
             # A random pause, as among independent callers.
             sleep(random.uniform(0.1, 1))
-        self.heard[answer.status_code] += 1
+        self.statuses[answer.status_code] += 1
         paid: dict[str, Any] = json_of(answer)
         return paid
 
@@ -76,10 +76,10 @@ def test_racing_disbursements_pay_once_while_processes_are_killed(
         wanted = [application_id for application_id in amounts for _ in range(TOGETHER)]
         rng.shuffle(wanted)
         # And warm instances: a hundred cold starts at once are out of scope
-        at_once([partial(client.get, f"{APPLICATIONS}/{wanted[0]}") for client in payers.doors * 10])
+        at_once([partial(client.get, f"{APPLICATIONS}/{wanted[0]}") for client in payers.clients * 10])
         # When many callers disburse each application, and processes are killed meanwhile
         began = monotonic()
-        with _killing(stack, rng) as kills:
+        with _kills_after_payments(stack, rng) as kills:
             paid = at_once([partial(payers.pay, *numbered) for numbered in enumerate(wanted)])
         killed, seconds = killed + len(kills), [*seconds, monotonic() - began]
         # Then all callers of an application get the same answer, and the ledger has a single entry with its amount
@@ -89,15 +89,15 @@ def test_racing_disbursements_pay_once_while_processes_are_killed(
         assert sorted((entry["applicationId"], entry["amountMinor"]) for entry in entries) == sorted(amounts.items())
         assert {(entry["kind"], entry["currency"]) for entry in entries} == {("disbursement", "EUR")}
         assert sum(entry["amountMinor"] for entry in entries) == sum(amounts.values())
-        _whole(admin)
+        _assert_ledger_verifies(admin)
         # And lists and histories agree
         tracked.caught_up(list(amounts))
     assert killed > 0
     figure(
         "disbursed while processes were killed",
         f"{rounds} rounds of {APPROVED} applications, {TOGETHER} callers each: all paid out once, the chain whole; "
-        f"{killed} processes killed, {payers.heard[502]} calls cut off, {payers.heard[503]} refused with 503, "
-        f"{payers.heard[429]} with 429; all paid after {min(seconds):.1f} to {max(seconds):.1f} s",
+        f"{killed} processes killed, {payers.statuses[502]} calls cut off, {payers.statuses[503]} refused with 503, "
+        f"{payers.statuses[429]} with 429; all paid after {min(seconds):.1f} to {max(seconds):.1f} s",
     )
 
 
@@ -125,7 +125,7 @@ def test_a_payment_of_a_killed_process_is_made_once(stack: Stack, admin: Client,
     # And the ledger has a single entry for each
     entries = [entry for entry in _entries(admin) if entry["applicationId"] in amounts]
     assert sorted((entry["applicationId"], entry["amountMinor"]) for entry in entries) == sorted(amounts.items())
-    _whole(admin)
+    _assert_ledger_verifies(admin)
     assert cut_off > 0
     figure("processes killed right after they paid", f"{kills}, {cut_off} before they could say so; each paid once")
 
@@ -151,7 +151,7 @@ def _approved(admin: Client, amount_minor: int) -> str:
 
 
 @contextmanager
-def _killing(stack: Stack, rng: random.Random) -> Iterator[list[int]]:
+def _kills_after_payments(stack: Stack, rng: random.Random) -> Iterator[list[int]]:
     """Within the block, kill processes of the API after every new payment or two; yield the list of killed ids.
 
     So a process may die between a payment and its answer, or in the middle of a payment. Kills follow payments, so the
@@ -199,7 +199,7 @@ def _entries(admin: Client) -> list[dict[str, Any]]:
         cursor = quote(page["nextCursor"])
 
 
-def _whole(admin: Client) -> None:
+def _assert_ledger_verifies(admin: Client) -> None:
     """Assert that the ledger verifies and has every entry."""
     found = json_of(admin.get(f"{LEDGER}/verify"))
     while found["nextCursor"]:

@@ -24,7 +24,7 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.stack
 
 
-class Work:
+class Workload:
     """Callers who ask and answer without a pause, and the states that the API acknowledged."""
 
     def __init__(self, caller: Client, username: str) -> None:
@@ -33,7 +33,7 @@ class Work:
         self.acknowledged: dict[str, str] = {}
         self.refusals = 0
 
-    def __enter__(self) -> "Work":
+    def __enter__(self) -> "Workload":
         self._pool = ThreadPoolExecutor(2)
         self._running = [self._pool.submit(self._run) for _ in range(2)]
         return self
@@ -51,16 +51,16 @@ class Work:
     def _run(self) -> None:
         while not self._over.is_set():
             new = {"username": self._username, "wait": False, "timeoutMs": 600_000}
-            accepted = self._told(self._caller.post("/send-notification", new), 202)
+            accepted = self._acknowledged(self._caller.post("/send-notification", new), 202)
             if accepted is None:
                 continue
             request_id = accepted["requestId"]
             self.acknowledged[request_id] = "pending"
-            answer = self._told(self._caller.post(one(request_id, "resolve"), {"action": "approve"}), 200)
+            answer = self._acknowledged(self._caller.post(one(request_id, "resolve"), {"action": "approve"}), 200)
             # Without an acknowledgement the answer may be stored or not; both are correct.
             self.acknowledged[request_id] = "resolved" if answer else "pending or resolved"
 
-    def _told(self, answer: requests.Response, status: int) -> Any:
+    def _acknowledged(self, answer: requests.Response, status: int) -> Any:
         if answer.status_code == status:
             return answer.json()
         problem_of(answer, 503)
@@ -82,7 +82,7 @@ def test_acknowledged_changes_survive_a_kill_of_mongod(
             # Given ten waiting callers, and working callers
             calls = [pool.submit(caller.client.post, "/send-notification", question) for _ in range(10)]
             waited = pending(admin, asked_one.username, 10)
-            with Work(admin, worker.username) as work:
+            with Workload(admin, worker.username) as work:
                 eventually(partial(work.has, acknowledged=10))
                 # When mongod is killed, calls are refused, and mongod is restarted
                 mongod.kill()
@@ -91,8 +91,8 @@ def test_acknowledged_changes_survive_a_kill_of_mongod(
                 eventually(partial(work.has, acknowledged=len(work.acknowledged) + 10))
             # Then each waiting caller has an answer or a clean refusal
             for request_id in waited:
-                _insist(partial(admin.post, one(request_id, "resolve"), {"action": "approve"}))
-            outcomes = [outcome for call in calls if (outcome := _heard(call.result()))]
+                _repeat(partial(admin.post, one(request_id, "resolve"), {"action": "approve"}))
+            outcomes = [outcome for call in calls if (outcome := _outcome(call.result()))]
         # And every acknowledged state is there
         for request_id, state in work.acknowledged.items():
             assert shown(admin, request_id)["status"] in state.split(" or ")
@@ -109,12 +109,12 @@ def test_acknowledged_changes_survive_a_kill_of_mongod(
     )
 
 
-def _insist(call: Callable[[], requests.Response]) -> None:
+def _repeat(call: Callable[[], requests.Response]) -> None:
     """Repeat *call* until it succeeds; 409 shows that an earlier try succeeded."""
     eventually(lambda: call().status_code in {200, 409})
 
 
-def _heard(answer: requests.Response) -> dict[str, Any] | None:
+def _outcome(answer: requests.Response) -> dict[str, Any] | None:
     """Return the outcome that a waiting caller got; None stands for a refusal with 503."""
     if answer.status_code == 503:
         problem_of(answer, 503)

@@ -55,7 +55,7 @@ def test_racing_answers_have_one_winner_and_the_waiter_sees_it(
     figure(f"{resolvers} resolvers at once, at the {door}", f"{rounds} rounds, one winner in each")
 
 
-class Lane:
+class DeadlineRacer:
     """A user who answers ever closer to the deadline: earlier after a defeat, later after a win."""
 
     def __init__(self, client: Client, stack: Stack, username: str, lead_seconds: float) -> None:
@@ -79,7 +79,7 @@ def test_an_answer_at_the_deadline_excludes_the_timeout(
     stack: Stack, admin: Client, person: NewPerson, database: Database[dict[str, Any]], figure: Figure
 ) -> None:
     rounds, leads = times(200), (0.005, 0.012, 0.02, 0.04, 0.08)
-    lanes = [Lane(admin, stack, person().username, lead) for lead in leads]
+    lanes = [DeadlineRacer(admin, stack, person().username, lead) for lead in leads]
     seen: Counter[str] = Counter()
     with ThreadPoolExecutor(len(lanes)) as pool:
         for _ in range(max(2, rounds // len(lanes))):

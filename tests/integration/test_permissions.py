@@ -52,7 +52,7 @@ def _batch(name: str, table: str, what: str, asked: Any, allowed: str = "") -> A
     )
 
 
-def _letter(name: str, queue: str, what: str, asked: Asked, allowed: str = "") -> AwsCall:
+def _queue(name: str, queue: str, what: str, asked: Asked, allowed: str = "") -> AwsCall:
     def do(client: Any) -> object:
         url = f"{client.meta.endpoint_url}/000000000000/holdfast-{STAGE}-{queue}"
         return getattr(client, what)(QueueUrl=url, **asked)
@@ -112,10 +112,10 @@ CALLS = [
     _table("add an entry", "ledger", "put_item", _PUT, "api"),
     _table("move the ledger's head", "ledger", "update_item", _CHANGE, "api"),
     _table("delete an entry", "ledger", "delete_item", _DELETE),
-    _letter("have an approval followed", "approval", "send_message", _SEND, "api wait sweep"),
-    _letter("have a record mended", "repair", "send_message", _SEND, "project reconcile"),
-    _letter("bury what cannot be mended", "repair-dead", "send_message", _SEND, "repair"),
-    _letter("take what is to be mended", "repair", "receive_message", {}, "repair"),
+    _queue("have an approval followed", "approval", "send_message", _SEND, "api wait sweep"),
+    _queue("have a record mended", "repair", "send_message", _SEND, "project reconcile"),
+    _queue("bury what cannot be mended", "repair-dead", "send_message", _SEND, "repair"),
+    _queue("take what is to be mended", "repair", "receive_message", {}, "repair"),
     AwsCall("read another table", "dynamodb", lambda c: c.get_item(TableName="another", Key=_KEY)),
     AwsCall(
         "read the secret",

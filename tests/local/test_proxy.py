@@ -255,8 +255,8 @@ def test_a_dead_function_is_502_without_the_emulators_message(front: Front, upst
 
 
 def test_the_emulators_message_of_a_fault_is_reported(upstream: Upstream) -> None:
-    told: list[str] = []
-    front = Front(on_fault=told.append)
+    faults: list[str] = []
+    front = Front(on_fault=faults.append)
     front.point(upstream.url, [])
     front.start()
     upstream.says(502, {"message": "Worker init failed: No module named 'x'"})
@@ -264,7 +264,7 @@ def test_the_emulators_message_of_a_fault_is_reported(upstream: Upstream) -> Non
     requests.get(f"{front.url}/things", timeout=10)
 
     front.stop()
-    assert told == ['GET /things: 502 {"message": "Worker init failed: No module named \'x\'"}']
+    assert faults == ['GET /things: 502 {"message": "Worker init failed: No module named \'x\'"}']
 
 
 @pytest.mark.parametrize(

@@ -110,9 +110,9 @@ def test_a_change_makes_the_next_version_and_leaves_the_rest(office: dict[str, s
 def test_racing_changes_of_a_version_have_one_winner(officer: str) -> None:
     made = make(officer)
     answers = race([partial(change, officer, made, termMonths=1 + number) for number in range(100)])
-    told = [answer for answer in answers if isinstance(answer, Answer)]
-    assert sorted(answer.status for answer in told) == [200] + [409] * 99
-    for answer in told:
+    received = [answer for answer in answers if isinstance(answer, Answer)]
+    assert sorted(answer.status for answer in received) == [200] + [409] * 99
+    for answer in received:
         if answer.status == 409:
             assert (answer.json["currentVersion"], answer.json["updatedBy"]) == (2, "officer-1")
 

@@ -78,12 +78,12 @@ def test_a_waiting_caller_gets_the_persons_action(tokens: dict[str, str], mongod
     person = threading.Thread(target=answer)
     person.start()
     # When
-    told = ask("POST", "/send-notification", {"username": "ann"}, token=tokens["svc"])
+    outcome = ask("POST", "/send-notification", {"username": "ann"}, token=tokens["svc"])
     person.join()
     # Then
-    assert told.status == 200
-    assert told.json == {
-        "requestId": told.json["requestId"],
+    assert outcome.status == 200
+    assert outcome.json == {
+        "requestId": outcome.json["requestId"],
         "username": "ann",
         "status": "resolved",
         "action": "reject",
@@ -91,8 +91,8 @@ def test_a_waiting_caller_gets_the_persons_action(tokens: dict[str, str], mongod
 
 
 def test_a_waiting_caller_without_an_answer_gets_the_timeout(tokens: dict[str, str]) -> None:
-    told = ask("POST", "/send-notification", {"username": "ann", "timeoutMs": 1_000}, token=tokens["svc"])
-    assert (told.status, told.json["status"], told.json["action"]) == (200, "timeout", "timeout")
+    outcome = ask("POST", "/send-notification", {"username": "ann", "timeoutMs": 1_000}, token=tokens["svc"])
+    assert (outcome.status, outcome.json["status"], outcome.json["action"]) == (200, "timeout", "timeout")
 
 
 def test_a_fast_clock_never_gives_a_waiting_caller_pending(
@@ -108,8 +108,8 @@ def test_a_fast_clock_never_gives_a_waiting_caller_pending(
     polling = Polling(approvals_wiring.store(), ApprovalSettings(), clock=lambda: moved[0], pause=pause)
     monkeypatch.setattr(approvals_wiring, "waiter", lambda: polling)
     # Then
-    told = ask("POST", "/send-notification", {"username": "ann", "timeoutMs": 1_000}, token=tokens["svc"])
-    assert told.json["status"] == "timeout"
+    outcome = ask("POST", "/send-notification", {"username": "ann", "timeoutMs": 1_000}, token=tokens["svc"])
+    assert outcome.json["status"] == "timeout"
 
 
 def test_a_long_poll_ends_before_its_function_does(tokens: dict[str, str], request_id: str) -> None:

@@ -24,9 +24,9 @@ def explain(mongod: Mongod, many: None) -> Callable[[StoreCall], Plan]:
     """Explain the first command of a call to the store."""
 
     def explain(ask: StoreCall) -> Plan:
-        with recording_commands(mongod.uri) as (client, heard):
+        with recording_commands(mongod.uri) as (client, sent):
             ask(ApprovalStore(client.get_default_database().approvals, ApprovalSettings()))
-            return explained(client, heard.commands[0])
+            return explained(client, sent.commands[0])
 
     return explain
 

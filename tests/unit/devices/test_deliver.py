@@ -195,9 +195,9 @@ def test_a_fault_of_the_configuration_is_counted_and_logged_once(
     # Then
     assert delivered == Delivered(refused=2)
     assert line.counts == {"pushes_misconfigured": 2}
-    (told,) = (line for line in printed.lines() if line.get("action"))
-    assert (told["action"], told["level"], told["requestId"]) == ("push_misconfigured", "ERROR", "cause-1")
-    assert "403 PERMISSION_DENIED" in told["message"]
+    (record,) = (line for line in printed.lines() if line.get("action"))
+    assert (record["action"], record["level"], record["requestId"]) == ("push_misconfigured", "ERROR", "cause-1")
+    assert "403 PERMISSION_DENIED" in record["message"]
     assert not {word for word in ("secret-a", "secret-b", "PRIVATE KEY", "ya29") if word in printed.getvalue()}
 
 

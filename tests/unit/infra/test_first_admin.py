@@ -16,9 +16,9 @@ def password_is(users: UserStore, password: str) -> bool:
 
 def test_the_first_administrators_password_is_returned_once(dynamodb: Any, users: UserStore) -> None:
     # When
-    told = [ensure_admin(dynamodb, STAGE, {}) for _ in range(2)]
+    returned = [ensure_admin(dynamodb, STAGE, {}) for _ in range(2)]
     # Then
-    invented, again = told
+    invented, again = returned
     assert again is None
     assert invented is not None
     assert len(invented) >= 16
@@ -50,6 +50,6 @@ def test_the_same_password_again_changes_nothing(dynamodb: Any, users: UserStore
 
 
 def test_racing_first_starts_make_one_administrator(dynamodb: Any, users: UserStore) -> None:
-    told = race([lambda: ensure_admin(dynamodb, STAGE, {})] * 8)
-    (invented,) = [password for password in told if isinstance(password, str)]
+    returned = race([lambda: ensure_admin(dynamodb, STAGE, {})] * 8)
+    (invented,) = [password for password in returned if isinstance(password, str)]
     assert password_is(users, invented)

@@ -73,12 +73,12 @@ def records() -> dict[str, Record]:
     return {record.id: record for record in found if record}
 
 
-def written() -> list[Any]:
+def all_items() -> list[Any]:
     """Return every item of the tables that a migration writes to."""
     return [clients.table(name).scan("", 1_000)[0] for name in ("records", "coordination")]
 
 
-def lines(file: Path) -> list[tuple[Any, list[str]]]:
+def skipped_lines(file: Path) -> list[tuple[Any, list[str]]]:
     read = [json.loads(line) for line in file.read_text().splitlines()]
     return [(line["id"], line["reasons"]) for line in read]
 
@@ -221,7 +221,7 @@ def test_a_killed_run_is_resumed_at_its_bookmark(
     assert len(records()) == 15
     assert {record.version for record in records().values()} == {1}
     assert all(records()[record_id] == record for record_id, record in earlier.items())
-    assert {one for one, _ in lines(file)} == {f"A-{number:02}" for number in range(0, 20, 4)}
+    assert {one for one, _ in skipped_lines(file)} == {f"A-{number:02}" for number in range(0, 20, 4)}
     out = capsys.readouterr().out
     assert "20 documents read" in out
     assert "5 skipped" in out
@@ -346,7 +346,7 @@ def test_an_invalid_document_is_skipped_and_others_are_imported(
     assert run("--skipped", str(file)) == 1
     assert records().keys() == {"A-1", "C-1"}
     statuses = "draft, submitted, review, approved, rejected, disbursed"
-    assert {str(one): reasons for one, reasons in lines(file)} == {
+    assert {str(one): reasons for one, reasons in skipped_lines(file)} == {
         str({"$oid": str(oid)}): [
             "amountMinor: Input should be a valid integer",
             "note: Extra inputs are not permitted",
@@ -373,7 +373,7 @@ def test_invalid_utf8_skips_its_document_alone(collection: Any, tmp_path: Path) 
     file = tmp_path / "skipped.jsonl"
     assert run("--skipped", str(file)) == 1
     assert records().keys() == {"A-2"}
-    assert lines(file)[0][0] == "A-1"
+    assert skipped_lines(file)[0][0] == "A-1"
 
 
 def test_a_failing_reader_skips_its_document_alone(collection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -433,7 +433,7 @@ def test_a_record_not_made_by_the_import_is_kept(collection: Any, tmp_path: Path
     # Then
     assert {name: records()[name] for name in before} == before
     assert records().keys() == {"A-1", "A-2", "A-3", "TWICE"}
-    assert lines(file) == [
+    assert skipped_lines(file) == [
         ("A-1", ["another record has the document's id"]),
         ("A-2", ["a record with the document's id was deleted"]),
         *((f"B-{number}", ["another document of the collection has the same id"]) for number in range(1, 6)),
@@ -468,7 +468,7 @@ def test_changes_of_a_record_after_its_import_are_kept(collection: Any, tmp_path
     assert records() == before
     with pytest.raises(RecordNotFound):
         records_wiring.store().get(KIND, "A-2")
-    assert lines(file) == [
+    assert skipped_lines(file) == [
         ("A-2", ["the record was deleted after the import"]),
         ("A-3", ["the document was changed in the collection after the import"]),
     ]
@@ -492,7 +492,7 @@ def test_a_dry_run_writes_nothing_and_reports_the_same_figures(
     collection.insert_many([a_document(f"A-{number:02}") for number in range(9)])
     collection.insert_many([a_document(f"B-{number}", applicationId="TWICE") for number in range(6)])
     collection.insert_one(a_document("C-1", note="x"))
-    before, copies = written(), list(mongodb[f"records.{KIND}"].find())
+    before, copies = all_items(), list(mongodb[f"records.{KIND}"].find())
     # When
     said = []
     for arguments in (["--dry-run"], ["--dry-run", "--from-start"], []):
@@ -500,7 +500,7 @@ def test_a_dry_run_writes_nothing_and_reports_the_same_figures(
         out = capsys.readouterr().out.replace("would be ", "").splitlines()
         said.append((out[2:], (tmp_path / "skipped.jsonl").read_text()))
         if arguments:
-            assert written() == before
+            assert all_items() == before
             assert list(mongodb[f"records.{KIND}"].find()) == copies
     # Then
     assert said[0] == said[1] == said[2]
@@ -536,8 +536,8 @@ def test_the_terminal_shows_a_few_skipped_documents_escaped(
     assert "\x1b" not in out
     assert "and 15 more" in out
     assert len(out.splitlines()) < 50
-    assert len(lines(file)) == 25
-    assert {(len(reasons), reasons[-1]) for _, reasons in lines(file)} == {(21, "and 11 more faults")}
+    assert len(skipped_lines(file)) == 25
+    assert {(len(reasons), reasons[-1]) for _, reasons in skipped_lines(file)} == {(21, "and 11 more faults")}
 
 
 def test_skipped_documents_are_filed_before_the_next_page_is_read(
@@ -549,7 +549,7 @@ def test_skipped_documents_are_filed_before_the_next_page_is_read(
     read = migrate.READERS[KIND]
 
     def reading(document: dict[str, Any], **more: Any) -> Any:
-        seen[document["_id"]] = len(lines(file))
+        seen[document["_id"]] = len(skipped_lines(file))
         return read(document, **more)
 
     monkeypatch.setattr(migrate, "READERS", {KIND: reading})
@@ -564,7 +564,7 @@ def test_a_new_run_overwrites_the_file_of_skipped_documents(collection: Any, tmp
     file = tmp_path / "skipped.jsonl"
     for _ in range(2):
         assert run("--skipped", str(file)) == 1
-    assert len(lines(file)) == 1
+    assert len(skipped_lines(file)) == 1
 
 
 def test_an_empty_collection_is_imported(collection: Any, mongodb: Mongo) -> None:

@@ -52,7 +52,7 @@ def made(unprojected: Records, count: int) -> list[str]:
     return ids
 
 
-def shown(mongodb: Mongo) -> dict[str, int]:
+def live_versions(mongodb: Mongo) -> dict[str, int]:
     return {copy["_id"]: copy["version"] for copy in mongodb[f"records.{KIND}"].find({"live": True})}
 
 
@@ -70,7 +70,7 @@ def test_missing_copies_are_repaired_and_a_second_run_finds_none(
     # When
     assert run() == 0
     # Then
-    assert shown(mongodb) == {record_id: 2 if record_id == "A-03" else 1 for record_id in ids}
+    assert live_versions(mongodb) == {record_id: 2 if record_id == "A-03" else 1 for record_id in ids}
     assert all(records_wiring.history().page(KIND, record_id, 1) for record_id in ids)
     assert figures(capsys.readouterr().out) == [["records", "10", "10"], ["lists of application", "11", "1"]]
     assert run() == 0
@@ -92,7 +92,7 @@ def test_an_unreadable_record_is_reported_and_fails_the_command(
     assert "1 faults" in out
     assert "record_not_read" in err
     # The other records are repaired, and no log record of a function is printed
-    assert len(shown(mongodb)) == 4
+    assert len(live_versions(mongodb)) == 4
     assert not printed.getvalue()
 
 
@@ -103,7 +103,7 @@ def test_the_command_leaves_the_cursor_of_the_hourly_pass(unprojected: Records, 
     with coordination_wiring.locks().lock("reconcile", 60_000):
         assert run() == 0
     assert clients.table("coordination").get("walk#records") == bookmark
-    assert len(shown(mongodb)) == 7
+    assert len(live_versions(mongodb)) == 7
 
 
 def test_an_interrupted_run_is_completed_by_the_next(
@@ -114,9 +114,9 @@ def test_an_interrupted_run_is_completed_by_the_next(
         patch.setattr(reconcile, "advance", failing_advance(1, KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
             run()
-    assert len(shown(mongodb)) == 3
+    assert len(live_versions(mongodb)) == 3
     assert run() == 0
-    assert shown(mongodb) == dict.fromkeys(ids, 1)
+    assert live_versions(mongodb) == dict.fromkeys(ids, 1)
 
 
 def test_a_short_outage_is_retried_and_a_long_outage_is_raised(
@@ -127,7 +127,7 @@ def test_a_short_outage_is_retried_and_a_long_outage_is_raised(
     with monkeypatch.context() as patch:
         patch.setattr(reconcile, "advance", failing_advance(1, Unavailable(), times=1))
         assert run() == 0
-    assert len(shown(mongodb)) == 7
+    assert len(live_versions(mongodb)) == 7
     monkeypatch.setattr(reconcile, "advance", failing_advance(1, Unavailable()))
     with pytest.raises(Unavailable):
         run()

@@ -80,11 +80,11 @@ def call(
         **headers,
     }
     setup_testing_defaults(given)
-    told: list[Any] = []
-    answer: Any = validator(server)(given, lambda status, headers, _info=None: told.extend([status, headers]))  # type: ignore[arg-type]
+    statuses: list[Any] = []
+    answer: Any = validator(server)(given, lambda status, headers, _info=None: statuses.extend([status, headers]))  # type: ignore[arg-type]
     words = b"".join(answer)
     answer.close()
-    return Response(int(told[0].split()[0]), told[1], words)
+    return Response(int(statuses[0].split()[0]), statuses[1], words)
 
 
 def _as_environ(sent: dict[str, Any]) -> dict[str, Any]:
@@ -261,8 +261,10 @@ def test_a_waiting_request_over_the_limit_is_503_with_retry_after(
     waiting: Waiting, options: Callable[..., None]
 ) -> None:
     options(HTTP_ALLOWED_ORIGINS='["https://page.example"]')
-    server, told = Server(waiting.app, Places(at_work=1, held=2)), []
-    threads = [threading.Thread(target=lambda: told.append(call(server, "GET", "/wait/a").status)) for _ in range(2)]
+    server, statuses = Server(waiting.app, Places(at_work=1, held=2)), []
+    threads = [
+        threading.Thread(target=lambda: statuses.append(call(server, "GET", "/wait/a").status)) for _ in range(2)
+    ]
     for thread in threads:
         thread.start()
         waiting.inside.acquire(timeout=10)
@@ -278,7 +280,7 @@ def test_a_waiting_request_over_the_limit_is_503_with_retry_after(
     waiting.let_go.set()
     for thread in threads:
         thread.join()
-    assert told == [204, 204]
+    assert statuses == [204, 204]
     # The finished requests gave their places back.
     assert call(server, "GET", "/wait/c").status == 204
 
@@ -287,8 +289,8 @@ def test_requests_over_the_work_limit_queue_and_then_are_503(
     waiting: Waiting, printed: Printed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a slow request at work
-    server, told = Server(waiting.app, Places(at_work=1, held=1)), []
-    slow = threading.Thread(target=lambda: told.append(call(server, "GET", "/slow").status))
+    server, statuses = Server(waiting.app, Places(at_work=1, held=1)), []
+    slow = threading.Thread(target=lambda: statuses.append(call(server, "GET", "/slow").status))
     slow.start()
     waiting.inside.acquire(timeout=10)
     # When a second request queues for too long, it is refused and logged
@@ -297,10 +299,10 @@ def test_requests_over_the_work_limit_queue_and_then_are_503(
     assert [(line["route"], line["status"]) for line in printed.lines()] == [("/else", 503)]
     # When a request may queue for longer, it gets its turn
     monkeypatch.setattr(module, "_QUEUE_SECONDS", 10)
-    patient = threading.Thread(target=lambda: told.append(call(server, "GET", "/else").status))
+    patient = threading.Thread(target=lambda: statuses.append(call(server, "GET", "/else").status))
     patient.start()
     assert patient.is_alive()
     waiting.let_go.set()
     for thread in (slow, patient):
         thread.join()
-    assert told == [204, 204]
+    assert statuses == [204, 204]

@@ -141,10 +141,10 @@ def _swap(one: int, other: int) -> None:
     table.batch_write([{**first, "pk": second["pk"]}, {**second, "pk": first["pk"]}])
 
 
-@pytest.mark.parametrize("what", BREAKS)
+@pytest.mark.parametrize("breakage", BREAKS)
 @pytest.mark.parametrize("entries_per_call", [2, 1_000])
 def test_the_first_broken_entry_is_found(
-    admin: str, monkeypatch: pytest.MonkeyPatch, printed: Any, what: str, entries_per_call: int
+    admin: str, monkeypatch: pytest.MonkeyPatch, printed: Any, breakage: str, entries_per_call: int
 ) -> None:
     # Given
     monkeypatch.setattr(walk, "_ENTRIES_PER_CALL", entries_per_call)
@@ -152,7 +152,7 @@ def test_the_first_broken_entry_is_found(
         post(f"a-{number}")
     assert verified(admin)["ok"]
     # When
-    break_, first = BREAKS[what]
+    break_, first = BREAKS[breakage]
     break_()
     # Then
     found = verified(admin)

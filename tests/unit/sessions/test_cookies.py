@@ -114,11 +114,11 @@ def test_signing_out_clears_the_cookie(ann: str) -> None:
     assert by_cookie("GET", "/api/sessions/current", ann).status == 401
 
 
-@pytest.mark.parametrize(("allowed", "told"), [('["https://console.example.com"]', "true"), ('["*"]', None)])
+@pytest.mark.parametrize(("allowed", "credentials"), [('["https://console.example.com"]', "true"), ('["*"]', None)])
 def test_credentials_are_allowed_for_named_origins_alone(
-    ann: str, options: Callable[..., None], allowed: str, told: str | None
+    ann: str, options: Callable[..., None], allowed: str, credentials: str | None
 ) -> None:
     options(HTTP_ALLOWED_ORIGINS=allowed)
     answer = by_cookie("GET", "/api/sessions/current", ann, "https://console.example.com")
     assert answer.headers["Access-Control-Allow-Origin"] == "https://console.example.com"
-    assert answer.headers.get("Access-Control-Allow-Credentials") == told
+    assert answer.headers.get("Access-Control-Allow-Credentials") == credentials
