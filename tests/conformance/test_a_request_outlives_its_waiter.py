@@ -26,14 +26,14 @@ def test_a_request_whose_waiter_was_killed_can_be_read_and_answered(
     caller, asked_one = person("service"), person()
     rounds = times(10)
     for _ in range(rounds):
-        # Given a caller who waits
+        # Given a waiting caller
         with waiting(partial(caller.client.post, "/send-notification", {"username": asked_one.username})) as call:
             (request_id,) = pending(asked_one.client, asked_one.username)
             # When the process that holds the call is killed
             _kill_waiters(stack)
-            # Then the caller is told that it broke off
+            # Then the caller gets 502
             problem_of(call.result(timeout=10), 502)
-        # And the request can be waited for again, and answered
+        # And a second caller may wait for the request, which can be answered
         with waiting(partial(caller.client.get, request_path(request_id) + "?waitMs=20000")) as again:
             json_of(asked_one.client.post(request_path(request_id, "resolve"), {"action": "approve"}))
             assert json_of(again.result())["action"] == "approve"

@@ -1,6 +1,6 @@
 """Nothing that expires is served after its time, whether or not MongoDB has removed it yet.
 
-Shown by moving the end of stored documents into the past.
+Shown by moving the expiry of stored documents into the past.
 """
 
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ CURRENT = "/api/sessions/current"
 
 
 @pytest.mark.usefixtures("unswept")
-def test_an_overdue_request_cannot_be_answered_although_nobody_recorded_it(
+def test_an_overdue_unrecorded_request_cannot_be_answered(
     admin: Client, person: NewPerson, database: Database[dict[str, Any]]
 ) -> None:
     username = person().username
@@ -28,12 +28,12 @@ def test_an_overdue_request_cannot_be_answered_although_nobody_recorded_it(
     assert (database.approvals.find_one({"_id": request_id}) or {})["status"] == "pending"
     problem_of(admin.post(request_path(request_id, "resolve"), {"action": "approve"}), 409)
     problem_of(admin.post(request_path(request_id, "cancel")), 409)
-    # By now somebody was told, so it is recorded.
+    # The answers of these calls showed the timeout, so the timeout is recorded.
     assert (database.approvals.find_one({"_id": request_id}) or {})["status"] == "timeout"
     assert read_request(admin, request_id) == seen
 
 
-def test_what_has_been_kept_long_enough_is_not_found(
+def test_a_request_past_its_purge_time_is_not_found(
     admin: Client, person: NewPerson, database: Database[dict[str, Any]]
 ) -> None:
     request_id = create_request(admin, person().username)
@@ -43,7 +43,7 @@ def test_what_has_been_kept_long_enough_is_not_found(
 
 
 @pytest.mark.parametrize("field", ["expiresAt"])
-def test_a_session_past_its_time_is_dead_although_it_is_still_stored(
+def test_an_expired_session_is_refused_while_still_stored(
     person: NewPerson, database: Database[dict[str, Any]], field: str
 ) -> None:
     who = person()

@@ -24,15 +24,15 @@ from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
 
-#: What callers are promised, and what the way there and back may add on a busy machine.
+#: The promised limit, and an allowance for the network of a busy machine.
 PROMISED_MS, ON_THE_WAY_SECONDS = 3_000, 5
 
 
 @pytest.fixture(params=["killed", "paused"])
 def down(request: pytest.FixtureRequest, mongod: Mongod, person: NewPerson) -> Person:
-    """Someone with a session whose calls have just been served, and no database any more, until `mongod` mends it."""
+    """A user with a session and warm processes, while mongod is down; the fixture `mongod` restores the database."""
     who = person("service", "user")
-    # As many processes as a test calls at once: what a cold one loads first is no part of any promise.
+    # As many warm processes as concurrent calls, as cold starts are no part of the promise.
     for _ in range(2):
         json_of(who.client.get(request_path(create_request(who.client, who.username))))
         at_once([partial(who.client.get, APPROVALS)] * 6)
@@ -43,7 +43,7 @@ def down(request: pytest.FixtureRequest, mongod: Mongod, person: NewPerson) -> P
     return who
 
 
-def test_callers_with_a_session_are_refused_in_time(
+def test_callers_with_a_session_get_503_in_time(
     stack: Stack, down: Person, figure: Figure, request: pytest.FixtureRequest
 ) -> None:
     calls: list[tuple[str, str, Any]] = [
@@ -55,7 +55,7 @@ def test_callers_with_a_session_are_refused_in_time(
         ("POST", "/api/sessions", {"username": down.username, "password": down.password}),
         ("DELETE", "/api/sessions/current", None),
     ]
-    # All at once, as a store that is down must not be waited for in turn.
+    # All at once, as callers must not wait for a store that is down one after another.
     timed = at_once([partial(_timed, down.client, *call) for call in calls])
     slowest_ms = max(_logged(stack, refused_answer)["durationMs"] for refused_answer, _ in timed)
     figure(f"slowest refusal, mongod {request.node.callspec.params['down']}", f"{slowest_ms:.0f} ms")
@@ -70,7 +70,7 @@ def _timed(client: Client, method: str, path: str, body: Any) -> tuple[requests.
     return answer, monotonic() - began
 
 
-def test_ready_names_the_store_that_is_down_and_health_asks_none(stack: Stack, down: Person) -> None:
+def test_ready_names_the_store_that_is_down_and_health_is_ok(stack: Stack, down: Person) -> None:
     anyone = Client(stack.url)
     answer = anyone.get("/ready")
     assert answer.status_code == 503

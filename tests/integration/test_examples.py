@@ -1,4 +1,4 @@
-"""The programs in examples/ run as printed, as processes of their own."""
+"""The programs in examples/ run as separate processes."""
 
 import json
 import os
@@ -85,7 +85,7 @@ def _start(name: str, caller: Keyed, *arguments: str) -> subprocess.Popen[str]:
 
 @contextmanager
 def _running(name: str, caller: Keyed, *arguments: str) -> Iterator[IO[str]]:
-    """Run an example for what happens inside, and give its output; it is killed where it hangs."""
+    """Run an example within the block and yield its output; kill the process at the end or the deadline."""
     with _start(name, caller, *arguments) as process:
         alarm = threading.Timer(DEADLINE_SECONDS, process.kill)
         alarm.start()

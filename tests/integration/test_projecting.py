@@ -1,4 +1,4 @@
-"""What is committed reaches lists and history by the table's stream; states that failed are repaired."""
+"""Committed versions reach lists and history by the table's stream; failed projections are repaired."""
 
 import base64
 import json
@@ -31,7 +31,7 @@ def test_the_mapping_reads_this_tables_stream_from_its_beginning(stack: Stack) -
     assert functions.get_function_configuration(FunctionName=mapping["FunctionArn"])["Timeout"] == 60
 
 
-def test_the_stream_carries_each_version_to_lists_and_history(tracked: TrackedRecords) -> None:
+def test_each_version_reaches_lists_and_history_by_the_stream(tracked: TrackedRecords) -> None:
     # Given
     record_id = tracked.make()
     tracked.change(record_id)
@@ -39,15 +39,15 @@ def test_the_stream_carries_each_version_to_lists_and_history(tracked: TrackedRe
     tracked.wait_until_projected([record_id])
     assert tracked.read_copy(record_id)["doc"] == {**DOC, "termMonths": 2}
     assert [(version.version, version.by) for version in tracked.versions(record_id)] == [(1, "ann"), (2, "bob")]
-    # And when it is deleted, no list has it
+    # And after its deletion, no list has the record
     tracked.remove(record_id)
     tracked.wait_until_projected([record_id])
     assert "live" not in tracked.read_copy(record_id)
     assert tracked.versions(record_id)[-1].deleted
 
 
-def test_the_stream_carries_annotations_to_lists_and_not_to_history(tracked: TrackedRecords) -> None:
-    # Given what a worker adds between two versions, and after them
+def test_annotations_reach_lists_and_not_history_by_the_stream(tracked: TrackedRecords) -> None:
+    # Given annotations between two versions, and after them
     record_id = tracked.make()
     tracked.annotate(record_id, score=0.5)
     tracked.change(record_id)
@@ -58,16 +58,14 @@ def test_the_stream_carries_annotations_to_lists_and_not_to_history(tracked: Tra
     assert [version.version for version in tracked.versions(record_id)] == [1, 2]
 
 
-def test_what_cannot_be_carried_keeps_nobody_waiting_and_is_tried_until_it_can(
-    admin: Client, tracked: TrackedRecords
-) -> None:
+def test_an_unprojectable_item_delays_no_other_and_is_retried(admin: Client, tracked: TrackedRecords) -> None:
     # Given an item that is no record
     repaired, broken = _repaired(admin), ids.new_id()
     tracked.table.put({"pk": f"{KIND}#{broken}", "version": 1}, when="")
-    # Then one that was committed after it is carried
+    # Then a later record is projected
     record_id = tracked.make()
     tracked.wait_until_projected([record_id])
-    # And so is the other, once it is one
+    # And the item is projected after its correction
     whole = tracked.table.get(f"{KIND}#{record_id}") or {}
     tracked.table.put({**whole, "pk": f"{KIND}#{broken}"}, when="")
     eventually(lambda: _repaired(admin) > repaired, deadline_seconds=60)
@@ -79,9 +77,9 @@ def _repaired(admin: Client) -> int:
     return completed
 
 
-def test_what_waits_for_its_repair_is_shown_as_it_is(stack: Stack, tracked: TrackedRecords) -> None:
+def test_a_repair_message_restores_a_missing_copy(stack: Stack, tracked: TrackedRecords) -> None:
     # Given
-    record_id = _lost(tracked)
+    record_id = _without_copy(tracked)
     # When
     mail = Sender(stack.client("sqs"), stack.environment["QUEUES_URL_PREFIX"])
     mail.send(REPAIR, Repair(kind=KIND, id=record_id, record_version=1, cause="test"))
@@ -89,9 +87,9 @@ def test_what_waits_for_its_repair_is_shown_as_it_is(stack: Stack, tracked: Trac
     tracked.wait_until_projected([record_id])
 
 
-def test_the_comparison_finds_what_lists_do_not_have(stack: Stack, tracked: TrackedRecords) -> None:
+def test_a_reconciliation_pass_restores_a_missing_copy(stack: Stack, tracked: TrackedRecords) -> None:
     # Given
-    record_id = _lost(tracked)
+    record_id = _without_copy(tracked)
     # When
     answer = stack.client("lambda").invoke(
         FunctionName=f"holdfast-{STAGE}-reconcile", LogType="Tail", Payload=EVENT.read_bytes()
@@ -105,8 +103,8 @@ def test_the_comparison_finds_what_lists_do_not_have(stack: Stack, tracked: Trac
     assert not tracked.differences([record_id])
 
 
-def _lost(tracked: TrackedRecords) -> str:
-    """Make a record that was shown and is shown no more."""
+def _without_copy(tracked: TrackedRecords) -> str:
+    """Create a record, and delete its copy after the projection."""
     record_id = tracked.make()
     tracked.wait_until_projected([record_id])
     tracked.copies.delete_one({"_id": record_id})

@@ -1,4 +1,4 @@
-"""Devices in a real mongod, and Google behind a real socket."""
+"""Devices in a real mongod, and a fake FCM server behind a real socket."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -32,7 +32,7 @@ def unconfigured() -> Iterator[None]:
 
 @pytest.fixture
 def google(key: rsa.RSAPrivateKey, options: Callable[..., None], unconfigured: None) -> Iterator[FcmServer]:
-    """Google, and settings that lead there."""
+    """The fake FCM server, and settings with its address."""
     with FcmServer(key) as google:
         options(FCM_BASE_URL=google.url, FCM_SERVICE_ACCOUNT=google.service_account())
         yield google
