@@ -1,6 +1,6 @@
 """The guarantees of docs/api.md, a file each, shown on the deployed stack while processes and stores are killed.
 
-scripts/faults provokes each fault as often as the full counts say; scripts/test a tenth of it.
+scripts/faults provokes the full count of each fault, scripts/test a tenth.
 
 conftest.py                                                the stack and its fixtures; figures, printed at the end
 test_a_lock_has_one_holder.py                              locks

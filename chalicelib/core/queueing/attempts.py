@@ -40,11 +40,16 @@ class Outcome(StrEnum):
     #: The work was done before.
     REPEATED = "repeated"
     #: The work was given up and dead-lettered.
-    DEAD = "dead"
+    DEAD = "deadLettered"
     #: The attempt failed; another one follows.
     AGAIN = "again"
     #: Too little time was left for an attempt.
     LEFT = "left"
+
+    @property
+    def metric(self) -> str:
+        """The outcome as a part of a metric's name."""
+        return self[0].upper() + self[1:]
 
     @property
     def settled(self) -> bool:

@@ -93,7 +93,7 @@ def _settled(record: Record, queue: Queue, work: Callable[[Record], Outcome]) ->
         line.add(queue=queue.name, messageId=record.message_id, receives=record.receives)
         outcome = _outcome(record, queue, work)
         line.add(outcome=outcome)
-        line.count(f"messages{outcome.title()}")
+        line.count(f"messages{outcome.metric}")
     return outcome.settled
 
 

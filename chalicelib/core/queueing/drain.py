@@ -121,7 +121,7 @@ def _do(item: Item, lane: Lane, drain: Drain, handle: Handle) -> bool:
         line.add(queue=drain.queue.name, requestId=item.caused_by, workId=piece.work_id, lane=lane.name)
         outcome, answered = _attempt(piece, item, drain, handle)
         line.add(outcome=outcome)
-        line.count(f"items{outcome.title()}")
+        line.count(f"items{outcome.metric}")
     return answered
 
 

@@ -45,7 +45,7 @@ def reconcile(event: Any) -> None:
             return
         line.add(finished=found.finished)
         line.count("recordsCompared", found.compared)
-        line.count("recordsMended", found.mended)
+        line.count("recordsRepaired", found.repaired)
 
 
 def _repair(task: Repair, _claim: Claim) -> None:

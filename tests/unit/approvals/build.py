@@ -1,4 +1,4 @@
-"""Requests for tests, and the hands of time on those that are stored."""
+"""Builders of requests, also of overdue requests."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +14,7 @@ PERSON = "ann"
 
 
 def an_approval(timeout_ms: int = 60_000, **fields: Any) -> NewApproval:
-    """A question nobody waits for; *timeout_ms* may be shorter than a caller could ask for."""
+    """Return a question without a waiter; *timeout_ms* may be below the limit for callers."""
     new = NewApproval(**{"username": PERSON, "title": "Pay?", "wait": False, **fields})
     return new.model_copy(update={"timeout_ms": timeout_ms})
 
@@ -25,7 +25,7 @@ def put(approvals: ApprovalStore, timeout_ms: int = 60_000, **fields: Any) -> st
 
 
 def put_overdue(approvals: ApprovalStore, collection: Collection[dict[str, Any]], **fields: Any) -> str:
-    """Store a question whose time is up, which nobody has recorded."""
+    """Store a question past its deadline, without a recorded timeout."""
     request_id = put(approvals, **fields)
     collection.update_one({"_id": request_id}, {"$set": {"expiresAt": ago(seconds=5)}})
     return request_id
@@ -36,16 +36,16 @@ def ago(**time: float) -> datetime:
 
 
 def answer(approvals: ApprovalStore, request_id: str, action: str, by: str | None, operation: str = "") -> Approval:
-    """Answer as *by*, or as somebody who may answer for anyone."""
+    """Answer as *by*; None answers as an administrator."""
     seen = approvals.resolve(request_id, action, by or "boss", operation or ids.new_id(), anyone=by is None)
     return seen.approval
 
 
 def answer_oldest(approvals: ApprovalStore, username: str, action: str, operation: str = "") -> Approval:
-    """Answer the oldest request that *username* has not answered."""
+    """Answer the oldest request still open for *username*."""
     return approvals.resolve_oldest(username, action, operation or ids.new_id()).approval
 
 
 def cancel(approvals: ApprovalStore, request_id: str, created_by: str | None, operation: str = "") -> Approval:
-    """Take the question back."""
+    """Cancel the question as *created_by*; None cancels as an administrator."""
     return approvals.cancel(request_id, created_by, operation or ids.new_id()).approval

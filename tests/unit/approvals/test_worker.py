@@ -1,4 +1,4 @@
-"""What follows a change: marked with it, handed over once or twice, done once."""
+"""Effects of a change: written with the change, dispatched at least once, done once."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,7 @@ from chalicelib.core.queueing.queues import Queue
 from chalicelib.core.runtime import logs
 from chalicelib.core.stores import clients
 from chalicelib.devices import wiring as devices_wiring
-from tests.support.fcm_server import Google, refusal
+from tests.support.fcm_server import FcmServer, refusal
 from tests.support.gateway import Context, event
 from tests.unit.approvals.build import CALLER, PERSON, answer, put, put_overdue
 from tests.unit.devices.build import put as register
@@ -29,7 +29,7 @@ Mongo = Database[dict[str, Any]]
 pytestmark = pytest.mark.usefixtures("dynamodb", "mail")
 
 
-def test_everyone_who_is_asked_is_told_once_on_every_device(approvals: ApprovalStore, google: Google) -> None:
+def test_each_approver_is_notified_once_per_device(approvals: ApprovalStore, google: FcmServer) -> None:
     # Given
     register(devices_wiring.store(), "phone", "tablet")
     register(devices_wiring.store(), "laptop", username="ben")
@@ -47,7 +47,7 @@ def test_everyone_who_is_asked_is_told_once_on_every_device(approvals: ApprovalS
     assert approvals.get(request_id).entries == ()
 
 
-def test_nobody_is_told_of_what_is_settled(approvals: ApprovalStore, google: Google) -> None:
+def test_a_settled_request_notifies_no_device(approvals: ApprovalStore, google: FcmServer) -> None:
     register(devices_wiring.store(), "phone")
     request_id = put(approvals)
     outbox.dispatch(approvals.get(request_id))
@@ -56,9 +56,9 @@ def test_nobody_is_told_of_what_is_settled(approvals: ApprovalStore, google: Goo
     assert google.messages == []
 
 
-def test_a_device_that_could_not_be_told_is_told_later(approvals: ApprovalStore, google: Google) -> None:
+def test_a_failed_notification_is_retried_for_its_device_alone(approvals: ApprovalStore, google: FcmServer) -> None:
     # Given
-    google.says["phone"] = [refusal(503, "UNAVAILABLE", "UNAVAILABLE"), refusal(200, "")]
+    google.answers["phone"] = [refusal(503, "UNAVAILABLE", "UNAVAILABLE"), refusal(200, "")]
     register(devices_wiring.store(), "phone", "tablet")
     outbox.dispatch(approvals.get(put(approvals)))
     batch = _received()
@@ -70,7 +70,7 @@ def test_a_device_that_could_not_be_told_is_told_later(approvals: ApprovalStore,
     assert google.tokens() == ["phone", "phone", "tablet"]
 
 
-def test_whoever_it_is_escalated_to_may_answer_and_is_told(approvals: ApprovalStore, google: Google) -> None:
+def test_an_escalation_admits_and_notifies_the_person(approvals: ApprovalStore, google: FcmServer) -> None:
     register(devices_wiring.store(), "pager", username="eve")
     request_id = put(approvals, escalate_to=[{"username": "eve", "afterMs": 1_000}])
     _work([_record(request_id, "escalate-0")])
@@ -109,7 +109,7 @@ def test_a_timeout_with_a_callback_is_recorded_at_its_moment(approvals: Approval
     early, late = put(approvals, callback_url=hook), put_overdue(approvals, mongodb.approvals, callback_url=hook)
     # When
     failed = _work([_record(early, "expire", "early"), _record(late, "expire", "late")])
-    # Then the other one comes again, and this one's callback is on its way without a sweep
+    # Then the early message comes again, and the late request's callback is dispatched without a sweep
     assert failed == ["early"]
     assert mongodb.approvals.find_one({"_id": late})["status"] == "timeout"  # type: ignore[index]
     (message,) = _received(CALLBACK)
@@ -134,7 +134,7 @@ def test_a_queue_that_is_down_does_not_fail_the_change(
     approvals: ApprovalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request_id = put(approvals)
-    # Nothing listens there.
+    # Nothing listens at that address.
     monkeypatch.setattr(queueing_wiring.sender(), "_client", _unreachable())
     with logs.invocation("test") as line:
         outbox.dispatch(approvals.get(request_id))
@@ -142,12 +142,12 @@ def test_a_queue_that_is_down_does_not_fail_the_change(
     assert [entry.effect for entry in approvals.get(request_id).entries] == ["notify"]
 
 
-def test_a_request_that_is_no_longer_kept_asks_for_nothing(mongodb: Mongo) -> None:
+def test_a_message_about_a_purged_request_succeeds(mongodb: Mongo) -> None:
     assert _work([_record("01JD0000000000000000000000", "notify")]) == []
 
 
 def _work(batch: list[dict[str, Any]]) -> list[str]:
-    """Have the worker see to *batch*; return which messages must come again."""
+    """Run the worker on *batch*; return the ids of failed messages."""
     context: Any = Context(50_000)
     answered = worker.work(SQSEvent({"Records": batch}, context))
     return [failure["itemIdentifier"] for failure in answered["batchItemFailures"]]
@@ -159,14 +159,16 @@ def _received(*queues: Queue) -> list[dict[str, Any]]:
         clients.aws("sqs").receive_message(QueueUrl=_url(queue), MaxNumberOfMessages=10)
         for queue in queues or (APPROVAL, PUSH)
     ]
-    return [_like(message["Body"], message["MessageId"]) for found in answers for message in found.get("Messages", [])]
+    return [
+        _sqs_record(message["Body"], message["MessageId"]) for found in answers for message in found.get("Messages", [])
+    ]
 
 
 def _record(request_id: str, effect: str, message_id: str = "m-1") -> dict[str, Any]:
-    return _like(Task(request_id=request_id, effect=effect).model_dump_json(), message_id)
+    return _sqs_record(Task(request_id=request_id, effect=effect).model_dump_json(), message_id)
 
 
-def _like(body: str, message_id: str) -> dict[str, Any]:
+def _sqs_record(body: str, message_id: str) -> dict[str, Any]:
     record: dict[str, Any] = event("queue")["Records"][0]
     return {**record, "body": body, "messageId": message_id}
 

@@ -1,4 +1,4 @@
-"""Indexes are made at deployment, also where older ones stand in their way."""
+"""Indexes are created at deployment, also over conflicting older indexes."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def collection(mongod: Mongod, monkeypatch: pytest.MonkeyPatch) -> Any:
     ],
     ids=["other keys", "other options", "other name"],
 )
-def test_an_index_whose_definition_changed_is_made_anew(
+def test_an_index_with_a_changed_definition_is_recreated(
     mongod: Mongod, collection: Any, monkeypatch: pytest.MonkeyPatch, old: IndexModel
 ) -> None:
     # Given

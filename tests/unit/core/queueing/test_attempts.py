@@ -4,7 +4,7 @@ import pytest
 
 from chalicelib.core.coordination.claims import Claim
 from chalicelib.core.queueing.attempts import Later
-from tests.support.queue import JOBS, Job, RecordingHandler, SqsPoller, counted, no_table
+from tests.support.queue import JOBS, Job, RecordingHandler, SqsPoller, raise_unavailable, read_counts
 
 
 def test_deliveries_without_time_use_up_no_attempt(poller: SqsPoller, handler: RecordingHandler) -> None:
@@ -16,12 +16,12 @@ def test_deliveries_without_time_use_up_no_attempt(poller: SqsPoller, handler: R
         poller.wait(batch)
     # When the first real attempt fails
     batch = poller.batch()
-    poller.deliver(no_table, batch)
+    poller.deliver(raise_unavailable, batch)
     poller.wait(batch)
     # Then another attempt follows
-    assert poller.letters() == []
+    assert poller.dead_letters() == []
     poller.deliver(handler)
-    assert counted() == (1, 0)
+    assert read_counts() == (1, 0)
 
 
 def test_deliveries_behind_a_running_attempt_use_up_no_attempt(poller: SqsPoller, handler: RecordingHandler) -> None:
@@ -31,13 +31,13 @@ def test_deliveries_behind_a_running_attempt_use_up_no_attempt(poller: SqsPoller
     def deliver_copies_meanwhile(job: Job, claim: Claim) -> None:
         for _ in range(JOBS.attempts + 2):
             poller.deliver(handler, batch)
-        no_table(job, claim)
+        raise_unavailable(job, claim)
 
     poller.deliver(deliver_copies_meanwhile, batch)
     poller.wait(batch)
-    assert poller.letters() == []
+    assert poller.dead_letters() == []
     poller.deliver(handler)
-    assert counted() == (1, 0)
+    assert read_counts() == (1, 0)
 
 
 @pytest.mark.parametrize(("is_attempt", "letters"), [(False, 0), (True, 1)])
@@ -50,7 +50,7 @@ def test_later_uses_up_an_attempt_unless_uncounted(poller: SqsPoller, is_attempt
         batch = poller.batch()
         poller.deliver(later, batch)
         poller.wait(batch)
-    assert len(poller.letters()) == letters
+    assert len(poller.dead_letters()) == letters
 
 
 def test_the_pause_grows_with_attempts_and_not_with_deliveries(
@@ -62,7 +62,7 @@ def test_the_pause_grows_with_attempts_and_not_with_deliveries(
         batch = poller.batch()
         poller.deliver(handler, batch, remaining_ms=2_999)
         poller.wait(batch)
-    poller.deliver(no_table)
+    poller.deliver(raise_unavailable)
     assert poller.postponed == [0, 0, 0, 0, 2]
 
 
@@ -70,8 +70,8 @@ def test_a_redriven_dead_letter_has_all_attempts_again(poller: SqsPoller) -> Non
     poller.add("a")
     for _ in range(2):
         for _ in range(JOBS.attempts):
-            assert poller.letters() == []
+            assert poller.dead_letters() == []
             batch = poller.batch()
-            poller.deliver(no_table, batch)
+            poller.deliver(raise_unavailable, batch)
             poller.wait(batch)
-        assert poller.send_back() == 1
+        assert poller.redrive() == 1
