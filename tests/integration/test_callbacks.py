@@ -63,9 +63,9 @@ def test_a_request_id_is_logged_from_call_to_callback(stack: Stack, receiver: Re
         return [json.loads(event["message"]) for event in events if event["message"].startswith("{")]
 
     (served,) = eventually(lambda: lines("api"))
-    (worked,) = eventually(lambda: lines("approval"))
+    (worked,) = eventually(lambda: [line for line in lines("callback") if line["kind"] == "item"])
     assert (served["kind"], served["route"], served["status"]) == ("request", ROUTE, 200)
-    assert (worked["kind"], worked["workId"], worked["outcome"]) == ("message", f"{request_id}.callback", "done")
+    assert (worked["kind"], worked["workId"], worked["outcome"]) == ("item", f"{request_id}.callback", "done")
     assert worked["callbackStatus"] == 204
 
 
@@ -91,7 +91,7 @@ def test_a_callback_refused_with_410_is_dead_lettered(stack: Stack, receiver: Re
     json_of(asked.client.post(request_path(request_id, "resolve"), {"action": "approve"}))
     # Then
     sqs = stack.client("sqs")
-    url = sqs.get_queue_url(QueueName=f"holdfast-{STAGE}-approval-dead")["QueueUrl"]
+    url = sqs.get_queue_url(QueueName=f"holdfast-{STAGE}-callback-dead")["QueueUrl"]
 
     def letter() -> str | None:
         found = sqs.receive_message(

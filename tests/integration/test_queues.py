@@ -37,7 +37,7 @@ def test_a_queue_is_deployed_as_it_is_declared(stack: Stack, queue: queues.Queue
     assert int(alive["VisibilityTimeout"]) == queue.visibility_seconds
     redrive = json.loads(alive["RedrivePolicy"])
     assert redrive["deadLetterTargetArn"] == dead["QueueArn"]
-    assert int(redrive["maxReceiveCount"]) == queue.attempts + 1
+    assert int(redrive["maxReceiveCount"]) == queues.MOST_RECEIVES
     for found in (alive, dead):
         assert int(found["MessageRetentionPeriod"]) == queues.RETENTION_SECONDS
 
@@ -140,8 +140,9 @@ def test_queue_stats_make_two_round_trips_per_queue(stack: Stack, person: NewPer
         texts = [event["message"] for page in pages for event in page["events"]]
         return next((json.loads(text) for text in texts if request_id in text and text.startswith("{")), None)
 
-    # The session, the counts of all queues at once, and each queue with its dead letters
-    assert soon(line)["storeRoundTrips"] == 2 + 2 * len(slices.QUEUES)
+    # The session, the counts of all queues at once, and each queue with its dead letters; then the lanes
+    lanes = sum(len(slice_.loads) for slice_ in slices.SLICES)
+    assert soon(line)["storeRoundTrips"] == 2 + 2 * len(slices.QUEUES) + lanes
 
 
 def test_queue_stats_cover_every_queue(admin: Client) -> None:

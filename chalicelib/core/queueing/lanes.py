@@ -132,12 +132,13 @@ class Lanes:
         return min(free, key=lambda each: each.due_in_ms, default=None)
 
     def load(self) -> Load:
-        """Return how many entries wait, and how many are being worked on; one document counts once."""
-        claimed = {"outbox.claimedUntil": {"$gt": datetime.now(UTC)}}
+        """Return how many documents have entries that wait, and how many have one that is being worked on."""
+        claimed = {"$map": {"input": "$outbox", "in": {"$gt": ["$$this.claimedUntil", "$$NOW"]}}}
+        processing = {"$sum": {"$cond": [{"$anyElementTrue": claimed}, 1, 0]}}
+        counts = [{"$match": _IS_LANE}, {"$group": {"_id": None, "every": {"$sum": 1}, "processing": processing}}]
         with reaching_mongodb():
-            every = self._documents.count_documents(_IS_LANE)
-            processing = self._documents.count_documents({**_IS_LANE, **claimed}) if every else 0
-        return Load(every - processing, processing)
+            found = next(iter(self._documents.aggregate(counts)), {"every": 0, "processing": 0})
+        return Load(found["every"] - found["processing"], found["processing"])
 
 
 def _free(lane: str) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The messages of lanes: "this lane has work". The work itself waits in MongoDB."""
 
-from chalicelib.core.models import Id
 from chalicelib.core.queueing.queues import Message
 
 
@@ -9,5 +8,5 @@ class Wake(Message):
 
     owner: str
     lane: str
-    document_id: Id | None = None
+    document_id: str | None = None
     effect: str | None = None
