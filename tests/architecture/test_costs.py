@@ -24,7 +24,7 @@ SERVICES = {
     "sweep": "Lambda",
     "reconcile": "Lambda",
     "a secret": "Secrets Manager",
-    "three alarms": "CloudWatch",
+    "five alarms": "CloudWatch",
     "custom metrics": "CloudWatch",
 }
 

@@ -1,4 +1,5 @@
-"""One caller never delays another's pushes, escalations or callbacks.
+"""One caller never delays another: pushes, escalations and callbacks stay within 2 s of their quiet times, whatever the
+addresses of others do.
 
 Shown with a hostile neighbour: a hundred callbacks of one caller go to addresses that hang, drip or reset.
 """
@@ -8,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import ExitStack
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from pymongo.database import Database
@@ -45,6 +46,12 @@ def _reset(connection: socket.socket, _request: bytes) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
+class _People(NamedTuple):
+    caller: Person
+    asked: Person
+    boss: Person
+
+
 @pytest.fixture
 def hostile() -> Iterator[list[Peer]]:
     """Servers that accept and never answer, that answer a byte at a time, and that reset."""
@@ -56,15 +63,15 @@ def test_hanging_callbacks_delay_no_push_escalation_or_callback_of_others(
     hostile: list[Peer], person: NewPerson, database: Mongo, figure: Figure
 ) -> None:
     # Given another caller's quiet times
-    caller, asked, boss = person("service"), person(), person()
+    people = _People(person("service"), person(), person())
     with receiving() as receiver:
         # The first round starts the functions.
-        _times(caller, asked, boss, receiver, database, rounds=1)
-        quiet = _times(caller, asked, boss, receiver, database)
+        _times(people, receiver, database, rounds=1)
+        quiet = _times(people, receiver, database)
         # When one caller has a hundred callbacks to addresses that never answer
-        _settle_many(person("service").client, asked.username, hostile)
+        _settle_many(person("service").client, people.asked.username, hostile)
         eventually(lambda: all(peer.connections for peer in hostile), deadline_seconds=30)
-        busy = _times(caller, asked, boss, receiver, database)
+        busy = _times(people, receiver, database)
     # Then the other's pushes, escalations and callbacks are as quick as before
     for name, seconds in quiet.items():
         figure(f"{name} beside hanging callbacks", f"{busy[name]:.2f} s, {seconds:.2f} s without")
@@ -79,22 +86,25 @@ def _settle_many(client: Client, username: str, peers: list[Peer]) -> None:
         json_of(client.post(request_path(request_id, "cancel"), {}))
 
 
-def _times(
-    caller: Person, asked: Person, boss: Person, receiver: Receiver, database: Mongo, rounds: int = _ROUNDS
-) -> dict[str, float]:
+def _times(people: _People, receiver: Receiver, database: Mongo, rounds: int = _ROUNDS) -> dict[str, float]:
     """Return the longest time, in seconds, of a push, an escalation after its moment, and a callback."""
     longest = dict.fromkeys(("push", "escalation", "callback"), 0.0)
     for _ in range(rounds):
-        escalation = {"username": boss.username, "afterMs": 1_000}
-        question = {"username": asked.username, "wait": False, "callbackUrl": receiver.url, "escalateTo": [escalation]}
+        escalation = {"username": people.boss.username, "afterMs": 1_000}
+        question = {
+            "username": people.asked.username,
+            "wait": False,
+            "callbackUrl": receiver.url,
+            "escalateTo": [escalation],
+        }
         began = monotonic()
-        request_id = json_of(caller.client.post("/send-notification", question), 202)["requestId"]
+        request_id = json_of(people.caller.client.post("/send-notification", question), 202)["requestId"]
         eventually(lambda: "notify" not in _effects(database, request_id), every_seconds=0.01)  # noqa: B023
         longest["push"] = max(longest["push"], monotonic() - began)
         eventually(lambda: "escalate-0" not in _effects(database, request_id), every_seconds=0.01)  # noqa: B023
         longest["escalation"] = max(longest["escalation"], monotonic() - began - 1)
         answered = monotonic()
-        json_of(asked.client.post(request_path(request_id, "resolve"), {"action": "approve"}))
+        json_of(people.asked.client.post(request_path(request_id, "resolve"), {"action": "approve"}))
         eventually(
             lambda: any(call.event["data"]["requestId"] == request_id for call in receiver.received),  # noqa: B023
             every_seconds=0.01,

@@ -13,6 +13,7 @@ approvals.py        approval requests over HTTP
 records.py          records past the API: system of record, view, history
 coordination.py     locks, claims and rates of the deployed table, as fixtures
 queue.py            a queue on moto, delivered as Lambda delivers
+lanes.py            a collection with lanes, and a worker that drains lanes
 extra_worker/       a queue with a function of its own beside the deployed ones
 kill.py             workers killed at a chosen moment
 lock_holder.py      a process holding a lock

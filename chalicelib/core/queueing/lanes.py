@@ -135,7 +135,10 @@ class Lanes:
         """Return how many documents have entries that wait, and how many have one that is being worked on."""
         claimed = {"$map": {"input": "$outbox", "in": {"$gt": ["$$this.claimedUntil", "$$NOW"]}}}
         processing = {"$sum": {"$cond": [{"$anyElementTrue": claimed}, 1, 0]}}
-        counts = [{"$match": _IS_LANE}, {"$group": {"_id": None, "every": {"$sum": 1}, "processing": processing}}]
+        counts: list[dict[str, Any]] = [
+            {"$match": _IS_LANE},
+            {"$group": {"_id": None, "every": {"$sum": 1}, "processing": processing}},
+        ]
         with reaching_mongodb():
             found = next(iter(self._documents.aggregate(counts)), {"every": 0, "processing": 0})
         return Load(found["every"] - found["processing"], found["processing"])
