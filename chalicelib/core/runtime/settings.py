@@ -54,7 +54,8 @@ class HoldfastSettings(Section):
     version: str = Field(default="dev", description="what `GET /health` calls this build")
     secret_id: str | None = Field(default=None, description="Secrets Manager entry with `mongodbUri` and `signingKey`")
     signing_key: SecretStr | None = Field(
-        default=None, description="signs cursors and callbacks; else `signingKey` of the secret"
+        default=None,
+        description="signs cursors and callbacks, and keys the hashes of tokens; else `signingKey` of the secret",
     )
 
 
@@ -64,7 +65,12 @@ class MongoSettings(Section):
     model_config = SettingsConfigDict(env_prefix="MONGODB_")
 
     uri: SecretStr | None = Field(default=None, description="connection string; else `mongodbUri` of the secret")
-    database: str = Field(default="holdfast", min_length=1, description="database that holds every collection")
+    database: str | None = Field(
+        default=None,
+        min_length=1,
+        description="database that holds every collection; else the one in the path of `MONGODB_URI`, "
+        "else `holdfast-<stage>`",
+    )
     selection_timeout_ms: PositiveInt = Field(default=2_000, description="how long to look for a primary")
     # The driver looks again only twice a second, so a caller may wait half a second longer than this.
     operation_timeout_ms: PositiveInt = Field(default=2_000, description="deadline of one operation, retries included")
