@@ -7,6 +7,8 @@ Callers, API, database and the emulated AWS share this machine. For ``serve`` it
 API's, the other half have all the rest, and how each was spent is shown beside the times.
 """
 
+import hmac
+import json
 import sys
 import tempfile
 from collections import Counter
@@ -130,8 +132,14 @@ def _figures(calls: Sequence[Call], base: float) -> list[str]:
 def _tokens(stack: Stack, count: int) -> list[str]:
     """Return the tokens of so many sessions of administrators."""
     with MongoClient[dict[str, Any]](stack.mongodb_uri, tz_aware=True) as client:
-        sessions = SessionStore(client[DATABASE].sessions, SessionSettings())
+        sessions = SessionStore(client[DATABASE].sessions, SessionSettings(), lambda: _sessions_key(stack))
         return [sessions.open(f"admin-{number}", [Role.ADMIN], "bench").token for number in range(count)]
+
+
+def _sessions_key(stack: Stack) -> bytes:
+    """Return the key of the tokens' hashes, as `clients.signing_key` makes it of the stack's secret."""
+    secret = stack.client("secretsmanager").get_secret_value(SecretId=stack.environment["HOLDFAST_SECRET_ID"])
+    return hmac.digest(json.loads(secret["SecretString"])["signingKey"].encode(), b"sessions", "sha256")
 
 
 @contextmanager

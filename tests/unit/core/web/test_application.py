@@ -271,7 +271,8 @@ def test_a_store_that_is_down_is_503_with_a_time_to_come_back(
     options(MONGODB_URI="mongodb://127.0.0.1:9/?directConnection=true", MONGODB_OPERATION_TIMEOUT_MS="300")
     down = clients.mongodb.make()
     monkeypatch.setattr(clients, "mongodb", lambda: down)
-    monkeypatch.setattr(sessions_wiring, "store", lambda: SessionStore(down.sessions, settings.load(SessionSettings)))
+    store = SessionStore(down.sessions, settings.load(SessionSettings), lambda: b"a key")
+    monkeypatch.setattr(sessions_wiring, "store", lambda: store)
     # When
     answer = ask("GET", "/api/sessions/current", token="any")
     ready = ask("GET", "/ready")
