@@ -3,24 +3,21 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pymongo import IndexModel, MongoClient
+from pymongo import IndexModel
 from pymongo.collection import Collection
+from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
 from chalicelib import slices
-from chalicelib.core.runtime import settings
 
 #: An index of the same name or keys exists with another definition (IndexOptionsConflict, IndexKeySpecsConflict).
 _CHANGED = frozenset({85, 86})
 
 
-def ensure(uri: str) -> None:
+def ensure(database: Database[dict[str, Any]]) -> None:
     """Create missing indexes; drop and recreate indexes with a changed definition. Safe to repeat."""
-    client: MongoClient[dict[str, Any]] = MongoClient(uri, serverSelectionTimeoutMS=10_000)
-    with client:
-        database = client[settings.MongoSettings().database]
-        for collection, wanted in slices.indexes().items():
-            _ensure(database[collection], wanted)
+    for collection, wanted in slices.indexes().items():
+        _ensure(database[collection], wanted)
 
 
 def _ensure(collection: Collection[dict[str, Any]], wanted: Sequence[IndexModel]) -> None:

@@ -49,7 +49,10 @@ examples:
   scripts/reconcile                  the stack that runs on this machine
   scripts/reconcile --stage prod     the stage prod in the AWS account of your credentials
 
-exit code: 0 if all differences were repaired, 1 if some could not be repaired, 130 if interrupted.
+A database that is not marked as the stage's is refused, and nothing is changed.
+
+exit code: 0 if all differences were repaired, 1 if some could not be repaired or the database was refused, 130 if
+interrupted.
 """
 
 
@@ -86,8 +89,13 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
 
 
 def run(target: Target) -> int:
-    """Run a full reconciliation pass on the stack whose settings this process has taken; return the exit code."""
+    """Run a full reconciliation pass on the stack whose settings this process has taken; return the exit code.
+
+    Raises:
+        DatabaseRefused: the database is not marked as this stack's; nothing was changed.
+    """
     print(f"{target.stage} at {target.where}")
+    patiently(reconcile.check_database)
     started = monotonic()
     with _counted_faults() as faults, progress() as begin:
         parts = list(_pass(target, begin))

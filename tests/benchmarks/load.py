@@ -7,6 +7,8 @@ Callers, API, database and the emulated AWS share this machine. For ``serve``, h
 API, and the other half for all the rest; the table shows the cores used by each part.
 """
 
+import hmac
+import json
 import sys
 import tempfile
 from collections import Counter
@@ -130,8 +132,14 @@ def _figures(calls: Sequence[Call], base: float) -> list[str]:
 def _tokens(stack: Stack, count: int) -> list[str]:
     """Open *count* sessions of administrators, and return the tokens."""
     with MongoClient[dict[str, Any]](stack.mongodb_uri, tz_aware=True) as client:
-        sessions = SessionStore(client[DATABASE].sessions, SessionSettings())
+        sessions = SessionStore(client[DATABASE].sessions, SessionSettings(), lambda: _sessions_key(stack))
         return [sessions.open(f"admin-{number}", [Role.ADMIN], "bench").token for number in range(count)]
+
+
+def _sessions_key(stack: Stack) -> bytes:
+    """Return the key of the tokens' hashes, as `clients.signing_key` makes it of the stack's secret."""
+    secret = stack.client("secretsmanager").get_secret_value(SecretId=stack.environment["HOLDFAST_SECRET_ID"])
+    return hmac.digest(json.loads(secret["SecretString"])["signingKey"].encode(), b"sessions", "sha256")
 
 
 @contextmanager

@@ -69,7 +69,7 @@ class Seed:
         with _unfollowed(self._stack):
             self._grow(size)
         CONSOLE.log("indexes")
-        ensure(self._stack.mongodb_uri)
+        ensure(self._view.of(KIND.name).database)
         self.count = size
         table = self._client.describe_table(TableName=self.table.name)["Table"]
         copies = self._view.of(KIND.name).count_documents({"live": True})

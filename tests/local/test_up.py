@@ -8,14 +8,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 import requests
+from pymongo import MongoClient
 
 from infra.environment import ROOT
 from infra.host import ports
 from infra.local.processes.mongod import Mongod
+from infra.operations import running_stack
 from tests.support.up import Up, run, shell
 from tests.support.waiting import eventually, gone, processes_on
 
@@ -211,6 +214,30 @@ def test_a_given_mongodb_is_used_and_left_running(data: Path, tmp_path: Path) ->
         assert not (data / "mongod").exists()
     finally:
         mongod.stop()
+
+
+def test_data_folder_of_an_earlier_release_is_found_again(data: Path) -> None:
+    # Given a data folder as earlier releases leave it: collections in `holdfast`, and no mark
+    mongod = Mongod(data / "mongod")
+    mongod.start()
+    try:
+        with MongoClient[dict[str, Any]](mongod.uri) as client:
+            client.holdfast.devices.insert_one({"_id": "of an earlier release"})
+    finally:
+        mongod.stop()
+    # When
+    with Up(data) as up:
+        up.ready()
+        # Then the functions use that database and no other
+        environment = (running_stack.read(data) or pytest.fail("no note")).environment
+        with MongoClient[dict[str, Any]](environment["MONGODB_URI"]) as client:
+            assert client.get_default_database().devices.find_one({"_id": "of an earlier release"})
+            assert client.holdfast.deployment.count_documents({"stage": "local"}) == 1
+            assert set(client.list_database_names()) == {"admin", "config", "holdfast", "local"}
+            client.holdfast.deployment.update_one({}, {"$set": {"deploymentId": "lost with its tables"}})
+    # And a deployment whose tables were lost, as those of a killed emulator are, finds the data again too
+    with Up(data) as up:
+        up.ready()
 
 
 # Under development.

@@ -23,7 +23,8 @@ from chalicelib.approvals.store import ApprovalStore
 from chalicelib.core.queueing import wiring as queueing_wiring
 from chalicelib.core.queueing.sender import Sender
 from chalicelib.core.runtime import logs, once, settings
-from chalicelib.core.stores import clients
+from chalicelib.core.stores import binding, clients
+from chalicelib.core.stores.binding import Deployment
 from chalicelib.sessions import wiring as sessions_wiring
 from chalicelib.sessions.store import SessionStore
 from chalicelib.users import wiring as users_wiring
@@ -69,7 +70,7 @@ def environment(mongod: Mongod) -> Iterator[None]:
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         patch.setenv("AWS_ACCESS_KEY_ID", "nobody")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
-        indexes.ensure(mongod.uri)
+        indexes.ensure(clients.mongodb())
         yield
         clients.mongodb().client.close()
     forget()
@@ -135,6 +136,15 @@ def dynamodb(aws: None) -> Any:
         if resource["Type"] == "AWS::DynamoDB::Table":
             client.create_table(**_table(resource["Properties"]))
     return client
+
+
+@pytest.fixture
+def bound(mongodb: Database[dict[str, Any]], dynamodb: Any) -> Deployment:
+    """This deployment, whose mark the database carries."""
+    mongodb[binding.COLLECTION].delete_many({})
+    ours = binding.ensure_deployment(clients.table("coordination"), STAGE)
+    binding.bind(mongodb, ours)
+    return ours
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from chalicelib.core.records import lost_versions, wiring
 from chalicelib.core.records.codec import record_of
 from chalicelib.core.records.models import Record, key
 from chalicelib.core.runtime import deadline, logs, settings
-from chalicelib.core.stores import clients
+from chalicelib.core.stores import binding, clients
 from chalicelib.core.stores.attributes import Item
 
 _AT_ONCE = 100
@@ -40,12 +40,25 @@ class PassResult(NamedTuple):
 START = PassCursor("", "")
 
 
+def check_database() -> None:
+    """Return if the database carries the mark of this deployment. Call before the first step of a pass.
+
+    Raises:
+        DatabaseRefused: the database may hold the lists of another deployment, which a pass would delete.
+        Unavailable: a store is down.
+    """
+    stage = settings.load(settings.HoldfastSettings).stage
+    binding.check(clients.mongodb(), clients.table("coordination"), stage)
+
+
 def step() -> PassResult:
     """Continue the pass from its stored cursor until the time is up or the pass ends. Safe to repeat.
 
     Raises:
+        DatabaseRefused: the database is not marked as this deployment's; nothing was changed.
         Unavailable: a store is down; the cursor stands after the last complete step.
     """
+    check_database()
     until = monotonic() + settings.load(settings.RecordSettings).reconcile_seconds
     cursor, total = _stored_cursor(), PassResult()
     while monotonic() < until and deadline.allows(_ENOUGH_MS):

@@ -54,7 +54,9 @@ class HoldfastSettings(Section):
     version: str = Field(default="dev", description="name of this build in `GET /health`")
     secret_id: str | None = Field(default=None, description="Secrets Manager entry with `mongodbUri` and `signingKey`")
     signing_key: SecretStr | None = Field(
-        default=None, description="key that signs cursors and callbacks; default: `signingKey` of the secret"
+        default=None,
+        description="key that signs cursors and callbacks, and keys the hashes of tokens; "
+        "default: `signingKey` of the secret",
     )
 
 
@@ -64,7 +66,12 @@ class MongoSettings(Section):
     model_config = SettingsConfigDict(env_prefix="MONGODB_")
 
     uri: SecretStr | None = Field(default=None, description="connection string; default: `mongodbUri` of the secret")
-    database: str = Field(default="holdfast", min_length=1, description="database that holds every collection")
+    database: str | None = Field(
+        default=None,
+        min_length=1,
+        description="database that holds every collection; default: the database in the path of `MONGODB_URI`, "
+        "then `holdfast-<stage>`",
+    )
     selection_timeout_ms: PositiveInt = Field(default=2_000, description="longest search for a primary")
     # The driver looks again only twice a second, so a caller may wait half a second longer than this.
     operation_timeout_ms: PositiveInt = Field(default=2_000, description="deadline of one operation, retries included")

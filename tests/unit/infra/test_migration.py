@@ -20,6 +20,7 @@ from chalicelib.core.records.errors import RecordNotFound
 from chalicelib.core.records.models import Change, Record
 from chalicelib.core.records.store import Records
 from chalicelib.core.stores import clients
+from chalicelib.core.stores.binding import Deployment
 from infra.operations import target
 from infra.operations.migration import __main__ as migrate
 from infra.operations.migration import source
@@ -47,7 +48,7 @@ class Killed(BaseException):
 
 @pytest.fixture
 def collection(
-    mongodb: Mongo, dynamodb: Any, monkeypatch: pytest.MonkeyPatch, options: Callable[..., None]
+    mongodb: Mongo, bound: Deployment, monkeypatch: pytest.MonkeyPatch, options: Callable[..., None]
 ) -> Iterator[Any]:
     # Small pages; and a long time for the eager projection, as no stream follows it here
     monkeypatch.setattr(source, "_PAGE", 4)

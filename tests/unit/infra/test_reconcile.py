@@ -14,7 +14,8 @@ from chalicelib.core.records import wiring as records_wiring
 from chalicelib.core.records.models import Change
 from chalicelib.core.records.reconcile import PassCursor, PassResult
 from chalicelib.core.records.store import Records
-from chalicelib.core.stores import clients
+from chalicelib.core.stores import binding, clients
+from chalicelib.core.stores.binding import Deployment
 from infra.operations import reconcile as command
 from infra.operations import target
 from infra.operations.target import Target
@@ -34,7 +35,7 @@ DOC = {
 
 
 @pytest.fixture
-def unprojected(mongodb: Mongo, dynamodb: Any, mail: Sender, monkeypatch: pytest.MonkeyPatch) -> Records:
+def unprojected(mongodb: Mongo, bound: Deployment, mail: Sender, monkeypatch: pytest.MonkeyPatch) -> Records:
     """A store of records without projection; small steps, so that few records take several steps."""
     monkeypatch.setattr(reconcile, "_AT_ONCE", 3)
     return Records(clients.table("records"), show=lambda _: None)
@@ -75,6 +76,20 @@ def test_missing_copies_are_repaired_and_a_second_run_finds_none(
     assert figures(capsys.readouterr().out) == [["records", "10", "10"], ["lists of application", "11", "1"]]
     assert run() == 0
     assert figures(capsys.readouterr().out) == [["records", "10", "0"], ["lists of application", "10", "0"]]
+
+
+def test_empty_stage_empties_no_list_of_another_stage(
+    unprojected: Records, mongodb: Mongo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Given a database with the lists and the mark of another stage
+    mongodb[f"records.{KIND}"].insert_one({"_id": "theirs", "version": 1, "live": True})
+    binding.rebind(mongodb, Deployment("01OTHER", "prod"))
+    # When the empty stage is compared with the database
+    with pytest.raises(SystemExit) as ended, target.reporting("reconcile"):
+        run()
+    # Then nothing was changed, and the operator learns why
+    assert "reconcile: The MongoDB database holdfast belongs to deployment 01OTHER (stage prod)" in str(ended.value)
+    assert live_versions(mongodb) == {"theirs": 1}
 
 
 def test_an_empty_stack_has_no_differences(unprojected: Records, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ from moto.cloudformation.models import cloudformation_backends
 from pymongo import MongoClient
 
 from chalicelib import slices
+from chalicelib.core.stores import binding
 from infra.deployment import stacks, template
 from infra.deployment.package import Package
 from infra.deployment.stacks import DeployFailed
@@ -148,6 +149,7 @@ def test_indexes_are_made_with_the_deployment(client: Client, tmp_path: Path, mo
     uri = mongod.uri
     with MongoClient[dict[str, Any]](uri) as mongo:
         mongo.get_default_database().approvals.drop_indexes()
+        mongo.get_default_database()[binding.COLLECTION].delete_many({})
         # When
         for _ in range(2):
             stacks.deploy(a_package(tmp_path), STAGE, client=client, variables={"MONGODB_URI": uri}, aws=True)

@@ -1,4 +1,4 @@
-import hashlib
+import hmac
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -54,7 +54,7 @@ def test_a_new_session_is_found_by_its_token_and_by_its_id(sessions: SessionStor
 def test_only_a_hash_of_the_token_is_stored(sessions: SessionStore, mongodb: Mongo) -> None:
     opening = a_session(sessions)
     found = stored(mongodb, opening)
-    assert found["_id"] == hashlib.sha256(opening.token.encode()).hexdigest()
+    assert found["_id"] == hmac.digest(clients.signing_key("sessions"), opening.token.encode(), "sha256").hex()
     assert opening.token not in repr(list(mongodb.sessions.find()))
     assert len(opening.token) >= 43
 
@@ -144,7 +144,7 @@ def test_the_ttl_index_removes_expired_sessions(sessions: SessionStore, mongodb:
 
 
 def _store(mongodb: Mongo) -> SessionStore:
-    return SessionStore(mongodb.sessions, SETTINGS)
+    return SessionStore(mongodb.sessions, SETTINGS, lambda: clients.signing_key("sessions"))
 
 
 class RecordedStore(NamedTuple):

@@ -16,6 +16,7 @@ from chalicelib.core.records.store import Records
 from chalicelib.core.records.view import View, collection_of
 from chalicelib.core.runtime import settings
 from chalicelib.core.stores import clients
+from chalicelib.core.stores.binding import Deployment
 from tests.unit.conftest import STAGE
 from tests.unit.core.records.build import FOLLOWERS, NOTE, take_messages
 
@@ -43,7 +44,7 @@ def shown() -> list[Record]:
 
 
 @pytest.fixture
-def records(dynamodb: Any, shown: list[Record]) -> Records:
+def records(bound: Deployment, shown: list[Record]) -> Records:
     """The system of record; no projection follows by itself."""
     return Records(clients.table("records"), shown.extend)
 

@@ -18,7 +18,8 @@ from chalicelib.core.records.queues import REPAIR
 from chalicelib.core.records.reconcile import PassResult
 from chalicelib.core.records.view import View
 from chalicelib.core.runtime import ids
-from chalicelib.core.stores import clients
+from chalicelib.core.stores import binding, clients
+from chalicelib.core.stores.binding import Deployment
 from tests.support.gateway import Context, event
 from tests.unit.core.records.build import NOTE, a_record, item_of, put, streamed
 from tests.unit.core.records.conftest import take_events
@@ -176,6 +177,25 @@ def test_failed_comparison_releases_its_lock(monkeypatch: pytest.MonkeyPatch, pr
         worker.reconcile(_schedule())
     assert coordination_wiring.locks().held() == []
     assert [line["kind"] for line in printed.lines()] == ["reconcile"]
+
+
+@pytest.mark.parametrize("mark", [None, Deployment("01OTHER", "prod")], ids=["no mark", "foreign mark"])
+def test_reconciliation_of_an_unmarked_database_changes_nothing(
+    mark: Deployment | None, copies: Copies, mongodb: Any, printed: Any
+) -> None:
+    # Given lists without a record of this stage, in a database that this stage has not marked
+    copies.insert_one({"_id": "theirs", "version": 1, "live": True})
+    mongodb[binding.COLLECTION].delete_many({})
+    if mark:
+        binding.rebind(mongodb, mark)
+    # When
+    worker.reconcile(_schedule())
+    # Then the lists are as before, and an error says why
+    assert copies.count_documents({"_id": "theirs"}) == 1
+    error, line = printed.lines()
+    assert (error["level"], error["action"]) == ("ERROR", "database_refused")
+    assert ("belongs to deployment 01OTHER" if mark else "carries no mark") in error["message"]
+    assert (line["kind"], line["reconcilesRefused"]) == ("reconcile", 1)
 
 
 def test_comparison_repairs_a_missing_copy(view: View) -> None:

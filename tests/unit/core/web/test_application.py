@@ -271,7 +271,8 @@ def test_unreachable_store_is_503_with_retry_after(
     options(MONGODB_URI="mongodb://127.0.0.1:9/?directConnection=true", MONGODB_OPERATION_TIMEOUT_MS="300")
     down = clients.mongodb.make()
     monkeypatch.setattr(clients, "mongodb", lambda: down)
-    monkeypatch.setattr(sessions_wiring, "store", lambda: SessionStore(down.sessions, settings.load(SessionSettings)))
+    store = SessionStore(down.sessions, settings.load(SessionSettings), lambda: b"a key")
+    monkeypatch.setattr(sessions_wiring, "store", lambda: store)
     # When
     answer = ask("GET", "/api/sessions/current", token="any")
     ready = ask("GET", "/ready")
