@@ -18,7 +18,9 @@ from infra.local.stack import Stack
 from infra.operations import queues as command
 from tests.support.client import Client, json_of
 from tests.support.extra_worker import ExtraWorker
+from tests.support.gateway import event
 from tests.support.records import DOC, KIND, TrackedRecords, paused
+from tests.support.stack import STAGE
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
@@ -46,8 +48,8 @@ def test_a_poison_record_is_dead_lettered_and_others_are_projected(
         # Then the other records are projected, and the poison records are in the repair queue
         tracked.wait_until_projected(others)
         assert tracked.ids_behind(poison) == (set(poison), set())
-        # When their attempts are used up, which would take half an hour
-        _receive(stack, poison, REPAIR.attempts - 1)
+        # When all attempts but one are used up, which would take half an hour
+        _attempt(stack, poison, REPAIR.attempts - 1)
     # Then the messages are dead-lettered with their reason
     eventually(lambda: _counted(admin) == (counted[0], counted[1] + 2))
     box = DeadLetterQueue(stack.client("sqs"), stack.environment["QUEUES_URL_PREFIX"], REPAIR)
@@ -72,15 +74,26 @@ def _counted(admin: Client) -> tuple[int, int]:
     return found["completed"], found["failed"]
 
 
-def _receive(stack: Stack, record_ids: Sequence[str], times: int) -> None:
-    """Receive the repair messages of exactly these records so many times, with no visibility timeout."""
+def _attempt(stack: Stack, record_ids: Sequence[str], times: int) -> None:
+    """Let the deployed function attempt the repair messages of exactly these records so many times, all in vain."""
     sqs, url = stack.client("sqs"), stack.environment["QUEUES_URL_PREFIX"] + REPAIR.name
-    wanted = {"QueueUrl": url, "MaxNumberOfMessages": 10, "VisibilityTimeout": 0}
     mail = Sender(sqs, stack.environment["QUEUES_URL_PREFIX"])
     eventually(lambda: mail.depth(REPAIR).pending == len(record_ids))
+    found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)["Messages"]
+    assert {json.loads(message["Body"])["id"] for message in found} == set(record_ids)
+    # Without a receipt, the function cannot hide the messages for a pause, and the next attempt follows at once.
+    records = [_sqs_record(message["Body"], message["MessageId"]) for message in found]
     for _ in range(times):
-        bodies = [json.loads(message["Body"]) for message in sqs.receive_message(**wanted)["Messages"]]
-        assert {body["id"] for body in bodies} == set(record_ids)
+        answer = stack.client("lambda").invoke(
+            FunctionName=f"holdfast-{STAGE}-repair", Payload=json.dumps({"Records": records})
+        )
+        failed = json.loads(answer["Payload"].read())["batchItemFailures"]
+        assert len(failed) == len(record_ids)
+
+
+def _sqs_record(body: str, message_id: str) -> dict[str, Any]:
+    record: dict[str, Any] = event("queue")["Records"][0]
+    return {**record, "body": body, "messageId": message_id, "receiptHandle": "none"}
 
 
 def test_a_poison_message_is_dead_lettered_and_can_be_redriven(
