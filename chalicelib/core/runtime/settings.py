@@ -111,6 +111,15 @@ class CoordinationSettings(Section):
     claim_lease_ms: PositiveInt = Field(default=30_000, description="claimed work may be taken over after this")
 
 
+class WaitingSettings(Section):
+    """How many requests may wait for something at the same time, across all instances."""
+
+    model_config = SettingsConfigDict(env_prefix="WAITING_")
+
+    places: PositiveInt = Field(default=60, description="requests that wait at the same time, of all callers")
+    places_per_caller: PositiveInt = Field(default=12, description="requests of one caller that wait at the same time")
+
+
 class RecordSettings(Section):
     """How far back records are remembered, and how long a write waits to be listed."""
 
