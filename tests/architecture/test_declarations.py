@@ -28,7 +28,7 @@ DECLARED = {slice_.name for slice_ in slices.SLICES}
 
 def functions() -> list[str]:
     """Return the name of every deployed function: those that `app.py` registers, and the two that serve routes."""
-    return ["api", "wait", *(source.name for source in app.event_sources), *pure_functions()]
+    return ["api", *(source.name for source in app.event_sources), *pure_functions()]
 
 
 def pure_functions() -> list[str]:

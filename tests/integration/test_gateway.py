@@ -83,7 +83,7 @@ def test_ready_names_every_store_with_its_latency(stack: Stack) -> None:
 @pytest.fixture
 def open_to_the_console(stack: Stack) -> Iterator[None]:
     """One origin is allowed, as the setting does it."""
-    functions, names = stack.client("lambda"), [f"holdfast-{STAGE}-{name}" for name in ("api", "wait")]
+    functions, names = stack.client("lambda"), [f"holdfast-{STAGE}-{name}" for name in ("api",)]
     before = {name: functions.get_function_configuration(FunctionName=name)["Environment"] for name in names}
     for name, environment in before.items():
         variables = environment["Variables"] | {"HTTP_ALLOWED_ORIGINS": f'["{ORIGIN}"]'}

@@ -1,7 +1,7 @@
 """Routes: the handlers of a slice, each with options.
 
 A handler is a function of a `Call` and the path's parameters. A handler returns a model or raises a `ServiceError`. The
-options of a route are data, from which the OpenAPI description and the routes of the waiting function are derived.
+options of a route are data, from which the OpenAPI description is derived.
 """
 
 from collections.abc import Callable, Mapping
@@ -67,7 +67,7 @@ class Options:
     answers: Mapping[int, Any] = field(default_factory=_no_body)
     #: The errors of the handler, for the OpenAPI description.
     raises: tuple[type[errors.ServiceError], ...] = ()
-    #: The route may hold its request for seconds, and runs in a function of its own.
+    #: The route may hold its request for seconds. The proxy of a local stack counts such requests apart.
     waits: bool = False
     #: The answer holds a secret: an idempotency record keeps nothing of it, so a retry is refused.
     secret: bool = False

@@ -1,7 +1,5 @@
 """Fixes for what an emulator ignores, on moto's services."""
 
-import io
-import zipfile
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -13,44 +11,6 @@ from infra.deployment import emulator_fixes, template
 from tests.unit.conftest import STAGE
 
 Client = Callable[[str], Any]
-
-
-@pytest.fixture
-def functions(client: Client) -> Any:
-    """Lambda, with one function of the stack in it."""
-    trust = '{"Version": "2012-10-17", "Statement": []}'
-    role = client("iam").create_role(RoleName="any", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as code:
-        code.writestr("app.py", "def app(event, context): ...")
-    made = client("lambda")
-    made.create_function(
-        FunctionName=f"holdfast-{STAGE}-wait",
-        Runtime="python3.12",
-        Role=role,
-        Handler="app.app",
-        Code={"ZipFile": packed.getvalue()},
-    )
-    return made
-
-
-def test_reserved_concurrency_is_what_the_template_asks_for(functions: Any) -> None:
-    # Given
-    resources = {
-        "WaitHandler": {
-            "Properties": {
-                "FunctionName": {"Fn::Sub": "holdfast-${Stage}-wait"},
-                "ReservedConcurrentExecutions": 7,
-            }
-        },
-        "APIHandler": {"Properties": {"FunctionName": {"Fn::Sub": "holdfast-${Stage}-api"}}},
-    }
-    # When
-    for _ in range(2):
-        emulator_fixes.reserve_concurrency(functions, resources, STAGE)
-    # Then
-    found = functions.get_function_concurrency(FunctionName=f"holdfast-{STAGE}-wait")
-    assert found["ReservedConcurrentExecutions"] == 7
 
 
 def test_items_expire_where_the_template_says_so_and_asking_again_is_no_fault(dynamodb: Any) -> None:
@@ -102,7 +62,7 @@ def gateway(client: Client) -> Gateway:
         if name != "unrouted":
             which = {"restApiId": api, "resourceId": resource, "httpMethod": "GET"}
             made.put_method(**which, authorizationType="NONE")
-            made.put_integration(**which, type="AWS_PROXY", integrationHttpMethod="POST", uri=_uri("wait"))
+            made.put_integration(**which, type="AWS_PROXY", integrationHttpMethod="POST", uri=_uri("routed"))
     uri = {"Fn::Sub": _uri("APIHandler").replace("aws", "${AWS::Partition}", 1).replace("us-east-1", "${AWS::Region}")}
     uri["Fn::Sub"] = uri["Fn::Sub"].replace("APIHandler/", "${APIHandler.Arn}/")
     paths = {f"/{name}": {template.ANY_METHOD: {template.INTEGRATION: {"uri": uri}}} for name in ("first", "second")}
@@ -129,7 +89,7 @@ def test_any_method_that_the_import_dropped_is_put_back(gateway: Gateway) -> Non
     # When
     emulator_fixes.complete_api(*gateway)
     # Then
-    both = {"GET": _uri("wait"), "ANY": _uri(FUNCTION)}
+    both = {"GET": _uri("routed"), "ANY": _uri(FUNCTION)}
     assert gateway.methods() == {"/": {}, "/unrouted": {}, "/first": both, "/second": both}
 
 
