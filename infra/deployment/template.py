@@ -5,6 +5,7 @@
 
 * Every function gets its name, its stage and the runtime. A function on a queue gets the queue's declared settings. A
   function on a table's stream gets the stream's ARN, an output of the data stack that `stacks.py` passes as parameter.
+* The gateway throttles calls that sign in.
 * Every path answers every method, and the gateway's own errors are problems (RFC 9457): 404 for an unknown path, 405
   for a wrong method.
 """
@@ -23,6 +24,12 @@ from chalicelib.core.queueing import queues
 from infra.environment import ROOT
 
 RUNTIME = "python3.12"
+
+#: Calls a second that may sign in, of all callers together, and calls at the same moment. A check of a password takes a
+#: function of 512 MB about 0.2 s, so a flood from many addresses keeps ten functions busy and leaves the account's
+#: others to all other calls. A thousand people who sign in at once have done so within twenty seconds.
+SIGN_INS_PER_SECOND, SIGN_IN_BURST = 50, 100
+_SIGN_IN = "/api/sessions"
 
 #: API Gateway's extension for the methods that a path does not list.
 ANY_METHOD = "x-amazon-apigateway-any-method"
@@ -74,6 +81,7 @@ def completed(template: dict[str, Any]) -> dict[str, Any]:
                     _complete_queue_event(resource["Properties"], event["Properties"])
                 if event["Type"] == "DynamoDB":
                     _complete_stream_event(event["Properties"])
+    resources["RestAPI"]["Properties"]["MethodSettings"] = [_throttled_sign_in()]
     definition = resources["RestAPI"]["Properties"]["DefinitionBody"]
     for path in definition["paths"].values():
         _answer_every_method(path)
@@ -163,6 +171,16 @@ def _complete_function(properties: dict[str, Any], short: str) -> None:
     properties["Runtime"] = RUNTIME
     given = properties.setdefault("Environment", {}).setdefault("Variables", {})
     properties["Environment"]["Variables"] = {**variables, **given}
+
+
+def _throttled_sign_in() -> dict[str, Any]:
+    return {
+        # CloudFormation wants the slashes of a path as ~1, save the first.
+        "ResourcePath": "/" + _SIGN_IN.replace("/", "~1"),
+        "HttpMethod": "POST",
+        "ThrottlingRateLimit": SIGN_INS_PER_SECOND,
+        "ThrottlingBurstLimit": SIGN_IN_BURST,
+    }
 
 
 def _answer_every_method(path: dict[str, Any]) -> None:

@@ -131,6 +131,17 @@ def test_gateway_responses_are_set_and_deployed(gateway: Gateway) -> None:
     assert [stage["stageName"] for stage in gateway_client.get_stages(restApiId=api)["item"]] == ["api"]
 
 
+def test_throttling_of_a_method_is_as_in_the_template(gateway: Gateway) -> None:
+    emulator_fixes.complete_api(*gateway)
+    properties = {**gateway.properties, "MethodSettings": [template._throttled_sign_in()]}
+    for _ in range(2):
+        emulator_fixes.throttle_methods(gateway.client, gateway.outputs, properties)
+    stage = gateway.client.get_stage(restApiId=gateway.outputs["RestAPIId"], stageName="api")
+    (found,) = stage["methodSettings"].values()
+    assert found["throttlingRateLimit"] == template.SIGN_INS_PER_SECOND
+    assert found["throttlingBurstLimit"] == template.SIGN_IN_BURST
+
+
 def test_an_emulators_api_is_under_the_emulators_own_address(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566/")
     outputs = {"RestAPIId": "abc", "EndpointURL": "https://abc.execute-api.us-east-1.amazonaws.com/api/"}

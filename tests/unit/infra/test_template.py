@@ -60,6 +60,13 @@ def test_package_lists_the_routes_that_may_hold_a_request(built: Built) -> None:
     assert len(waiting) >= 2
 
 
+def test_gateway_throttles_signing_in_and_no_other_call(completed: Template, paths: Template) -> None:
+    (setting,) = completed["Resources"]["RestAPI"]["Properties"]["MethodSettings"]
+    assert (setting["ResourcePath"], setting["HttpMethod"]) == ("/~1api~1sessions", "POST")
+    assert "post" in paths["/api/sessions"]
+    assert 0 < setting["ThrottlingRateLimit"] <= setting["ThrottlingBurstLimit"]
+
+
 # --- functions
 
 
