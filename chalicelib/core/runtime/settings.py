@@ -8,6 +8,7 @@ first use.
 
 import os
 from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any, TypeVar, cast
 
 from pydantic import (
@@ -90,6 +91,10 @@ class HttpSettings(Section):
     max_body_bytes: PositiveInt = Field(default=1_000_000, description="larger bodies are 413 before they are parsed")
     allowed_origins: Annotated[frozenset[str], NoDecode, BeforeValidator(_json)] = Field(
         default=frozenset(), description='browser origins that may call the API, as a JSON list; `["*"]` for any'
+    )
+    trusted_proxies: Annotated[frozenset[IPv4Network | IPv6Network], NoDecode, BeforeValidator(_json)] = Field(
+        default=frozenset(),
+        description='networks of proxies whose `X-Forwarded-For` counts, as a JSON list: `["10.0.0.0/8"]`',
     )
     preflight_max_age_seconds: NonNegativeInt = Field(default=600, description="how long a browser keeps a preflight")
 

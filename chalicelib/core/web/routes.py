@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from chalicelib.core import errors
 from chalicelib.core.runtime import ids
 from chalicelib.core.web.roles import PUBLIC, SIGNED_IN, Caller, Role
+from chalicelib.core.web.source import Address
 
 Body = TypeVar("Body")
 Asked = TypeVar("Asked")
@@ -44,6 +45,8 @@ class Call(Generic[Body, Asked]):
     query: Asked
     operation: Operation = field(default_factory=_new_operation)
     if_match: str | None = None
+    #: Where the request came from; None if the gateway names no address.
+    source: Address | None = None
 
 
 def _no_body() -> Mapping[int, Any]:
