@@ -32,6 +32,9 @@ def verify(username: str, password: str, source: Address | None) -> User:
             checked, right or wrong.
         ManySignIn: the process checks as many passwords as it may. The budgets are unchanged.
     """
+    # Without a free place for a check, a flood costs the stores nothing.
+    with _check():
+        pass
     by_address = Limit(settings.load(LoginSettings).failures_per_address, _PERIOD_MS)
     # The address comes first: a flood from one address then takes no token of a name, and no place for a check.
     with _budget(f"login-from/{network_of(source) if source else 'unknown'}", by_address, TooManyFailures):

@@ -15,6 +15,7 @@ from chalicelib.core.web.roles import Role
 from chalicelib.users import passwords
 from chalicelib.users.store import UserStore
 from tests.support.gateway import Answer, event, invoke
+from tests.unit.conftest import Printed
 
 Mongo = Database[dict[str, Any]]
 RIGHT, WRONG = "correct horse", "wrong"
@@ -114,7 +115,7 @@ def test_callers_behind_a_trusted_proxy_have_budgets_of_their_own(options: Calla
     assert fail(1, **{"X-Forwarded-For": "198.51.100.1, 198.51.100.2"}) == [401]
 
 
-def test_check_beyond_the_processs_bound_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_beyond_the_processs_bound_is_refused_at_once(monkeypatch: pytest.MonkeyPatch, printed: Printed) -> None:
     # Given two passwords that are being checked
     inside, let_go, check = threading.Semaphore(0), threading.Event(), users_slice.check
 
@@ -131,8 +132,9 @@ def test_check_beyond_the_processs_bound_is_refused_at_once(monkeypatch: pytest.
         inside.acquire(timeout=10)
     # When another one signs in
     refused = [sign_in("ann", RIGHT) for _ in range(6)][-1]
-    # Then it is told to come back, and has used up nothing
+    # Then it is told to come back, without a call to a store, and has used up nothing
     assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
+    assert [line["storeRoundTrips"] for line in printed.lines()] == [0] * 6
     let_go.set()
     for thread in threads:
         thread.join()
