@@ -16,6 +16,7 @@ from chalicelib.core.runtime import settings
 from chalicelib.core.runtime.once import once
 from chalicelib.core.web.source import Address, network_of
 from chalicelib.sessions.errors import ManySignIn, TooManyFailures, TooManyGuesses, WrongCredentials
+from chalicelib.sessions.refusals import Refusals
 from chalicelib.sessions.settings import LoginSettings
 from chalicelib.users import User
 
@@ -32,12 +33,15 @@ def verify(username: str, password: str, source: Address | None) -> User:
             checked, right or wrong.
         ManySignIn: the process checks as many passwords as it may. The budgets are unchanged.
     """
-    # Without a free place for a check, a flood costs the stores nothing.
+    address = f"login-from/{network_of(source) if source else 'unknown'}"
+    # A refused address, or a login without a place for its check, costs the stores nothing.
+    if waits_ms := _refusals().remaining_ms(address):
+        raise TooManyFailures(retry_after_seconds=_seconds(waits_ms))
     with _check():
         pass
     by_address = Limit(settings.load(LoginSettings).failures_per_address, _PERIOD_MS)
     # The address comes first: a flood from one address then takes no token of a name, and no place for a check.
-    with _budget(f"login-from/{network_of(source) if source else 'unknown'}", by_address, TooManyFailures):
+    with _budget(address, by_address, TooManyFailures):
         with _check(), _budget(f"login/{username}", _FAILURES, TooManyGuesses):
             user = users.check(username, password)
             if user is None:
@@ -52,7 +56,9 @@ def _budget(key: str, limit: Limit, refusal: type[TooMany]) -> Iterator[None]:
     budget = coordination.rates()
     taken = budget.take(key, limit)
     if not taken.ok:
-        raise refusal(retry_after_seconds=-(-taken.retry_after_ms // 1000))
+        if refusal is TooManyFailures:
+            _refusals().add(key, taken.retry_after_ms)
+        raise refusal(retry_after_seconds=_seconds(taken.retry_after_ms))
     try:
         yield
     except (TooMany, ManySignIn):
@@ -69,6 +75,15 @@ def _check() -> Iterator[None]:
         yield
     finally:
         _checks().release()
+
+
+def _seconds(ms: int) -> int:
+    return -(-ms // 1000)
+
+
+@once
+def _refusals() -> Refusals:
+    return Refusals()
 
 
 @once

@@ -12,6 +12,8 @@ from chalicelib.core.coordination import wiring as coordination_wiring
 from chalicelib.core.coordination.rates import Rates
 from chalicelib.core.stores import clients
 from chalicelib.core.web.roles import Role
+from chalicelib.sessions import login_limit
+from chalicelib.sessions.refusals import Refusals
 from chalicelib.users import passwords
 from chalicelib.users.store import UserStore
 from tests.support.gateway import Answer, event, invoke
@@ -37,6 +39,8 @@ def clock(dynamodb: Any, monkeypatch: pytest.MonkeyPatch, options: Callable[...,
     """Four failures for each address, so that a fifth takes 225 seconds."""
     options(LOGIN_FAILURES_PER_ADDRESS="4")
     clock = Clock()
+    refusals = Refusals(clock)
+    monkeypatch.setattr(login_limit, "_refusals", lambda: refusals)
     rates = Rates(clients.table("coordination"), now=clock)
     monkeypatch.setattr(coordination_wiring, "rates", lambda: rates)
     return clock
@@ -83,6 +87,13 @@ def test_refused_address_has_no_password_checked(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(users_slice, "check", lambda name, _: checked.append(name))
     assert fail(3) == [429] * 3
     assert checked == []
+
+
+def test_refused_address_costs_the_stores_nothing_until_a_token_is_due(clock: Clock, printed: Printed) -> None:
+    assert fail(7) == [401] * 4 + [429] * 3
+    assert [line["storeRoundTrips"] for line in printed.lines()][-3:] == [1, 0, 0]
+    clock.seconds += 225
+    assert fail(2) == [401, 429]
 
 
 def test_successes_use_up_nothing_of_the_address() -> None:
