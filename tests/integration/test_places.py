@@ -8,14 +8,26 @@ from time import monotonic
 import pytest
 import requests
 
-from chalicelib.core.runtime.settings import WaitingSettings
+from infra.local.stack import Stack
 from tests.support.approvals import asked, one, pending, shown, waiting
 from tests.support.client import Client, Person, json_of, problem_of
-from tests.support.stack import NewPerson
+from tests.support.stack import STAGE, NewPerson
 
 pytestmark = pytest.mark.stack
 
-_SHARE = WaitingSettings.model_fields["places_per_caller"].default
+#: Fewer than by default: each waiting caller is a process here.
+_SHARE = 3
+
+
+@pytest.fixture(scope="module", autouse=True)
+def share(stack: Stack) -> Iterator[None]:
+    """A caller has three places, as the option says."""
+    functions, name = stack.client("lambda"), f"holdfast-{STAGE}-api"
+    before = functions.get_function_configuration(FunctionName=name)["Environment"]
+    variables = before["Variables"] | {"WAITING_PLACES_PER_CALLER": str(_SHARE)}
+    functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+    yield
+    functions.update_function_configuration(FunctionName=name, Environment=before)
 
 
 @pytest.fixture
