@@ -70,7 +70,7 @@ def ask(call: Call[NewApproval, None]) -> Answer:
         return Answer(202, Accepted.model_validate(made.model_dump(include=set(Accepted.model_fields))))
     wait_ms = new.timeout_ms + _SLACK_MS
     # The place is taken first: a question whose caller cannot be held must not reach anybody.
-    with _place(call.caller, wait_ms) as free:
+    with _place(call.caller, wait_ms, call.operation.id) as free:
         if not free:
             raise NoPlaceToWait
         settled = _wait(_put(call), wait_ms)
@@ -106,7 +106,7 @@ def show_approval(call: Call[None, WaitQuery], request_id: str) -> Approval:
     call.caller.require_self_or_admin(seen.approval.created_by, *seen.approval.approvers)
     if seen.settled or not call.query.wait_ms:
         return _wait(seen, 0)
-    with _place(call.caller, call.query.wait_ms) as free:
+    with _place(call.caller, call.query.wait_ms, call.operation.id) as free:
         return _wait(seen, call.query.wait_ms if free else 0)
 
 
@@ -189,8 +189,8 @@ def _put(call: Call[NewApproval, None]) -> Seen:
     return dispatch(wiring.store().put(call.operation.id, call.body, created_by=call.caller.username))
 
 
-def _place(caller: Caller, wait_ms: int) -> AbstractContextManager[bool]:
-    return coordination.places().place(caller.username, wait_ms)
+def _place(caller: Caller, wait_ms: int, operation: str) -> AbstractContextManager[bool]:
+    return coordination.places().place(caller.username, wait_ms, operation)
 
 
 def _wait(seen: Seen, wait_ms: int) -> Approval:

@@ -27,7 +27,7 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.stack
 
 DEATHS, AT_ONCE = 50, 5
-FUNCTIONS = tuple(f"holdfast-{STAGE}-{name}" for name in ("api", "wait"))
+FUNCTIONS = tuple(f"holdfast-{STAGE}-{name}" for name in ("api",))
 #: A killed process holds its claim for this long; much less than in production, where the test would take all day.
 LEASE_SECONDS = 2.0
 
@@ -59,7 +59,7 @@ def test_a_question_whose_waiter_was_killed_is_put_once_when_it_is_asked_again(
             first = [pool.submit(ask) for ask in asks]
             ids = [pending(admin, who.username)[0] for who in people]
             # When every process that holds one is killed
-            _kill(stack, "wait")
+            _kill(stack, "api")
             for call in first:
                 problem_of(call.result(), 502)
             # And they ask again

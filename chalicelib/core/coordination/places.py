@@ -36,7 +36,7 @@ class Places:
         self._places, self._limits = collection, limits
 
     @contextmanager
-    def place(self, caller: str, wait_ms: int) -> Iterator[bool]:
+    def place(self, caller: str, wait_ms: int, operation: str | None = None) -> Iterator[bool]:
         """Hold a place of *caller* for the length of the block, *wait_ms* at most; yield whether a place was free.
 
         The current request also counts among the waiting requests of its process. Without a place the block must not
@@ -45,7 +45,7 @@ class Places:
         Raises:
             Unavailable: the store could not be reached.
         """
-        lease = self.take(caller, wait_ms)
+        lease = self.take(caller, wait_ms, operation)
         if lease is None:
             yield False
             return
@@ -54,8 +54,10 @@ class Places:
         finally:
             self.give_back(lease)
 
-    def take(self, caller: str, wait_ms: int) -> Lease | None:
+    def take(self, caller: str, wait_ms: int, operation: str | None = None) -> Lease | None:
         """Take a place of *caller* for *wait_ms* and a margin, or return None if no place is free.
+
+        A retry of *operation* replaces the lease of an attempt that died, so no operation has two places.
 
         Atomic: no two callers take the same place. A lost response may cost a place until the end of the lease.
 
@@ -66,7 +68,7 @@ class Places:
         with reaching_mongodb():
             found = self._places.find_one_and_update(
                 {"_id": _ID},
-                _taken(lease, caller, wait_ms + _MARGIN_MS, self._limits),
+                _taken(lease, caller, operation or lease.id, wait_ms + _MARGIN_MS, self._limits),
                 {"leases": {"$elemMatch": {"id": lease.id}}},
                 upsert=True,
                 return_document=ReturnDocument.AFTER,
@@ -82,7 +84,9 @@ class Places:
             logs.line().count("placesNotGivenBack")
 
 
-def _taken(lease: Lease, caller: str, lasts_ms: int, limits: WaitingSettings) -> Sequence[Mapping[str, Any]]:
+def _taken(
+    lease: Lease, caller: str, operation: str, lasts_ms: int, limits: WaitingSettings
+) -> Sequence[Mapping[str, Any]]:
     """Return the update that drops ended leases and appends *lease*, or that changes nothing if no place is free."""
     own = {"$filter": {"input": "$$live", "cond": {"$eq": ["$$this.caller", {"$literal": caller}]}}}
     free = {
@@ -91,9 +95,11 @@ def _taken(lease: Lease, caller: str, lasts_ms: int, limits: WaitingSettings) ->
             {"$lt": [{"$size": own}, limits.places_per_caller]},
         ]
     }
-    added = {"id": lease.id, "caller": {"$literal": caller}, "until": {"$add": ["$$NOW", lasts_ms]}}
+    until = {"$add": ["$$NOW", lasts_ms]}
+    added = {"id": lease.id, "operation": operation, "caller": {"$literal": caller}, "until": until}
     before = {"$ifNull": ["$leases", []]}
-    live = {"$filter": {"input": before, "cond": {"$gt": ["$$this.until", "$$NOW"]}}}
+    others = {"$and": [{"$gt": ["$$this.until", "$$NOW"]}, {"$ne": ["$$this.operation", operation]}]}
+    live = {"$filter": {"input": before, "cond": others}}
     after = {"$cond": [free, {"$concatArrays": ["$$live", [added]]}, before]}
     # MongoDB writes nothing where an update leaves the document as it was, so a refusal costs a read.
     return [

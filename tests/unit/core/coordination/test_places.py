@@ -124,6 +124,20 @@ def test_returning_a_lease_twice_frees_one_place(make: Callable[..., Places], mo
     assert held(mongodb) == ["ann"]
 
 
+def test_retry_replaces_the_lease_of_the_attempt_that_died(make: Callable[..., Places], mongodb: Mongo) -> None:
+    places = make(2, 2)
+    died = places.take("ann", WAIT_MS, "first")
+    assert places.take("ann", WAIT_MS, "second")
+    assert places.take("ann", WAIT_MS, "third") is None
+    again = places.take("ann", WAIT_MS, "first")
+    assert again != died
+    assert held(mongodb) == ["ann", "ann"]
+    # The attempt was not dead after all: the end of its wait frees nothing.
+    assert died
+    places.give_back(died)
+    assert held(mongodb) == ["ann", "ann"]
+
+
 def test_refused_take_writes_nothing(make: Callable[..., Places], mongodb: Mongo) -> None:
     places = make(1, 1)
     places.take("ann", WAIT_MS)
