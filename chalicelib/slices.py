@@ -42,8 +42,13 @@ revocation.declare(slice_.revoke for slice_ in SLICES if slice_.revoke)
 
 
 def indexes() -> Mapping[str, Sequence["IndexModel"]]:
-    """Return every MongoDB index by collection."""
-    return {collection: wanted for slice_ in SLICES for collection, wanted in slice_.indexes().items()}
+    """Return every MongoDB index by collection: those of the platform and of the slices."""
+    from chalicelib.core.coordination import places  # noqa: PLC0415 # only a deployment needs the module of indexes
+
+    return {
+        "places": places.INDEXES,
+        **{collection: wanted for slice_ in SLICES for collection, wanted in slice_.indexes().items()},
+    }
 
 
 def sweeps() -> tuple[Sweep, ...]:

@@ -1,6 +1,7 @@
 """HTTP routes of approvals."""
 
 import json
+from contextlib import AbstractContextManager
 from functools import partial
 
 from chalicelib import users
@@ -10,6 +11,7 @@ from chalicelib.approvals.errors import (
     AlreadyAnswered,
     AlreadySettled,
     ApprovalNotFound,
+    NoPlaceToWait,
     NothingPending,
     UnknownPeople,
     UnknownUser,
@@ -30,10 +32,11 @@ from chalicelib.approvals.models import (
 )
 from chalicelib.approvals.outbox import dispatch
 from chalicelib.core import egress
+from chalicelib.core.coordination import wiring as coordination
 from chalicelib.core.errors import FieldError, Forbidden
 from chalicelib.core.models import Id
 from chalicelib.core.runtime import deadline
-from chalicelib.core.web import ADMIN_ONLY, Answer, Call, Page, Role, Routes, paging
+from chalicelib.core.web import ADMIN_ONLY, Answer, Call, Caller, Page, Role, Routes, paging
 
 #: Part of the function's time reserved for answering, and for a store that is slow to fail.
 _MARGIN_MS = 2_000
@@ -53,7 +56,7 @@ _PARAMS = {"request_id": Id}
     roles=_CALLERS,
     body=NewApproval,
     answers={200: Outcome, 202: Accepted},
-    raises=(UnknownUser, UnknownPeople, egress.AddressRefused),
+    raises=(UnknownUser, UnknownPeople, egress.AddressRefused, NoPlaceToWait),
     waits=True,
 )
 def ask(call: Call[NewApproval, None]) -> Answer:
@@ -62,10 +65,15 @@ def ask(call: Call[NewApproval, None]) -> Answer:
     _check_people(new)
     if new.callback_url is not None:
         egress.check(new.callback_url, field="callbackUrl")
-    seen = dispatch(wiring.store().put(call.operation.id, new, created_by=call.caller.username))
     if not new.wait:
-        return Answer(202, Accepted.model_validate(seen.approval.model_dump(include=set(Accepted.model_fields))))
-    settled = _wait(seen, new.timeout_ms + _SLACK_MS)
+        made = _put(call).approval
+        return Answer(202, Accepted.model_validate(made.model_dump(include=set(Accepted.model_fields))))
+    wait_ms = new.timeout_ms + _SLACK_MS
+    # The place is taken first: a question whose caller cannot be held must not reach anybody.
+    with _place(call.caller, wait_ms, call.operation.id) as free:
+        if not free:
+            raise NoPlaceToWait
+        settled = _wait(_put(call), wait_ms)
     return Answer(200, Outcome.model_validate(settled.model_dump(include=set(Outcome.model_fields))))
 
 
@@ -93,10 +101,13 @@ def list_approvals(call: Call[None, ApprovalQuery]) -> Page[Approval]:
     waits=True,
 )
 def show_approval(call: Call[None, WaitQuery], request_id: str) -> Approval:
-    """Show a request. With `waitMs`, answer as soon as the request is settled."""
+    """Show a request. With `waitMs`, answer as soon as the request is settled; at once if too many callers wait."""
     seen = wiring.store().get(request_id)
     call.caller.require_self_or_admin(seen.approval.created_by, *seen.approval.approvers)
-    return _wait(seen, call.query.wait_ms)
+    if seen.settled or not call.query.wait_ms:
+        return _wait(seen, 0)
+    with _place(call.caller, call.query.wait_ms, call.operation.id) as free:
+        return _wait(seen, call.query.wait_ms if free else 0)
 
 
 @routes.add(
@@ -172,6 +183,14 @@ def _check_people(new: NewApproval) -> None:
                 for name in unknown
             ]
         )
+
+
+def _put(call: Call[NewApproval, None]) -> Seen:
+    return dispatch(wiring.store().put(call.operation.id, call.body, created_by=call.caller.username))
+
+
+def _place(caller: Caller, wait_ms: int, operation: str) -> AbstractContextManager[bool]:
+    return coordination.places().place(caller.username, wait_ms, operation)
 
 
 def _wait(seen: Seen, wait_ms: int) -> Approval:

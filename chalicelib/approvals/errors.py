@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from chalicelib.core.errors import Conflict, FieldError, Invalid, NotFound
+from chalicelib.core.errors import Conflict, FieldError, Invalid, NotFound, Unavailable
 
 
 class ApprovalNotFound(NotFound):
@@ -22,6 +22,10 @@ class UnknownPeople(Invalid):
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
         super().__init__(errors)
+
+
+class NoPlaceToWait(Unavailable):
+    """Too many callers wait just now. Nothing was asked. Try again, or ask with `wait: false`."""
 
 
 class AlreadySettled(Conflict):

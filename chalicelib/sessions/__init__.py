@@ -3,7 +3,8 @@
 models.py   sessions, tickets and their shapes over HTTP
 errors.py   errors shown to callers
 store.py    sessions and tickets in MongoDB collections, tokens as hashes only
-login_limit.py limits guesses of a password
+login_limit.py limits guesses of a password, by address and by name
+refusals.py remembers refused addresses in the process
 settings.py options
 wiring.py   makes the stores, once per process
 slice.py    the declaration of the slice

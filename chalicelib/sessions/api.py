@@ -6,7 +6,7 @@ from chalicelib import users
 from chalicelib.core.models import Id, Username
 from chalicelib.core.web import ADMIN_ONLY, PUBLIC, Answer, Call, Page, Routes, credentials, paging
 from chalicelib.sessions import login_limit, wiring
-from chalicelib.sessions.errors import SessionNotFound, TooManyGuesses, WrongCredentials
+from chalicelib.sessions.errors import ManySignIn, SessionNotFound, TooManyFailures, TooManyGuesses, WrongCredentials
 from chalicelib.sessions.models import Login, NewTicket, Opened, Session, SessionQuery, Ticket
 
 routes = Routes(__name__)
@@ -18,11 +18,11 @@ routes = Routes(__name__)
     roles=PUBLIC,
     body=Login,
     answers={201: Opened},
-    raises=(WrongCredentials, TooManyGuesses),
+    raises=(WrongCredentials, TooManyFailures, TooManyGuesses, ManySignIn),
 )
 def open_session(call: Call[Login, None]) -> Answer:
     """Sign in. A wrong name and a wrong password get the same answer in the same time."""
-    user = login_limit.verify(call.body.username, call.body.password.get_secret_value())
+    user = login_limit.verify(call.body.username, call.body.password.get_secret_value(), call.source)
     session, token = wiring.store().open(user.username, user.roles, user.epoch)
     # A change of the user after the check above may have ended the sessions of the user before ours was opened.
     now = users.current(user.username)

@@ -3,7 +3,7 @@
 from chalicelib import sessions
 from chalicelib.core.slice import Indexes, Slice
 from chalicelib.sessions.api import routes
-from chalicelib.sessions.settings import SessionSettings
+from chalicelib.sessions.settings import LoginSettings, SessionSettings
 
 
 def _indexes() -> Indexes:
@@ -15,7 +15,7 @@ def _indexes() -> Indexes:
 SLICE = Slice(
     name="sessions",
     routes=routes,
-    settings=(SessionSettings,),
+    settings=(SessionSettings, LoginSettings),
     indexes=_indexes,
     revoke=sessions.end,
 )

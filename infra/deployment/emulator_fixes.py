@@ -21,8 +21,8 @@ def apply(client: Client, outputs: dict[str, str], data: dict[str, Any], templat
     """Apply every fix: to the *data* template's resources, then to those of the app's *template*."""
     resources = template["Resources"]
     expire_items(client("dynamodb"), data["Resources"], stage)
-    reserve_concurrency(client("lambda"), resources, stage)
     complete_api(client("apigateway"), outputs, resources["RestAPI"]["Properties"])
+    throttle_methods(client("apigateway"), outputs, resources["RestAPI"]["Properties"])
 
 
 def expire_items(dynamodb: Any, resources: dict[str, Any], stage: str) -> None:
@@ -34,15 +34,6 @@ def expire_items(dynamodb: Any, resources: dict[str, Any], stage: str) -> None:
             given = dynamodb.describe_time_to_live(TableName=table)["TimeToLiveDescription"]
             if given["TimeToLiveStatus"] == "DISABLED":
                 dynamodb.update_time_to_live(TableName=table, TimeToLiveSpecification=wanted)
-
-
-def reserve_concurrency(functions: Any, resources: dict[str, Any], stage: str) -> None:
-    """Set the reserved concurrency of each function as in the template."""
-    for resource in resources.values():
-        wanted = resource["Properties"].get("ReservedConcurrentExecutions")
-        if wanted is not None:
-            name = resource["Properties"]["FunctionName"]["Fn::Sub"].replace("${Stage}", stage)
-            functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=wanted)
 
 
 def complete_api(gateway: Any, outputs: Mapping[str, str], properties: dict[str, Any]) -> None:
@@ -59,6 +50,23 @@ def complete_api(gateway: Any, outputs: Mapping[str, str], properties: dict[str,
             done.result()
     # Gateway responses take effect with a deployment.
     gateway.create_deployment(restApiId=api_id, stageName=properties["StageName"])
+
+
+def throttle_methods(gateway: Any, outputs: Mapping[str, str], properties: dict[str, Any]) -> None:
+    """Throttle methods as in the template. The emulator's CloudFormation does not decode the path of a method."""
+    wanted = [
+        {
+            "op": "replace",
+            "path": f"{setting['ResourcePath']}/{setting['HttpMethod']}/throttling/{name}",
+            "value": value,
+        }
+        for setting in properties["MethodSettings"]
+        for name, value in (
+            ("rateLimit", str(setting["ThrottlingRateLimit"])),
+            ("burstLimit", str(setting["ThrottlingBurstLimit"])),
+        )
+    ]
+    gateway.update_stage(restApiId=outputs["RestAPIId"], stageName=properties["StageName"], patchOperations=wanted)
 
 
 def _any_methods(gateway: Any, outputs: Mapping[str, str], paths: dict[str, Any]) -> Iterator[Call]:

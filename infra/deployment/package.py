@@ -87,10 +87,10 @@ def main() -> None:
     endpoints = _endpoints()
     waiting = [(endpoint.method, endpoint.path) for endpoint in endpoints if endpoint.waits]
     (asked.folder / "waiting.json").write_text(json.dumps(waiting))
-    text = template.minified(template.completed(made, waiting))
+    text = template.minified(template.completed(made))
     _check_template(len(text.encode()))
     (asked.folder / "app.json").write_text(text)
-    print(f"{asked.folder}: {size / 2**20:.1f} MB unpacked, {len(endpoints)} routes, {len(waiting)} of them wait")
+    print(f"{asked.folder}: {size / 2**20:.1f} MB unpacked, {len(endpoints)} routes, {len(waiting)} of them may wait")
 
 
 def _check_template(size_bytes: int) -> None:

@@ -5,7 +5,7 @@
 
 * Every function gets its name, its stage and the runtime. A function on a queue gets the queue's declared settings. A
   function on a table's stream gets the stream's ARN, an output of the data stack that `stacks.py` passes as parameter.
-* Routes that may hold a request (`waits=True`) run in a separate function, so that waiters never starve other requests.
+* The gateway throttles calls that sign in.
 * Every path answers every method, and the gateway's own errors are problems (RFC 9457): 404 for an unknown path, 405
   for a wrong method.
 """
@@ -21,13 +21,15 @@ import yaml
 from chalicelib import slices
 from chalicelib.core import errors
 from chalicelib.core.queueing import queues
-from infra.deployment import policies
 from infra.environment import ROOT
 
 RUNTIME = "python3.12"
 
-#: The most callers held at the same time. Beyond the limit the gateway answers in the function's place.
-WAITERS = 60
+#: Calls a second that may sign in, of all callers together, and calls at the same moment. A check of a password takes a
+#: function of 512 MB about 0.2 s, so a flood from many addresses keeps ten functions busy and leaves the account's
+#: others to all other calls. A thousand people who sign in at once have done so within twenty seconds.
+SIGN_INS_PER_SECOND, SIGN_IN_BURST = 50, 100
+_SIGN_IN = "/api/sessions"
 
 #: API Gateway's extension for the methods that a path does not list.
 ANY_METHOD = "x-amazon-apigateway-any-method"
@@ -65,23 +67,22 @@ def resources() -> dict[str, Any]:
     return template
 
 
-def completed(template: dict[str, Any], waiting: list[tuple[str, str]]) -> dict[str, Any]:
+def completed(template: dict[str, Any]) -> dict[str, Any]:
     """Return chalice's *template* with the additions in the module's docstring. *template* itself is not changed."""
     made = copy.deepcopy(template)
     made["Parameters"] = {"Stage": {"Type": "String"}, "RecordsStream": {"Type": "String"}}
     resources = made["Resources"]
-    _add_wait_handler(resources)
     for name, resource in resources.items():
         if resource["Type"] == "AWS::Serverless::Function":
-            short = {"APIHandler": "api", "WaitHandler": "wait"}.get(name, name.lower())
+            short = "api" if name == "APIHandler" else name.lower()
             _complete_function(resource["Properties"], short)
             for event in resource["Properties"].get("Events", {}).values():
                 if event["Type"] == "SQS":
                     _complete_queue_event(resource["Properties"], event["Properties"])
                 if event["Type"] == "DynamoDB":
                     _complete_stream_event(event["Properties"])
+    resources["RestAPI"]["Properties"]["MethodSettings"] = [_throttled_sign_in()]
     definition = resources["RestAPI"]["Properties"]["DefinitionBody"]
-    _repoint(definition["paths"], waiting)
     for path in definition["paths"].values():
         _answer_every_method(path)
     definition[GATEWAY_RESPONSES] = _gateway_responses()
@@ -158,21 +159,6 @@ def _complete_stream_event(event: dict[str, Any]) -> None:
     }
 
 
-def _add_wait_handler(resources: dict[str, Any]) -> None:
-    """Add a second function of the same code for routes that hold a request, with its own role and concurrency."""
-    wait = copy.deepcopy(resources["APIHandler"])
-    wait["Properties"] |= {
-        "Role": {"Fn::GetAtt": ["WaitHandlerRole", "Arn"]},
-        "ReservedConcurrentExecutions": WAITERS,
-    }
-    role = copy.deepcopy(resources["ApiHandlerRole"])
-    policy = policies.policy("wait", policies.declared())
-    role["Properties"]["Policies"] = [{"PolicyName": "WaitHandlerRolePolicy", "PolicyDocument": policy}]
-    permission = copy.deepcopy(resources["APIHandlerInvokePermission"])
-    permission["Properties"]["FunctionName"] = {"Ref": "WaitHandler"}
-    resources |= {"WaitHandler": wait, "WaitHandlerRole": role, "WaitHandlerInvokePermission": permission}
-
-
 def _complete_function(properties: dict[str, Any], short: str) -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     variables = {
@@ -187,10 +173,14 @@ def _complete_function(properties: dict[str, Any], short: str) -> None:
     properties["Environment"]["Variables"] = {**variables, **given}
 
 
-def _repoint(paths: dict[str, Any], waiting: list[tuple[str, str]]) -> None:
-    for method, path in waiting:
-        uri = paths[path][method.lower()][INTEGRATION]["uri"]
-        uri["Fn::Sub"] = uri["Fn::Sub"].replace("${APIHandler.Arn}", "${WaitHandler.Arn}")
+def _throttled_sign_in() -> dict[str, Any]:
+    return {
+        # CloudFormation wants the slashes of a path as ~1, save the first.
+        "ResourcePath": "/" + _SIGN_IN.replace("/", "~1"),
+        "HttpMethod": "POST",
+        "ThrottlingRateLimit": SIGN_INS_PER_SECOND,
+        "ThrottlingBurstLimit": SIGN_IN_BURST,
+    }
 
 
 def _answer_every_method(path: dict[str, Any]) -> None:
@@ -201,8 +191,6 @@ def _answer_every_method(path: dict[str, Any]) -> None:
     fallback = copy.deepcopy(next(iter(path.values())))
     # The summary describes the route.
     fallback.pop("summary", None)
-    uri = fallback[INTEGRATION]["uri"]
-    uri["Fn::Sub"] = uri["Fn::Sub"].replace("${WaitHandler.Arn}", "${APIHandler.Arn}")
     path[ANY_METHOD] = fallback
 
 

@@ -66,7 +66,12 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     add("--port", type=_port, default=8080, help="port to listen on (%(default)s)")
     add("--processes", type=_positive, default=_cores(), help="number of processes (%(default)s, as many as cores)")
     add("--threads", type=_positive, default=8, help="concurrent requests of each process (%(default)s)")
-    add("--held", type=_positive, default=32, help="additional concurrent requests to routes that wait (%(default)s)")
+    add(
+        "--held",
+        type=_positive,
+        default=32,
+        help="additional concurrent requests that wait (%(default)s)",
+    )
     return parser.parse_args(arguments)
 
 

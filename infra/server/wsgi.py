@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, quote
 
 from chalicelib.core import errors
-from chalicelib.core.runtime import settings
+from chalicelib.core.runtime import settings, waiting
 from infra.server.route_table import Paths
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Context:
 
 
 class Places(NamedTuple):
-    """The concurrent requests of a process: at most *at_work*, and beside them *held* on routes that wait."""
+    """The concurrent requests of a process: at most *at_work*, and beside them *held* requests that wait."""
 
     at_work: int
     held: int
@@ -57,13 +57,12 @@ class Places(NamedTuple):
 class Server:
     """A WSGI application in front of *app* that bounds concurrent requests by *places*.
 
-    Thread-safe. A request to a route that waits takes a held place or is refused at once. Any other request queues for
-    up to ten seconds.
+    Thread-safe. Every request queues for a place at work, for up to ten seconds. A request whose handler begins to wait
+    gives that place up for a held place, which the request keeps to its end.
     """
 
     def __init__(self, app: App, places: Places) -> None:
         self._app, self._paths = app, Paths(app.routes)
-        self._waiting = {(endpoint.method, endpoint.path) for endpoint in app.endpoints if endpoint.waits}
         self._held, self._at_work = BoundedSemaphore(places.held), BoundedSemaphore(places.at_work)
         self._longest_body = settings.load(settings.HttpSettings).max_body_bytes
         # The server adds headers to the process's own environment variables, some of which also begin with HTTP_.
@@ -83,23 +82,23 @@ class Server:
     def _answer(self, event: dict[str, Any], *, whole: bool) -> dict[str, Any]:
         if not whole:
             return self._app.refuse(event, errors.Malformed("The body broke off."))
-        asked = event["requestContext"]
-        with self._place(waiting=(asked["httpMethod"], asked["resourcePath"]) in self._waiting) as free:
+        with self._place() as free:
             if free:
                 return self._app(event, Context())
         return self._app.refuse(event, errors.Unavailable("Too many requests are here.", retry_after_seconds=1))
 
     @contextmanager
-    def _place(self, *, waiting: bool) -> Iterator[bool]:
+    def _place(self) -> Iterator[bool]:
         """Hold a place for the length of the block; yield whether a place was free."""
-        places = self._held if waiting else self._at_work
-        if not places.acquire(timeout=0 if waiting else _QUEUE_SECONDS):
+        if not self._at_work.acquire(timeout=_QUEUE_SECONDS):
             yield False
             return
+        place = _Place(self._at_work, self._held)
         try:
-            yield True
+            with waiting.bind(place.begin_to_wait):
+                yield True
         finally:
-            places.release()
+            place.give_back()
 
     def _event(self, environ: WSGIEnvironment, body: bytes) -> dict[str, Any]:
         path = quote(environ["PATH_INFO"].encode("latin-1"), safe=_PLAIN_IN_PATHS)
@@ -136,6 +135,27 @@ class Server:
                 yield name.removeprefix("HTTP_").replace("_", "-").title(), value
             elif name in {"CONTENT_TYPE", "CONTENT_LENGTH"} and value:
                 yield name.replace("_", "-").title(), value
+
+
+class _Place:
+    """The place of one request: at work, and held once the request's handler waits."""
+
+    def __init__(self, at_work: BoundedSemaphore, held: BoundedSemaphore) -> None:
+        self._own, self._held = at_work, held
+
+    def begin_to_wait(self) -> bool:
+        """Exchange the place at work for a held place, if a held place is free; return whether the place is held."""
+        if self._own is self._held:
+            return True
+        if not self._held.acquire(blocking=False):
+            return False
+        self._own.release()
+        self._own = self._held
+        return True
+
+    def give_back(self) -> None:
+        """Free the place."""
+        self._own.release()
 
 
 def load(places: Places) -> Server:

@@ -27,8 +27,8 @@ DECLARED = {slice_.name for slice_ in slices.SLICES}
 
 
 def functions() -> list[str]:
-    """Return the name of every deployed function: the two functions of routes, and all functions of `app.py`."""
-    return ["api", "wait", *(source.name for source in app.event_sources), *pure_functions()]
+    """Return the name of every deployed function: the function of routes, and all functions of `app.py`."""
+    return ["api", *(source.name for source in app.event_sources), *pure_functions()]
 
 
 def pure_functions() -> list[str]:

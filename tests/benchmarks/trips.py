@@ -50,7 +50,7 @@ def run(*, smoke: bool) -> None:
 def _counted(stack: Stack, since_ms: int) -> dict[str, list[Call]]:
     """Return the calls since *since_ms*, by route, from their log records."""
     logs, seen = stack.client("logs"), defaultdict(list)
-    for function in ("api", "wait"):
+    for function in ("api",):
         group = f"/aws/lambda/holdfast-{stack.stage}-{function}"
         for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group, startTime=since_ms):
             for event in page["events"]:

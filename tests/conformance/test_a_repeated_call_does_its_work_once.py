@@ -27,7 +27,7 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.stack
 
 DEATHS, AT_ONCE = 50, 5
-FUNCTIONS = tuple(f"holdfast-{STAGE}-{name}" for name in ("api", "wait"))
+FUNCTIONS = (f"holdfast-{STAGE}-api",)
 #: A killed process holds its claim for this long; production's longer lease would make the test take hours.
 LEASE_SECONDS = 2.0
 
@@ -59,7 +59,7 @@ def test_a_repeated_question_of_a_killed_waiter_is_put_once(
             first = [pool.submit(ask) for ask in asks]
             ids = [pending(admin, who.username)[0] for who in people]
             # When every process with a waiting caller is killed
-            _kill(stack, "wait")
+            _kill(stack, "api")
             for call in first:
                 problem_of(call.result(), 502)
             # And the callers repeat their calls

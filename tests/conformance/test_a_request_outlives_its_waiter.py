@@ -54,7 +54,7 @@ def test_a_request_whose_waiter_was_killed_times_out_on_time(stack: Stack, admin
 
 
 def _kill_waiters(stack: Stack) -> None:
-    pids = stack.workers(f"holdfast-{STAGE}-wait")
+    pids = stack.workers(f"holdfast-{STAGE}-api")
     assert pids
     for pid in pids:
         os.kill(pid, signal.SIGKILL)

@@ -97,7 +97,7 @@ def _logged(stack: Stack, answer: requests.Response) -> dict[str, Any]:
     request_id, logs = answer.headers["X-Request-Id"], stack.client("logs")
 
     def line() -> dict[str, Any] | None:
-        for function in ("api", "wait"):
+        for function in ("api",):
             found = logs.filter_log_events(
                 logGroupName=f"/aws/lambda/holdfast-{STAGE}-{function}", filterPattern=f'"{request_id}"'
             )

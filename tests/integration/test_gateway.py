@@ -82,8 +82,8 @@ def test_ready_names_every_store_with_its_latency(stack: Stack) -> None:
 
 @pytest.fixture
 def open_to_the_console(stack: Stack) -> Iterator[None]:
-    """Allow an origin by the setting, in both functions."""
-    functions, names = stack.client("lambda"), [f"holdfast-{STAGE}-{name}" for name in ("api", "wait")]
+    """Allow an origin by the setting."""
+    functions, names = stack.client("lambda"), [f"holdfast-{STAGE}-api"]
     before = {name: functions.get_function_configuration(FunctionName=name)["Environment"] for name in names}
     for name, environment in before.items():
         variables = environment["Variables"] | {"HTTP_ALLOWED_ORIGINS": f'["{ORIGIN}"]'}

@@ -27,7 +27,7 @@ _NOTHING = {"DeleteRequest": {"Key": _VERSION}}
 _NEVER = "attribute_exists(pk)"
 _USED = {"ConditionalCheckFailedException", "InvalidParameterValue", "TransactionCanceledException"}
 Asked = dict[str, Any]
-_FUNCTIONS = ("api", "wait", "sweep", "project", "repair", "reconcile")
+_FUNCTIONS = ("api", "sweep", "project", "repair", "reconcile")
 
 
 class AwsCall(NamedTuple):
@@ -77,7 +77,7 @@ _VERSIONS: Asked = {"KeyConditionExpression": "pk = :value", "ExpressionAttribut
 _LOCK: Asked = {"TableName": f"holdfast-{STAGE}-coordination", "Key": _KEY, "ConditionExpression": _NEVER}
 
 CALLS = [
-    _table("read a user", "users", "get_item", _ONE, "api wait"),
+    _table("read a user", "users", "get_item", _ONE, "api"),
     _table("make a user", "users", "put_item", _PUT, "api"),
     _table("change a user", "users", "update_item", _CHANGE, "api sweep"),
     _table("delete a user", "users", "delete_item", _DELETE, "api sweep"),
@@ -85,9 +85,9 @@ CALLS = [
     _table("find dismissals", "users", "query", _query("by-dismiss", "dismiss"), "sweep"),
     _table("read every user", "users", "scan", {}),
     _table("delete the table", "users", "delete_table", {}),
-    _table("read a claim", "coordination", "get_item", _ONE, "api wait repair reconcile"),
-    _table("make a claim", "coordination", "put_item", _PUT, "api wait repair"),
-    _table("finish a claim", "coordination", "update_item", _CHANGE, "api wait repair reconcile"),
+    _table("read a claim", "coordination", "get_item", _ONE, "api repair reconcile"),
+    _table("make a claim", "coordination", "put_item", _PUT, "api repair"),
+    _table("finish a claim", "coordination", "update_item", _CHANGE, "api repair reconcile"),
     _table("forget a claim", "coordination", "delete_item", _DELETE),
     _table("read every claim", "coordination", "scan", {}),
     AwsCall(
@@ -112,7 +112,7 @@ CALLS = [
     _table("add an entry", "ledger", "put_item", _PUT, "api"),
     _table("move the ledger's head", "ledger", "update_item", _CHANGE, "api"),
     _table("delete an entry", "ledger", "delete_item", _DELETE),
-    _queue("have an approval followed", "approval", "send_message", _SEND, "api wait sweep"),
+    _queue("have an approval followed", "approval", "send_message", _SEND, "api sweep"),
     _queue("have a record mended", "repair", "send_message", _SEND, "project reconcile"),
     _queue("bury what cannot be mended", "repair-dead", "send_message", _SEND, "repair"),
     _queue("take what is to be mended", "repair", "receive_message", {}, "repair"),

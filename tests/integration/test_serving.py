@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import psutil
@@ -147,8 +148,12 @@ def test_waiting_calls_leave_threads_for_others_and_get_answers(
         question = partial(caller.post, "/send-notification", {"username": asked.username})
         with waiting(question) as first, waiting(question) as second:
             requests_ = pending(asked.client, asked.username, count=HELD)
-            # A further waiting call is refused; other calls are answered.
-            problem_of(caller.get(request_path(requests_[0]) + "?waitMs=5000"), 503)
+            # A further question is 503, a further long poll gets the snapshot; a call that does not wait is answered.
+            problem_of(question(), 503)
+            began = monotonic()
+            assert json_of(caller.get(request_path(requests_[0]) + "?waitMs=20000"))["status"] == "pending"
+            assert monotonic() - began < 10
+            json_of(caller.post("/send-notification", {"username": asked.username, "wait": False}), 202)
             assert read_request(admin, requests_[0])["status"] == "pending"
             json_of(caller.get("/api/sessions/current"))
             for request_id in requests_:

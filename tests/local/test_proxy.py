@@ -102,8 +102,9 @@ def test_a_request_is_forwarded_unchanged(front: Front, upstream: Upstream) -> N
     assert (asked.method, asked.path) == ("PATCH", "/base/a%2Fb/../c;x=1?q=%20+&q=2&empty=")
     assert asked.body == b"\xff\x00\r\n"
     assert [value for name, value in asked.headers if name.lower() == "x-twice"] == ["1", "2"]
-    # Exactly the headers sent, save those of the connection.
-    assert {name.lower() for name, _ in asked.headers} == {"host", "x-twice", "content-length", "content-type"}
+    # Exactly the headers sent, save those of the connection, and the caller's address.
+    sent = {"host", "x-twice", "content-length", "content-type"}
+    assert {name.lower() for name, _ in asked.headers} == sent | {"x-forwarded-for"}
     assert ("host", "localhost:8000") in [(name.lower(), value) for name, value in asked.headers]
 
 
@@ -191,22 +192,30 @@ def test_a_request_that_queues_too_long_is_503_with_retry_after(
     assert 0.5 <= waited < 5
 
 
-def test_waiting_routes_bypass_the_admission_limit(strict: Front, upstream: Upstream, release: threading.Event) -> None:
+def test_held_requests_leave_the_places_to_others(front: Front, upstream: Upstream, release: threading.Event) -> None:
     with ThreadPoolExecutor(20) as callers:
-        # Given more waiting callers than places, and all places taken
-        waiting = [callers.submit(requests.get, f"{strict.url}/things/{n}?x=/y", timeout=20) for n in range(5)]
+        # Given more waiting callers than there are places
+        waiting = [callers.submit(requests.get, f"{front.url}/things/{n}?x=/y", timeout=20) for n in range(5)]
         eventually(lambda: upstream.serving == 5)
-        plain = [callers.submit(requests.get, strict.url, timeout=20) for _ in range(2)]
+        # Then the places are free for requests that do not wait
+        plain = [callers.submit(requests.get, front.url, timeout=20) for _ in range(2)]
         eventually(lambda: upstream.serving == 7)
-
-        # Then a further waiting call is forwarded; another method or a deeper path has to queue
-        waiting.append(callers.submit(requests.post, f"{strict.url}/wait", timeout=20))
-        eventually(lambda: upstream.serving == 8)
-        assert requests.post(f"{strict.url}/things/1", timeout=20).status_code == 503
-        assert requests.get(f"{strict.url}/things/1/more", timeout=20).status_code == 503
-
         release.set()
         assert {call.result().status_code for call in waiting + plain} == {200}
+
+
+def test_requests_to_other_routes_keep_their_places(
+    strict: Front, upstream: Upstream, release: threading.Event
+) -> None:
+    with ThreadPoolExecutor(2) as callers:
+        # Another method, or deeper, than a route that may hold its caller
+        plain = [callers.submit(requests.post, f"{strict.url}/things/1", timeout=20)]
+        plain += [callers.submit(requests.get, f"{strict.url}/things/1/more", timeout=20)]
+        eventually(lambda: upstream.serving == 2)
+        # A request queues for as long as others need to be held.
+        assert requests.post(f"{strict.url}/wait", timeout=20).status_code == 503
+        release.set()
+        assert {call.result().status_code for call in plain} == {200}
 
 
 def test_a_caller_who_hangs_up_frees_the_place(front: Front, upstream: Upstream, release: threading.Event) -> None:

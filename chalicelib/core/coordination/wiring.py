@@ -1,4 +1,4 @@
-"""Locks, claims, rates and counts of this deployment, each made once per process."""
+"""Locks, claims, rates, counts and places of this deployment, each made once per process."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from chalicelib.core.coordination.claims import Claims
     from chalicelib.core.coordination.counts import Counts
     from chalicelib.core.coordination.locks import Locks
+    from chalicelib.core.coordination.places import Places
     from chalicelib.core.coordination.rates import Rates
 
 _TABLE = "coordination"
@@ -47,3 +48,11 @@ def rates() -> Rates:
     from chalicelib.core.coordination.rates import Rates
 
     return Rates(clients.table(_TABLE))
+
+
+@once
+def places() -> Places:
+    """Return the places of waiting requests."""
+    from chalicelib.core.coordination.places import Places
+
+    return Places(clients.mongodb().places, settings.load(settings.WaitingSettings))

@@ -8,6 +8,7 @@ first use.
 
 import os
 from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any, TypeVar, cast
 
 from pydantic import (
@@ -98,6 +99,10 @@ class HttpSettings(Section):
     allowed_origins: Annotated[frozenset[str], NoDecode, BeforeValidator(_json)] = Field(
         default=frozenset(), description='browser origins that may call the API, as a JSON list; `["*"]` for any'
     )
+    trusted_proxies: Annotated[frozenset[IPv4Network | IPv6Network], NoDecode, BeforeValidator(_json)] = Field(
+        default=frozenset(),
+        description='networks of proxies whose `X-Forwarded-For` counts, as a JSON list: `["10.0.0.0/8"]`',
+    )
     preflight_max_age_seconds: NonNegativeInt = Field(
         default=600, description="time for which a browser keeps a preflight"
     )
@@ -122,6 +127,15 @@ class CoordinationSettings(Section):
     claim_lease_ms: PositiveInt = Field(
         default=30_000, description="lease of a claim; after it, another attempt may start"
     )
+
+
+class WaitingSettings(Section):
+    """How many requests may wait for something at the same time, across all instances."""
+
+    model_config = SettingsConfigDict(env_prefix="WAITING_")
+
+    places: PositiveInt = Field(default=60, description="requests that wait at the same time, of all callers")
+    places_per_caller: PositiveInt = Field(default=12, description="requests of one caller that wait at the same time")
 
 
 class RecordSettings(Section):

@@ -15,6 +15,7 @@ from chalicelib.core.web import credentials, requests
 from chalicelib.core.web.requests import JSON, TICKET
 from chalicelib.core.web.roles import NOBODY, PUBLIC, Caller
 from chalicelib.core.web.routes import Answer, Call, Endpoint, Operation
+from chalicelib.core.web.source import source_of
 
 
 class Keyed(NamedTuple):
@@ -59,6 +60,7 @@ class Dispatcher:
             body=requests.body(endpoint.body, request, optional=endpoint.body_optional),
             query=requests.query(endpoint.query, request, tickets=endpoint.tickets),
             if_match=request.headers.get("if-match") if endpoint.versioned else None,
+            source=source_of(request.context, request.headers),
         )
         checked = requests.params(self._params, params)
 

@@ -1,7 +1,7 @@
 """Routes: the handlers of a slice, each with options.
 
 A handler is a function of a `Call` and the path's parameters. A handler returns a model or raises a `ServiceError`. The
-options of a route are data, from which the OpenAPI description and the routes of the waiting function are derived.
+options of a route are data, from which the OpenAPI description is derived.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from chalicelib.core import errors
 from chalicelib.core.runtime import ids
 from chalicelib.core.web.roles import PUBLIC, SIGNED_IN, Caller, Role
+from chalicelib.core.web.source import Address
 
 Body = TypeVar("Body")
 Asked = TypeVar("Asked")
@@ -44,6 +45,8 @@ class Call(Generic[Body, Asked]):
     query: Asked
     operation: Operation = field(default_factory=_new_operation)
     if_match: str | None = None
+    #: Where the request came from; None if the gateway names no address.
+    source: Address | None = None
 
 
 def _no_body() -> Mapping[int, Any]:
@@ -67,7 +70,7 @@ class Options:
     answers: Mapping[int, Any] = field(default_factory=_no_body)
     #: The errors of the handler, for the OpenAPI description.
     raises: tuple[type[errors.ServiceError], ...] = ()
-    #: The route may hold its request for seconds, and runs in a function of its own.
+    #: The route may hold its request for seconds. The proxy of a local stack counts such requests apart.
     waits: bool = False
     #: The answer holds a secret: an idempotency record keeps nothing of it, so a retry is refused.
     secret: bool = False

@@ -1,7 +1,9 @@
 """Bounds the concurrent requests in the API, and the time that further requests queue.
 
-On two cores a hundred simultaneous first requests would start a hundred workers and all finish late. Routes that hold a
-request are exempt: a held request costs no processor time, and the answer that ends the wait must not queue behind it.
+On two cores a hundred simultaneous first requests would start a hundred workers and all finish late. A request that
+waits for an answer costs no processor time, and the answer that ends the wait must not queue behind it. The proxy
+cannot see whether a request waits. So a request to a route that may hold its caller gives its place back once it has
+been in the API for longer than such a route works, and then counts among the held requests, which are bounded too.
 """
 
 from __future__ import annotations
@@ -15,21 +17,29 @@ from infra.server.route_table import Paths
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
+#: Longer than a request works that does not wait, unless a function instance must start for it.
+HELD_AFTER_SECONDS = 0.5
+#: Above the places in the store (`WAITING_PLACES`), which are the first bound of requests that wait.
+MOST_HELD = 64
+
 
 class Crowded(Exception):
     """No place became free in time."""
 
 
 class Admission:
-    """A number of places, given to requests in order of arrival."""
+    """A number of places, given to requests in order of arrival, and a bound of held requests beside the places."""
 
-    def __init__(self, places: int, queue_seconds: float) -> None:
+    def __init__(self, places: int, queue_seconds: float, most_held: int = MOST_HELD) -> None:
         self._places = asyncio.Semaphore(places)
         self._queue_seconds = queue_seconds
+        self._held = asyncio.Semaphore(most_held)
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """Hold a place for the length of the block.
+    async def place(self, *, may_wait: bool) -> AsyncIterator[None]:
+        """Hold a place for the length of the block; with *may_wait*, exchange the place for a held one after a time.
+
+        At most as many requests as there are places and held ones are inside a block at the same time.
 
         Raises:
             Crowded: no place became free in time.
@@ -39,10 +49,22 @@ class Admission:
                 await self._places.acquire()
         except TimeoutError:
             raise Crowded from None
+        exchange = asyncio.create_task(self._exchange()) if may_wait else None
         try:
             yield
         finally:
-            self._places.release()
+            if exchange and exchange.done() and not exchange.cancelled():
+                self._held.release()
+            else:
+                if exchange:
+                    exchange.cancel()
+                self._places.release()
+
+    async def _exchange(self) -> None:
+        """Give a place back once a held place is taken for it."""
+        await asyncio.sleep(HELD_AFTER_SECONDS)
+        await self._held.acquire()
+        self._places.release()
 
 
 class Routes:

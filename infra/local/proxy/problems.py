@@ -23,6 +23,16 @@ def crowded() -> web.Response:
     return problem(HTTPStatus.SERVICE_UNAVAILABLE, "Too many requests are being served.", 1)
 
 
+def too_slow() -> web.Response:
+    """Return 408 for a request whose body did not come in time."""
+    return problem(HTTPStatus.REQUEST_TIMEOUT, "The body did not come in time.")
+
+
+def too_large() -> web.Response:
+    """Return 413 for a request with a body that no gateway takes."""
+    return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is larger than this API takes.")
+
+
 def unreachable() -> web.Response:
     """Return 503 for an API that accepts no connection."""
     return problem(HTTPStatus.SERVICE_UNAVAILABLE, "The API cannot be reached at the moment.", 1)

@@ -16,7 +16,7 @@ from aiohttp import web
 from infra.host import ports
 from infra.local.proxy import problems
 from infra.local.proxy.admission import Admission, Crowded, Routes
-from infra.local.proxy.forward import forward, session
+from infra.local.proxy.forward import BodyTooLarge, BodyTooSlow, forward, received, session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -66,7 +66,7 @@ class Front:
         return f"http://{ports.HOST}:{self.port}"
 
     def point(self, upstream: str, waiting: Iterable[tuple[str, str]]) -> None:
-        """Forward to *upstream* from the next request on. Requests to *waiting* routes need no place."""
+        """Forward to *upstream* from the next request on. Requests to *waiting* routes may hold their callers."""
         self._upstream, self._waiting = upstream.rstrip("/"), Routes(waiting)
 
     def start(self) -> None:
@@ -103,16 +103,17 @@ class Front:
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
         try:
-            if self._waiting.match(request.method, request.path):
-                return await self._forward(request)
-            async with self._admission.place():
-                return await self._forward(request)
+            if request.headers.get("Expect", "").lower() == "100-continue":
+                await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            # The body is read first: a caller who sends it slowly must not take a place.
+            body = await received(request)
+            async with self._admission.place(may_wait=self._waiting.match(request.method, request.path)):
+                return await forward(request, body, self._upstream, self._connections, self._on_fault)
+        except BodyTooSlow:
+            return problems.too_slow()
+        except BodyTooLarge:
+            return problems.too_large()
         except Crowded:
             return problems.crowded()
         finally:
             self.stirred.set()
-
-    async def _forward(self, request: web.BaseRequest) -> web.Response:
-        if request.headers.get("Expect", "").lower() == "100-continue":
-            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        return await forward(request, self._upstream, self._connections, self._on_fault)

@@ -1,7 +1,5 @@
 """Fixes for properties that an emulator ignores, on moto's services."""
 
-import io
-import zipfile
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -13,44 +11,6 @@ from infra.deployment import emulator_fixes, template
 from tests.unit.conftest import STAGE
 
 Client = Callable[[str], Any]
-
-
-@pytest.fixture
-def functions(client: Client) -> Any:
-    """A client of Lambda, with a single function of the stack."""
-    trust = '{"Version": "2012-10-17", "Statement": []}'
-    role = client("iam").create_role(RoleName="any", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as code:
-        code.writestr("app.py", "def app(event, context): ...")
-    made = client("lambda")
-    made.create_function(
-        FunctionName=f"holdfast-{STAGE}-wait",
-        Runtime="python3.12",
-        Role=role,
-        Handler="app.app",
-        Code={"ZipFile": packed.getvalue()},
-    )
-    return made
-
-
-def test_reserved_concurrency_is_set_from_the_template(functions: Any) -> None:
-    # Given
-    resources = {
-        "WaitHandler": {
-            "Properties": {
-                "FunctionName": {"Fn::Sub": "holdfast-${Stage}-wait"},
-                "ReservedConcurrentExecutions": 7,
-            }
-        },
-        "APIHandler": {"Properties": {"FunctionName": {"Fn::Sub": "holdfast-${Stage}-api"}}},
-    }
-    # When
-    for _ in range(2):
-        emulator_fixes.reserve_concurrency(functions, resources, STAGE)
-    # Then
-    found = functions.get_function_concurrency(FunctionName=f"holdfast-{STAGE}-wait")
-    assert found["ReservedConcurrentExecutions"] == 7
 
 
 def test_ttl_is_enabled_from_the_template_and_may_be_repeated(dynamodb: Any) -> None:
@@ -102,7 +62,7 @@ def gateway(client: Client) -> Gateway:
         if name != "unrouted":
             which = {"restApiId": api, "resourceId": resource, "httpMethod": "GET"}
             made.put_method(**which, authorizationType="NONE")
-            made.put_integration(**which, type="AWS_PROXY", integrationHttpMethod="POST", uri=_uri("wait"))
+            made.put_integration(**which, type="AWS_PROXY", integrationHttpMethod="POST", uri=_uri("routed"))
     uri = {"Fn::Sub": _uri("APIHandler").replace("aws", "${AWS::Partition}", 1).replace("us-east-1", "${AWS::Region}")}
     uri["Fn::Sub"] = uri["Fn::Sub"].replace("APIHandler/", "${APIHandler.Arn}/")
     paths = {f"/{name}": {template.ANY_METHOD: {template.INTEGRATION: {"uri": uri}}} for name in ("first", "second")}
@@ -129,7 +89,7 @@ def test_an_any_method_dropped_by_the_import_is_restored(gateway: Gateway) -> No
     # When
     emulator_fixes.complete_api(*gateway)
     # Then
-    both = {"GET": _uri("wait"), "ANY": _uri(FUNCTION)}
+    both = {"GET": _uri("routed"), "ANY": _uri(FUNCTION)}
     assert gateway.methods() == {"/": {}, "/unrouted": {}, "/first": both, "/second": both}
 
 
@@ -169,6 +129,17 @@ def test_gateway_responses_are_set_and_deployed(gateway: Gateway) -> None:
     assert found["statusCode"] == "404"
     assert found["responseParameters"]["gatewayresponse.header.Content-Type"] == "'application/problem+json'"
     assert [stage["stageName"] for stage in gateway_client.get_stages(restApiId=api)["item"]] == ["api"]
+
+
+def test_throttling_of_a_method_is_as_in_the_template(gateway: Gateway) -> None:
+    emulator_fixes.complete_api(*gateway)
+    properties = {**gateway.properties, "MethodSettings": [template._throttled_sign_in()]}
+    for _ in range(2):
+        emulator_fixes.throttle_methods(gateway.client, gateway.outputs, properties)
+    stage = gateway.client.get_stage(restApiId=gateway.outputs["RestAPIId"], stageName="api")
+    (found,) = stage["methodSettings"].values()
+    assert found["throttlingRateLimit"] == template.SIGN_INS_PER_SECOND
+    assert found["throttlingBurstLimit"] == template.SIGN_IN_BURST
 
 
 def test_the_url_of_an_emulated_api_has_the_emulators_address(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,38 +50,28 @@ def test_every_path_answers_every_method(paths: Template) -> None:
     }
 
 
-def test_any_method_of_every_path_runs_in_the_api_function(paths: Template) -> None:
-    assert {target(path[ANY]) for path in paths.values()} == {"APIHandler"}
+def test_every_method_of_every_path_runs_in_the_api_function(paths: Template) -> None:
+    assert {target(operation) for path in paths.values() for operation in path.values()} == {"APIHandler"}
 
 
-def test_waiting_routes_alone_run_in_the_wait_function(built: Built, paths: Template) -> None:
-    waiting = {(endpoint.method.lower(), endpoint.path) for endpoint in app.endpoints if endpoint.waits}
-    found = {(method, path) for path in paths for method in paths[path] if target(paths[path][method]) == "WaitHandler"}
-    others = {target(paths[path][method]) for path in paths for method in paths[path]} - {"WaitHandler"}
-    assert found == waiting == {(method.lower(), path) for method, path in built.package.waiting}
+def test_package_lists_the_routes_that_may_hold_a_request(built: Built) -> None:
+    waiting = [(endpoint.method, endpoint.path) for endpoint in app.endpoints if endpoint.waits]
+    assert built.package.waiting == waiting
     assert len(waiting) >= 2
-    assert others == {"APIHandler"}
 
 
-def test_other_methods_of_a_waiting_path_run_in_the_api_function(paths: Template) -> None:
-    assert target(paths["/send-notification"]["post"]) == "WaitHandler"
-    assert set(paths["/send-notification"]) == {"post", ANY}
-    assert target(paths["/send-notification"][ANY]) == "APIHandler"
+def test_gateway_throttles_signing_in_and_no_other_call(completed: Template, paths: Template) -> None:
+    (setting,) = completed["Resources"]["RestAPI"]["Properties"]["MethodSettings"]
+    assert (setting["ResourcePath"], setting["HttpMethod"]) == ("/~1api~1sessions", "POST")
+    assert "post" in paths["/api/sessions"]
+    assert 0 < setting["ThrottlingRateLimit"] <= setting["ThrottlingBurstLimit"]
 
 
 # --- functions
 
 
-def test_the_wait_function_has_its_own_concurrency_and_role(completed: Template) -> None:
-    resources = completed["Resources"]
-    wait, api = resources["WaitHandler"]["Properties"], resources["APIHandler"]["Properties"]
-    assert wait["ReservedConcurrentExecutions"] == template.WAITERS
-    assert "ReservedConcurrentExecutions" not in api
-    assert wait["Role"] == {"Fn::GetAtt": ["WaitHandlerRole", "Arn"]} != api["Role"]
-    assert {name: wait[name] for name in ("Handler", "CodeUri", "Timeout", "MemorySize", "Environment")} == {
-        name: api[name] for name in ("Handler", "CodeUri", "Timeout", "MemorySize", "Environment")
-    }
-    assert resources["WaitHandlerInvokePermission"]["Properties"]["FunctionName"] == {"Ref": "WaitHandler"}
+def test_no_function_reserves_concurrency(completed: Template) -> None:
+    assert not [one for one in functions(completed).values() if "ReservedConcurrentExecutions" in one]
 
 
 def test_roles_allow_named_actions_on_resources_of_the_stage(completed: Template) -> None:
@@ -101,21 +91,9 @@ def test_roles_allow_named_actions_on_resources_of_the_stage(completed: Template
             assert "${Stage}" in thing["Fn::Sub"]
 
 
-def test_the_wait_function_may_only_read_users(completed: Template) -> None:
-    (policy,) = completed["Resources"]["WaitHandlerRole"]["Properties"]["Policies"]
-    about_users = [
-        action
-        for statement in policy["PolicyDocument"]["Statement"]
-        if "-users" in json.dumps(statement["Resource"])
-        for action in statement["Action"]
-    ]
-    assert about_users
-    assert all(action in {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"} for action in about_users)
-
-
 def test_every_function_has_name_runtime_and_stage(completed: Template) -> None:
     found = functions(completed)
-    assert {"APIHandler", "WaitHandler", "Sweep", "Approval", "Project", "Repair", "Reconcile"} <= set(found)
+    assert {"APIHandler", "Sweep", "Approval", "Project", "Repair", "Reconcile"} <= set(found)
     names = [properties["FunctionName"]["Fn::Sub"] for properties in found.values()]
     assert len(set(names)) == len(names)
     for properties in found.values():
@@ -195,21 +173,16 @@ def test_the_gateways_own_errors_are_problems(completed: Template) -> None:
 
 def test_completing_a_template_is_pure_and_repeatable(built: Built) -> None:
     before = copy.deepcopy(built.chalices)
-    made = [template.completed(built.chalices, built.package.waiting) for _ in range(2)]
+    made = [template.completed(built.chalices) for _ in range(2)]
     assert built.chalices == before
     assert made[0] == made[1] == built.package.app
-
-
-def test_an_unknown_waiting_route_raises_key_error(built: Built) -> None:
-    with pytest.raises(KeyError):
-        template.completed(built.chalices, [("GET", "/nowhere")])
 
 
 # --- the template's size
 
 
 def test_template_of_120_paths_is_within_half_of_cloudformations_limit(built: Built) -> None:
-    text = template.minified(template.completed(with_paths(built.chalices, 120), built.package.waiting))
+    text = template.minified(template.completed(with_paths(built.chalices, 120)))
     assert len(text.encode()) < package.MAX_TEMPLATE_BYTES / 2
     assert json.loads(text)["Resources"].keys() == built.package.app["Resources"].keys()
 

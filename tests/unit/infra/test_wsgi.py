@@ -14,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app import app
+from chalicelib.core.errors import Unavailable
 from chalicelib.core.runtime import settings
+from chalicelib.core.runtime import waiting as runtime_waiting
 from chalicelib.core.web.application import App
 from chalicelib.core.web.roles import NOBODY, PUBLIC
 from chalicelib.core.web.routes import Call, Routes
@@ -227,10 +229,11 @@ def test_environment_variables_do_not_become_headers(recorder: Recorder, monkeyp
 
 
 class Waiting:
-    """An application with routes that block until *let_go* is set."""
+    """An application with a route that waits until *let_go* is set, and a route that works until then."""
 
     def __init__(self) -> None:
         self.inside, self.let_go = threading.Semaphore(0), threading.Event()
+        self.waits_of_a_call = 1
         self.routes = Routes("waiting")
         anyone: dict[str, Any] = {"roles": PUBLIC, "answers": {204: None}}
         self.routes.add("GET", "/wait/{name}", waits=True, params={"name": str}, **anyone)(self._wait)
@@ -240,11 +243,13 @@ class Waiting:
         self.app.mount(self.routes)
 
     def _wait(self, _call: Call[Any, Any], name: str) -> None:
+        if not all(runtime_waiting.begin() for _ in range(self.waits_of_a_call)):
+            raise Unavailable(retry_after_seconds=1)
+        self._slow(_call, name)
+
+    def _slow(self, _call: Call[Any, Any], name: str = "slow") -> None:
         self.inside.release()
         assert self.let_go.wait(10), name
-
-    def _slow(self, call: Call[Any, Any]) -> None:
-        self._wait(call, "slow")
 
     def _else(self, _call: Call[Any, Any]) -> None:
         """Answer at once."""
@@ -268,7 +273,7 @@ def test_a_waiting_request_over_the_limit_is_503_with_retry_after(
     for thread in threads:
         thread.start()
         waiting.inside.acquire(timeout=10)
-    # A third waiting request is refused; a request of another route is answered.
+    # A further request cannot wait; a request that does not wait is answered.
     origin = "https://page.example"
     crowded = call(server, "GET", "/wait/b", HTTP_X_REQUEST_ID="mine", HTTP_ORIGIN=origin)
     assert (crowded.status, crowded.header("Retry-After")) == (503, "1")
@@ -283,6 +288,35 @@ def test_a_waiting_request_over_the_limit_is_503_with_retry_after(
     assert statuses == [204, 204]
     # The finished requests gave their places back.
     assert call(server, "GET", "/wait/c").status == 204
+
+
+def test_request_that_waits_twice_keeps_one_held_place(waiting: Waiting) -> None:
+    server = Server(waiting.app, Places(at_work=1, held=1))
+    waiting.let_go.set()
+    waiting.waits_of_a_call = 2
+    for name in ("a", "b"):
+        assert call(server, "GET", f"/wait/{name}").status == 204
+    assert call(server, "GET", "/else").status == 204
+
+
+def test_request_refused_a_held_place_keeps_its_place_at_work(waiting: Waiting) -> None:
+    # Given a request that waits, and a request that could not wait and works on
+    server, told = Server(waiting.app, Places(at_work=1, held=1)), []
+    held = threading.Thread(target=lambda: told.append(call(server, "GET", "/wait/a").status))
+    held.start()
+    waiting.inside.acquire(timeout=10)
+    assert call(server, "GET", "/wait/b").status == 503
+    # Then exactly one place at work is left
+    slow = threading.Thread(target=lambda: told.append(call(server, "GET", "/slow").status))
+    slow.start()
+    waiting.inside.acquire(timeout=10)
+    queued = threading.Thread(target=lambda: told.append(call(server, "GET", "/else").status))
+    queued.start()
+    assert told == []
+    waiting.let_go.set()
+    for thread in (held, slow, queued):
+        thread.join()
+    assert told.count(204) == 3
 
 
 def test_requests_over_the_work_limit_queue_and_then_are_503(
