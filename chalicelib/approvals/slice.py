@@ -1,10 +1,12 @@
 """Declares the approvals slice."""
 
+from collections.abc import Mapping
+
 from chalicelib.approvals import worker
 from chalicelib.approvals.api import routes
 from chalicelib.approvals.queues import APPROVAL
 from chalicelib.approvals.settings import ApprovalSettings
-from chalicelib.core.slice import Indexes, Slice
+from chalicelib.core.slice import Indexes, Slice, Upgrade
 
 
 def _indexes() -> Indexes:
@@ -13,12 +15,19 @@ def _indexes() -> Indexes:
     return {"approvals": store.INDEXES}
 
 
+def _upgrades() -> Mapping[str, Upgrade]:
+    from chalicelib.approvals import upgrade
+
+    return {"approvals": upgrade.upgrade}
+
+
 SLICE = Slice(
     name="approvals",
     routes=routes,
     queues=(APPROVAL,),
     settings=(ApprovalSettings,),
     indexes=_indexes,
+    upgrades=_upgrades,
     sweep=worker.sweep,
     next_due=worker.next_due,
 )

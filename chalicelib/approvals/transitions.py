@@ -6,10 +6,14 @@ due moments, as the process may die right after the update.
 """
 
 import json
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from chalicelib.approvals.models import APPROVE, TIMEOUT, NewApproval, SideEffect, Status, escalation
 from chalicelib.core.queueing import entries
+from chalicelib.core.runtime import accounts
+from chalicelib.core.runtime.accounts import Account
 
 Pipeline = list[dict[str, Any]]
 
@@ -19,11 +23,13 @@ OVERDUE = {"$lte": ["$expiresAt", "$$NOW"]}
 KEPT = {"$gt": ["$purgeAt", "$$NOW"]}
 
 _TIMED_OUT = {"$and": [{"$eq": ["$status", Status.PENDING.value]}, OVERDUE]}
-_SHOWN = ("username", "title", "body", "data", "actions", "people", "required", "escalateTo", "answers")
+_SHOWN = ("username", "title", "body", "data", "actions", "people", "required", "escalateTo")
+_ACCOUNTS = ("accounts", "createdByAccount", "escalatedAccounts")
+_ANSWERS = tuple(f"answers.{name}" for name in ("username", "by", "action", "at"))
 _DATES = ("createdBy", "createdAt", "expiresAt", "responseMs", "callbackUrl", "operations")
 
 #: Projection of a request at the moment of reading: an overdue request is shown as timed out, recorded or not.
-AS_SEEN: dict[str, Any] = dict.fromkeys((*_SHOWN, *_DATES), 1) | {
+AS_SEEN: dict[str, Any] = dict.fromkeys((*_SHOWN, *_ACCOUNTS, *_ANSWERS, *_DATES), 1) | {
     "status": {"$cond": [_TIMED_OUT, Status.TIMEOUT.value, "$status"]},
     "action": {"$cond": [_TIMED_OUT, TIMEOUT, "$action"]},
     "resolvedAt": {"$cond": [_TIMED_OUT, "$expiresAt", "$resolvedAt"]},
@@ -33,19 +39,32 @@ AS_SEEN: dict[str, Any] = dict.fromkeys((*_SHOWN, *_DATES), 1) | {
 }
 
 
-def created(new: NewApproval, created_by: str, kept_ms: int) -> Pipeline:
-    """Make the document; an existing document stays unchanged."""
+def ids_of_names(names: str) -> dict[str, Any]:
+    """Return the account ids of the users *names*, an expression, who have no stored account ids."""
+    return {"$map": {"input": names, "in": id_of_name("$$this")}}
+
+
+def id_of_name(name: str) -> dict[str, Any]:
+    """Return the account id of the user *name*, an expression, who has no stored account id."""
+    return {"$concat": [accounts.id_of_name(""), name]}
+
+
+def created(new: NewApproval, created_by: Account, known: Mapping[str, str], kept_ms: int) -> Pipeline:
+    """Make the document; an existing document stays unchanged. *known* has the account id of each person named."""
     fixed = {
         **new.model_dump(mode="json", by_alias=True, include={"username", "title", "body", "actions", "escalate_to"}),
         # As text, so keys of any spelling, numbers of any size and values of any depth are returned as sent.
         "data": json.dumps(new.data),
         "people": new.people,
+        "accounts": [known[name] for name in new.people],
+        "escalatedAccounts": [known[step.username] for step in new.escalate_to],
         "required": new.required,
         "approving": APPROVE if APPROVE in new.actions else new.actions[0],
         "callbackUrl": new.callback_url,
         "answers": [],
         "operations": [],
-        "createdBy": created_by,
+        "createdBy": created_by.username,
+        "createdByAccount": created_by.account_id,
         "status": Status.PENDING.value,
         "action": None,
         "resolvedAt": None,
@@ -61,14 +80,27 @@ def created(new: NewApproval, created_by: str, kept_ms: int) -> Pipeline:
     return [{"$replaceWith": {"$cond": [{"$eq": [{"$type": "$status"}, "missing"]}, fresh, "$$ROOT"]}}]
 
 
-def answered(who: str, action: str, operation_id: str, kept_ms: int) -> Pipeline:
-    """Add an answer if *action* is offered; settle the request if the answer decides.
+def unanswered_by(*people: Account) -> dict[str, Any]:
+    """Return the query for requests in which none of *people* has answered, or was answered for."""
+    counted = {"$nin": list({person.account_id for person in people})}
+    return {"answers.account": counted, "answers.byAccount": counted}
+
+
+def answered(person: Account, by: Account, action: str, operation_id: str, kept_ms: int) -> Pipeline:
+    """Add the answer of *by* for *person* if *action* is offered; settle the request if the answer decides.
 
     The approving action needs ``required`` people; any other action settles the request at once.
     """
     given = {"$literal": action}
     offered = {"$in": [given, "$actions"]}
-    answer = {"username": {"$literal": who}, "action": given, "at": "$$NOW"}
+    answer = {
+        "username": {"$literal": person.username},
+        "account": {"$literal": person.account_id},
+        "by": {"$literal": by.username},
+        "byAccount": {"$literal": by.account_id},
+        "action": given,
+        "at": "$$NOW",
+    }
     approvals = {"$size": {"$filter": {"input": "$answers", "cond": {"$eq": ["$$this.action", "$approving"]}}}}
     decided = {"$or": [{"$ne": [given, "$approving"]}, {"$gte": [approvals, "$required"]}]}
     change = _settled(Status.RESOLVED, given, "$$NOW", kept_ms, responseMs={"$subtract": ["$$NOW", "$createdAt"]})
@@ -103,11 +135,19 @@ def held(effect: str) -> Pipeline:
     return [{"$set": {"outbox": entries.held(effect)}}]
 
 
-def admitted(username: str) -> Pipeline:
-    """Let *username* answer too; no change if *username* may answer already."""
-    name = {"$literal": username}
-    joined = {"$concatArrays": ["$people", [name]]}
-    return [{"$set": {"people": {"$cond": [{"$in": [name, "$people"]}, "$people", joined]}}}]
+def admitted(person: Account) -> Pipeline:
+    """Let *person* answer too; no change if *person* may answer already."""
+    name, id_ = {"$literal": person.username}, {"$literal": person.account_id}
+    known = {"$ifNull": ["$accounts", ids_of_names("$people")]}
+    joined = {"people": {"$concatArrays": ["$people", [name]]}, "accounts": {"$concatArrays": [known, [id_]]}}
+    return [{"$replaceWith": {"$cond": [{"$in": [id_, known]}, "$$ROOT", {"$mergeObjects": ["$$ROOT", joined]}]}}]
+
+
+def older_than(created_at: datetime, request_id: str) -> dict[str, Any]:
+    """Return the query for requests before the given one in the order of lists: by ``createdAt``, then by id."""
+    # The first condition alone bounds the index.
+    earlier = [{"createdAt": {"$lt": created_at}}, {"_id": {"$lt": request_id}}]
+    return {"createdAt": {"$lte": created_at}, "$or": earlier}
 
 
 def narrowed(status: Status | None) -> dict[str, Any]:

@@ -3,14 +3,17 @@
 from datetime import datetime
 from typing import Any
 
+from pydantic import JsonValue
+
 from chalicelib import devices
 from chalicelib.approvals import callback, outbox, wiring
 from chalicelib.approvals.errors import ApprovalNotFound
-from chalicelib.approvals.models import Seen, SideEffect, Status
+from chalicelib.approvals.models import Approval, Seen, SideEffect, Status
 from chalicelib.approvals.queues import APPROVAL, Task
 from chalicelib.core.coordination.claims import Claim
 from chalicelib.core.queueing.consumer import Later, run_batch
 from chalicelib.core.runtime import logs
+from chalicelib.core.runtime.accounts import Account
 
 #: The title of a notification if the question has no title.
 _NO_TITLE = "Your answer is needed"
@@ -59,20 +62,25 @@ def _handle(task: Task, _claim: Claim) -> None:
     elif kind == SideEffect.EXPIRE:
         raise Later("The request has time left.", seen.remaining_ms / 1000)
     elif kind == SideEffect.NOTIFY:
-        _ask(seen, seen.approval.approvers)
+        _ask(seen, seen.asked)
     else:
         _escalate(seen, int(step))
 
 
 def _escalate(seen: Seen, step: int) -> None:
     """Let the person of escalation *step* answer, and ask the person."""
-    username = seen.approval.escalate_to[step].username
-    if admitted := wiring.store().admit(seen.approval.request_id, username):
-        _ask(admitted, [username])
+    person = seen.escalation(step)
+    if admitted := wiring.store().admit(seen.approval.request_id, person):
+        _ask(admitted, [person])
 
 
-def _ask(seen: Seen, people: list[str]) -> None:
-    """Push the question to the devices of *people*; the push expires with the request.
+def _answers(approval: Approval) -> list[JsonValue]:
+    """Return the answers so far: for whom, by whom, and the action."""
+    return [{"username": given.username, "by": given.by, "action": given.action} for given in approval.answers]
+
+
+def _ask(seen: Seen, people: list[Account]) -> None:
+    """Push the question to the devices of *people*, with the answers so far; the push expires with the request.
 
     Raises:
         Later: some devices could not be notified yet. A repeat leaves out notified devices.
@@ -82,10 +90,11 @@ def _ask(seen: Seen, people: list[str]) -> None:
         title=approval.title or _NO_TITLE,
         body=approval.body,
         data={"event": "approval.requested", "requestId": approval.request_id, "actions": ",".join(approval.actions)},
+        parts={"data": approval.data, "answers": _answers(approval)},
         ttl_ms=max(seen.remaining_ms, 0),
         collapse_key=approval.request_id,
     )
-    outcomes = [devices.push(username, message) for username in people]
+    outcomes = [devices.push(person, message) for person in people]
     pauses = [outcome.again_after_seconds for outcome in outcomes if outcome.again_after_seconds is not None]
     if pauses:
         raise Later("Some devices could not be notified yet.", max(pauses))

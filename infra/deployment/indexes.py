@@ -1,4 +1,7 @@
-"""Makes MongoDB's indexes at deployment, so that no function waits for an index on its first request."""
+"""Makes MongoDB's indexes at deployment, so that no function waits for an index on its first request.
+
+Then the slices' upgrades bring documents of earlier versions up to date.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,12 +18,14 @@ _CHANGED = frozenset({85, 86})
 
 
 def ensure(uri: str) -> None:
-    """Create missing indexes; drop and recreate indexes with a changed definition. Safe to repeat."""
+    """Create missing indexes, recreate indexes with a changed definition, and upgrade documents. Safe to repeat."""
     client: MongoClient[dict[str, Any]] = MongoClient(uri, serverSelectionTimeoutMS=10_000)
     with client:
         database = client[settings.MongoSettings().database]
         for collection, wanted in slices.indexes().items():
             _ensure(database[collection], wanted)
+        for collection, upgrade in slices.upgrades().items():
+            upgrade(database[collection])
 
 
 def _ensure(collection: Collection[dict[str, Any]], wanted: Sequence[IndexModel]) -> None:

@@ -5,6 +5,7 @@ logs.py     one log record per invocation, and its metrics
 deadline.py the time left to the current invocation
 backoff.py  how long to pause before the next attempt
 ids.py      identifiers
+accounts.py the identity of a user, beyond the name
 clock.py    times in the text form of the stores
 once.py     memoize, thread-safe
 """

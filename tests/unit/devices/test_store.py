@@ -7,6 +7,7 @@ import pytest
 from pymongo.database import Database
 
 from chalicelib.core.errors import ServiceError, Unavailable
+from chalicelib.core.runtime.accounts import named
 from chalicelib.core.stores import clients
 from chalicelib.devices import store
 from chalicelib.devices import wiring as devices_wiring
@@ -24,7 +25,7 @@ Mongo = Database[dict[str, Any]]
 
 
 def tokens(devices: DeviceStore, username: str = PERSON, collapse_key: str = REQUEST_ID) -> list[str]:
-    return [target.fcm_token for target in devices.targets(username, collapse_key)]
+    return [target.fcm_token for target in devices.targets(named(username), collapse_key)]
 
 
 def lapse(mongodb: Mongo, device_id: str) -> None:
@@ -42,33 +43,33 @@ def _ticked(mongodb: Mongo) -> bool:
 
 
 def test_a_device_comes_back_as_it_was_registered(devices: DeviceStore) -> None:
-    device = devices.put(PERSON, "phone", a_device(platform=Platform.IOS))
+    device = devices.put(named(PERSON), "phone", a_device(platform=Platform.IOS))
     assert (device.device_id, device.platform) == ("phone", Platform.IOS)
     assert device.created_at == device.updated_at
     assert device.expires_at - device.updated_at == timedelta(days=270)
-    assert devices.page(PERSON, 9, None) == [device]
-    assert devices.targets(PERSON, REQUEST_ID) == [Target("phone", "token-1")]
+    assert devices.page(named(PERSON), 9, None) == [device]
+    assert devices.targets(named(PERSON), REQUEST_ID) == [Target("phone", "token-1")]
 
 
 def test_registering_again_renews_it(devices: DeviceStore) -> None:
-    first = devices.put(PERSON, "phone", a_device())
-    second = devices.put(PERSON, "phone", a_device("token-2", Platform.WEB))
+    first = devices.put(named(PERSON), "phone", a_device())
+    second = devices.put(named(PERSON), "phone", a_device("token-2", Platform.WEB))
     assert (second.created_at, second.platform) == (first.created_at, Platform.WEB)
     assert second.updated_at > first.updated_at
     assert second.expires_at - second.updated_at == timedelta(days=270)
     assert tokens(devices) == ["token-2"]
-    assert devices.page(PERSON, 9, None) == [second]
+    assert devices.page(named(PERSON), 9, None) == [second]
 
 
 def test_two_users_may_choose_the_same_id(devices: DeviceStore) -> None:
-    devices.put("ann", "phone", a_device("anns"))
-    devices.put("bob", "phone", a_device("bobs"))
+    devices.put(named("ann"), "phone", a_device("anns"))
+    devices.put(named("bob"), "phone", a_device("bobs"))
     assert (tokens(devices, "ann"), tokens(devices, "bob")) == (["anns"], ["bobs"])
 
 
 @pytest.mark.parametrize("name", ["$$NOW", "$fcmToken", "a.b", "$literal"])
 def test_a_token_is_never_read_as_an_expression(devices: DeviceStore, name: str) -> None:
-    devices.put(PERSON, "phone", a_device(name))
+    devices.put(named(PERSON), "phone", a_device(name))
     assert tokens(devices) == [name]
 
 
@@ -88,24 +89,24 @@ def test_a_device_that_changed_hands_is_its_new_users(devices: DeviceStore) -> N
 
 
 def test_an_app_with_a_new_id_of_its_own_is_one_device(devices: DeviceStore) -> None:
-    devices.put(PERSON, "old", a_device())
-    devices.put(PERSON, "new", a_device())
-    assert [device.device_id for device in devices.page(PERSON, 9, None)] == ["new"]
+    devices.put(named(PERSON), "old", a_device())
+    devices.put(named(PERSON), "new", a_device())
+    assert [device.device_id for device in devices.page(named(PERSON), 9, None)] == ["new"]
 
 
 def test_two_devices_may_exchange_their_tokens(devices: DeviceStore) -> None:
-    devices.put("ann", "a", a_device("token-1"))
-    devices.put("bob", "b", a_device("token-2"))
-    devices.put("ann", "a", a_device("token-2"))
+    devices.put(named("ann"), "a", a_device("token-1"))
+    devices.put(named("bob"), "b", a_device("token-2"))
+    devices.put(named("ann"), "a", a_device("token-2"))
     assert (tokens(devices, "ann"), tokens(devices, "bob")) == (["token-2"], [])
-    devices.put("bob", "b", a_device("token-1"))
+    devices.put(named("bob"), "b", a_device("token-1"))
     assert (tokens(devices, "ann"), tokens(devices, "bob")) == (["token-2"], ["token-1"])
 
 
 def test_a_token_whose_time_is_over_hinders_nobody(devices: DeviceStore, mongodb: Mongo) -> None:
-    devices.put("ann", "old", a_device())
+    devices.put(named("ann"), "old", a_device())
     lapse(mongodb, "old")
-    devices.put("bob", "new", a_device())
+    devices.put(named("bob"), "new", a_device())
     assert tokens(devices, "bob") == ["token-1"]
 
 
@@ -114,7 +115,7 @@ def test_of_many_who_register_a_token_at_once_one_has_it(devices: DeviceStore, m
     # Given
     people = [f"person-{number}" for number in range(24)]
     # When
-    results = race([partial(devices.put, person, "phone", a_device()) for person in people])
+    results = race([partial(devices.put, named(person), "phone", a_device()) for person in people])
     # Then
     assert all(isinstance(result, Device | Unavailable) for result in results)
     holders = [person for person in people if tokens(devices, person)]
@@ -126,8 +127,8 @@ def test_of_many_who_register_a_token_at_once_one_has_it(devices: DeviceStore, m
 def test_at_no_moment_do_two_people_have_a_token(devices: DeviceStore, mongodb: Mongo) -> None:
     with mongodb.devices.watch(full_document="updateLookup") as changes:
         for person in ("ann", "bob", "ann"):
-            devices.put(person, "phone", a_device())
-        devices.put("cy", "end", a_device("end"))
+            devices.put(named(person), "phone", a_device())
+        devices.put(named("cy"), "end", a_device("end"))
         seen: list[str] = []
         for change in changes:
             seen.append(f"{change['operationType']} {change['documentKey']['_id']}")
@@ -151,9 +152,9 @@ def test_whoever_gives_up_leaves_the_token_where_it_is(devices: DeviceStore, mon
 
 
 def test_many_registrations_of_one_device_are_one_device(devices: DeviceStore) -> None:
-    results = race([partial(devices.put, PERSON, "phone", a_device())] * 16)
+    results = race([partial(devices.put, named(PERSON), "phone", a_device())] * 16)
     assert not [result for result in results if isinstance(result, ServiceError)]
-    assert len(devices.page(PERSON, 99, None)) == 1
+    assert len(devices.page(named(PERSON), 99, None)) == 1
 
 
 # --- time
@@ -162,24 +163,24 @@ def test_many_registrations_of_one_device_are_one_device(devices: DeviceStore) -
 def test_a_device_whose_time_is_over_is_not_there_although_it_is_still_stored(
     devices: DeviceStore, mongodb: Mongo
 ) -> None:
-    devices.put(PERSON, "phone", a_device())
+    devices.put(named(PERSON), "phone", a_device())
     lapse(mongodb, "phone")
     assert tokens(devices) == []
-    assert devices.page(PERSON, 9, None) == []
-    assert not devices.remove(PERSON, "phone")
+    assert devices.page(named(PERSON), 9, None) == []
+    assert not devices.remove(named(PERSON), "phone")
     assert mongodb.devices.count_documents({}) == 1
 
 
 def test_a_device_that_comes_back_after_its_time_is_a_new_one(devices: DeviceStore, mongodb: Mongo) -> None:
-    first = devices.put(PERSON, "phone", a_device())
+    first = devices.put(named(PERSON), "phone", a_device())
     lapse(mongodb, "phone")
-    again = devices.put(PERSON, "phone", a_device())
+    again = devices.put(named(PERSON), "phone", a_device())
     assert again.created_at == again.updated_at > first.created_at
     assert tokens(devices) == ["token-1"]
 
 
 def test_how_long_a_device_is_kept_is_a_setting(mongodb: Mongo) -> None:
-    device = DeviceStore(mongodb.devices, DeviceSettings(kept_days=2)).put(PERSON, "phone", a_device())
+    device = DeviceStore(mongodb.devices, DeviceSettings(kept_days=2)).put(named(PERSON), "phone", a_device())
     assert device.expires_at - device.updated_at == timedelta(days=2)
 
 
@@ -202,16 +203,16 @@ def test_the_server_itself_removes_what_is_over(devices: DeviceStore, mongodb: M
 
 
 def test_a_device_is_removed_once_and_by_its_user(devices: DeviceStore) -> None:
-    devices.put("ann", "phone", a_device())
-    assert not devices.remove("bob", "phone")
-    assert devices.remove("ann", "phone")
-    assert not devices.remove("ann", "phone")
+    devices.put(named("ann"), "phone", a_device())
+    assert not devices.remove(named("bob"), "phone")
+    assert devices.remove(named("ann"), "phone")
+    assert not devices.remove(named("ann"), "phone")
 
 
 def test_a_token_that_has_been_replaced_meanwhile_costs_no_device(devices: DeviceStore) -> None:
-    devices.put(PERSON, "phone", a_device("old"))
-    (target,) = devices.targets(PERSON, REQUEST_ID)
-    devices.put(PERSON, "phone", a_device("new"))
+    devices.put(named(PERSON), "phone", a_device("old"))
+    (target,) = devices.targets(named(PERSON), REQUEST_ID)
+    devices.put(named(PERSON), "phone", a_device("new"))
     devices.drop(PERSON, target)
     assert tokens(devices) == ["new"]
     devices.drop(PERSON, Target("phone", "new"))
@@ -231,7 +232,7 @@ def test_a_forgotten_user_has_no_device_and_others_keep_theirs(devices: DeviceSt
 def test_who_was_told_is_left_out_of_the_repeat_and_of_nothing_else(devices: DeviceStore) -> None:
     # Given
     put(devices, "a", "b")
-    first = next(target for target in devices.targets(PERSON, "question-1") if target.fcm_token == "a")
+    first = next(target for target in devices.targets(named(PERSON), "question-1") if target.fcm_token == "a")
     # When
     devices.mark_notified(PERSON, [first], "question-1")
     # Then
@@ -241,7 +242,7 @@ def test_who_was_told_is_left_out_of_the_repeat_and_of_nothing_else(devices: Dev
 
 def test_a_device_remembers_the_latest_twenty_and_each_once(devices: DeviceStore, mongodb: Mongo) -> None:
     put(devices, "a")
-    targets = devices.targets(PERSON, REQUEST_ID)
+    targets = devices.targets(named(PERSON), REQUEST_ID)
     for number in [*range(25), 24]:
         devices.mark_notified(PERSON, targets, f"question-{number}")
     stored = mongodb.devices.find_one()
@@ -250,11 +251,11 @@ def test_a_device_remembers_the_latest_twenty_and_each_once(devices: DeviceStore
 
 
 def test_a_renewed_device_was_told_and_a_new_installation_was_not(devices: DeviceStore) -> None:
-    devices.put(PERSON, "phone", a_device("old"))
-    devices.mark_notified(PERSON, devices.targets(PERSON, REQUEST_ID), REQUEST_ID)
-    devices.put(PERSON, "phone", a_device("old"))
+    devices.put(named(PERSON), "phone", a_device("old"))
+    devices.mark_notified(PERSON, devices.targets(named(PERSON), REQUEST_ID), REQUEST_ID)
+    devices.put(named(PERSON), "phone", a_device("old"))
     assert tokens(devices) == []
-    devices.put(PERSON, "phone", a_device("new"))
+    devices.put(named(PERSON), "phone", a_device("new"))
     assert tokens(devices) == ["new"]
 
 
@@ -263,10 +264,10 @@ def test_a_renewed_device_was_told_and_a_new_installation_was_not(devices: Devic
 
 def test_pages_are_in_the_order_of_ids_and_of_one_user(devices: DeviceStore) -> None:
     for device_id in ("c", "a", "B", "a.1", "b"):
-        devices.put(PERSON, device_id, a_device(device_id))
-    devices.put("bob", "bobs", a_device("bobs"))
+        devices.put(named(PERSON), device_id, a_device(device_id))
+    devices.put(named("bob"), "bobs", a_device("bobs"))
     read: list[str] = []
-    while page := devices.page(PERSON, 2, read[-1] if read else None):
+    while page := devices.page(named(PERSON), 2, read[-1] if read else None):
         read += [device.device_id for device in page]
     assert read == ["B", "a", "a.1", "b", "c"]
 
@@ -287,8 +288,8 @@ def test_a_users_devices_are_found_by_the_index(mongod: Mongod, mongodb: Mongo) 
         put(devices_wiring.store(), *(f"{person}-{number}" for number in range(4)), username=f"person-{person}")
     with recording_commands(mongod.uri) as (client, sent):
         store = DeviceStore(client.get_default_database().devices, DeviceSettings())
-        store.targets(PERSON, REQUEST_ID)
-        store.page(PERSON, 50, None)
+        store.targets(named(PERSON), REQUEST_ID)
+        store.page(named(PERSON), 50, None)
         plans = [explained(client, command) for command in list(sent.commands)]
     assert [plan.indexes for plan in plans] == [{"username_1_deviceId_1"}] * 2
     assert [plan.examined for plan in plans] == [6, 6]
@@ -298,6 +299,6 @@ def test_a_mongodb_that_is_down_is_told_as_such() -> None:
     with recording_commands("mongodb://127.0.0.1:1/holdfast?serverSelectionTimeoutMS=50") as (client, _):
         store = DeviceStore(client.get_default_database().devices, DeviceSettings())
         with pytest.raises(Unavailable):
-            store.targets(PERSON, REQUEST_ID)
+            store.targets(named(PERSON), REQUEST_ID)
         with pytest.raises(Unavailable):
-            store.put(PERSON, "phone", a_device())
+            store.put(named(PERSON), "phone", a_device())

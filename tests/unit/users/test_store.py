@@ -198,7 +198,7 @@ def test_pages_are_in_the_order_of_names_and_leave_nobody_out(users: UserStore) 
 
 def test_a_page_holds_what_the_user_is_and_no_hash(users: UserStore, dynamodb: Any) -> None:
     user = add(users)
-    assert users.page(9, None) == [user]
+    assert users.page(9, None) == [user.shown()]
     query = {"KeyConditionExpression": "kind = :kind", "ExpressionAttributeValues": {":kind": {"S": "user"}}}
     answer = dynamodb.query(TableName=clients.table("users").name, IndexName="by-kind", **query)
     assert set(answer["Items"][0]) == {"pk", "kind", "username", "roles", "epoch", "createdAt", "updatedAt"}
