@@ -159,7 +159,8 @@ def main() -> None:
         prog="scripts/deploy",
         description="Deploys to the AWS account of the environment's credentials, or to AWS_ENDPOINT_URL if set.",
         epilog="If MONGODB_URI is set, the database's indexes are made too. "
-        "If HOLDFAST_ADMIN_PASSWORD is set, the administrator gets this password, now and at every deployment; "
+        "If HOLDFAST_ADMIN_PASSWORD is set, the user admin gets this password and the role admin, now and at every "
+        "deployment; "
         "else a password is generated for the first administrator and shown once.",
     )
     parser.add_argument("--stage", required=True, help="a stage of .chalice/config.json, such as dev or prod")
@@ -176,10 +177,10 @@ def main() -> None:
         sys.exit(str(error))
     if aws and "MONGODB_URI" in os.environ:
         indexes.ensure(os.environ["MONGODB_URI"])
-    password = first_admin.ensure_admin(session.create_client("dynamodb"), stage, os.environ)
-    print(f"API       {done.api_url}")
-    if password:
-        print(f"user      {first_admin.NAME}\npassword  {password}   (not shown again)")
+    admin = first_admin.ensure_admin(session.create_client("dynamodb"), stage, os.environ)
+    print(f"API       {done.api_url}\nuser      {first_admin.NAME}, {admin.state}")
+    if admin.password:
+        print(f"password  {admin.password}   (not shown again)")
 
 
 if __name__ == "__main__":
