@@ -37,10 +37,11 @@ class Administrators:
 
     def taken(self, username: str) -> Write:
         """Return the transaction entry that takes *username* away, on the condition that others remain."""
-        listed = "contains(#names, :name)"
-        others = f"({listed} AND size(#names) > :one) OR (NOT {listed} AND size(#names) >= :one)"
-        values = {**_me(username), ":name": username, ":one": 1}
-        return self._table.update_entry(_PK, "DELETE #names :me", when=others, values=values, names={"#names": "names"})
+        # A set is never empty, so a set that is not the user's name alone has other names.
+        others = "attribute_exists(#names) AND #names <> :me"
+        return self._table.update_entry(
+            _PK, "DELETE #names :me", when=others, values=_me(username), names={"#names": "names"}
+        )
 
     def last(self, username: str, refused: TransactionRefused) -> bool:
         """Return whether the entry of `taken`, second in the *refused* transaction, found no other administrator.

@@ -15,12 +15,14 @@ from chalicelib.approvals import wiring as approvals_wiring
 from chalicelib.approvals.queues import APPROVAL, Task
 from chalicelib.approvals.store import ApprovalStore
 from chalicelib.core.queueing import wiring as queueing_wiring
-from chalicelib.core.runtime import logs
+from chalicelib.core.runtime import ids, logs
+from chalicelib.core.runtime.accounts import Account
 from chalicelib.core.stores import clients
 from chalicelib.devices import wiring as devices_wiring
 from tests.support.fcm_server import Google, refusal
 from tests.support.gateway import Context, event
-from tests.unit.approvals.build import PERSON, answer, put, put_overdue
+from tests.unit.approvals.build import PERSON, answer, answer_oldest, put, put_overdue
+from tests.unit.devices.build import a_device
 from tests.unit.devices.build import put as register
 
 Mongo = Database[dict[str, Any]]
@@ -75,6 +77,31 @@ def test_whoever_it_is_escalated_to_may_answer_and_is_told(approvals: ApprovalSt
     _work([_record(request_id, "escalate-0")])
     assert approvals.get(request_id).approval.approvers == [PERSON, "eve"]
     assert google.tokens() == ["pager"]
+
+
+def test_a_push_carries_the_questions_data_and_the_answers_so_far(approvals: ApprovalStore, google: Google) -> None:
+    # Given
+    register(devices_wiring.store(), "pager", username="eve")
+    escalation = [{"username": "eve", "afterMs": 1_000}]
+    request_id = put(approvals, data={"amount": 5}, approvers=["ben"], required=2, escalate_to=escalation)
+    answer_oldest(approvals, "ben", "approve", by="boss")
+    # When
+    _work([_record(request_id, "escalate-0")])
+    # Then
+    data = google.messages[0]["data"]
+    assert json.loads(data["data"]) == {"amount": 5}
+    assert json.loads(data["answers"]) == [{"username": "ben", "by": "boss", "action": "approve"}]
+
+
+def test_an_escalation_reaches_no_later_user_of_the_name(approvals: ApprovalStore, google: Google) -> None:
+    # Given an escalation to a user who was deleted, and whose name another account got
+    escalation = [{"username": "eve", "afterMs": 1_000}]
+    request_id = put(approvals, escalate_to=escalation)
+    devices_wiring.store().put(Account("eve", ids.new_id()), "pager", a_device("pager"))
+    # When
+    _work([_record(request_id, "escalate-0")])
+    # Then
+    assert google.messages == []
 
 
 def test_a_near_escalation_is_dispatched_with_its_delay(approvals: ApprovalStore) -> None:

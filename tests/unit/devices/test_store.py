@@ -7,7 +7,8 @@ import pytest
 from pymongo.database import Database
 
 from chalicelib.core.errors import ServiceError, Unavailable
-from chalicelib.core.runtime.accounts import named
+from chalicelib.core.runtime import ids
+from chalicelib.core.runtime.accounts import Account, named
 from chalicelib.core.stores import clients
 from chalicelib.devices import store
 from chalicelib.devices import wiring as devices_wiring
@@ -302,3 +303,20 @@ def test_a_mongodb_that_is_down_is_told_as_such() -> None:
             store.targets(named(PERSON), REQUEST_ID)
         with pytest.raises(Unavailable):
             store.put(named(PERSON), "phone", a_device())
+
+
+def test_devices_belong_to_the_account_and_not_to_a_later_one_of_the_name(devices: DeviceStore, mongodb: Mongo) -> None:
+    # Given a device that was registered for the old account while it was deleted, and one of an earlier version
+    old, new = Account("ann", ids.new_id()), Account("ann", ids.new_id())
+    devices.put(old, "phone", a_device("olds"))
+    devices.put(named("ann"), "tablet", a_device("earlier"))
+    mongodb.devices.update_one({"deviceId": "tablet"}, {"$unset": {"account": ""}})
+    # Then
+    assert devices.page(new, 9, None) == []
+    assert devices.targets(new, REQUEST_ID) == []
+    assert not devices.remove(new, "phone")
+    assert [target.fcm_token for target in devices.targets(named("ann"), REQUEST_ID)] == ["earlier"]
+    # When the new account registers a device under the same id
+    devices.put(new, "phone", a_device("news"))
+    assert [target.fcm_token for target in devices.targets(new, REQUEST_ID)] == ["news"]
+    assert devices.targets(old, REQUEST_ID) == []

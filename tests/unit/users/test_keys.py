@@ -24,6 +24,8 @@ KEYS = "/api/users/batch/keys"
 #: A route that asks DynamoDB alone, for whoever the administrator is.
 ALONE = "/api/users"
 
+PAST = datetime(2020, 1, 1, tzinfo=UTC)
+
 
 @pytest.fixture
 def admin(dynamodb: Any, mongodb: Mongo) -> str:
@@ -186,6 +188,24 @@ def test_a_key_says_whose_it_is(name: str) -> None:
 def test_keys_are_the_administrators_to_make(service: str) -> None:
     officer = signed_in("olga", Role.OFFICER, Role.SERVICE)
     assert make(officer).status == 403
+
+
+def test_expired_keys_make_room_for_a_new_one(service: str, users: UserStore) -> None:
+    # Given twenty keys, of which eighteen have expired
+    for number in range(20):
+        put(users, PAST if number >= 2 else None)
+    assert len(users.keys("batch", datetime.now(UTC))) == 2
+    # When
+    outcomes = race([lambda: put(users)] * 30)
+    # Then
+    assert sum(isinstance(outcome, TooManyKeys) for outcome in outcomes) == 12
+    assert len(users.keys("batch", datetime.now(UTC))) == 20
+
+
+def test_expired_keys_are_not_listed(admin: str, service: str, users: UserStore) -> None:
+    put(users, PAST)
+    kept = make(admin).json["keyId"]
+    assert [item["keyId"] for item in ask("GET", KEYS, token=admin).json["items"]] == [kept]
 
 
 def put(users: UserStore, expires_at: datetime | None = None) -> str:
