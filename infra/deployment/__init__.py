@@ -6,6 +6,6 @@ policies.py       each function's role, composed of the slices' declarations
 resources.yaml    the data template: tables, secret, bucket
 stacks.py         deploys through CloudFormation: to AWS or to a compatible endpoint
 emulator_fixes.py sets the properties that an emulator's CloudFormation ignores
-indexes.py        MongoDB's indexes, made at deployment
-first_admin.py    the first administrator
+indexes.py        MongoDB's indexes and upgrades of documents, made at deployment
+first_admin.py    the first administrator, and the set of administrators
 """
