@@ -1,6 +1,7 @@
 """Reads stored documents of requests, and positions in the order of lists. No I/O."""
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +22,11 @@ _INTERNAL_FIELDS = frozenset({"_id", "people", "operations", "entries", "callbac
 def position(approval: Approval) -> str:
     """Return the position of a request in the order of lists."""
     return _SEPARATOR.join((approval.created_at.isoformat(), approval.request_id))
+
+
+def _completed(stored: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
+    """Return an account id for each of *names*: a process of an earlier version adds names without account ids."""
+    return (*stored, *map(accounts.id_of_name, names[len(stored) :]))
 
 
 def at(position: str) -> tuple[datetime, str]:
@@ -44,8 +50,8 @@ def from_document(found: dict[str, Any]) -> Seen:
         approval,
         remaining_ms=int(found["remainingMs"]),
         created_by=found.get("createdByAccount") or accounts.id_of_name(approval.created_by),
-        accounts=tuple(found.get("accounts") or map(accounts.id_of_name, approval.approvers)),
-        escalated=tuple(found.get("escalatedAccounts") or map(accounts.id_of_name, escalated)),
+        accounts=_completed(found.get("accounts", ()), approval.approvers),
+        escalated=_completed(found.get("escalatedAccounts", ()), escalated),
         operations=tuple(found["operations"]),
         entries=entries.read(found["entries"]),
         callback_url=found["callbackUrl"],

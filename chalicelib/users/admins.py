@@ -8,6 +8,8 @@ from chalicelib.core.stores.attributes import Item
 from chalicelib.core.stores.dynamodb import Table, TransactionRefused, Write
 from chalicelib.core.web.roles import Role
 
+#: The value of ``kind`` in items of users.
+KIND = "user"
 _PK = "admins"
 #: A condition on a user's item, and the condition's values.
 IS_ADMIN = "contains(#roles, :admin)"
@@ -18,6 +20,11 @@ _EXISTS = "attribute_exists(pk) AND attribute_not_exists(gone)"
 _PAGE = 1_000
 #: The code of a reason whose condition did not hold.
 _REFUSED = "ConditionalCheckFailed"
+
+
+def key(username: str) -> str:
+    """Return the key of a user's item."""
+    return f"{KIND}#{username}"
 
 
 class Administrators:
@@ -81,15 +88,6 @@ class Administrators:
             found.update(item["username"] for item in page if Role.ADMIN.value in item["roles"])
             after = page[-1]["pk"]
         return frozenset(found)
-
-
-#: The value of ``kind`` in items of users.
-KIND = "user"
-
-
-def key(username: str) -> str:
-    """Return the key of a user's item."""
-    return f"{KIND}#{username}"
 
 
 def _me(username: str) -> Item:

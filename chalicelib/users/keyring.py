@@ -49,12 +49,13 @@ class Keyring:
             except ConditionFailed as refused:
                 stored = refused.item or {}
             else:
-                return None
+                return
             # If the SDK lost the first answer and repeated the call, the stored value is the value we wrote.
             if stored.get(name) == value:
-                return None
+                return
             if name in stored and again and not stored.get("gone"):
-                return self._replace_key(username, name, value)
+                self._replace_key(username, name, value)
+                return
             expired = _removable(stored, name, datetime.fromisoformat(key.created_at))
         raise Unavailable("Other calls are changing this user's keys just now.")
 

@@ -40,7 +40,7 @@ def ensure_admin(dynamodb: Any, stage: str, environ: Mapping[str, str]) -> Admin
         store.add(NAME, passwords.hashed(password), [Role.ADMIN])
     except UsernameTaken:
         return Administrator("made by another deployment, or deleted less than a minute ago")
-    return Administrator("with the given password") if given else Administrator("with a new password", password)
+    return Administrator("with the given password") if given else Administrator("made now", password)
 
 
 def _restore(store: UserStore, found: Credentials, given: str | None, *, lost: bool) -> Administrator:
@@ -58,7 +58,7 @@ def _restore(store: UserStore, found: Credentials, given: str | None, *, lost: b
         roles=None if Role.ADMIN in held else {*held, Role.ADMIN},
     )
     if not given:
-        return Administrator("with the role admin given back, and a new password", password)
+        return Administrator("with the role admin given back", password)
     role = "the role admin given back" if Role.ADMIN not in held else ""
     changed = "" if known else "the password changed to the given one"
     return Administrator(f"with {' and '.join(filter(None, (role, changed)))}")

@@ -9,7 +9,6 @@ import requests
 
 from chalicelib.core.stores.dynamodb import Table
 from chalicelib.users.store import UserStore
-from infra.local.stack import Stack
 from tests.support.approvals import APPROVALS, asked, one, shown
 from tests.support.client import Client, Person, at_once, json_of, problem_of
 from tests.support.stack import PASSWORD, STAGE, NewPerson
@@ -17,18 +16,23 @@ from tests.support.stack import PASSWORD, STAGE, NewPerson
 pytestmark = pytest.mark.stack
 
 
-@pytest.fixture
-def users(stack: Stack) -> UserStore:
-    return UserStore(_table(stack))
+@pytest.fixture(scope="module")
+def stored(dynamodb: Any) -> Table:
+    return Table(dynamodb, f"holdfast-{STAGE}-users")
+
+
+@pytest.fixture(scope="module")
+def users(stored: Table) -> UserStore:
+    return UserStore(stored)
 
 
 @pytest.fixture
-def only(stack: Stack, users: UserStore) -> Iterator[Callable[..., None]]:
+def only(stored: Table, users: UserStore) -> Iterator[Callable[..., None]]:
     """Have the set of administrators name these alone: the first administrator's own session must live on."""
 
     def use(*names: str) -> None:
         change: dict[str, Any] = {"when": "", "values": {":names": frozenset(names)}, "names": {"#names": "names"}}
-        _table(stack).update("admins", "SET #names = :names", **change)
+        stored.update("admins", "SET #names = :names", **change)
 
     yield use
     users.admins.seed()
@@ -131,10 +135,6 @@ def test_two_administrators_who_demote_each_other_leave_one(
         # And the other one is an administrator again
         json_of(admin.call("PATCH", f"/api/users/{names[lost]}", {"roles": ["admin"]}))
         callers[lost] = admin.signed_in(names[lost], PASSWORD)
-
-
-def _table(stack: Stack) -> Table:
-    return Table(stack.client("dynamodb"), f"holdfast-{STAGE}-users")
 
 
 def _demoted(by: Client, username: str) -> requests.Response:

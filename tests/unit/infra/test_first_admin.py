@@ -82,7 +82,7 @@ def test_a_stage_without_administrators_gets_one_back(dynamodb: Any, users: User
     # When
     restored = ensure_admin(dynamodb, STAGE, {})
     # Then
-    assert restored.state == "with the role admin given back, and a new password"
+    assert restored.state == "with the role admin given back"
     assert restored.password is not None
     assert password_is(users, restored.password)
     assert users.admins.names() == {"admin"}
