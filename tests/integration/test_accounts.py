@@ -17,8 +17,9 @@ pytestmark = pytest.mark.stack
 
 
 @pytest.fixture(scope="module")
-def stored(dynamodb: Any) -> Table:
-    return Table(dynamodb, f"holdfast-{STAGE}-users")
+def stored(dynamodb: Any) -> Iterator[Table]:
+    yield Table(dynamodb, f"holdfast-{STAGE}-users")
+    dynamodb.close()
 
 
 @pytest.fixture(scope="module")
