@@ -8,6 +8,7 @@ from typing import Any
 
 from pymongo import IndexModel, MongoClient
 from pymongo.collection import Collection
+from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
 from chalicelib import slices
@@ -24,8 +25,16 @@ def ensure(uri: str) -> None:
         database = client[settings.MongoSettings().database]
         for collection, wanted in slices.indexes().items():
             _ensure(database[collection], wanted)
-        for collection, upgrade in slices.upgrades().items():
-            upgrade(database[collection])
+        upgrade(database)
+
+
+def upgrade(database: Database[dict[str, Any]]) -> None:
+    """Bring documents of earlier versions up to date. Safe to repeat, and beside calls of both versions.
+
+    Run once functions of the new version answer: the version before stores documents until then.
+    """
+    for collection, bring in slices.upgrades().items():
+        bring(database[collection])
 
 
 def _ensure(collection: Collection[dict[str, Any]], wanted: Sequence[IndexModel]) -> None:
