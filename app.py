@@ -6,7 +6,7 @@ from chalice.app import Rate
 
 from chalicelib import sessions, slices
 from chalicelib.approvals import worker as approvals
-from chalicelib.approvals.queues import APPROVAL
+from chalicelib.approvals.queues import APPROVAL, CALLBACK, PUSH
 from chalicelib.core.records import worker as records
 from chalicelib.core.records.queues import REPAIR
 from chalicelib.core.web import idempotency
@@ -19,8 +19,20 @@ app.mount(*slices.ROUTES)
 
 @app.on_sqs_message(queue=APPROVAL.name)
 def approval(event: Any) -> dict[str, Any]:
-    """Notify approvers, escalate to further approvers, and call back with the outcome."""
+    """Escalate to further approvers, and record timeouts that a callback follows."""
     return approvals.work(event)
+
+
+@app.on_sqs_message(queue=PUSH.name)
+def push(event: Any) -> dict[str, Any]:
+    """Push questions to the devices of approvers."""
+    return approvals.notify(event)
+
+
+@app.on_sqs_message(queue=CALLBACK.name)
+def callback(event: Any) -> dict[str, Any]:
+    """Call back with the outcomes of requests, by lane."""
+    return approvals.call_back(event)
 
 
 @app.on_dynamodb_record(stream_arn="records", batch_size=100, starting_position="TRIM_HORIZON")

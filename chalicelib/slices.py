@@ -33,7 +33,7 @@ ROUTES = tuple(slice_.routes for slice_ in SLICES if slice_.routes)
 #: Every queue: those of the slices and of the platform.
 QUEUES = (*(queue for slice_ in SLICES for queue in slice_.queues), REPAIR)
 
-queues.declare(QUEUES)
+queues.declare(QUEUES, {name: load for slice_ in SLICES for name, load in slice_.loads.items()})
 records.declare(
     (kind for slice_ in SLICES for kind in slice_.kinds),
     (subscription for slice_ in SLICES for subscription in slice_.subscriptions),

@@ -16,9 +16,9 @@ PAGE = Path(__file__).resolve().parent.parent / "docs/settings.md"
 
 _HEAD = """# Settings
 
-Every option is an environment variable of the functions. A faulty one stops the process at its first request, with all
-faults at once, by name and without their values. This page is made from the classes of options in the code: after a
-change there, run `scripts/check --fix`.
+Every option is an environment variable of the functions. An invalid option stops the process at its first request; the
+error names all invalid options at once, without their values. This page is generated from the settings classes in the
+code: after a change there, run `scripts/check --fix`.
 """
 
 
@@ -35,7 +35,7 @@ def page() -> str:
 
 def main() -> None:
     """Write the page. With ``--check``, write nothing, and exit with an error if the page is out of date."""
-    parser = argparse.ArgumentParser(prog="python -m infra.docs", description="Make the pages that come from code.")
+    parser = argparse.ArgumentParser(prog="python -m infra.docs", description="Generate the pages that come from code.")
     parser.add_argument("--check", action="store_true", help="change nothing; fail if a page is out of date")
     asked = parser.parse_args()
     if not asked.check:
@@ -49,7 +49,7 @@ def _section(section: type[Section]) -> str:
     rows = "".join(_row(section, field) for field in section.model_fields)
     return (
         f"\n## {name}\n\n{(section.__doc__ or '').strip()}\n\n"
-        f"| option | default | limits | what it is |\n| --- | --- | --- | --- |\n{rows}"
+        f"| option | default | limits | meaning |\n| --- | --- | --- | --- |\n{rows}"
     )
 
 

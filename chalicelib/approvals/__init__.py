@@ -10,9 +10,9 @@ wait.py      waits for an answer
 outbox.py    dispatches and ends a request's outbox entries
 callback.py  sends the outcome to the caller's callback address
 api.py       HTTP routes
-queues.py    the ``approval`` queue and its messages
+queues.py    the queues of escalations and timeouts, pushes and callbacks
 settings.py  options
-wiring.py    makes the store, outbox and waiter, once per process
+wiring.py    makes the store, outbox, lanes and waiter, once per process
 slice.py     the declaration of the slice
-worker.py    the ``approval`` queue, and the sweep
+worker.py    works off the queues, and runs the sweep
 """

@@ -10,7 +10,7 @@ from chalicelib.approvals.models import Seen
 from chalicelib.core import egress
 from chalicelib.core.egress import signatures
 from chalicelib.core.errors import Invalid
-from chalicelib.core.queueing.consumer import Later, Poison
+from chalicelib.core.queueing.attempts import Later, Poison
 from chalicelib.core.runtime import accounts, logs
 from chalicelib.core.stores import clients
 

@@ -71,6 +71,11 @@ def escalation(step: int) -> str:
     return f"{SideEffect.ESCALATE.value}-{step}"
 
 
+def notification(step: int) -> str:
+    """Return the side effect that notifies the person of one step of an escalation."""
+    return f"{SideEffect.NOTIFY.value}-{step}"
+
+
 class Escalation(Model):
     """One more person to ask, *after_ms* after the request was made."""
 

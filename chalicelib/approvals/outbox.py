@@ -11,6 +11,11 @@ def dispatch(seen: Seen) -> Seen:
     return seen
 
 
+def dispatch_effect(seen: Seen, effect: str) -> None:
+    """Dispatch the outbox entry of *effect* alone. Never raises: the sweep dispatches the rest."""
+    wiring.outbox().dispatch(seen.approval.request_id, [entry for entry in seen.entries if entry.effect == effect])
+
+
 def end(task: Task) -> None:
     """Remove the outbox entry of a message that is done or dead-lettered. Safe to repeat."""
     wiring.outbox().end(task.request_id, task.effect)

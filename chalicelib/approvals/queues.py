@@ -1,10 +1,16 @@
-"""The ``approval`` queue, its messages, and the address of each side effect."""
+"""The queues of approvals, their messages, and the address of each side effect."""
 
+from chalicelib.approvals.models import SideEffect
 from chalicelib.core.models import Id
 from chalicelib.core.queueing.outbox import Address
 from chalicelib.core.queueing.queues import Message, Queue
 
+#: What must be punctual, and asks our own stores only: escalations and timeouts.
 APPROVAL = Queue("approval", visibility_seconds=60, attempts=12, batch_size=10, concurrency=4, timeout_seconds=50)
+#: Pushes, each alone in its batch: a slow push delays no other.
+PUSH = Queue("push", visibility_seconds=60, attempts=12, batch_size=1, concurrency=8, timeout_seconds=50)
+#: Callbacks to addresses that users chose, by lane.
+CALLBACK = Queue("callback", visibility_seconds=60, attempts=12, batch_size=1, concurrency=16, timeout_seconds=50)
 
 
 class Task(Message):
@@ -20,5 +26,6 @@ class Task(Message):
 
 
 def address(request_id: str, effect: str) -> Address:
-    """Return the queue and message of a side effect."""
-    return Address(APPROVAL, Task(request_id=request_id, effect=effect))
+    """Return the queue and message of a side effect that goes by no lane."""
+    queue = PUSH if effect.startswith(SideEffect.NOTIFY) else APPROVAL
+    return Address(queue, Task(request_id=request_id, effect=effect))

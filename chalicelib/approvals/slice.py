@@ -4,15 +4,16 @@ from collections.abc import Mapping
 
 from chalicelib.approvals import worker
 from chalicelib.approvals.api import routes
-from chalicelib.approvals.queues import APPROVAL
+from chalicelib.approvals.queues import APPROVAL, CALLBACK, PUSH
 from chalicelib.approvals.settings import ApprovalSettings
 from chalicelib.core.slice import Indexes, Slice, Upgrade
 
 
 def _indexes() -> Indexes:
     from chalicelib.approvals import store
+    from chalicelib.core.queueing import slots
 
-    return {"approvals": store.INDEXES}
+    return {"approvals": store.INDEXES, "lanes": slots.INDEXES}
 
 
 def _upgrades() -> Mapping[str, Upgrade]:
@@ -24,7 +25,8 @@ def _upgrades() -> Mapping[str, Upgrade]:
 SLICE = Slice(
     name="approvals",
     routes=routes,
-    queues=(APPROVAL,),
+    queues=(APPROVAL, PUSH, CALLBACK),
+    loads={CALLBACK.name: worker.load},
     settings=(ApprovalSettings,),
     indexes=_indexes,
     upgrades=_upgrades,

@@ -25,7 +25,7 @@ from chalicelib.approvals.models import Approval, NewApproval, Seen, Status
 from chalicelib.approvals.settings import ApprovalSettings
 from chalicelib.approvals.transitions import AS_SEEN, IN_TIME, KEPT, OVERDUE, PENDING, Pipeline
 from chalicelib.core.errors import Forbidden
-from chalicelib.core.queueing import outbox
+from chalicelib.core.queueing import lanes, outbox
 from chalicelib.core.runtime.accounts import Account
 from chalicelib.core.stores.driver_errors import reaching_mongodb
 from chalicelib.core.web.paging import PAGE_BYTES
@@ -47,6 +47,7 @@ INDEXES = [
         [("operations", ASCENDING)], name="done-once", unique=True, partialFilterExpression={"operations": {"$gt": ""}}
     ),
     outbox.INDEX,
+    *lanes.INDEXES,
 ]
 
 _HOUR_MS = 3_600_000
@@ -174,9 +175,12 @@ class ApprovalStore:
             raise Forbidden("This belongs to someone else.")
         return _already_done(seen, operation_id)
 
-    def admit(self, request_id: str, person: Account) -> Seen | None:
-        """Let *person* answer too, and return the request; None if no longer pending. Atomic. Safe to repeat."""
-        found = self._update({"_id": request_id, "$expr": IN_TIME}, transitions.admitted(person))
+    def admit(self, request_id: str, person: Account, step: int) -> Seen | None:
+        """Let *person*, of escalation *step*, answer too, and return the request; None if no longer pending.
+
+        Atomic. Safe to repeat. The same update adds the outbox entry that notifies *person*.
+        """
+        found = self._update({"_id": request_id, "$expr": IN_TIME}, transitions.admitted(person, step))
         return from_document(found) if found else None
 
     def expire(self, request_id: str) -> Seen:

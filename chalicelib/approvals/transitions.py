@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from chalicelib.approvals.models import APPROVE, TIMEOUT, NewApproval, SideEffect, Status, escalation
+from chalicelib.approvals.models import APPROVE, TIMEOUT, NewApproval, SideEffect, Status, escalation, notification
+from chalicelib.core.egress.urls import parse
 from chalicelib.core.queueing import entries
 from chalicelib.core.runtime import accounts
 from chalicelib.core.runtime.accounts import Account
@@ -61,6 +62,7 @@ def created(new: NewApproval, created_by: Account, known: Mapping[str, str], kep
         "required": new.required,
         "approving": APPROVE if APPROVE in new.actions else new.actions[0],
         "callbackUrl": new.callback_url,
+        "callbackLane": f"{created_by.username}/{parse(new.callback_url).authority}" if new.callback_url else None,
         "answers": [],
         "operations": [],
         "createdBy": created_by.username,
@@ -70,11 +72,12 @@ def created(new: NewApproval, created_by: Account, known: Mapping[str, str], kep
         "resolvedAt": None,
         "responseMs": None,
     }
+    owner = {"$literal": created_by.username}
     timed = {
         "createdAt": "$$NOW",
         "expiresAt": {"$add": ["$$NOW", new.timeout_ms]},
         "purgeAt": {"$add": ["$$NOW", new.timeout_ms + kept_ms]},
-        "outbox": [entries.entry(SideEffect.NOTIFY, "$$NOW"), *_escalations(new), *_expiry(new)],
+        "outbox": [entries.entry(SideEffect.NOTIFY, "$$NOW", owner=owner), *_escalations(new), *_expiry(new)],
     }
     fresh = {"$mergeObjects": ["$$ROOT", {"$literal": fixed}, timed]}
     return [{"$replaceWith": {"$cond": [{"$eq": [{"$type": "$status"}, "missing"]}, fresh, "$$ROOT"]}}]
@@ -135,12 +138,21 @@ def held(effect: str) -> Pipeline:
     return [{"$set": {"outbox": entries.held(effect)}}]
 
 
-def admitted(person: Account) -> Pipeline:
-    """Let *person* answer too; no change if *person* may answer already."""
-    name, id_ = {"$literal": person.username}, {"$literal": person.account_id}
+def admitted(person: Account, step: int) -> Pipeline:
+    """Let *person*, of escalation *step*, answer too, and notify *person*. Safe to repeat."""
+    name, id_, effect = {"$literal": person.username}, {"$literal": person.account_id}, notification(step)
     known = {"$ifNull": ["$accounts", ids_of_names("$people")]}
-    joined = {"people": {"$concatArrays": ["$people", [name]]}, "accounts": {"$concatArrays": [known, [id_]]}}
-    return [{"$replaceWith": {"$cond": [{"$in": [id_, known]}, "$$ROOT", {"$mergeObjects": ["$$ROOT", joined]}]}}]
+    unknown = {"$not": [{"$in": [id_, known]}]}
+    asked = {"$concatArrays": ["$outbox", [entries.entry(effect, "$$NOW", owner="$createdBy")]]}
+    return [
+        {
+            "$set": {
+                "people": {"$cond": [unknown, {"$concatArrays": ["$people", [name]]}, "$people"]},
+                "accounts": {"$cond": [unknown, {"$concatArrays": [known, [id_]]}, known]},
+                "outbox": {"$cond": [{"$in": [effect, "$outbox.effect"]}, "$outbox", asked]},
+            }
+        }
+    ]
 
 
 def older_than(created_at: datetime, request_id: str) -> dict[str, Any]:
@@ -166,7 +178,8 @@ def _settled(
     status: Status, action: Any, since: str, kept_ms: int, *, dispatched: bool = True, **fields: Any
 ) -> dict[str, Any]:
     """Return the fields of a settled request. The new outbox has only the callback; pending effects are dropped."""
-    callback = [entries.entry(SideEffect.CALLBACK, since, dispatched=dispatched)]
+    lane = {"$ifNull": ["$callbackLane", {"$concat": ["$createdBy", "/"]}]}
+    callback = [entries.entry(SideEffect.CALLBACK, since, owner="$createdBy", lane=lane, dispatched=dispatched)]
     return {
         "status": status.value,
         "action": action,

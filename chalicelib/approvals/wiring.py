@@ -1,4 +1,4 @@
-"""Makes the store, outbox and waiter of approvals, each once per process."""
+"""Makes the store, outbox, lanes and waiter of approvals, each once per process."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from chalicelib.core.stores import clients
 if TYPE_CHECKING:
     from chalicelib.approvals.store import ApprovalStore
     from chalicelib.approvals.wait import Waiter
+    from chalicelib.core.queueing.drain import Drain
+    from chalicelib.core.queueing.lanes import Lanes
     from chalicelib.core.queueing.outbox import Outbox
 
 
@@ -27,10 +29,31 @@ def store() -> ApprovalStore:
 @once
 def outbox() -> Outbox:
     """Return the outbox of approvals."""
-    from chalicelib.approvals.queues import address
+    from chalicelib.approvals.queues import CALLBACK, address
     from chalicelib.core.queueing.outbox import Outbox
 
-    return Outbox(clients.mongodb().approvals, address, queueing.sender)
+    return Outbox(clients.mongodb().approvals, address, queueing.sender, lanes=CALLBACK)
+
+
+@once
+def lanes() -> Lanes:
+    """Return the lanes of callbacks."""
+    from chalicelib.core.queueing.lanes import Lanes
+
+    return Lanes(clients.mongodb().approvals)
+
+
+@once
+def drain() -> Drain:
+    """Return what the worker of callbacks needs."""
+    from chalicelib.approvals.queues import CALLBACK
+    from chalicelib.core.queueing.drain import Drain
+    from chalicelib.core.queueing.lanes import share
+    from chalicelib.core.queueing.slots import Limits, Slots
+
+    part = share(CALLBACK.concurrency)
+    slots = Slots(clients.mongodb().lanes, Limits(per_owner=part, per_lane=part))
+    return Drain(CALLBACK, lanes(), slots, call_ms=settings.load(settings.EgressSettings).total_timeout_ms)
 
 
 @once

@@ -1,27 +1,49 @@
-"""Works off the ``approval`` queue (notify, escalate, expire, call back), and runs the sweep."""
+"""Works off the queues of approvals (escalate and expire, notify, call back), and runs the sweep."""
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
 
 from chalicelib import devices
 from chalicelib.approvals import callback, outbox, wiring
 from chalicelib.approvals.errors import ApprovalNotFound
-from chalicelib.approvals.models import Approval, Seen, SideEffect, Status
-from chalicelib.approvals.queues import APPROVAL, Task
+from chalicelib.approvals.models import Approval, Seen, SideEffect, Status, notification
+from chalicelib.approvals.queues import APPROVAL, PUSH, Task
 from chalicelib.core.coordination.claims import Claim
-from chalicelib.core.queueing.consumer import Later, run_batch
+from chalicelib.core.queueing.attempts import Later, Poison
+from chalicelib.core.queueing.consumer import run_batch
+from chalicelib.core.queueing.queues import Load
 from chalicelib.core.runtime import logs
 from chalicelib.core.runtime.accounts import Account
+
+if TYPE_CHECKING:
+    from chalicelib.core.queueing.lanes import Item
 
 #: The title of a notification if the question has no title.
 _NO_TITLE = "Your answer is needed"
 
 
 def work(event: Any) -> dict[str, Any]:
-    """Do each side effect of *event* once. Repeats are harmless: devices and receivers recognise the request's id."""
+    """Do each escalation and each timeout of *event* once."""
     return run_batch(event, APPROVAL, Task, _handle, outbox.end)
+
+
+def notify(event: Any) -> dict[str, Any]:
+    """Do each push of *event* once. Repeats are harmless: devices recognise the request's id."""
+    return run_batch(event, PUSH, Task, _handle, outbox.end)
+
+
+def call_back(event: Any) -> dict[str, Any]:
+    """Send the due callbacks of the lanes of *event*. Repeats are harmless: receivers recognise the message's id."""
+    from chalicelib.core.queueing import drain  # noqa: PLC0415 # only this worker needs lanes
+
+    return drain.run(event, wiring.drain(), _call_back)
+
+
+def load() -> Load:
+    """Return how many callbacks wait, and how many are being sent."""
+    return wiring.lanes().load()
 
 
 def sweep() -> int:
@@ -45,7 +67,7 @@ def _handle(task: Task, _claim: Claim) -> None:
     """Do one side effect.
 
     Raises:
-        Poison, Later, Unavailable: see `callback.send` and `_ask`; also Later if the request to expire has time left.
+        Later, Unavailable: see `_ask`; also Later if the request to expire has time left.
     """
     try:
         seen = wiring.store().take(task.request_id, task.effect)
@@ -54,24 +76,37 @@ def _handle(task: Task, _claim: Claim) -> None:
         return
     kind, _, step = task.effect.partition("-")
     if kind == SideEffect.CALLBACK:
+        # A message of a version that had no lanes.
         callback.send(seen)
     elif seen.settled:
         # The read above may have recorded the timeout; then the worker must dispatch the new entries.
         if seen.approval.status is Status.TIMEOUT:
             outbox.dispatch(seen)
     elif kind == SideEffect.EXPIRE:
-        raise Later("The request has time left.", seen.remaining_ms / 1000)
+        raise Later("The request has time left.", seen.remaining_ms / 1000, counted=False)
     elif kind == SideEffect.NOTIFY:
-        _ask(seen, seen.asked)
+        _ask(seen, [seen.escalation(int(step))] if step else seen.asked)
     else:
         _escalate(seen, int(step))
 
 
+def _call_back(item: "Item", _claim: Claim) -> None:
+    """Send one callback.
+
+    Raises:
+        Poison, Later, Unavailable: see `callback.send`; also Poison if the request is no longer kept.
+    """
+    try:
+        seen = wiring.store().get(item.document_id)
+    except ApprovalNotFound as error:
+        raise Poison("The request is no longer kept.") from error
+    callback.send(seen)
+
+
 def _escalate(seen: Seen, step: int) -> None:
-    """Let the person of escalation *step* answer, and ask the person."""
-    person = seen.escalation(step)
-    if admitted := wiring.store().admit(seen.approval.request_id, person):
-        _ask(admitted, [person])
+    """Let the person of escalation *step* answer; the same update asks for the push, and this dispatches it."""
+    if admitted := wiring.store().admit(seen.approval.request_id, seen.escalation(step), step):
+        outbox.dispatch_effect(admitted, notification(step))
 
 
 def _answers(approval: Approval) -> list[JsonValue]:

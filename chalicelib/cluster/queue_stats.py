@@ -1,4 +1,4 @@
-"""Collects queue metrics: approximate depths from SQS, and exact counts from DynamoDB."""
+"""Collects queue metrics: approximate depths from SQS, work that waits in lanes, and exact counts from DynamoDB."""
 
 from chalicelib.cluster.models import QueueFigures, QueueStats
 from chalicelib.core.coordination import wiring as coordination
@@ -22,4 +22,5 @@ def collect() -> QueueStats:
 
 def _metrics_of(queue: queues.Queue, counts: dict[str, int]) -> QueueFigures:
     depth = queueing.sender().depth(queue)
-    return QueueFigures(pending=depth.pending, processing=depth.processing, dead=depth.dead, **counts)
+    load = queues.load(queue.name) or queues.Load(depth.pending, depth.processing)
+    return QueueFigures(pending=load.pending, processing=load.processing, dead=depth.dead, **counts)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.core.queueing.queues import Queue
+from chalicelib.core.queueing.queues import Load, Queue
 from chalicelib.core.records.events import Subscription
 from chalicelib.core.records.models import Kind
 from chalicelib.core.runtime.settings import Section
@@ -44,6 +44,8 @@ class Slice:
     routes: Routes | None = None
     #: The queues of the slice's worker; each needs a function of the same name in `app.py`.
     queues: tuple[Queue, ...] = ()
+    #: The loads of queues whose messages only wake a worker, by queue name.
+    loads: Mapping[str, Callable[[], Load]] = field(default_factory=dict)
     #: The kinds of record of the slice.
     kinds: tuple[Kind, ...] = ()
     #: The queues that receive the events of records.

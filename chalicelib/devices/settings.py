@@ -7,12 +7,12 @@ from chalicelib.core.runtime.settings import Section
 
 
 class DeviceSettings(Section):
-    """How long devices are remembered, and how many of a person are pushed to."""
+    """How long devices are kept, and how many devices of a person get a push."""
 
     model_config = SettingsConfigDict(env_prefix="DEVICES_")
 
-    kept_days: PositiveInt = Field(default=270, description="a device not registered again for so long is forgotten")
-    pushed_at_most: PositiveInt = Field(default=20, description="a push goes to so many devices, the last registered")
+    kept_days: PositiveInt = Field(default=270, description="a device not registered again for this long is forgotten")
+    pushed_at_most: PositiveInt = Field(default=20, description="most devices that get a push; the last registered")
 
 
 class FcmSettings(Section):
@@ -21,10 +21,10 @@ class FcmSettings(Section):
     model_config = SettingsConfigDict(env_prefix="FCM_")
 
     service_account: SecretStr | None = Field(
-        default=None, description="its key file, as JSON; else `fcmServiceAccount` of the secret"
+        default=None, description="key file of the service account, as JSON; default: `fcmServiceAccount` of the secret"
     )
     base_url: str = Field(
-        default="https://fcm.googleapis.com", pattern=r"^https?://[^/?#\s]+$", description="where messages are sent"
+        default="https://fcm.googleapis.com", pattern=r"^https?://[^/?#\s]+$", description="address of Firebase"
     )
     connect_timeout_ms: PositiveInt = Field(default=2_000, description="deadline of one connection attempt")
     read_timeout_ms: PositiveInt = Field(default=10_000, description="longest silence of the server")

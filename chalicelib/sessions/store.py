@@ -1,12 +1,14 @@
-"""Stores sessions and tickets in two MongoDB collections, keyed by the hash of the token or ticket.
+"""Stores sessions and tickets in two MongoDB collections, keyed by the keyed hash of the token or ticket.
+
+The key of the hash is the deployment's own, so a token of another deployment is not found, even in the same database.
 
 Every rule about time is a condition on the server's clock. No rule depends on the TTL monitor, or on the clock of the
 calling process.
 """
 
-import hashlib
+import hmac
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from pymongo import ASCENDING, IndexModel
@@ -41,10 +43,12 @@ class Opening(NamedTuple):
 
 
 class SessionStore:
-    """Sessions by token, by id and by user."""
+    """Sessions by token, by id and by user. *key* returns the key of the tokens' hashes, when the first is needed."""
 
-    def __init__(self, collection: Collection[dict[str, Any]], settings: SessionSettings) -> None:
-        self._sessions, self._settings = collection, settings
+    def __init__(
+        self, collection: Collection[dict[str, Any]], settings: SessionSettings, key: Callable[[], bytes]
+    ) -> None:
+        self._sessions, self._settings, self._key = collection, settings, key
 
     def open(self, username: str, roles: Iterable[Role], epoch: str, account_id: str = "") -> Opening:
         """Open a session under *epoch*, the user's credentials version. Without *account_id*: see `Caller`."""
@@ -60,7 +64,7 @@ class SessionStore:
         }
         with reaching_mongodb():
             found: Any = self._sessions.find_one_and_update(
-                {"_id": _digest(token)},
+                {"_id": _digest(self._key(), token)},
                 [{"$set": new}, *self._touched()],
                 upsert=True,
                 return_document=ReturnDocument.AFTER,
@@ -72,7 +76,7 @@ class SessionStore:
 
         One read, and one write if the session was last written more than ``touch_every_seconds`` ago.
         """
-        key = _digest(token)
+        key = _digest(self._key(), token)
         with reaching_mongodb():
             # A query by id alone is the fastest path through the server. The server's clock decides `alive`.
             found = self._sessions.find_one({"_id": key}, {**_SHOWN, "alive": _IS_LIVE, "touchable": self._touchable()})
@@ -122,10 +126,10 @@ class SessionStore:
 
 
 class TicketStore:
-    """Tickets, each for one session."""
+    """Tickets, each for one session. *key* returns the key of the tickets' hashes, when the first is needed."""
 
-    def __init__(self, collection: Collection[dict[str, Any]]) -> None:
-        self._tickets = collection
+    def __init__(self, collection: Collection[dict[str, Any]], key: Callable[[], bytes]) -> None:
+        self._tickets, self._key = collection, key
 
     def issue(self, session_id: str, new: NewTicket) -> Issued:
         """Issue a new ticket for the session. Only the ticket's hash is stored."""
@@ -140,7 +144,10 @@ class TicketStore:
         }
         with reaching_mongodb():
             found: Any = self._tickets.find_one_and_update(
-                {"_id": _digest(ticket)}, [{"$set": fields}], upsert=True, return_document=ReturnDocument.AFTER
+                {"_id": _digest(self._key(), ticket)},
+                [{"$set": fields}],
+                upsert=True,
+                return_document=ReturnDocument.AFTER,
             )
         return Issued(ticket, found["purgeAt"])
 
@@ -158,7 +165,7 @@ class TicketStore:
         }
         with reaching_mongodb():
             found = self._tickets.find_one_and_update(
-                {"_id": _digest(ticket), "path": {"$in": [None, path]}, "$expr": in_time},
+                {"_id": _digest(self._key(), ticket), "path": {"$in": [None, path]}, "$expr": in_time},
                 [{"$set": {"usedAt": {"$ifNull": ["$usedAt", "$$NOW"]}}}],
             )
         return str(found["sessionId"]) if found else None
@@ -167,9 +174,9 @@ class TicketStore:
 _SHOWN = dict.fromkeys(("sessionId", "username", "accountId", "roles", "createdAt", "lastSeenAt", "expiresAt"), 1)
 
 
-def _digest(token: str) -> str:
-    # A token has 256 random bits and cannot be guessed, so a plain hash is enough.
-    return hashlib.sha256(token.encode()).hexdigest()
+def _digest(key: bytes, token: str) -> str:
+    # A token has 256 random bits and cannot be guessed, so a fast hash is enough.
+    return hmac.digest(key, token.encode(), "sha256").hex()
 
 
 def _session(found: dict[str, Any]) -> Session:

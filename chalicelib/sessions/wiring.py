@@ -18,7 +18,7 @@ def store() -> SessionStore:
     """Return the store of sessions."""
     from chalicelib.sessions.store import SessionStore
 
-    return SessionStore(clients.mongodb().sessions, settings.load(SessionSettings))
+    return SessionStore(clients.mongodb().sessions, settings.load(SessionSettings), _key)
 
 
 @once
@@ -26,4 +26,8 @@ def tickets() -> TicketStore:
     """Return the store of tickets."""
     from chalicelib.sessions.store import TicketStore
 
-    return TicketStore(clients.mongodb().tickets)
+    return TicketStore(clients.mongodb().tickets, _key)
+
+
+def _key() -> bytes:
+    return clients.signing_key("sessions")

@@ -6,6 +6,7 @@ policies.py       each function's role, composed of the slices' declarations
 resources.yaml    the data template: tables, secret, bucket
 stacks.py         deploys through CloudFormation: to AWS or to a compatible endpoint
 emulator_fixes.py sets the properties that an emulator's CloudFormation ignores
-indexes.py        MongoDB's indexes and upgrades of documents, made at deployment
+database.py       the deployment's MongoDB database: the mark, the indexes, the refusals
+indexes.py        MongoDB's indexes, and upgrades of documents
 first_admin.py    the first administrator, and the set of administrators
 """

@@ -6,32 +6,27 @@ Then the slices' upgrades bring documents of earlier versions up to date.
 from collections.abc import Sequence
 from typing import Any
 
-from pymongo import IndexModel, MongoClient
+from pymongo import IndexModel
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
 from chalicelib import slices
-from chalicelib.core.runtime import settings
 
 #: An index of the same name or keys exists with another definition (IndexOptionsConflict, IndexKeySpecsConflict).
 _CHANGED = frozenset({85, 86})
 
 
-def ensure(uri: str) -> None:
-    """Create missing indexes, recreate indexes with a changed definition, and upgrade documents. Safe to repeat."""
-    client: MongoClient[dict[str, Any]] = MongoClient(uri, serverSelectionTimeoutMS=10_000)
-    with client:
-        database = client[settings.MongoSettings().database]
-        for collection, wanted in slices.indexes().items():
-            _ensure(database[collection], wanted)
-        upgrade(database)
+def ensure(database: Database[dict[str, Any]]) -> None:
+    """Create missing indexes; drop and recreate indexes with a changed definition. Safe to repeat."""
+    for collection, wanted in slices.indexes().items():
+        _ensure(database[collection], wanted)
 
 
 def upgrade(database: Database[dict[str, Any]]) -> None:
     """Bring documents of earlier versions up to date. Safe to repeat, and beside calls of both versions.
 
-    Run once functions of the new version answer: the version before stores documents until then.
+    Run before and after the functions change: the version before stores documents until then.
     """
     for collection, bring in slices.upgrades().items():
         bring(database[collection])

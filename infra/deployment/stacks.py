@@ -12,8 +12,11 @@ from typing import Any, NamedTuple
 
 import botocore.session
 from botocore.exceptions import ClientError
+from pymongo.errors import ConnectionFailure
 
-from infra.deployment import emulator_fixes, first_admin, indexes
+from chalicelib.core.stores.binding import DatabaseRefused
+from infra.deployment import database, emulator_fixes, first_admin
+from infra.deployment.database import Wanted
 from infra.deployment.package import Package, PackageFailed, build
 from infra.deployment.template import minified
 from infra.environment import ROOT
@@ -35,18 +38,30 @@ class DeployFailed(Exception):
     """CloudFormation refused or rolled back a stack, or took too long. The text names stack, resource and reason."""
 
 
-def deploy(package: Package, stage: str, *, client: Client, variables: dict[str, str], aws: bool) -> Deployed:
-    """Deploy *package* as *stage*: the data stack, the code, the app stack. Safe to repeat; data is kept.
+def deploy(
+    package: Package,
+    stage: str,
+    *,
+    client: Client,
+    variables: dict[str, str],
+    aws: bool,
+    mongodb_uri: str = "",
+    exclusive: bool = False,
+) -> Deployed:
+    """Deploy *package* as *stage*: the data stack, the database, the code, the app stack. Safe to repeat; data is kept.
 
-    *variables* are added to every function's environment. If *variables* has ``MONGODB_URI``, the database's indexes
-    are made too. If *aws* is false, the properties that emulators ignore are set afterwards (`emulator_fixes`).
+    *variables* are added to every function's environment. The database is marked and gets its indexes as
+    `database.prepare` says, by *mongodb_uri*, else by ``MONGODB_URI`` of *variables*, else by the URI in the secret;
+    *exclusive* says that MongoDB serves this deployment alone. If *aws* is false, the properties that emulators ignore
+    are set afterwards (`emulator_fixes`).
 
     Raises:
-        DeployFailed: a stack could not be made or updated. The earlier deployment stays in place.
+        DeployFailed: a stack could not be made or updated, or the database was refused. The earlier deployment stays.
     """
     cloudformation = client("cloudformation")
     given = {"Stage": stage}
     data = _apply(cloudformation, f"holdfast-{stage}-data", given, TemplateBody=json.dumps(package.data))
+    _prepare_database(package, stage, client, variables, Wanted(mongodb_uri, None, exclusive))
     s3, bucket = client("s3"), data["PackagesBucket"]
     code = _upload(s3, bucket, package.code.read_bytes(), "zip")
     template = _pointed(package, bucket, code, variables)
@@ -56,12 +71,31 @@ def deploy(package: Package, stage: str, *, client: Client, variables: dict[str,
     # Only outputs that the app template has as parameters are passed on: CloudFormation refuses unknown parameters.
     given |= {name: value for name, value in data.items() if name in template["Parameters"]}
     app = _apply(cloudformation, f"holdfast-{stage}-app", given, TemplateURL=url)
-    if "MONGODB_URI" in variables:
-        indexes.ensure(variables["MONGODB_URI"])
+    # Until now, functions of the version before stored documents of that version.
+    _prepare_database(package, stage, client, variables, Wanted(mongodb_uri, None, exclusive))
     if not aws:
         emulator_fixes.apply(client, app, package.data, template, stage)
     api_url = app["EndpointURL"].rstrip("/") if aws else emulator_fixes.api_url(client, app)
     return Deployed(api_url, data | app)
+
+
+def _prepare_database(package: Package, stage: str, client: Client, variables: dict[str, str], wanted: Wanted) -> None:
+    """Prepare the database that the functions will use: before the functions, so that a refusal changes nothing."""
+    uri = wanted.uri or variables.get("MONGODB_URI", "")
+    named = {**_declared(package), **variables}.get("MONGODB_DATABASE")
+    try:
+        database.prepare(client, stage, wanted._replace(uri=uri, named=named))
+    except DatabaseRefused as refused:
+        raise DeployFailed(str(refused)) from refused
+
+
+def _declared(package: Package) -> dict[str, str]:
+    """Return the environment variables of the package's functions, which the stage's configuration declares."""
+    found: dict[str, str] = {}
+    for resource in package.app["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            found |= resource["Properties"].get("Environment", {}).get("Variables", {})
+    return found
 
 
 def _upload(s3: Any, bucket: str, content: bytes, suffix: str) -> str:
@@ -158,7 +192,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="scripts/deploy",
         description="Deploys to the AWS account of the environment's credentials, or to AWS_ENDPOINT_URL if set.",
-        epilog="If MONGODB_URI is set, the database's indexes are made too. "
+        epilog="MongoDB is reached by MONGODB_URI, else by the URI in the stage's secret. The deployment marks its "
+        "database and creates indexes. MONGODB_DATABASE names the database (docs/operations.md has the rules). "
         "If HOLDFAST_ADMIN_PASSWORD is set, the user admin gets this password and the role admin, now and at every "
         "deployment; "
         "else a password is generated for the first administrator and shown once.",
@@ -171,12 +206,14 @@ def main() -> None:
         package = build(stage, vendor=True, folder=ROOT / "build" / stage)
         print("deploying ...", flush=True)
         # On AWS the connection string stays in the secret. On an emulator, functions read it from their environment.
-        variables = {} if aws else {name: os.environ[name] for name in ("MONGODB_URI",) if name in os.environ}
-        done = deploy(package, stage, client=session.create_client, variables=variables, aws=aws)
+        passed = ("MONGODB_DATABASE",) if aws else ("MONGODB_DATABASE", "MONGODB_URI")
+        variables = {name: os.environ[name] for name in passed if os.environ.get(name)}
+        uri = os.environ.get("MONGODB_URI", "")
+        done = deploy(package, stage, client=session.create_client, variables=variables, aws=aws, mongodb_uri=uri)
     except (DeployFailed, PackageFailed) as error:
         sys.exit(str(error))
-    if aws and "MONGODB_URI" in os.environ:
-        indexes.ensure(os.environ["MONGODB_URI"])
+    except ConnectionFailure as error:
+        sys.exit(f"The MongoDB of MONGODB_URI does not answer: {str(error).partition(', Timeout:')[0]}")
     admin = first_admin.ensure_admin(session.create_client("dynamodb"), stage, os.environ)
     print(f"API       {done.api_url}\nuser      {first_admin.NAME}, {admin.state}")
     if admin.password:

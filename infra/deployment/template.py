@@ -96,7 +96,7 @@ def minified(template: dict[str, Any]) -> str:
 
 
 def _queue(queue: queues.Queue) -> dict[str, Any]:
-    """Return the resources of *queue*. SQS redrives one receive later than the worker itself dead-letters a message."""
+    """Return the resources of *queue*. SQS dead-letters a message only if the workers never do."""
     # A logical id has letters and digits only.
     name = queue.name.title().replace("-", "")
     fixed = {"MessageRetentionPeriod": queues.RETENTION_SECONDS, "SqsManagedSseEnabled": True}
@@ -106,7 +106,7 @@ def _queue(queue: queues.Queue) -> dict[str, Any]:
         "VisibilityTimeout": queue.visibility_seconds,
         "RedrivePolicy": {
             "deadLetterTargetArn": {"Fn::GetAtt": [f"{name}DeadLetters", "Arn"]},
-            "maxReceiveCount": queue.attempts + 1,
+            "maxReceiveCount": queues.MOST_RECEIVES,
         },
         **fixed,
     }

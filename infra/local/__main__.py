@@ -28,6 +28,7 @@ examples:
 environment:
   HOLDFAST_ADMIN_PASSWORD                password of the first administrator; default: generated and shown once
   MONGODB_URI                            use this MongoDB (6.0 or newer, a replica set) instead of starting a server
+  MONGODB_DATABASE                       with MONGODB_URI: name of the database; default: in the path of the URI
   AWS_ENDPOINT_URL or LOCALSTACK_HOST    use this endpoint (LocalStack) instead of starting an emulator
 
 Data stays in .holdfast/. No other variable of your shell's environment reaches the functions.

@@ -1,7 +1,8 @@
 """The whole stack: database, AWS endpoint, the deployed application and the proxy in front of the application.
 
 Used by ``scripts/up`` and by the tests. ``MONGODB_URI`` and ``AWS_ENDPOINT_URL`` (or ``LOCALSTACK_HOST``) name a
-running database and a running endpoint to use instead of the stack's own.
+running database and a running endpoint to use instead of the stack's own. Beside ``MONGODB_URI``, ``MONGODB_DATABASE``
+may name the database.
 """
 
 from __future__ import annotations
@@ -240,8 +241,11 @@ class Stack:
 
     def _deploy(self) -> None:
         variables = {"MONGODB_URI": self.mongodb_uri, **self._variables}
+        if not self._mongod and (named := os.environ.get("MONGODB_DATABASE")):
+            variables["MONGODB_DATABASE"] = named
         with self._step("deployment"):
-            deployed = self._deployer.deploy(self._own_endpoint, variables)
+            # A killed emulator loses the deployment's id; the own server still serves this stack alone.
+            deployed = self._deployer.deploy(self._own_endpoint, variables, exclusive=self._mongod is not None)
         self._api_url = deployed.api_url
         self.front.point(deployed.api_url, deployed.waiting)
 

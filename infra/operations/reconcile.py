@@ -31,7 +31,7 @@ from infra.operations.target import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from chalicelib.core.records.reconcile import Place
+    from chalicelib.core.records.reconcile import PassCursor
     from infra.operations.progress import Advance
     from infra.operations.target import Target
 
@@ -49,7 +49,10 @@ examples:
   scripts/reconcile                  the stack that runs on this machine
   scripts/reconcile --stage prod     the stage prod in the AWS account of your credentials
 
-exit code: 0 if all differences were repaired, 1 if some could not be repaired, 130 if interrupted.
+A database that is not marked as the stage's is refused, and nothing is changed.
+
+exit code: 0 if all differences were repaired, 1 if some could not be repaired or the database was refused, 130 if
+interrupted.
 """
 
 
@@ -86,8 +89,13 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
 
 
 def run(target: Target) -> int:
-    """Run a full reconciliation pass on the stack whose settings this process has taken; return the exit code."""
+    """Run a full reconciliation pass on the stack whose settings this process has taken; return the exit code.
+
+    Raises:
+        DatabaseRefused: the database is not marked as this stack's; nothing was changed.
+    """
     print(f"{target.stage} at {target.where}")
+    patiently(reconcile.check_database)
     started = monotonic()
     with _counted_faults() as faults, progress() as begin:
         parts = list(_pass(target, begin))
@@ -107,13 +115,13 @@ def _pass(target: Target, begin: Callable[..., Advance]) -> Iterator[Part]:
     The cursor of the pass lives in this process only, so the cursor of the hourly pass does not move. Two passes at
     once may repair the same record twice, under the same ids and versions, without a further effect.
     """
-    place: Place | None = reconcile.START
-    while place is not None:
-        kind, compared, repaired = place.kind, 0, 0
+    cursor: PassCursor | None = reconcile.START
+    while cursor is not None:
+        kind, compared, repaired = cursor.kind, 0, 0
         advance = begin(_name(kind), patiently(partial(_size, target, kind)))
-        while place is not None and place.kind == kind:
-            place, found = patiently(partial(reconcile.advance, place))
-            compared, repaired = compared + found.compared, repaired + found.mended
+        while cursor is not None and cursor.kind == kind:
+            cursor, found = patiently(partial(reconcile.advance, cursor))
+            compared, repaired = compared + found.compared, repaired + found.repaired
             advance(found.compared)
         yield Part(_name(kind), compared, repaired)
 

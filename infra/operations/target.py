@@ -16,6 +16,7 @@ from pymongo.errors import PyMongoError
 
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.runtime.settings import BadSettings
+from chalicelib.core.stores.binding import DatabaseRefused
 from infra.environment import ROOT
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def reporting(name: str) -> Iterator[None]:
         sys.exit(str(error))
     except ClientError as error:
         sys.exit(f"{name}: {error.response['Error']['Message']}")
-    except (BadSettings, BotoCoreError, PyMongoError, Unavailable) as error:
+    except (BadSettings, BotoCoreError, DatabaseRefused, PyMongoError, Unavailable) as error:
         sys.exit(f"{name}: {error}")
 
 

@@ -13,13 +13,13 @@ CORE = "core"
 
 
 def module_name(path: Path) -> str:
-    """Return the dotted name under which *path* is imported."""
+    """Return the dotted module name of *path*."""
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def place(path: Path) -> str:
-    """Return *path* as a reader names it: relative to the repository."""
+    """Return *path* relative to the repository."""
     return path.relative_to(ROOT).as_posix()
 
 
@@ -53,6 +53,6 @@ def functions(node: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]
 
 
 def verdict(faults: Iterable[str]) -> None:
-    """Fail with *faults*, one sentence a line, if there are any."""
+    """Fail with *faults*, a sentence per line, if there are any."""
     if found := sorted(set(faults)):
         pytest.fail("\n" + "\n".join(found), pytrace=False)

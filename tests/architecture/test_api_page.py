@@ -1,4 +1,4 @@
-"""docs/api.md has a line for every route, and no line for what is no route."""
+"""docs/api.md has a line for every route, and no other lines of routes."""
 
 import re
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from chalicelib.core.web.routes import Endpoint
 from tests.architecture.source import ROOT, verdict
 
 PAGE = ROOT / "docs/api.md"
-#: A call as a cell of a table names it: method, and path up to its query. `…` stands for the path of the call before.
+#: A call in a cell of a table: method, and path up to its query. `…` stands for the path of the call before.
 CALL = re.compile(r"`(GET|POST|PUT|PATCH|DELETE) ([^`?\s]+)")
 
 
@@ -28,7 +28,7 @@ def endpoints() -> Iterator[Endpoint]:
 
 
 def calls(page: str) -> Iterator[tuple[str, str]]:
-    """Yield method and path of every call that a table's first column names."""
+    """Yield method and path of every call in a table's first column."""
     before = ""
     for line in page.splitlines():
         if line.startswith("|"):
@@ -42,6 +42,6 @@ def shape(path: str) -> str:
     return re.sub(r"\{\w+\}", "{}", path)
 
 
-def test_the_page_is_read_as_it_is_written() -> None:
+def test_calls_are_read_from_first_columns_of_tables_alone() -> None:
     page = "| `GET /a?b=` · `DELETE …` | who |\n| `POST /a/{id}/c` `{d}` | `GET /no` |\ntext `GET /e`\n"
     assert list(calls(page)) == [("GET", "/a"), ("DELETE", "/a"), ("POST", "/a/{id}/c")]

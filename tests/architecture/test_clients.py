@@ -1,4 +1,4 @@
-"""One module makes clients of stores and services."""
+"""A single module makes clients of stores and services."""
 
 import ast
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def faults(path: Path) -> Iterator[str]:
 
 
 def imported(path: Path) -> Iterator[str]:
-    """Yield the name of every module that *path* imports, anywhere in it."""
+    """Yield the name of every module that *path* imports, inside functions too."""
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -1,4 +1,4 @@
-"""The container: what `infra.server` loads, in an interpreter of its own, and what works in a container."""
+"""The container: the modules that `infra.server` loads, and the behaviour without local tools."""
 
 import os
 import shutil
@@ -44,7 +44,7 @@ def test_server_loads_nothing_that_a_container_lacks() -> None:
 
 
 def test_server_starts_for_a_named_stage_without_psutil() -> None:
-    # A stage of its own account: the first call fails for want of credentials, long after the target was chosen.
+    # A stage on AWS: the first call fails without credentials, long after the choice of the target.
     done = run(WITHOUT + "from infra.server.__main__ import main; main(['--stage', 'prod'])")
     assert (done.returncode, done.stderr) == (1, "serve: You must specify a region.\n")
 

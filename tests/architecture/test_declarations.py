@@ -1,4 +1,4 @@
-"""What a slice brings is declared once, and everything that must follow from it is there.
+"""A slice declares each of its parts once, and everything that must follow from a declaration exists.
 
 A failure names the file to edit.
 """
@@ -27,7 +27,7 @@ DECLARED = {slice_.name for slice_ in slices.SLICES}
 
 
 def functions() -> list[str]:
-    """Return the name of every deployed function: those that `app.py` registers, and the two that serve routes."""
+    """Return the name of every deployed function: the two functions of routes, and all functions of `app.py`."""
     return ["api", "wait", *(source.name for source in app.event_sources), *pure_functions()]
 
 
@@ -47,7 +47,7 @@ def test_every_slice_has_the_name_of_its_folder() -> None:
     )
 
 
-def test_every_slice_declares_what_its_folder_defines() -> None:
+def test_every_slice_declares_the_parts_of_its_folder() -> None:
     verdict(fault for name in SLICES for fault in undeclared(name))
 
 
@@ -61,7 +61,7 @@ def declaration(name: str) -> Slice:
 
 
 def undeclared(name: str) -> Iterator[str]:
-    """Yield what modules of the slice folder *name* define, and its ``slice.py`` does not declare."""
+    """Yield each part that modules of the slice folder *name* define and its ``slice.py`` does not declare."""
     if not declares(name):
         yield f"slice {name} has no declaration: add chalicelib/{name}/slice.py"
         return
@@ -81,7 +81,7 @@ def defined(name: str) -> Iterator[tuple[str, Any, str]]:
 
 
 def defined_names(path: Path) -> Iterator[str]:
-    """Yield the names that *path* itself defines at its top level; what it imports belongs to others."""
+    """Yield the names defined at the top level of *path*, without imported names."""
     for node in tree(path).body:
         if isinstance(node, ast.ClassDef):
             yield node.name
@@ -92,7 +92,7 @@ def defined_names(path: Path) -> Iterator[str]:
 
 
 def sort_of(value: Any) -> str:
-    """Return what kind of declared thing *value* is, "" for anything else."""
+    """Return the kind of declaration of *value*, "" for anything else."""
     if isinstance(value, type):
         return "settings" if issubclass(value, Section) else ""
     sorts = {Queue: "queue", Kind: "kind", Subscription: "subscription", Routes: "routes"}
@@ -108,7 +108,7 @@ def test_every_queue_has_a_function_of_its_name() -> None:
     )
 
 
-def test_every_queue_that_app_names_is_declared() -> None:
+def test_every_queue_of_app_is_declared() -> None:
     declared = {queue.name for queue in slices.QUEUES}
     verdict(
         f"function {source.name} of app.py works on queue {source.queue}: declare the queue in its slice.py"
@@ -128,7 +128,7 @@ def without_policy(function: str) -> Iterator[str]:
         yield str(missing)
 
 
-def test_every_policy_is_of_a_function_that_is_there() -> None:
+def test_every_policy_names_an_existing_function() -> None:
     known = set(functions())
     verdict(
         f"{place(file)} has rights of {function}, which is no function of app.py: remove them, or add the function"

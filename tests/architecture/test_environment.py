@@ -1,4 +1,4 @@
-"""Settings alone read the environment, and importing a module needs nothing of it."""
+"""Settings alone read the environment, and every import works with an empty environment."""
 
 import os
 import subprocess
@@ -7,7 +7,7 @@ import sys
 from tests.architecture.source import MODULES, ROOT, place, verdict
 
 READER = "chalicelib.core.runtime.settings"
-#: Imports each module of its input in one process, and prints those that fail.
+#: Imports each module of its input in a single process, and prints the failures.
 IMPORT_ALL = """
 import importlib, sys
 for name in sys.stdin.read().split():
@@ -18,8 +18,8 @@ for name in sys.stdin.read().split():
 """
 
 
-def bare(script: str, given: str = "") -> subprocess.CompletedProcess[str]:
-    """Run *script* in a process whose environment is empty."""
+def run_bare(script: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    """Run *script* in a process with an empty environment."""
     environment = {"PATH": os.defpath, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-c", script]
     return subprocess.run(command, input=given, env=environment, capture_output=True, text=True, check=False)
@@ -36,7 +36,7 @@ def test_only_settings_read_the_environment() -> None:
 
 
 def test_every_module_can_be_imported_with_an_empty_environment() -> None:
-    done = bare(IMPORT_ALL, "\n".join([*MODULES, "app"]))
+    done = run_bare(IMPORT_ALL, "\n".join([*MODULES, "app"]))
     assert done.returncode == 0, done.stderr
     verdict(
         f"importing {name} with an empty environment fails with {error}: read the option when it is first needed"
@@ -45,7 +45,7 @@ def test_every_module_can_be_imported_with_an_empty_environment() -> None:
 
 
 def test_importing_the_application_makes_no_client_and_reads_no_settings() -> None:
-    done = bare(
+    done = run_bare(
         "import app\n"
         "from chalicelib.core.runtime import once, settings\n"
         "assert once._every and not once.kept(), once.kept()\n"

@@ -1,4 +1,4 @@
-"""Every error that reaches callers has a docstring, which is the default detail."""
+"""Every error for callers has a docstring: the default detail."""
 
 import importlib
 import inspect
@@ -16,7 +16,7 @@ def test_every_service_error_has_a_docstring_of_its_own() -> None:
     )
 
 
-def test_the_rule_sees_errors_of_core_and_slices() -> None:
+def test_the_rule_covers_errors_of_core_and_slices() -> None:
     assert {"Conflict", "TooManyGuesses"} <= {error.__name__ for error in errors()}
 
 

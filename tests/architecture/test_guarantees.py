@@ -1,4 +1,4 @@
-"""Every guarantee of docs/api.md has its file in tests/conformance, and the file quotes it."""
+"""Every guarantee of docs/api.md has its file in tests/conformance, and the file quotes the guarantee."""
 
 import ast
 import re
@@ -7,12 +7,12 @@ from tests.architecture.source import ROOT, place, tree, verdict
 
 PAGE = ROOT / "docs/api.md"
 FOLDER = ROOT / "tests/conformance"
-#: A guarantee, and the file that shows it.
+#: A guarantee, and its conformance file.
 LINE = re.compile(r"^- (.+) \[Test\]\(\.\./tests/conformance/(\w+\.py)\)$", re.MULTILINE)
 
 
 def guarantees() -> dict[str, str]:
-    """Return every guarantee of the page, by the file that it links to."""
+    """Return every guarantee of the page, by its linked file."""
     section = PAGE.read_text().partition("\n## Guarantees\n")[2].partition("\n## ")[0]
     return {file: promise for promise, file in LINE.findall(section)}
 

@@ -1,7 +1,7 @@
-"""Imports run one way. import-linter checks it, directly and through other modules, inside functions too.
+"""Imports run in one direction. import-linter checks direct and transitive imports, inside functions too.
 
-The contracts are built from the folders, so that a new slice is under them as soon as its folder exists. Imports that
-only type checkers read count like all others.
+The contracts are built from the folders, so the contracts cover a new slice as soon as its folder exists. Imports for
+type checkers alone count like all others.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from tests.architecture.source import CORE, LIBRARY, ROOT, SLICES, packages, ver
 
 Contract = Mapping[str, str | list[str]]
 
-#: The platform's folders and files, the highest first. `|` parts two that do not import one another.
+#: The platform's folders and files, the highest first. `|` separates folders that must not import each other.
 CORE_LAYERS = ["slice", "web", "records", "queueing", "coordination | egress", "stores", "runtime", "models", "errors"]
 DRIVERS = ["boto3", "botocore", "gridfs", "pymongo"]
 INFRA = sorted([*packages(ROOT / "infra"), *(path.stem for path in (ROOT / "infra").glob("[!_]*.py"))])
@@ -85,7 +85,7 @@ def infra_contracts() -> dict[str, Contract]:
 
 
 def own_rooms(name: str) -> Contract:
-    """Return the contract that other slices import of *name* its ``__init__`` alone."""
+    """Return the contract that other slices import nothing of *name* but its ``__init__``."""
     return {
         "type": "protected",
         "protected_modules": [f"chalicelib.{name}.*"],
@@ -110,7 +110,7 @@ def test_contract_is_kept(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)
-    # It would disable the loggers of this process, which other tests read.
+    # The call would disable this process's loggers, which other tests read.
     monkeypatch.setattr("logging.config.dictConfig", lambda _: None)
     file = tmp_path / "contracts.ini"
     file.write_text(configuration())

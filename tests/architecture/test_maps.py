@@ -1,4 +1,4 @@
-"""The docstring of a folder's ``__init__`` is its map: it lists the files and folders in it, and nothing else."""
+"""The docstring of a folder's ``__init__`` is its map: a list of exactly its files and folders."""
 
 import ast
 from collections.abc import Iterator
@@ -10,13 +10,13 @@ from tests.architecture.source import CORE, LIBRARY, ROOT, packages, place, tree
 MAPPED_TESTS = ("architecture", "conformance", "support")
 
 
-def test_every_map_lists_exactly_what_is_in_its_folder() -> None:
+def test_every_map_lists_exactly_the_files_of_its_folder() -> None:
     folders = {path.parent for root in (LIBRARY, ROOT / "infra") for path in root.rglob("*.py")} - {LIBRARY}
     folders |= {ROOT / "tests" / name for name in MAPPED_TESTS}
     verdict(fault for folder in folders for fault in faults(folder, present(folder)))
 
 
-def test_the_librarys_map_lists_what_is_no_slice() -> None:
+def test_the_librarys_map_lists_every_file_but_the_slices() -> None:
     files = {path.name for path in LIBRARY.glob("*.py")} - {"__init__.py"}
     verdict(faults(LIBRARY, files | {f"{CORE}/"}))
 
@@ -34,7 +34,7 @@ def faults(folder: Path, wanted: set[str]) -> Iterator[str]:
 
 
 def names(page: Path) -> set[str]:
-    """Return the names that open the lines of a map."""
+    """Return the file and folder names at the beginning of a map's lines."""
     lines = (ast.get_docstring(tree(page)) or "").splitlines() if page.exists() else []
     words = [line.split()[0] for line in lines if line.strip() and not line.startswith(" ")]
     return {word for word in words if word.endswith((".py", "/"))} - {"__main__.py"}

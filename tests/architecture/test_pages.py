@@ -1,4 +1,4 @@
-"""Pages lead to files that are there, and the lists of scripts and decisions are complete."""
+"""Links of pages lead to existing files, and the lists of scripts and decisions are complete."""
 
 import re
 from collections.abc import Iterator
@@ -36,5 +36,5 @@ def test_the_index_of_decisions_links_every_decision() -> None:
 
 
 def _files(page: Path) -> Iterator[str]:
-    """Return the targets of the links of *page* that are files of the repository."""
+    """Return the links of *page* to files of the repository."""
     return (link for link in _LINK.findall(page.read_text()) if "://" not in link)

@@ -13,7 +13,7 @@ RENEW = "run scripts/lock"
 
 
 def direct(group: str) -> dict[str, str]:
-    """Return the version of each package that *group* and the groups within it name."""
+    """Return the version of each package of *group* and its included groups."""
     found: dict[str, str] = {}
     for entry in GROUPS[group]:
         if isinstance(entry, dict):
@@ -42,7 +42,7 @@ def test_every_locked_package_has_hashes_and_no_address(file: str) -> None:
     assert "://" not in text
 
 
-def test_files_for_one_application_agree_on_every_version() -> None:
+def test_requirement_files_agree_on_every_version() -> None:
     laptop = locked(ROOT / FILES["laptop"])
     verdict(
         f"{FILES[group]} has {name} {version}, {FILES['laptop']} {laptop.get(name)}: {RENEW}"

@@ -1,1 +1,1 @@
-"""Benchmarks. They print figures beside something measured in the same run, and fail only where an answer was wrong."""
+"""Benchmarks. Each prints figures beside a baseline measured in the same run, and fails only after a wrong answer."""

@@ -24,7 +24,7 @@ def main() -> None:
         description="Measure, and print a table with ratios. Starts a stack of its own and leaves nothing behind.",
     )
     parser.add_argument("name", choices=sorted(BENCHES), help="what to measure")
-    parser.add_argument("--smoke", action="store_true", help="a run as short as can be, to see that it works")
+    parser.add_argument("--smoke", action="store_true", help="make the shortest run, to check that the benchmark works")
     asked = parser.parse_args()
     BENCHES[asked.name](smoke=asked.smoke)
 

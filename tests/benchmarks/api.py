@@ -1,4 +1,4 @@
-"""The deployed API, as those see it who measure it."""
+"""A client of the deployed API for measurements."""
 
 from typing import Any
 
@@ -9,14 +9,14 @@ from tests.support.client import Client
 
 
 class Api:
-    """The API as one signed-in caller sees it, past the front."""
+    """A signed-in caller at the gateway, past the proxy."""
 
     def __init__(self, stack: Stack, token: str) -> None:
         self._base, self._headers = stack.api_url, {"Authorization": f"Bearer {token}"}
         self._session = requests.Session()
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
-        """Return the JSON of a call that must succeed."""
+        """Return the JSON of a call. Raises `requests.HTTPError` if the call fails."""
         answer = self._session.request(method, self._base + path, json=body, headers=self._headers, timeout=60)
         answer.raise_for_status()
         return answer.json() if answer.content else None
@@ -30,7 +30,7 @@ def sign_in(stack: Stack) -> str:
 
 
 def an_application(**fields: Any) -> dict[str, Any]:
-    """Return the body that makes an application."""
+    """Return the body of a new application."""
     return {
         "applicantName": "Ada Lovelace",
         "email": "ada@example.org",

@@ -1,8 +1,8 @@
-"""How soon a waiting caller has the answer, and what the database pays for it.
+"""The delay until a waiting caller gets the answer, and the database's cost.
 
-Two ways in one run, on the same deployed stack: the original design (a look every 500 ms) and ours. Callers hold
-``GET …?waitMs=`` in Lambda processes of their own, past the front; a person answers after one to five seconds. Wake-up
-is from the moment the answer was recorded (``resolvedAt``, by this machine's clock) to the caller's response.
+Two ways in the same run, on the same deployed stack: polls every 500 ms (the original design), and Holdfast's polls.
+Callers hold ``GET …?waitMs=`` in Lambda processes of their own, past the proxy; a person answers after 1 to 5 s. The
+wake-up lasts from the record of the answer (``resolvedAt``, by this machine's clock) to the caller's response.
 """
 
 import random
@@ -26,7 +26,7 @@ _USER = "person"
 
 
 class Cost(NamedTuple):
-    """What one round cost, and how soon each caller woke."""
+    """The delays of all callers, and the database's cost per caller."""
 
     wakes_ms: list[float]
     cpu_ms_per_wait: float
@@ -70,7 +70,7 @@ def _row(waiters: int, name: str, cost: Cost, before: Cost) -> list[str]:
 
 
 def _measure(stack: Stack, token: str, waiters: int, rounds: int) -> Cost:
-    """Run *rounds* of *waiters* callers at once, after a round that only warms their processes."""
+    """Run *rounds* of *waiters* concurrent callers, after a warm-up round."""
     rng = random.Random(waiters)  # the same delays for both ways
     apis = [Api(stack, token) for _ in range(waiters)]
     with ThreadPoolExecutor(waiters) as pool, MongoClient[dict[str, Any]](stack.mongodb_uri) as mongo:
@@ -86,13 +86,13 @@ def _measure(stack: Stack, token: str, waiters: int, rounds: int) -> Cost:
 
 
 def _one(api: Api, after_seconds: float) -> float:
-    """Ask, wait, and have the person answer *after_seconds*; return how long the wake-up took, in milliseconds."""
+    """Ask, wait, and answer *after_seconds*; return the wake-up in ms."""
     request_id = api.call("POST", "/send-notification", {"username": _USER, "wait": False})["requestId"]
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(
             lambda: (api.call("GET", f"/api/pending-responses/{request_id}?waitMs=20000"), time.time())
         )
-        # Not a wait for luck: this is the person, thinking.
+        # Not a wait for luck: the person's time to answer.
         time.sleep(after_seconds)
         requests.post(
             f"{api._base}/api/pending-responses/{request_id}/resolve",

@@ -1,4 +1,4 @@
-"""What a change cannot do without: one conditional write, through a plain client. What ours costs stands beside it."""
+"""The baseline of a change: a single conditional write through a plain client."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from infra.local.stack import Stack
 
 
 class Bare:
-    """Numbered items in a table that no stream follows."""
+    """Versioned items in a table without a stream."""
 
     def __init__(self, stack: Stack, connections: int) -> None:
         keys = stack.environment
@@ -25,7 +25,7 @@ class Bare:
         )
 
     def write(self, name: str, version: int) -> bool:
-        """Move *name* from *version* to the next; whether it was at that one. At 0, there is none."""
+        """Move *name* from *version* to the next; return whether *version* was current. 0 stands for no item."""
         try:
             self._client.update_item(
                 TableName=self._table,

@@ -1,4 +1,4 @@
-"""What it takes to move many applications by one call, beside as many bare conditional writes, as many at a time."""
+"""The time of a batch update, beside equally many bare conditional writes with the same concurrency."""
 
 import sys
 import tempfile
@@ -15,17 +15,17 @@ from tests.benchmarks.api import Api, an_application, sign_in
 from tests.benchmarks.bare import Bare
 from tests.benchmarks.report import CONSOLE, percentile, show
 
-#: Writes at a time within one call.
+#: Concurrent writes within a call.
 _AT_ONCE = 10
-#: API Gateway gives up.
+#: API Gateway's timeout.
 _LIMIT_SECONDS = 29
-#: Each of a set of applications can be moved so often.
+#: The statuses through which each set of applications is moved.
 _MOVES = ("submitted", "review", "approved")
 _PATH = "/api/applications/batch-update"
 
 
 def run(*, smoke: bool) -> None:
-    """Measure batches, and see that each id is accounted for once; exit with 1 where one is not."""
+    """Measure batches, and check that each id is reported once; exit with 1 if not."""
     size, sets = (40, 1) if smoke else (500, 4)
     with tempfile.TemporaryDirectory() as folder, Stack(Path(folder)) as stack:
         api, bare = Api(stack, sign_in(stack)), Bare(stack, _AT_ONCE)
@@ -86,7 +86,7 @@ def _mixed(api: Api, size: int) -> list[str]:
 
 
 def _wrong(moved: dict[str, list[str]], wanted: dict[str, list[str]]) -> list[str]:
-    """Return what is wrong with where ids stand."""
+    """Return the differences of the reported lists from *wanted*."""
     often = [name for name, times in Counter(name for names in moved.values() for name in names).items() if times > 1]
     twice = [f"{name} stands in more than one list" for name in often]
     places = {list_: sorted(names) for list_, names in moved.items() if names}

@@ -1,8 +1,8 @@
-"""Many callers change one version at the same moment: one succeeds, the others are told so, and what that costs.
+"""Many callers change a version at the same moment: one 200, all others 409, and the time of the answers.
 
-Every round at three doors in turn, by the same number of threads: through the front, which lets in a few at a time;
-past it, where every caller has a function of its own; and bare conditional writes to DynamoDB. The front runs in this
-process, beside its callers.
+Every round runs three ways in turn, with the same number of threads: through the proxy, which admits a few calls at a
+time; directly at the gateway, where every caller has a function of its own; and bare conditional writes to DynamoDB.
+The proxy runs in this process, beside its callers.
 """
 
 import sys
@@ -22,14 +22,14 @@ from tests.benchmarks.report import CONSOLE, percentile, show
 from tests.support.client import Client, at_once, json_of
 
 _BARE = "bare conditional writes"
-#: A hundred functions that start at once on two cores take their time, and some of them more than one round.
+#: A hundred cold starts on two cores take long, for some functions more than a round.
 _FIRST_SECONDS, _FIRST_ROUNDS = 180, 10
-#: The call was not taken, or its answer was lost: whoever sent it may send it again.
+#: The call was refused, or its answer was lost: the caller may repeat the call.
 _UNANSWERED = frozenset({0, 429, 502, 503, 504})
 
 
 class Answer(NamedTuple):
-    """What one caller was told, and when; no status where there was no answer."""
+    """A caller's answer with its times; status 0 stands for no answer."""
 
     began: float
     ended: float
@@ -38,7 +38,7 @@ class Answer(NamedTuple):
 
 
 class Rounds(NamedTuple):
-    """What one door did in all rounds."""
+    """The results of an entry point in all rounds."""
 
     answers_ms: list[float]
     rounds_ms: list[float]
@@ -47,7 +47,7 @@ class Rounds(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What is wrong with a round, and what kept it from being right without being wrong; "" where nothing did."""
+    """The faults of a round: *wrong* answers, and *unanswered* calls; "" stands for no fault."""
 
     wrong: str = ""
     unanswered: str = ""
@@ -57,7 +57,7 @@ class Verdict(NamedTuple):
         return not self.wrong and not self.unanswered
 
 
-#: One caller's attempt to change that version; the caller's number comes first.
+#: A caller's attempt to change the version; the caller's number is the first argument.
 Attempt = Callable[[int, int], Answer]
 
 
@@ -67,13 +67,13 @@ def run(*, smoke: bool) -> None:
     with tempfile.TemporaryDirectory() as folder, Stack(Path(folder)) as stack:
         token = sign_in(stack)
         doors = {"through the front": stack.url, "past the front": stack.api_url}
-        contests = {name: _Contest(url, token, callers) for name, url in doors.items()}
+        contests = {name: _Race(url, token, callers) for name, url in doors.items()}
         bare, done = Bare(stack, callers), {name: Rounds([], [], [], []) for name in (*doors, _BARE)}
         for name, contest in contests.items():
             CONSOLE.log(f"{name}: functions start, connections are opened")
             for _ in range(_FIRST_ROUNDS):
                 _, verdict = contest.round(_FIRST_SECONDS)
-                # Not measured, but looked at.
+                # Checked, but not measured.
                 done[name].wrong.extend(filter(None, [verdict.wrong]))
                 if verdict.right:
                     break
@@ -116,8 +116,8 @@ def _note(into: Rounds, answers: Sequence[Answer], verdict: Verdict) -> None:
         into.unanswered.append(f"round {number}: {verdict.unanswered}")
 
 
-class _Contest:
-    """Callers of one application at one door."""
+class _Race:
+    """Callers of an application through an entry point."""
 
     def __init__(self, url: str, token: str, callers: int) -> None:
         self._callers = [Client(url, token) for _ in range(callers)]
@@ -125,7 +125,7 @@ class _Contest:
         self._path, self._version = f"/api/applications/{made.json()['applicationId']}", 1
 
     def round(self, deadline_seconds: float = 60) -> tuple[list[Answer], Verdict]:
-        """Have all change the version there is; return their answers, and what they come to."""
+        """Have all callers change the current version; return the answers and the verdict."""
         attempts = [partial(self._attempt, number, deadline_seconds) for number in range(len(self._callers))]
         answers = at_once(attempts)
         found = json_of(self._callers[0].get(self._path))
@@ -147,7 +147,7 @@ class _Contest:
     def _wrong(self, answers: Sequence[Answer], found: dict[str, Any], before: int, lost: bool) -> str:
         winners = [number for number, answer in enumerate(answers) if answer.status == 200]
         refused = [answer for answer in answers if answer.status == 409]
-        # Where answers were lost, the winner's may be among them, or nobody was let in.
+        # With lost answers, the winner's may be lost too, or no call was admitted.
         if len(winners) != 1 and not (lost and not winners):
             return f"{len(winners)} succeeded"
         if self._version != before + 1 and not (lost and not winners and self._version == before):

@@ -1,4 +1,4 @@
-"""Who runs on which core, and how much of one each has had."""
+"""The assignment of processes to cores, and the processor time of each part."""
 
 import os
 import time
@@ -9,7 +9,7 @@ from operator import itemgetter
 
 import psutil
 
-#: Of a core, what is not worth a word.
+#: Shares of a core below this limit are not reported.
 _NOTHING = 0.01
 
 
@@ -18,8 +18,8 @@ def usable() -> list[int]:
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
 
 
-def keep(processes: Sequence[psutil.Process], cores: Sequence[int]) -> None:
-    """Have every thread of *processes*, and whatever they start, run on *cores*; where the system can do that."""
+def pin(processes: Sequence[psutil.Process], cores: Sequence[int]) -> None:
+    """Pin every thread of *processes*, and their later children, to *cores*, where the system supports pinning."""
     if not hasattr(os, "sched_setaffinity"):
         return
     for process in processes:
@@ -28,20 +28,20 @@ def keep(processes: Sequence[psutil.Process], cores: Sequence[int]) -> None:
                 os.sched_setaffinity(thread.id, cores)
 
 
-def everything() -> list[psutil.Process]:
-    """Return everything that takes part: this process, and all it has started."""
+def all_processes() -> list[psutil.Process]:
+    """Return this process and all its descendants."""
     ours = psutil.Process()
     return [ours, *ours.children(recursive=True)]
 
 
 class Spent:
-    """Processor time of everything that takes part, since this was made."""
+    """Processor time of this process and its descendants since the creation of this object."""
 
     def __init__(self) -> None:
         self._began, self._before = time.perf_counter(), self._now()
 
-    def told(self) -> str:
-        """Return how many cores each part has had on average."""
+    def cores_per_part(self) -> str:
+        """Return the average number of cores of each part, as text."""
         seconds = time.perf_counter() - self._began
         spent: dict[str, float] = defaultdict(float)
         for pid, (part, taken) in self._now().items():
@@ -51,7 +51,7 @@ class Spent:
 
     def _now(self) -> dict[int, tuple[str, float]]:
         found = {}
-        for process in everything():
+        for process in all_processes():
             with suppress(psutil.Error):
                 times = process.cpu_times()
                 found[process.pid] = _part(process), times.user + times.system
@@ -59,7 +59,7 @@ class Spent:
 
 
 def _part(process: psutil.Process) -> str:
-    """Return what *process* is here for."""
+    """Return the name of the part that *process* belongs to."""
     if process.pid == os.getpid():
         return "callers"
     if function := process.environ().get("AWS_LAMBDA_FUNCTION_NAME"):

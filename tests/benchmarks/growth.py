@@ -1,7 +1,7 @@
-"""What applications cost to find, read and change when there are a thousand, and when there are a million.
+"""The time to find, read and change applications, among a thousand and among a million.
 
-Truth and view really hold that many; history, which no list reads, does not. One caller, past the front, to functions
-that are warm; every sort of call in turn, so that what else the machine does is spread over all.
+System of record and view hold all applications; history, which no list reads, does not. A single caller calls warm
+functions at the gateway; the sorts of calls take turns, so that other load of the machine is spread over all sorts.
 """
 
 import os
@@ -26,25 +26,25 @@ from tests.support.client import Client, json_of
 from tests.support.waiting import eventually
 
 _PATH = "/api/applications"
-#: How far below the first a list is read on by cursor, if it is so long.
+#: The depth at which a list is read by cursor, if the list is so long.
 _DEEP = 50_000
-#: Calls of each sort before those that are measured; and more applications than are changed at one size.
+#: Unmeasured calls of each sort at first; and an upper bound of changed applications per size.
 _WARMING, _CHANGED = 3, 250
-#: What a page takes at most.
+#: The largest limit of a page.
 _PAGE = 200
-#: Of one sort of call at one size, beyond which it is not repeated.
+#: The time per sort of call and size, after which the call is not repeated.
 _BUDGET_SECONDS = 12
 _FIRST_PAGE, _GET = "list: first page", "get"
-#: What these are held to, whatever the size, beside the smallest one.
+#: The limit of the p50 ratio to the smallest size, for the calls of `_HELD`.
 _RATIO = 1.3
 _HELD = frozenset({_FIRST_PAGE, _GET})
 
-#: Makes one call, and returns its status.
-Ask = Callable[[], int]
+#: Makes a call, and returns the status.
+Request = Callable[[], int]
 
 
 class Figures(NamedTuple):
-    """What one sort of call took at one size, and how many of them failed."""
+    """The times of a sort of call at a size, and the number of failures."""
 
     answers_ms: list[float]
     failed: int
@@ -56,7 +56,7 @@ def run(*, smoke: bool) -> None:
     with tempfile.TemporaryDirectory() as folder, Stack(Path(folder)) as stack:
         client = Client(stack.api_url, sign_in(stack))
         grown = Seed(stack)
-        _see_form(client, grown)
+        _check_form(client, grown)
         measured: dict[int, dict[str, Figures]] = {}
         for size in sizes:
             began = time.monotonic()
@@ -65,7 +65,7 @@ def run(*, smoke: bool) -> None:
                 f"{size:,} applications in truth and view after {time.monotonic() - began:.0f} s; {_sizes(stack)}"
             )
             measured[size] = _measure(client, size, sizes[0], repeats)
-        # Saving a million items takes long, and nobody will read them.
+        # Killed, as a stop would save a million items for no reader.
         stack.emulator.kill()
     rows = [_row(name, size, measured) for name in measured[sizes[0]] for size in sizes]
     show(f"one caller, {repeats} calls of each sort at most; load of the machine {_load()}", _COLUMNS, rows)
@@ -102,8 +102,8 @@ def _sizes(stack: Stack) -> str:
     return ", ".join(f"{name} {psutil.Process(pid).memory_info().rss / 2**20:,.0f} MB" for name, pid in ours.items())
 
 
-def _see_form(client: Client, grown: Seed) -> None:
-    """Have the store itself write one, compare, and take it away for good."""
+def _check_form(client: Client, grown: Seed) -> None:
+    """Compare an item of the store with the form of seeded items, and delete the item."""
     made = json_of(client.post(_PATH, an_application()), 201)["applicationId"]
     pk = key(KIND.name, made)
     written = grown.table.get(pk)
@@ -114,11 +114,11 @@ def _see_form(client: Client, grown: Seed) -> None:
 
 
 def _measure(client: Client, size: int, smallest: int, repeats: int) -> dict[str, Figures]:
-    asks = _asks(client, size, smallest)
+    asks = _requests(client, size, smallest)
     for ask in asks.values():
         for _ in range(_WARMING):
             ask()
-    # The first that was put: history is written by the stream, which is new since there are so many.
+    # The stream is new after the growth, so wait for the history of the first change.
     history = f"{_PATH}/{application_id(size // 2)}/history"
     eventually(lambda: json_of(client.get(history))["items"])
     found = {name: Figures([], 0) for name in asks}
@@ -132,19 +132,19 @@ def _measure(client: Client, size: int, smallest: int, repeats: int) -> dict[str
     return found
 
 
-def _asks(client: Client, size: int, smallest: int) -> dict[str, Ask]:
-    """Return every sort of call by what it is called."""
+def _requests(client: Client, size: int, smallest: int) -> dict[str, Request]:
+    """Return every sort of call by its name."""
     rng = random.Random(size)
     fresh = iter(range(0, size // 2, max(1, size // 2 // _CHANGED)))
 
     def get(path: str) -> int:
         return client.get(path).status_code
 
-    def listed(**query: Any) -> Ask:
+    def listed(**query: Any) -> Request:
         return lambda: get(f"{_PATH}?{urlencode(query)}")
 
     def put() -> int:
-        # Each is changed once, so the version is known; those that a smaller size changed were in another half.
+        # Each application is changed once, so its version is 1; smaller sizes changed another half.
         path = f"{_PATH}/{application_id(size // 2 + next(fresh))}"
         return client.call("PUT", path, {"incomeMinor": size, "version": 1}).status_code
 
@@ -168,7 +168,7 @@ def _asks(client: Client, size: int, smallest: int) -> dict[str, Ask]:
 
 
 def _deep(client: Client, size: int) -> str:
-    """Follow the list down, and return the cursor of the middle, or of as deep as is looked at."""
+    """Follow the list, and return the cursor at the middle or at `_DEEP`, whichever is nearer."""
     cursor: dict[str, Any] = {}
     limit = min(_PAGE, max(1, size // 4))
     for _ in range(min(_DEEP, size // 2) // limit):

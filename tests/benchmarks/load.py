@@ -1,12 +1,14 @@
-"""What a thousand administrators get: four reads to one change, at a rate that does not heed the answers.
+"""Response times of a thousand administrators: four reads to one change, at a rate independent of the answers.
 
-Through functions past the front, by as many callers as this machine has functions for; and through ``scripts/serve`` by
-all. The same callers ask /health at the same rate, which asks no store.
+Two ways: functions at the gateway, with as many callers as this machine can run functions; and ``scripts/serve`` with
+all callers. As a baseline, the same callers call /health, without store round trips, at the same rate.
 
-Callers, API, database and the emulated AWS share this machine. For ``serve`` it is parted: half of the cores are the
-API's, the other half have all the rest, and how each was spent is shown beside the times.
+Callers, API, database and the emulated AWS share this machine. For ``serve``, half of the cores are reserved for the
+API, and the other half for all the rest; the table shows the cores used by each part.
 """
 
+import hmac
+import json
 import sys
 import tempfile
 from collections import Counter
@@ -30,18 +32,18 @@ from tests.benchmarks.cores import Spent
 from tests.benchmarks.open_loop import Call, Caller, Plan, follow
 from tests.benchmarks.report import CONSOLE, percentile, show
 from tests.benchmarks.seed import Seed, application_id
-from tests.support.server import Served
+from tests.support.server import ServeProcess
 
-#: A change takes two calls; all other turns take one, and one in four is a change.
+#: A quarter of the turns are changes, which take two calls; other turns take a single call.
 _CALLS_PER_TURN = 1.25
 _MIX, _HEALTH = "4 reads, 1 change", "/health"
 _SERVE = "serve"
-#: What is as fast as that has started; what has not after so many rounds never does.
+#: The warm-up ends at this p95, or after so many rounds.
 _WARM_MS, _WARM_ROUNDS = 500, 10
 
 
 class Door(NamedTuple):
-    """A way in, how many come by it, and how many calls a second they make together."""
+    """An entry point, its number of callers, and their rates in calls per second."""
 
     name: str
     callers: int
@@ -49,7 +51,7 @@ class Door(NamedTuple):
 
 
 class Scale(NamedTuple):
-    """How much is measured."""
+    """The size of a run."""
 
     applications: int
     seconds: float
@@ -62,7 +64,7 @@ _FULL = Scale(10_000, 20, 5, [Door("functions", 32, [50, 100]), Door(_SERVE, 1_0
 
 
 def run(*, smoke: bool) -> None:
-    """Measure each rate at each door; exit with 1 where a change that was answered is not there."""
+    """Measure each rate at each entry point; exit with 1 if an acknowledged change is lost."""
     scale, rows, changed = _SMOKE if smoke else _FULL, [], Counter[str]()
     with tempfile.TemporaryDirectory() as folder, Stack(Path(folder)) as stack:
         grown = Seed(stack)
@@ -80,7 +82,7 @@ def run(*, smoke: bool) -> None:
     show(f"{scale.applications:,} applications; a call's time counts from when it was due", _COLUMNS, rows)
     made = {record.id: record.version - 1 for record in map(record_of, items)}
     CONSOLE.print(f"{changed.total():,} changes were answered, {sum(made.values()):,} were made")
-    # One whose answer was lost may be there all the same.
+    # A change without an answer may have been made too.
     if lost := [one for one, times in changed.items() if made.get(one, 0) < times]:
         sys.exit(f"{len(lost)} applications have lost a change, such as {lost[0]}")
 
@@ -90,7 +92,7 @@ _COLUMNS = ("door", "callers", "what", "due/s", "answered/s", *_TIMES, "409", "e
 
 
 def _warm(callers: Sequence[Caller], door: Door, scale: Scale) -> None:
-    """Return when what the callers need has started: a function for each of them takes its time."""
+    """Call until the answers are fast, as every caller needs a started function."""
     plan = Plan(Caller.work, max(door.rates) / _CALLS_PER_TURN, scale.warming_seconds, 0)
     for _ in range(_WARM_ROUNDS):
         if percentile([call.ms for call in follow(plan, callers)], 95) < _WARM_MS:
@@ -98,7 +100,7 @@ def _warm(callers: Sequence[Caller], door: Door, scale: Scale) -> None:
 
 
 def _rows(door: Door, callers: Sequence[Caller], rate: int, scale: Scale) -> list[list[str]]:
-    """Measure one rate: /health first, then the mix."""
+    """Measure a rate: /health first, then the mix."""
     rows, base = [], 0.0
     for what, turn, turns in ((_HEALTH, Caller.health, rate), (_MIX, Caller.work, rate / _CALLS_PER_TURN)):
         CONSOLE.log(f"{door.name}, {len(callers):,} callers, {what}: {rate} calls a second")
@@ -106,7 +108,7 @@ def _rows(door: Door, callers: Sequence[Caller], rate: int, scale: Scale) -> lis
             caller.calls = []
         spent = Spent()
         calls = follow(Plan(turn, turns, scale.seconds, scale.warming_seconds), callers)
-        taken = spent.told()
+        taken = spent.cores_per_part()
         base = base or percentile([call.ms for call in calls], 50)
         rows.append([door.name, f"{len(callers):,}", what, str(rate), *_figures(calls, base), taken])
     return rows
@@ -128,10 +130,16 @@ def _figures(calls: Sequence[Call], base: float) -> list[str]:
 
 
 def _tokens(stack: Stack, count: int) -> list[str]:
-    """Return the tokens of so many sessions of administrators."""
+    """Open *count* sessions of administrators, and return the tokens."""
     with MongoClient[dict[str, Any]](stack.mongodb_uri, tz_aware=True) as client:
-        sessions = SessionStore(client[DATABASE].sessions, SessionSettings())
+        sessions = SessionStore(client[DATABASE].sessions, SessionSettings(), lambda: _sessions_key(stack))
         return [sessions.open(f"admin-{number}", [Role.ADMIN], "bench").token for number in range(count)]
+
+
+def _sessions_key(stack: Stack) -> bytes:
+    """Return the key of the tokens' hashes, as `clients.signing_key` makes it of the stack's secret."""
+    secret = stack.client("secretsmanager").get_secret_value(SecretId=stack.environment["HOLDFAST_SECRET_ID"])
+    return hmac.digest(json.loads(secret["SecretString"])["signingKey"].encode(), b"sessions", "sha256")
 
 
 @contextmanager
@@ -141,9 +149,9 @@ def _opened(door: Door, stack: Stack, folder: Path) -> Iterator[str]:
         return
     ours = cores.usable()
     half = max(1, len(ours) // 2)
-    with Served(stack, folder, processes=half) as served:
+    with ServeProcess(stack, folder, processes=half) as served:
         api = served.workers()
-        cores.keep(api, ours[:half])
-        cores.keep([process for process in cores.everything() if process not in api], ours[half:] or ours)
+        cores.pin(api, ours[:half])
+        cores.pin([process for process in cores.all_processes() if process not in api], ours[half:] or ours)
         yield served.url
-        cores.keep(cores.everything(), ours)
+        cores.pin(cores.all_processes(), ours)

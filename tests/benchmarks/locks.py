@@ -1,7 +1,7 @@
-"""What a lock costs beside the two conditional writes it cannot do without, and how soon a dead holder is followed.
+"""The cost of a lock beside its two conditional writes, and the delay of a takeover from a dead holder.
 
-Three ways in one run, on the same endpoint, in turn: two bare conditional writes through a plain client, our locks, and
-python-dynamodb-lock. Each caller is a thread with a lock of its own, so that nobody waits for anybody.
+Three ways in the same run, on the same endpoint, in turn: two bare conditional writes through a plain client,
+Holdfast's locks, and python-dynamodb-lock. Each caller is a thread with a lock of its own, so no caller waits.
 """
 
 import os
@@ -26,21 +26,21 @@ from tests.benchmarks.report import CONSOLE, percentile, show
 from tests.support.lock_holder import LockHolder
 
 _TTL_MS = 10_000
-#: Of a lock whose holder dies.
+#: The time to live of a lock with a dying holder.
 _DYING_TTL_MS = 2_000
 _MOST_CALLERS = 32
-#: What a fresh process needs before it can ask for a lock, about.
+#: The approximate start time of a process, before its first call.
 _START_SECONDS = 0.5
-#: What locks are held to: acquired and released per second beside bare writes, and takeover past the TTL.
+#: Limits: the ratio of cycles per second to those of bare writes, and the delay of a takeover past the TTL.
 _RATIO, _TAKEOVER_MS = 0.9, 100
 _BARE, _OURS, _OTHER = "bare conditional writes", "holdfast", "python-dynamodb-lock"
 
-#: Acquires and releases the lock of that name.
+#: Acquires and releases the named lock.
 Cycle = Callable[[str], None]
 
 
 class Pace(NamedTuple):
-    """What one way managed: each cycle's milliseconds, and all the seconds they took together."""
+    """The milliseconds of each cycle of a way, and the seconds of all cycles together."""
 
     cycles_ms: list[float]
     seconds: float
@@ -92,12 +92,12 @@ def _late(way: str, late_ms: list[float]) -> list[str]:
 
 
 def _kept(way: str, *, kept: bool) -> str:
-    """Return whether ours is what it is held to; the others are held to nothing."""
+    """Return "yes" or "no" for Holdfast's limit, and "" for the other ways, which have no limit."""
     return ("yes" if kept else "no") if way == _OURS else ""
 
 
 def _options(stack: Stack) -> dict[str, Any]:
-    """Return what every way's client is made with."""
+    """Return the client's options, equal for every way."""
     keys = stack.environment
     return {
         "endpoint_url": stack.endpoint_url,
@@ -111,7 +111,7 @@ def _options(stack: Stack) -> dict[str, Any]:
 def _ways(stack: Stack) -> dict[str, Cycle]:
     bare = boto3.client("dynamodb", **_options(stack))
     DynamoDBLockClient.create_dynamodb_table(bare)
-    # Ours with the client that functions have.
+    # Holdfast's locks use the client of the functions.
     os.environ.update(stack.environment)
     os.environ[option(AwsSettings, "max_connections")] = str(_MOST_CALLERS)
     return {
@@ -155,7 +155,7 @@ def _other(client: Any, name: str) -> None:
 
 
 def _measure(ways: dict[str, Cycle], callers: int, cycles: int, rounds: int) -> dict[str, Pace]:
-    """Run *rounds* of each way in turn, the order reversed each time, after one that only opens connections."""
+    """Run *rounds* of each way in alternating order, after a warm-up that opens the connections."""
     paces = {way: Pace([], 0.0) for way in ways}
     names = [f"bench-{callers}-{number}" for number in range(callers)]
     with ThreadPoolExecutor(callers) as pool:
@@ -181,7 +181,7 @@ def _timed(cycle: Cycle, cycles: int, name: str) -> list[float]:
 
 
 def _takeover(stack: Stack, name: str) -> float:
-    """Kill a holder; return how long past the TTL a process that starts only then has the lock, in milliseconds."""
+    """Kill a holder; return the delay past the TTL, in ms, until a newly started process has the lock."""
     with LockHolder(stack.environment, name, ttl_ms=_DYING_TTL_MS) as holder:
         holder.has()
         died = holder.kill()
@@ -190,10 +190,10 @@ def _takeover(stack: Stack, name: str) -> float:
 
 
 def _other_takeover(stack: Stack, name: str) -> float:
-    """Do the same with the other library, its heir as late as a process takes to start."""
+    """Measure the takeover of the other library, delayed by the start time of a process."""
     lease = timedelta(milliseconds=_DYING_TTL_MS)
     resource = boto3.resource("dynamodb", **_options(stack))
-    # It never sends a sign of life, and so is dead from the start.
+    # This holder sends no heartbeat, so the holder is dead from the start.
     DynamoDBLockClient(resource, lease_duration=lease, heartbeat_period=timedelta(hours=1)).acquire_lock(name)
     died = time.time()
     time.sleep(_START_SECONDS)

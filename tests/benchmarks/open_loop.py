@@ -1,7 +1,7 @@
-"""Callers who do not wait for each other: each calls at moments of their own, whatever became of other calls.
+"""An open-loop load: callers call at random moments, independent of earlier answers.
 
-A call's time counts from the moment it was due, not from when its caller came round to it, so that a slow answer counts
-for every call that it delays ("coordinated omission", Gil Tene, "How NOT to Measure Latency", 2013).
+A call's time counts from its due moment, not from its sending, so a slow answer counts for every delayed call
+("coordinated omission", Gil Tene, "How NOT to Measure Latency", 2013).
 """
 
 import asyncio
@@ -15,39 +15,39 @@ import aiohttp
 
 APPLICATIONS = "/api/applications"
 HEALTH = "/health"
-#: Stands for no answer at all.
+#: The status of a call without an answer.
 NONE = 0
-#: As often a change that lost is made again.
+#: The number of attempts at a change after conflicts.
 _ATTEMPTS = 20
 _DEADLINE = aiohttp.ClientTimeout(total=60)
 
 
 class Call(NamedTuple):
-    """What one call was answered, how fast, and when it was due."""
+    """A call's status, time and due moment."""
 
     status: int
     ms: float
     due: float
 
 
-#: Does what one caller does at a time, which was due then.
+#: A caller's next step, with its due moment.
 Turn = Callable[["Caller", float], Awaitable[None]]
 
 
 class Caller:
-    """One of the crowd: a session, a connection, and what they have in mind."""
+    """A caller with a session, a connection and a sequence of random choices."""
 
     def __init__(self, url: str, token: str, ids: Sequence[str], number: int) -> None:
         self._url, self._token, self._ids, self._rng = url, token, ids, random.Random(number)
         self.calls: list[Call] = []
-        #: The applications that this caller has changed, as often as that.
+        #: The id of the application of each change by this caller.
         self.changed: list[str] = []
 
     async def call_on(self, turn: Turn, begin: float, seconds: float, gap: float) -> None:
         """Take turns at random, *gap* seconds apart on average, from *begin* on."""
         due, until = begin + self._rng.expovariate(1 / gap), begin + seconds
         headers = {"Authorization": f"Bearer {self._token}"}
-        # A connector of one's own is a connection of one's own.
+        # A session of its own gives each caller a connection of its own.
         async with aiohttp.ClientSession(headers=headers, timeout=_DEADLINE) as self._http:
             while due < until:
                 await asyncio.sleep(due - time.perf_counter())
@@ -55,11 +55,11 @@ class Caller:
                 due += self._rng.expovariate(1 / gap)
 
     async def health(self, due: float) -> None:
-        """Ask what asks no store."""
+        """Call /health, which makes no store round trip."""
         await self._call("GET", HEALTH, due)
 
     async def work(self, due: float) -> None:
-        """Look at the first page, at one application, or at one to change it then: of five calls, one is a change."""
+        """Read the first page, read an application, or read and change it; a fifth of the calls are changes."""
         path, chance = f"{APPLICATIONS}/{self._rng.choice(self._ids)}", self._rng.random()
         if chance < 0.5:
             await self._call("GET", APPLICATIONS, due)
@@ -71,31 +71,31 @@ class Caller:
     async def _change(self, path: str, version: int) -> None:
         for _ in range(_ATTEMPTS):
             body = {"incomeMinor": self._rng.randrange(10**6), "version": version}
-            told = await self._call("PUT", path, time.perf_counter(), body)
-            if told is None or "currentVersion" not in told:
-                if told:
+            document = await self._call("PUT", path, time.perf_counter(), body)
+            if document is None or "currentVersion" not in document:
+                if document:
                     self.changed.append(path.rpartition("/")[2])
                 return
-            version = told["currentVersion"]
+            version = document["currentVersion"]
 
     async def _call(self, method: str, path: str, due: float, body: Any = None) -> dict[str, Any] | None:
-        """Return what was told of one application, where that is 200 or 409."""
-        status, told = NONE, None
+        """Return the body of a 200 or 409 about a single application, else None."""
+        status, document = NONE, None
         try:
             async with self._http.request(method, self._url + path, json=body) as answer:
                 text = await answer.read()
             status = answer.status
         except (aiohttp.ClientError, TimeoutError):
             text = b""
-        # A page is for a person to read.
+        # Pages are not parsed.
         if status in {200, 409} and path != APPLICATIONS:
-            told = json.loads(text)
+            document = json.loads(text)
         self.calls.append(Call(status, (time.perf_counter() - due) * 1000, due))
-        return told
+        return document
 
 
 class Plan(NamedTuple):
-    """How often all together take a turn, for how long, and how long before that counts."""
+    """The rate of turns of all callers, the measured seconds, and the unmeasured seconds before."""
 
     turn: Turn
     turns_per_second: float
@@ -104,7 +104,7 @@ class Plan(NamedTuple):
 
 
 def follow(plan: Plan, callers: Sequence[Caller]) -> list[Call]:
-    """Have all *callers* follow *plan*, and return their calls that count."""
+    """Have all *callers* follow *plan*, and return the measured calls."""
     return asyncio.run(_follow(plan, callers))
 
 

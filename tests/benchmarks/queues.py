@@ -1,7 +1,7 @@
-"""What it costs that a message is worked on once: no-op messages through `run_batch` beside a bare handler.
+"""The cost of working on a message once: no-op messages through `run_batch` beside a bare handler.
 
-Two queues of the same kind in one run, each with a function of its own on the same deployed stack; first a backlog,
-then single messages to an idle function. A message's time is from when SQS took it to the end of its batch.
+Two equal queues in the same run, each with a function of its own on the same deployed stack; first a backlog, then
+single messages to an idle function. A message's time lasts from its arrival at SQS to the end of its batch.
 """
 
 import tempfile
@@ -23,7 +23,7 @@ _DEADLINE_SECONDS = 300
 
 
 class Cost(NamedTuple):
-    """What one way took."""
+    """The figures of a way."""
 
     per_second: float
     backlog_ms: list[float]
@@ -57,8 +57,8 @@ def _row(name: str, cost: Cost, bare: Cost) -> tuple[list[str], list[str]]:
 def _measure(stack: Stack, name: str, backlog: int, singles: int) -> Cost:
     CONSOLE.log(f"{name}: {backlog} at once, then {singles} one by one")
     with deployed(stack, _WAYS[name], visibility_seconds=60, timeout_seconds=50) as extra:
-        seen = _Seen(extra)
-        # So that no start of a process is in the figures.
+        seen = _BatchLog(extra)
+        # A warm-up, so that no cold start is in the figures.
         _send_all(extra, "warm", 40)
         seen.next(40)
         _send_all(extra, "backlog", backlog)
@@ -66,32 +66,32 @@ def _measure(stack: Stack, name: str, backlog: int, singles: int) -> Cost:
         took = (max(batch["doneMs"] for batch in batches) - min(min(batch["sentMs"]) for batch in batches)) / 1000
         _send_paced(extra, singles)
         alone = seen.next(singles)
-        trips = [line["storeRoundTrips"] for line in extra.lines() if line.get("outcome") == "done"]
+        trips = [line["storeRoundTrips"] for line in extra.log_records() if line.get("outcome") == "done"]
     return Cost(backlog / took, _delays(batches), _delays(alone), sum(trips) / len(trips) if trips else 0)
 
 
-class _Seen:
-    """What the function has said of its batches, a phase at a time."""
+class _BatchLog:
+    """The log records of the function's batches, phase by phase."""
 
     def __init__(self, extra: ExtraWorker) -> None:
-        self._worker, self._told = extra, 0
+        self._worker, self._read = extra, 0
 
     def next(self, messages: int) -> list[dict[str, Any]]:
-        """Return the batches of the next *messages* messages, once they are all done."""
+        """Wait until the next *messages* messages are done, and return their batches."""
 
         def fresh() -> list[dict[str, Any]] | None:
-            lines = [line for line in self._worker.lines() if line["kind"] == "batch"]
-            found = sorted(lines, key=lambda line: line["doneMs"])[self._told :]
+            lines = [line for line in self._worker.log_records() if line["kind"] == "batch"]
+            found = sorted(lines, key=lambda line: line["doneMs"])[self._read :]
             return found if sum(len(line["sentMs"]) for line in found) >= messages else None
 
-        # The emulator goes through all its logs to answer, so it is asked once nothing is measured any more.
+        # The emulator's search of logs is slow, so the logs are read after the measurement.
         eventually(self._empty, _DEADLINE_SECONDS, every_seconds=0.5)
         found = eventually(fresh, _DEADLINE_SECONDS, every_seconds=1)
-        self._told += len(found)
+        self._read += len(found)
         return found
 
     def _empty(self) -> bool:
-        depth = self._worker.mail.depth(self._worker.queue)
+        depth = self._worker.sender.depth(self._worker.queue)
         return depth.pending + depth.processing == 0
 
 
@@ -107,10 +107,10 @@ def _send_all(extra: ExtraWorker, name: str, count: int) -> None:
         ]
         extra.sqs.send_message_batch(QueueUrl=extra.prefix + extra.queue.name, Entries=entries)
 
-    _together(send, range(0, count, _BATCH))
+    _in_parallel(send, range(0, count, _BATCH))
 
 
-def _together(send: Callable[[int], None], starts: range) -> None:
+def _in_parallel(send: Callable[[int], None], starts: range) -> None:
     with ThreadPoolExecutor(_SENDERS) as pool:
         list(pool.map(send, starts))
 

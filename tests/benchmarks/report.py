@@ -1,4 +1,4 @@
-"""Numbers and how they are shown."""
+"""Percentiles and tables."""
 
 import statistics
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ CONSOLE = Console(width=150)
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """Return the value below which *percent* of *values* lie; the middle of two where it falls between."""
+    """Return the percentile *percent* of *values*, interpolated between neighbours."""
     if len(values) == 1:
         return values[0]
     return statistics.quantiles(sorted(values), n=1000, method="inclusive")[round(percent * 10) - 1]

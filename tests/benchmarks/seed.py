@@ -1,4 +1,4 @@
-"""As many applications as are wanted, in truth and view, past the API: each as the store and the view write it."""
+"""Bulk creation of applications in system of record and view, past the API, in the form of the stores' own writes."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -25,13 +25,13 @@ from infra.local.processes.mongod import DATABASE
 from infra.local.stack import Stack
 from tests.benchmarks.report import CONSOLE
 
-#: One in so many applicants has a given first name.
+#: The number of first names, evenly distributed.
 FIRST_NAMES = 50
-#: The beginning of about half of them.
+#: The beginning of about half of the first names.
 HALF = "givenb"
 #: In every e-mail address.
 EVERYWHERE = "example"
-#: One in ten has it.
+#: The status of a tenth of the applications.
 RARE = Status.REVIEW
 _LAST_NAMES = 2_000
 _STATUSES = {"draft": 30, "submitted": 25, "review": 10, "approved": 15, "rejected": 15, "disbursed": 5}
@@ -40,7 +40,7 @@ _CHUNK, _THREADS = 1_000, 4
 
 
 class Seed:
-    """Applications by number. The same number is the same application in every run."""
+    """Applications by number. A number stands for the same application in every run."""
 
     def __init__(self, stack: Stack) -> None:
         keys = stack.environment
@@ -62,21 +62,21 @@ class Seed:
         """Add applications until there are *size*.
 
         Raises:
-            AssertionError: truth or view has another number of them then.
+            AssertionError: system of record or view has another number of applications.
         """
-        # Made anew in one go, indexes cost a fraction of what they do copy by copy.
+        # Indexes built at the end cost a fraction of indexes updated copy by copy.
         self._view.of(KIND.name).drop_indexes()
         with _unfollowed(self._stack):
             self._grow(size)
         CONSOLE.log("indexes")
-        ensure(self._stack.mongodb_uri)
+        ensure(self._view.of(KIND.name).database)
         self.count = size
         table = self._client.describe_table(TableName=self.table.name)["Table"]
         copies = self._view.of(KIND.name).count_documents({"live": True})
         assert (table["ItemCount"], copies) == (size, size), f"{table['ItemCount']} and {copies} instead of {size}"
 
     def forget(self, record_id: str) -> None:
-        """Take the application away as if it had never been; its history stays."""
+        """Delete the application from system of record and view, without a tombstone; its history stays."""
         self.table.batch_write([], [{"pk": key(KIND.name, record_id)}])
         self._view.of(KIND.name).delete_one({"_id": record_id})
 
@@ -91,7 +91,7 @@ class Seed:
             running: set[Future[None]] = set()
             for chunk in chain(chunks, [[]]):
                 running |= {pool.submit(step, chunk) for step in steps if chunk}
-                # A few chunks ahead, so that they are not all in memory.
+                # A few chunks ahead, to bound the memory.
                 while len(running) > (2 * _THREADS if chunk else 0):
                     finished, running = wait(running, return_when=FIRST_COMPLETED)
                     for future in finished:
@@ -115,7 +115,7 @@ def application_id(number: int) -> str:
 
 
 def first_name(number: int) -> str:
-    """Return a word that one in `FIRST_NAMES` applicants has."""
+    """Return first name *number* of `FIRST_NAMES`."""
     return f"given{chr(97 + number // 26)}{chr(97 + number % 26)}"
 
 
@@ -147,7 +147,7 @@ def _record(number: int) -> Record:
 
 
 def _item(record: Record) -> Item:
-    """Return *record* as the store would have written it."""
+    """Return *record* in the form of the store's own writes."""
     return {
         "pk": key(record.kind, record.id),
         "doc": fields_of(record.doc),
@@ -163,10 +163,10 @@ def _item(record: Record) -> Item:
 
 
 def check(written: Item) -> None:
-    """See that seeded items have the form of *written*, which the store wrote.
+    """Compare the form of seeded items with *written*, an item of the store.
 
     Raises:
-        AssertionError: they have not.
+        AssertionError: the forms differ.
     """
     record = record_of(written)
     assert _item(record) == written, "the store writes items of another form"
@@ -174,9 +174,9 @@ def check(written: Item) -> None:
 
 @contextmanager
 def _unfollowed(stack: Stack) -> Iterator[None]:
-    """The table has no stream meanwhile, then one anew, followed as before.
+    """Disable the table's stream within the block; then enable a new stream with the projector as before.
 
-    If its reader alone were paused, the emulator would keep each change in memory for when it goes on.
+    With a paused projector alone, the emulator would keep every change in memory.
     """
     tables, functions = stack.client("dynamodb"), stack.client("lambda")
     table, function = f"holdfast-{stack.stage}-records", f"holdfast-{stack.stage}-project"

@@ -1,4 +1,4 @@
-"""Each benchmark still runs and prints its table; what it measures in so short a time means nothing."""
+"""Each benchmark runs and prints its table; the figures of so short a run mean nothing."""
 
 import subprocess
 
@@ -9,7 +9,7 @@ from tests.benchmarks.__main__ import BENCHES
 
 pytestmark = pytest.mark.stack
 
-#: Their shortest run takes the better part of a minute.
+#: The shortest run of these benchmarks takes most of a minute.
 LONG = frozenset({"approvals", "up"})
 
 

@@ -1,4 +1,4 @@
-"""How often each route asks a store, as the functions' own log lines count it."""
+"""The store round trips of each route, counted by the functions' own log records."""
 
 import json
 import random
@@ -15,7 +15,7 @@ from tests.support.waiting import eventually
 
 _USER = "person"
 _BATCH = 10
-#: What routes are held to where it was said beforehand, the session's read included.
+#: The limit of some routes, the read of the session included.
 _HELD_TO = {
     "GET /api/applications": 2,
     "GET /api/applications/{application_id}": 2,
@@ -25,14 +25,14 @@ _HELD_TO = {
 
 
 class Call(NamedTuple):
-    """What one call has cost."""
+    """The round trips and the time of a call."""
 
     trips: int
     ms: float
 
 
 def run(*, smoke: bool) -> None:
-    """Call every route once to warm it and then some more, and print what those calls' own log lines counted."""
+    """Call every route once as a warm-up, then repeatedly, and print the counts of the log records."""
     passes = 1 if smoke else 5
     with tempfile.TemporaryDirectory() as folder, Stack(Path(folder)) as stack:
         api = Api(stack, sign_in(stack))
@@ -42,13 +42,13 @@ def run(*, smoke: bool) -> None:
         for _ in range(passes):
             _call_all(api)
         rows = [_row(route, calls) for route, calls in sorted(_counted(stack, began_ms).items())]
-    # A write whose change the stream has shown first finds that out by one round trip more.
+    # A writer needs a further round trip if the stream projected the change first.
     title = f"store round trips per request, the session's read included; batches of {_BATCH}"
     show(title, ("route", "calls", "fewest", "p50", "most", "p50 ms", "held to", "p50 kept"), rows)
 
 
 def _counted(stack: Stack, since_ms: int) -> dict[str, list[Call]]:
-    """Return by route what the calls since then have said of themselves."""
+    """Return the calls since *since_ms*, by route, from their log records."""
     logs, seen = stack.client("logs"), defaultdict(list)
     for function in ("api", "wait"):
         group = f"/aws/lambda/holdfast-{stack.stage}-{function}"
@@ -123,7 +123,7 @@ def _work_on_applications(api: Api) -> None:
     for status in ("submitted", "approved"):
         moved = api.call("POST", "/api/applications/batch-update", {"applicationIds": made, "status": status})
         assert sorted(moved["updated"]) == sorted(made), moved
-    # History is written behind the truth.
+    # History follows the system of record.
     history = f"/api/applications/{first}/history"
     eventually(lambda: len(api.call("GET", history)["items"]) >= 4, every_seconds=0.2)
     api.call("POST", f"/api/applications/{first}/disburse")

@@ -1,4 +1,4 @@
-"""How long the stack takes to start, to start again and to serve a change, and what it needs when nobody calls."""
+"""The time of a start, a restart and a reload of the local stack, and its CPU and memory when idle."""
 
 import shutil
 import signal
@@ -15,7 +15,7 @@ import requests
 from infra.environment import ROOT
 from tests.benchmarks.report import CONSOLE, show
 
-#: What the stack is held to, on two cores.
+#: Limits on two cores.
 _FRESH_SECONDS, _AGAIN_SECONDS, _CHANGE_SECONDS = 6.0, 4.0, 1.5
 _MEMORY_MB, _CPU_PERCENT = 400, 3.0
 _COPIED = (
@@ -32,7 +32,7 @@ _PORT = 18_700
 
 
 def run(*, smoke: bool) -> None:
-    """Measure `scripts/up` on a copy of the code, so that a change can be made to it."""
+    """Measure `scripts/up` on a copy of the code, which the run changes."""
     with tempfile.TemporaryDirectory() as folder:
         copy = _copied(Path(folder) / "holdfast")
         rows = []
@@ -45,7 +45,7 @@ def run(*, smoke: bool) -> None:
             requests.get(f"http://127.0.0.1:{_PORT}/ready", timeout=30)
             CONSOLE.log("idling")
             cpu, seconds = up.cpu_seconds(), 5.0 if smoke else 60.0
-            # Idleness is what is measured.
+            # The idle stack is measured.
             time.sleep(seconds)
             rows.append(_line("idle CPU", "% of a core", (up.cpu_seconds() - cpu) * 100 / seconds, _CPU_PERCENT))
             rows.append(_line("idle memory (PSS)", "MB", up.memory_mb(), _MEMORY_MB))
@@ -100,7 +100,7 @@ def _until_healthy(accept: Callable[[requests.Response], bool]) -> None:
 
 
 def _change(copy: Path) -> float:
-    """Change an answer in the code, and return how long until it is served."""
+    """Change an answer in the code, and return the seconds until the change is served."""
     models = copy / "chalicelib/cluster/models.py"
     before = models.read_text()
     models.write_text(before.replace('Literal["ok"] = "ok"', 'Literal["changed"] = "changed"'))

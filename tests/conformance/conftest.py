@@ -1,4 +1,4 @@
-"""The deployed stack, shared with the integration tests of the same process; figures; a mongod that is killed."""
+"""Fixtures: the deployed stack, shared with the integration tests of the process; figures; a mongod to kill."""
 
 import os
 import signal
@@ -39,13 +39,13 @@ Figure = Callable[[str, object], None]
 
 @pytest.fixture
 def figure(record_property: Callable[[str, object], None]) -> Figure:
-    """Note a figure, to be printed when all tests are done."""
+    """Record a figure, to be printed after all tests."""
     return lambda name, value: record_property(_FIGURES, f"{name}: {value}")
 
 
 @pytest.fixture
 def mongod(stack: Stack, admin: Client) -> Iterator[Mongod]:
-    """The database, to be killed or paused; whatever was done to it, it serves again when the test is over."""
+    """The database's process, to be killed or paused; after the test, the database serves again."""
     yield stack.mongod
     if stack.mongod.child.alive:
         with suppress(ProcessLookupError):
@@ -56,7 +56,7 @@ def mongod(stack: Stack, admin: Client) -> Iterator[Mongod]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what the tests noted."""
+    """Print the recorded figures."""
     reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
     figures = [text for report in reports for name, text in report.user_properties if name == _FIGURES]
     if figures:

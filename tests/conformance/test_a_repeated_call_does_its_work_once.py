@@ -19,7 +19,7 @@ from pymongo.database import Database
 from infra.local.stack import Stack
 from tests.conformance.conftest import Figure
 from tests.faults.scale import times
-from tests.support.approvals import one, pending
+from tests.support.approvals import pending, request_path
 from tests.support.client import Client, json_of, problem_of
 from tests.support.stack import PASSWORD, STAGE, NewPerson
 from tests.support.waiting import eventually
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.stack
 
 DEATHS, AT_ONCE = 50, 5
 FUNCTIONS = tuple(f"holdfast-{STAGE}-{name}" for name in ("api", "wait"))
-#: A killed process holds its claim for this long; much less than in production, where the test would take all day.
+#: A killed process holds its claim for this long; production's longer lease would make the test take hours.
 LEASE_SECONDS = 2.0
 
 
@@ -44,7 +44,7 @@ def short_leases(stack: Stack) -> Iterator[None]:
         functions.update_function_configuration(FunctionName=name, Environment=environment)
 
 
-def test_a_question_whose_waiter_was_killed_is_put_once_when_it_is_asked_again(
+def test_a_repeated_question_of_a_killed_waiter_is_put_once(
     stack: Stack, admin: Client, person: NewPerson, database: Database[dict[str, Any]], figure: Figure
 ) -> None:
     killed = 0
@@ -55,18 +55,18 @@ def test_a_question_whose_waiter_was_killed_is_put_once_when_it_is_asked_again(
             for who in people
         ]
         with ThreadPoolExecutor(len(people)) as pool:
-            # Given callers who wait, each with a question that is put
+            # Given waiting callers, each with a stored question
             first = [pool.submit(ask) for ask in asks]
             ids = [pending(admin, who.username)[0] for who in people]
-            # When every process that holds one is killed
+            # When every process with a waiting caller is killed
             _kill(stack, "wait")
             for call in first:
                 problem_of(call.result(), 502)
-            # And they ask again
-            again = [pool.submit(_until_free, ask) for ask in asks]
+            # And the callers repeat their calls
+            again = [pool.submit(_repeat_until_free, ask) for ask in asks]
             for who, request_id in zip(people, ids, strict=True):
-                json_of(who.client.post(one(request_id, "resolve"), {"action": "approve"}))
-            # Then each is told the answer to the question that was put, and no other was
+                json_of(who.client.post(request_path(request_id, "resolve"), {"action": "approve"}))
+            # Then each caller gets the answer to the first question, and no second question exists
             for request_id, call in zip(ids, again, strict=True):
                 outcome = json_of(call.result())
                 assert (outcome["requestId"], outcome["action"]) == (request_id, "approve")
@@ -75,7 +75,7 @@ def test_a_question_whose_waiter_was_killed_is_put_once_when_it_is_asked_again(
     figure("waiters killed after they put their question", f"{killed}, every question put once")
 
 
-def test_a_user_is_made_once_although_processes_die_around_it(stack: Stack, admin: Client, figure: Figure) -> None:
+def test_a_repeated_creation_by_killed_processes_makes_one_user(stack: Stack, admin: Client, figure: Figure) -> None:
     items, killed, in_between, marker = stack.client("dynamodb"), 0, 0, os.urandom(4).hex()
     while killed < times(DEATHS):
         username = f"u{marker}-{killed}"
@@ -88,12 +88,12 @@ def test_a_user_is_made_once_although_processes_die_around_it(stack: Stack, admi
 
         with ThreadPoolExecutor(1) as pool:
             first = pool.submit(make)
-            # When its process is killed as soon as the user is there
+            # When the process is killed as soon as the user is stored
             made = eventually(stored, every_seconds=0)
             _kill(stack, "api")
             in_between += first.result().status_code == 502
-        # Then the same call answers that user, and there is one
-        answer = json_of(_until_free(make), 201)
+        # Then the repeated call returns the same user
+        answer = json_of(_repeat_until_free(make), 201)
         assert (answer["username"], answer["roles"]) == (username, ["service"])
         assert stored()["epoch"] == made["epoch"]
         killed += 1
@@ -104,12 +104,12 @@ def _keyed(client: Client, path: str, body: Any, key: str) -> requests.Response:
     return client.post(path, body, headers={"Idempotency-Key": key.replace(" ", "-")})
 
 
-def _until_free(call: Callable[[], requests.Response]) -> requests.Response:
-    """Make a call again until the claim of the process that died has run out, as a patient caller does."""
+def _repeat_until_free(call: Callable[[], requests.Response]) -> requests.Response:
+    """Repeat a call until the dead process's claim has expired; return the first answer after that."""
 
     def free() -> requests.Response | None:
         answer = call()
-        # The emulator may hand a call to a worker that it does not know to be dead.
+        # The emulator may give a call to a worker that has just died.
         if answer.status_code not in {409, 502}:
             return answer
         assert answer.status_code == 502 or answer.headers["Retry-After"] == "1"

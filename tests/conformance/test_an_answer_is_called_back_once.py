@@ -1,7 +1,7 @@
 """An answer is called back, also when the process that recorded the answer died right after it.
 
-Shown by killing the process as soon as the answer is stored. No process dies during a callback here, so each is made
-once.
+Shown by killing the process as soon as the answer is stored. No process dies during a callback here, so every callback
+is made once.
 """
 
 import os
@@ -17,7 +17,7 @@ from pymongo.database import Database
 from infra.local.stack import Stack
 from tests.conformance.conftest import Figure
 from tests.faults.scale import times
-from tests.support.approvals import one
+from tests.support.approvals import request_path
 from tests.support.client import json_of
 from tests.support.receiver import receiving
 from tests.support.stack import STAGE, NewPerson
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.stack
 Mongo = Database[dict[str, Any]]
 
 
-def test_an_answer_whose_process_died_right_after_it_is_called_back_once(
+def test_an_answer_of_a_killed_process_is_called_back_once(
     stack: Stack, person: NewPerson, database: Mongo, figure: Figure
 ) -> None:
     # Given
@@ -50,18 +50,18 @@ def test_an_answer_whose_process_died_right_after_it_is_called_back_once(
         )
         calls = [call.event["data"]["requestId"] for call in receiver.received]
     figure("answers cut off", f"{cut_off} of {len(requests)}, {len(calls)} callbacks for {len(set(calls))} answers")
-    # Nobody died in the middle of a callback, so each was made once, although sweeps handed some over again.
+    # No process died during a callback, so each was made once, although sweeps dispatched some again.
     assert sorted(calls) == sorted(requests)
 
 
 def _answered_and_killed(stack: Stack, database: Mongo, post: Any, request_id: str) -> bool:
-    """Answer, and kill the process that does the moment its answer is in the database; whether it was cut off."""
-    # The first change of this request may be another: its worker takes away the mark that somebody was to be told.
+    """Answer, kill the process as soon as the answer is stored, and return whether the response was cut off."""
+    # The worker's removal of the entry `notify` may be the request's first change.
     answered = [{"updateDescription.updatedFields.status": "resolved"}, {"fullDocument.status": "resolved"}]
     with database.approvals.watch([{"$match": {"documentKey._id": request_id, "$or": answered}}]) as changes:
         killer = threading.Thread(target=partial(_kill_after, changes, stack))
         killer.start()
-        status = post(one(request_id, "resolve"), {"action": "approve"}).status_code
+        status = post(request_path(request_id, "resolve"), {"action": "approve"}).status_code
         killer.join()
     return bool(status != 200)
 

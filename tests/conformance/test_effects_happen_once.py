@@ -1,7 +1,7 @@
 """A message is worked on at least once, and its effects happen once.
 
-Shown by workers killed at every step, by copies of messages, and by many threads at one claim.
-tests/unit/core/coordination/test_claim_machine.py goes through random orders of events.
+Shown by workers killed at every step, by copies of messages, and by many threads racing for a claim.
+tests/unit/core/coordination/test_claim_machine.py tests random orders of events.
 """
 
 import os
@@ -22,27 +22,27 @@ from chalicelib.core.stores.dynamodb import Table
 from infra.local.stack import Stack
 from tests.conformance.conftest import Figure
 from tests.faults.scale import times
-from tests.support.coordination import SETTINGS, THREADS, attempts
+from tests.support.coordination import SETTINGS, THREADS, call_from_all_threads
 from tests.support.extra_worker import ExtraWorker, deployed
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
 
-#: Where a worker is killed that does its work, and one that gives it up.
-_WORKING, _GIVING_UP = ("before", "after", "counted"), ("before", "counted", "buried")
+#: The steps at which a worker is killed that does its work, and a worker that dead-letters the message.
+_WORKING, _GIVING_UP = ("before", "after", "counted"), ("before", "counted", "dead_lettered")
 #: The last message comes again after its visibility timeout, and a busy machine is slow.
 _DEADLINE_SECONDS = 120
 
 
 def _settled(extra: ExtraWorker, works: int) -> None:
-    """Return when every work is counted and no message is left."""
-    eventually(lambda: sum(extra.counted()) >= works, _DEADLINE_SECONDS + works)
-    eventually(lambda: extra.mail.depth(extra.queue).pending == 0, _DEADLINE_SECONDS)
-    eventually(lambda: extra.mail.depth(extra.queue).processing == 0, _DEADLINE_SECONDS)
+    """Wait until every piece of work is counted and no message is left."""
+    eventually(lambda: sum(extra.read_counts()) >= works, _DEADLINE_SECONDS + works)
+    eventually(lambda: extra.sender.depth(extra.queue).pending == 0, _DEADLINE_SECONDS)
+    eventually(lambda: extra.sender.depth(extra.queue).processing == 0, _DEADLINE_SECONDS)
 
 
 def test_a_worker_killed_at_any_step_leaves_one_effect_and_one_count(stack: Stack, figure: Figure) -> None:
-    # Given works whose first worker is killed at each step in turn, two copies of each
+    # Given two copies of each message, and the first worker of each killed at the steps in turn
     kills = times(200)
     began = monotonic()
     with deployed(stack, visibility_seconds=10, timeout_seconds=10, batch_size=2) as extra:
@@ -55,41 +55,41 @@ def test_a_worker_killed_at_any_step_leaves_one_effect_and_one_count(stack: Stac
         # When all is settled
         _settled(extra, kills + poisoned)
         # Then
-        assert extra.counted() == (kills, poisoned)
+        assert extra.read_counts() == (kills, poisoned)
         assert extra.effects() == {f"work-{number}": 1 for number in range(kills)}
-        box = extra.box
+        box = extra.dead_letter_queue
         with box.held(60):
             bodies, reasons = [letter.body for letter in box.letters], {letter.reason for letter in box.letters}
         assert reasons == {f"poison-{number} is poison" for number in range(poisoned)}
-        # A letter may be there twice: its worker died before SQS heard that the message was done with.
+        # A dead letter may be doubled: the worker died before it deleted the message.
         assert poisoned <= len(bodies) <= 2 * poisoned
-        extra.box.purge()
+        extra.dead_letter_queue.purge()
     figure("workers killed at a step", f"{kills + poisoned}, all works settled after {monotonic() - began:.0f} s")
 
 
 def test_workers_killed_at_any_moment_leave_one_effect_and_one_count(stack: Stack, figure: Figure) -> None:
-    # Given works that take their time
+    # Given slow work
     kills, works, rng = times(100), times(400), random.Random(3)
     with deployed(stack, visibility_seconds=10, timeout_seconds=10, batch_size=5) as extra:
         for number in range(works):
             extra.send(f"work-{number}", seconds=0.05)
-        # When one of their workers is killed every now and then
+        # When a worker is killed now and then
         killed, deadline = 0, monotonic() + _DEADLINE_SECONDS + kills
-        while killed < kills and monotonic() < deadline and sum(extra.counted()) < works:
+        while killed < kills and monotonic() < deadline and sum(extra.read_counts()) < works:
             killed += _killed(stack, extra, rng)
-            # No moment is better than another: this is the accident's own time.
+            # A random moment for the kill, not a wait for a condition.
             sleep(rng.uniform(0.1, 0.6))
         _settled(extra, works)
         # Then
-        assert extra.counted() == (works, 0)
+        assert extra.read_counts() == (works, 0)
         assert extra.effects() == {f"work-{number}": 1 for number in range(works)}
-        assert extra.mail.depth(extra.queue).dead == 0
+        assert extra.sender.depth(extra.queue).dead == 0
     assert killed > 0
     figure("workers killed at a moment", f"{killed}, while {works} messages were worked on")
 
 
 def _killed(stack: Stack, extra: ExtraWorker, rng: random.Random) -> int:
-    """Kill one worker, if there is one; return how many."""
+    """Kill a worker if any runs; return the number of killed workers."""
     workers = stack.workers(extra.function)
     if not workers:
         return 0
@@ -98,50 +98,53 @@ def _killed(stack: Stack, extra: ExtraWorker, rng: random.Random) -> int:
     return 1
 
 
-def test_copies_are_worked_on_once_and_logged_each(extra: ExtraWorker) -> None:
-    completed, failed = extra.counted()
+def test_copies_of_a_message_are_worked_on_once_and_all_logged(extra: ExtraWorker) -> None:
+    completed, failed = extra.read_counts()
     for _ in range(5):
         extra.send("copied")
     eventually(
-        lambda: extra.mail.depth(extra.queue).pending + extra.mail.depth(extra.queue).processing == 0,
+        lambda: extra.sender.depth(extra.queue).pending + extra.sender.depth(extra.queue).processing == 0,
         _DEADLINE_SECONDS,
     )
     assert extra.effects()["copied"] == 1
-    assert extra.counted() == (completed + 1, failed)
-    lines = eventually(lambda: found if len(found := _of(extra, "copied")) >= 5 else None, _DEADLINE_SECONDS)
+    assert extra.read_counts() == (completed + 1, failed)
+    lines = eventually(lambda: found if len(found := _lines_of(extra, "copied")) >= 5 else None, _DEADLINE_SECONDS)
     outcomes = sorted(line["outcome"] for line in lines if line["outcome"] != "again")
     assert outcomes == ["done"] + ["repeated"] * 4
-    # Each follows its cause
+    # Each copy carries the request id of its cause
     assert {line["requestId"] for line in lines} == {"cause-of-copied"}
     assert {line["queue"] for line in lines} == {extra.queue.name}
 
 
-def _of(extra: ExtraWorker, job: str) -> list[dict[str, Any]]:
-    return [line for line in extra.lines() if line.get("workId") == job]
+def _lines_of(extra: ExtraWorker, job: str) -> list[dict[str, Any]]:
+    return [line for line in extra.log_records() if line.get("workId") == job]
 
 
-def test_of_sixty_four_at_one_claim_one_does_the_work(claims: Claims, name: str) -> None:
+def test_racing_claims_of_a_message_have_one_winner(claims: Claims, name: str) -> None:
     for round_ in range(5):
         key = f"{name}-{round_}"
-        results = attempts(partial(claims.begin, key, ttl_seconds=3600))
+        results = call_from_all_threads(partial(claims.begin, key, ttl_seconds=3600))
         (claim,) = [result for result in results if isinstance(result, Claim)]
         assert sum(isinstance(result, StillRunning) for result in results) == THREADS - 1
         claims.finish(claim, "done")
-        assert all(isinstance(result, AlreadyDone) for result in attempts(partial(claims.begin, key, ttl_seconds=60)))
+        assert all(
+            isinstance(result, AlreadyDone)
+            for result in call_from_all_threads(partial(claims.begin, key, ttl_seconds=60))
+        )
 
 
-def test_of_sixty_four_at_abandoned_work_one_takes_over_the_same_resource(claims: Claims, name: str) -> None:
+def test_racing_takeovers_of_a_claim_keep_its_resource_id(claims: Claims, name: str) -> None:
     first = claims.begin(name, ttl_seconds=3600)
     for _ in range(5):
         claims.abandon(first)
-        results = attempts(partial(claims.begin, name, ttl_seconds=3600))
+        results = call_from_all_threads(partial(claims.begin, name, ttl_seconds=3600))
         (claim,) = [result for result in results if isinstance(result, Claim)]
         assert claim.resource_id == first.resource_id
         first = claim
 
 
-class Twice:
-    """A client whose first answers are all lost, and which asks again as the SDK does."""
+class FlakyClient:
+    """A client that loses the first answer of every call and retries, as the SDK does."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -150,7 +153,7 @@ class Twice:
         call = getattr(self._client, operation)
 
         def twice(**arguments: Any) -> Any:
-            # Whatever it was, nobody heard it.
+            # The first answer is lost, also an error.
             with suppress(self._client.exceptions.ClientError):
                 call(**arguments)
             return call(**arguments)
@@ -158,9 +161,9 @@ class Twice:
         return twice
 
 
-def test_nothing_happens_twice_when_every_first_answer_is_lost(dynamodb: Any, table: Table, name: str) -> None:
+def test_effects_happen_once_when_every_first_answer_is_lost(dynamodb: Any, table: Table, name: str) -> None:
     # Given
-    flaky = Table(Twice(dynamodb), table.name)
+    flaky = Table(FlakyClient(dynamodb), table.name)
     locks, claims, rates = Locks(flaky, SETTINGS), Claims(flaky, SETTINGS), Rates(flaky)
     count = table.update_entry(f"count#{name}", "ADD n :one", values={":one": 1})
     # When
@@ -170,9 +173,9 @@ def test_nothing_happens_twice_when_every_first_answer_is_lost(dynamodb: Any, ta
     claims.finish(claims.begin(name, ttl_seconds=60), "done", [count])
     assert claims.once(name, lambda _: "again", ttl_seconds=60) == "done"
     # Then
-    assert lease.fence == 1
+    assert lease.fencing_token == 1
     assert (table.get(f"count#{name}") or {})["n"] == 2
-    # And a token is given back once
+    # And a rate token is given back once
     limit = Limit(5, 3_600_000)
     assert sum(Rates(table).take(name, limit).ok for _ in range(6)) == 5
     rates.give_back(name, limit)

@@ -1,6 +1,6 @@
 """A disbursement moves the money once, however many callers ask and however many processes die.
 
-Shown by many callers for the same applications while the processes that pay are killed.
+Shown by many callers for the same applications while the paying processes are killed.
 """
 
 import os
@@ -36,36 +36,36 @@ APPLICATIONS, LEDGER = "/api/applications", "/api/ledger"
 APPROVED, TOGETHER = 20, 10
 #: So many processes are killed at the same time.
 AT_ONCE = 2
-#: A cold start takes seconds where many want one.
+#: A cold start takes seconds while many instances start.
 PATIENCE_SECONDS = 240
-#: Of so many callers one goes to the gateway itself, where nothing keeps a crowd from having many instances.
+#: Every so many callers, a caller uses the gateway directly, past the limit on instances.
 PAST_THE_FRONT = 20
-#: What a caller may hear who then asks again: a process died, or there was no turn.
+#: Statuses after which a caller repeats the call: the process died, or no turn came up in time.
 AGAIN = {429, 502, 503}
 
 
 class Payers:
-    """Callers who ask until their application is paid out, and what they heard until then."""
+    """Callers who repeat a disbursement until it succeeds, and a count of the statuses they got."""
 
     def __init__(self, stack: Stack, admin: Client) -> None:
-        self.doors = [admin, admin.at(stack.api_url)]
-        self.heard: Counter[int] = Counter()
+        self.clients = [admin, admin.at(stack.api_url)]
+        self.statuses: Counter[int] = Counter()
 
     def pay(self, number: int, application_id: str) -> dict[str, Any]:
-        """Ask until the answer is that it is paid out."""
-        client = self.doors[number % PAST_THE_FRONT == 0]
+        """Repeat the disbursement until it succeeds; return the application."""
+        client = self.clients[number % PAST_THE_FRONT == 0]
         deadline = monotonic() + PATIENCE_SECONDS
         while (answer := client.post(f"{APPLICATIONS}/{application_id}/disburse")).status_code in AGAIN:
-            self.heard[answer.status_code] += 1
-            assert monotonic() < deadline, f"{answer.text}, after {self.heard}"
-            # In their own time, as callers are.
+            self.statuses[answer.status_code] += 1
+            assert monotonic() < deadline, f"{answer.text}, after {self.statuses}"
+            # A random pause, as among independent callers.
             sleep(random.uniform(0.1, 1))
-        self.heard[answer.status_code] += 1
+        self.statuses[answer.status_code] += 1
         paid: dict[str, Any] = json_of(answer)
         return paid
 
 
-def test_many_callers_pay_each_application_once_while_processes_are_killed(
+def test_racing_disbursements_pay_once_while_processes_are_killed(
     stack: Stack, admin: Client, tracked: TrackedRecords, figure: Figure
 ) -> None:
     rounds, rng, payers = times(10), random.Random(11), Payers(stack, admin)
@@ -75,33 +75,33 @@ def test_many_callers_pay_each_application_once_while_processes_are_killed(
         amounts = {_approved(admin, amount): amount for amount in rng.sample(range(1, 10**9), APPROVED)}
         wanted = [application_id for application_id in amounts for _ in range(TOGETHER)]
         rng.shuffle(wanted)
-        # And instances that are there: a hundred cold starts at once are another test's matter
-        at_once([partial(client.get, f"{APPLICATIONS}/{wanted[0]}") for client in payers.doors * 10])
-        # When many want each of them paid out, and processes are killed meanwhile
+        # And warm instances: a hundred cold starts at once are out of scope
+        at_once([partial(client.get, f"{APPLICATIONS}/{wanted[0]}") for client in payers.clients * 10])
+        # When many callers disburse each application, and processes are killed meanwhile
         began = monotonic()
-        with _killing(stack, rng) as kills:
+        with _kills_after_payments(stack, rng) as kills:
             paid = at_once([partial(payers.pay, *numbered) for numbered in enumerate(wanted)])
         killed, seconds = killed + len(kills), [*seconds, monotonic() - began]
-        # Then all hear the same of each, and the ledger has it once, with its amount
+        # Then all callers of an application get the same answer, and the ledger has a single entry with its amount
         assert {answer["applicationId"]: answer["version"] for answer in paid} == dict.fromkeys(amounts, 3)
         assert {(answer["status"], answer["version"]) for answer in paid} == {("disbursed", 3)}
         entries = [entry for entry in _entries(admin) if entry["applicationId"] in amounts]
         assert sorted((entry["applicationId"], entry["amountMinor"]) for entry in entries) == sorted(amounts.items())
         assert {(entry["kind"], entry["currency"]) for entry in entries} == {("disbursement", "EUR")}
         assert sum(entry["amountMinor"] for entry in entries) == sum(amounts.values())
-        _whole(admin)
-        # And lists and histories say so too
-        tracked.caught_up(list(amounts))
+        _assert_ledger_verifies(admin)
+        # And lists and histories agree
+        tracked.wait_until_projected(list(amounts))
     assert killed > 0
     figure(
         "disbursed while processes were killed",
         f"{rounds} rounds of {APPROVED} applications, {TOGETHER} callers each: all paid out once, the chain whole; "
-        f"{killed} processes killed, {payers.heard[502]} calls cut off, {payers.heard[503]} refused with 503, "
-        f"{payers.heard[429]} with 429; all paid after {min(seconds):.1f} to {max(seconds):.1f} s",
+        f"{killed} processes killed, {payers.statuses[502]} calls cut off, {payers.statuses[503]} refused with 503, "
+        f"{payers.statuses[429]} with 429; all paid after {min(seconds):.1f} to {max(seconds):.1f} s",
     )
 
 
-def test_a_payment_whose_process_died_right_after_it_is_made_once(stack: Stack, admin: Client, figure: Figure) -> None:
+def test_a_payment_of_a_killed_process_is_made_once(stack: Stack, admin: Client, figure: Figure) -> None:
     kills, cut_off, ledger = times(100), 0, _ledger(stack)
     amounts: dict[str, int] = {}
     with ThreadPoolExecutor(1) as pool:
@@ -111,7 +111,7 @@ def test_a_payment_whose_process_died_right_after_it_is_made_once(stack: Stack, 
             application_id = _approved(admin, number + 1)
             amounts[application_id] = number + 1
             paid, pids = ledger.head().seq, stack.workers(f"holdfast-{STAGE}-api")
-            # When the process dies the moment the ledger has its entry
+            # When the process is killed as soon as the ledger has the entry
             path = f"{APPLICATIONS}/{application_id}/disburse"
             first = pool.submit(admin.post, path)
             eventually(partial(_moved, ledger, paid), every_seconds=0)
@@ -119,13 +119,13 @@ def test_a_payment_whose_process_died_right_after_it_is_made_once(stack: Stack, 
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             cut_off += first.result().status_code == 502
-            # Then whoever asks again hears that it is paid
+            # Then a repeated call gets the paid application
             again = json_of(eventually(partial(_answered, admin, path)))
             assert (again["status"], again["version"]) == ("disbursed", 3)
-    # And the ledger has each once
+    # And the ledger has a single entry for each
     entries = [entry for entry in _entries(admin) if entry["applicationId"] in amounts]
     assert sorted((entry["applicationId"], entry["amountMinor"]) for entry in entries) == sorted(amounts.items())
-    _whole(admin)
+    _assert_ledger_verifies(admin)
     assert cut_off > 0
     figure("processes killed right after they paid", f"{kills}, {cut_off} before they could say so; each paid once")
 
@@ -151,11 +151,11 @@ def _approved(admin: Client, amount_minor: int) -> str:
 
 
 @contextmanager
-def _killing(stack: Stack, rng: random.Random) -> Iterator[list[int]]:
-    """For the length of the block, kill processes of the API whenever some more was paid; their ids are in the list.
+def _kills_after_payments(stack: Stack, rng: random.Random) -> Iterator[list[int]]:
+    """Within the block, kill processes of the API after every new payment or two; yield the list of killed ids.
 
-    So the one that paid may die before it can say so, and others in the middle of it; and however slow the machine
-    starts new ones, the work goes on.
+    So a process may die between a payment and its answer, or in the middle of a payment. Kills follow payments, so the
+    work goes on however slowly new processes start.
     """
     over, kills = threading.Event(), list[int]()
     ledger = _ledger(stack)
@@ -181,7 +181,7 @@ def _killing(stack: Stack, rng: random.Random) -> Iterator[list[int]]:
 
 
 def _has_worked(pid: int) -> bool:
-    """Whether a process has come as far as to ask a store; the emulator ends all others with one that never started."""
+    """Tell whether a process has connections; at the kill of a starting process the emulator ends all others."""
     with suppress(psutil.Error):
         return bool(psutil.Process(pid).net_connections())
     return False
@@ -199,8 +199,8 @@ def _entries(admin: Client) -> list[dict[str, Any]]:
         cursor = quote(page["nextCursor"])
 
 
-def _whole(admin: Client) -> None:
-    """Walk along the chain, which must be whole and have every entry."""
+def _assert_ledger_verifies(admin: Client) -> None:
+    """Assert that the ledger verifies and has every entry."""
     found = json_of(admin.get(f"{LEDGER}/verify"))
     while found["nextCursor"]:
         found = json_of(admin.get(f"{LEDGER}/verify?cursor={quote(found['nextCursor'])}"))

@@ -1,7 +1,7 @@
 """No update is lost, and no version comes twice.
 
-Shown by many writers of one application at once, through the gateway. tests/unit/core/records/test_machine.py goes
-through random orders of events.
+Shown by many concurrent writers of an application, through the gateway. tests/unit/core/records/test_machine.py tests
+random orders of events.
 """
 
 from functools import partial
@@ -33,9 +33,9 @@ def at(application: dict[str, Any]) -> str:
     return f"{PATH}/{application['applicationId']}"
 
 
-def test_of_a_hundred_changes_at_once_one_succeeds(officer: Client) -> None:
+def test_a_hundred_racing_changes_have_one_winner(officer: Client) -> None:
     made = make(officer)
-    # Instances are there: a hundred cold starts at once are no part of the promise.
+    # Warm instances first: a hundred cold starts at once are no part of the promise.
     at_once([partial(officer.get, at(made))] * 10)
     calls = [partial(officer.call, "PUT", at(made), {"termMonths": 1 + n, "version": 1}) for n in range(100)]
     answers = at_once(calls)
@@ -47,8 +47,8 @@ def test_of_a_hundred_changes_at_once_one_succeeds(officer: Client) -> None:
     assert json_of(officer.get(at(made))) == winner.json()
 
 
-def test_every_change_of_many_writers_is_kept_under_its_own_version(officer: Client, tracked: TrackedRecords) -> None:
-    # Given writers who each read, add one, and try again when another writer was first
+def test_every_change_of_racing_writers_has_its_own_version(officer: Client, tracked: TrackedRecords) -> None:
+    # Given writers who read, increment, and retry after a conflict
     made = make(officer)
     writers, additions = 8, 5
 
@@ -61,13 +61,13 @@ def test_every_change_of_many_writers_is_kept_under_its_own_version(officer: Cli
     # Then every addition is in the sum, and every version is in the history once
     last = json_of(officer.get(at(made)))["amountMinor"]
     assert last == made["amountMinor"] + writers * additions
-    tracked.caught_up([made["applicationId"]])
+    tracked.wait_until_projected([made["applicationId"]])
     amounts = [(version.doc or {})["amountMinor"] for version in tracked.versions(made["applicationId"])]
     assert amounts == list(range(made["amountMinor"], last + 1))
 
 
 def _added(caller: Client, path: str) -> bool:
-    """Add one to the amount as it was read; whether no other writer was first."""
+    """Increment the amount at the version read; return whether the write won."""
     read = caller.get(path)
     body = {"amountMinor": json_of(read)["amountMinor"] + 1}
     answer = caller.call("PUT", path, body, headers={"If-Match": read.headers["ETag"]})

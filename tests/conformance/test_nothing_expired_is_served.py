@@ -1,6 +1,6 @@
 """Nothing that expires is served after its time, whether or not MongoDB has removed it yet.
 
-Shown by moving the end of stored documents into the past.
+Shown by moving the expiry of stored documents into the past.
 """
 
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from tests.support.approvals import asked, one, overdue, shown
+from tests.support.approvals import create_request, read_request, request_path, timed_out_request
 from tests.support.client import Client, json_of, problem_of
 from tests.support.stack import NewPerson
 
@@ -19,31 +19,31 @@ CURRENT = "/api/sessions/current"
 
 
 @pytest.mark.usefixtures("unswept")
-def test_an_overdue_request_cannot_be_answered_although_nobody_recorded_it(
+def test_an_overdue_unrecorded_request_cannot_be_answered(
     admin: Client, person: NewPerson, database: Database[dict[str, Any]]
 ) -> None:
     username = person().username
-    request_id = asked(admin, username, timeoutMs=1000)
-    seen = overdue(admin, username)
+    request_id = create_request(admin, username, timeoutMs=1000)
+    seen = timed_out_request(admin, username)
     assert (database.approvals.find_one({"_id": request_id}) or {})["status"] == "pending"
-    problem_of(admin.post(one(request_id, "resolve"), {"action": "approve"}), 409)
-    problem_of(admin.post(one(request_id, "cancel")), 409)
-    # By now somebody was told, so it is recorded.
+    problem_of(admin.post(request_path(request_id, "resolve"), {"action": "approve"}), 409)
+    problem_of(admin.post(request_path(request_id, "cancel")), 409)
+    # The answers of these calls showed the timeout, so the timeout is recorded.
     assert (database.approvals.find_one({"_id": request_id}) or {})["status"] == "timeout"
-    assert shown(admin, request_id) == seen
+    assert read_request(admin, request_id) == seen
 
 
-def test_what_has_been_kept_long_enough_is_not_found(
+def test_a_request_past_its_purge_time_is_not_found(
     admin: Client, person: NewPerson, database: Database[dict[str, Any]]
 ) -> None:
-    request_id = asked(admin, person().username)
-    json_of(admin.post(one(request_id, "resolve"), {"action": "approve"}))
+    request_id = create_request(admin, person().username)
+    json_of(admin.post(request_path(request_id, "resolve"), {"action": "approve"}))
     database.approvals.update_one({"_id": request_id}, {"$set": {"purgeAt": datetime.now(UTC)}})
-    problem_of(admin.get(one(request_id)), 404)
+    problem_of(admin.get(request_path(request_id)), 404)
 
 
 @pytest.mark.parametrize("field", ["expiresAt"])
-def test_a_session_past_its_time_is_dead_although_it_is_still_stored(
+def test_an_expired_session_is_refused_while_still_stored(
     person: NewPerson, database: Database[dict[str, Any]], field: str
 ) -> None:
     who = person()

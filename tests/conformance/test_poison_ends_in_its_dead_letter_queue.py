@@ -1,6 +1,6 @@
 """A message that cannot succeed ends in its dead-letter queue with its reason, and can be sent back.
 
-Shown with a queue of its own beside the deployed ones, and with records that no list can be sorted by.
+Shown with an extra queue beside the deployed queues, and with records that cannot be projected.
 """
 
 import json
@@ -29,41 +29,41 @@ soon = partial(eventually, deadline_seconds=60)
 NAMELESS = {name: value for name, value in DOC.items() if name != "applicantName"}
 
 
-def test_a_poison_record_lets_the_others_pass_and_waits_to_be_repaired(
+def test_a_poison_record_is_dead_lettered_and_others_are_projected(
     stack: Stack, admin: Client, tracked: TrackedRecords
 ) -> None:
-    # Given records that no list can be sorted by: one alone in its batch, one in the middle of another
+    # Given records that cannot be projected: alone in a batch, and in the middle of another batch
     counted = _counted(admin)
     with paused(stack, "repair"):
         poison = [tracked.make(doc=NAMELESS)]
         others = [tracked.make()]
-        tracked.caught_up(others)
+        tracked.wait_until_projected(others)
         with paused(stack, "project"):
             others.append(tracked.make())
             poison.append(tracked.make(doc=NAMELESS))
             others.append(tracked.make())
         others.append(tracked.make())
-        # Then the others are carried, and these stand in the queue
-        tracked.caught_up(others)
-        assert tracked.behind(poison) == (set(poison), set())
-        # When they have been tried as often as they may be, which takes half an hour
+        # Then the other records are projected, and the poison records are in the repair queue
+        tracked.wait_until_projected(others)
+        assert tracked.ids_behind(poison) == (set(poison), set())
+        # When their attempts are used up, which would take half an hour
         _receive(stack, poison, REPAIR.attempts - 1)
-    # Then they are buried, with why
+    # Then the messages are dead-lettered with their reason
     eventually(lambda: _counted(admin) == (counted[0], counted[1] + 2))
     box = DeadLetterQueue(stack.client("sqs"), stack.environment["QUEUES_URL_PREFIX"], REPAIR)
     with box.held(60):
         letters = [letter for letter in box.letters if json.loads(letter.body).get("id") in poison]
         assert [letter.reason for letter in letters] == [f"after {REPAIR.attempts} attempts: KeyError"] * 2
         assert {letter.caused_by for letter in letters} == {tracked.records.get(KIND, one).operation for one in poison}
-        # And when the records are whole, and their letters sent back, they are shown
+        # And when the records are corrected, and their dead letters sent back, the records are projected
         for record_id in poison:
             change = Change(record_id, 1, {"applicantName": "Ann"})
             tracked.records.commit(KIND, change, by="bob", operation=f"cure-{record_id}")
-        tracked.caught_up(poison)
+        tracked.wait_until_projected(poison)
         tracked.copies.delete_many({"_id": {"$in": poison}})
         for letter in letters:
             box.send_back(letter)
-    tracked.caught_up(poison)
+    tracked.wait_until_projected(poison)
     eventually(lambda: _counted(admin) == (counted[0] + 2, counted[1] + 2))
 
 
@@ -73,7 +73,7 @@ def _counted(admin: Client) -> tuple[int, int]:
 
 
 def _receive(stack: Stack, record_ids: Sequence[str], times: int) -> None:
-    """Receive what is to be repaired, which is these records, so many times, giving it back at once."""
+    """Receive the repair messages of exactly these records so many times, with no visibility timeout."""
     sqs, url = stack.client("sqs"), stack.environment["QUEUES_URL_PREFIX"] + REPAIR.name
     wanted = {"QueueUrl": url, "MaxNumberOfMessages": 10, "VisibilityTimeout": 0}
     mail = Sender(sqs, stack.environment["QUEUES_URL_PREFIX"])
@@ -83,50 +83,50 @@ def _receive(stack: Stack, record_ids: Sequence[str], times: int) -> None:
         assert {body["id"] for body in bodies} == set(record_ids)
 
 
-def test_a_poisoned_message_ends_in_the_dead_letter_queue_and_can_be_sent_back(
+def test_a_poison_message_is_dead_lettered_and_can_be_redriven(
     extra: ExtraWorker, running: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # Given three that can never succeed, and one that cannot be read
-    completed, failed = extra.counted()
+    # Given messages that can never succeed, and a malformed message
+    completed, failed = extra.read_counts()
     for job in ("x", "y", "z"):
         extra.send(job, poison=True)
     extra.send("w", unheardOf="4711")
-    soon(lambda: extra.mail.depth(extra.queue).dead == 4)
-    assert extra.counted() == (completed, failed + 4)
-    # When somebody looks
+    soon(lambda: extra.sender.depth(extra.queue).dead == 4)
+    assert extra.read_counts() == (completed, failed + 4)
+    # When an operator looks
     assert command.main(["peek", extra.queue.name, "--json", *running]) == 0
     letters = {json.loads(letter["body"])["jobId"]: letter for letter in _json_lines(capsys)}
     assert letters["x"]["reason"] == "x is poison"
     assert letters["x"]["causedBy"] == "cause-of-x"
     assert "unheardOf" in letters["w"]["reason"]
     assert "4711" not in letters["w"]["reason"]
-    # Then all letters are still there, for the next one who looks too
+    # Then every dead letter is still there for the next look
     assert command.main(["peek", extra.queue.name, "--limit", "3", *running]) == 0
     assert "3 of about 4 dead letters" in capsys.readouterr().out
-    # When the cause is mended and one is sent back
+    # When the cause is fixed and a dead letter is sent back
     extra.table.put({"pk": f"cure#{extra.queue.name}"}, when="")
     assert command.main(["redrive", extra.queue.name, "--id", letters["x"]["id"], *running]) == 0
     assert "1 dead letters sent back" in capsys.readouterr().out
     soon(lambda: extra.effects().get("x"))
-    # And then the rest
+    # And when the others are sent back
     assert command.main(["redrive", extra.queue.name, *running]) == 0
     assert "3 dead letters sent back" in capsys.readouterr().out
-    soon(lambda: extra.counted() == (completed + 3, failed + 5))
+    soon(lambda: extra.read_counts() == (completed + 3, failed + 5))
     assert {job: extra.effects()[job] for job in "xyz"} == {"x": 1, "y": 1, "z": 1}
-    # Then what cannot be read is dead again, and can be thrown away
-    soon(lambda: extra.mail.depth(extra.queue).dead == 1)
+    # Then the malformed message is dead-lettered again, and can be purged
+    soon(lambda: extra.sender.depth(extra.queue).dead == 1)
     assert command.main(["purge", extra.queue.name, "--yes", *running]) == 0
-    soon(lambda: extra.mail.depth(extra.queue).dead == 0)
+    soon(lambda: extra.sender.depth(extra.queue).dead == 0)
 
 
 def _json_lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def test_what_sqs_buried_itself_can_be_sent_back_and_then_says_why(
+def test_a_message_dead_lettered_by_sqs_can_be_sent_back(
     extra: ExtraWorker, running: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # Given a letter without a reason, as SQS makes them
+    # Given a dead letter without a reason, as of SQS's redrive policy
     body = {"schema": 1, "causedBy": "someone", "jobId": "reasonless"}
     url = extra.prefix + extra.queue.dead_letters
     extra.sqs.send_message(QueueUrl=url, MessageBody=json.dumps(body))
@@ -137,8 +137,8 @@ def test_what_sqs_buried_itself_can_be_sent_back_and_then_says_why(
     soon(lambda: extra.effects().get("reasonless") == 1)
 
 
-def test_a_letter_sent_back_by_other_means_keeps_its_reason_and_runs(extra: ExtraWorker) -> None:
-    # Given a letter, and AWS's own redrive, which moves messages with their attributes
+def test_a_dead_letter_redriven_by_aws_runs(extra: ExtraWorker) -> None:
+    # Given a dead letter after AWS's own redrive, which keeps a message's attributes
     extra.table.update(f"cure#{extra.queue.name}", "REMOVE x", when="", values={})
     extra.sqs.send_message(
         QueueUrl=extra.prefix + extra.queue.name,

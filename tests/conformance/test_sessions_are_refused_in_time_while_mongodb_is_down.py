@@ -17,24 +17,24 @@ import requests
 from infra.local.processes.mongod import Mongod
 from infra.local.stack import Stack
 from tests.conformance.conftest import Figure
-from tests.support.approvals import APPROVALS, asked, one
+from tests.support.approvals import APPROVALS, create_request, request_path
 from tests.support.client import Client, Person, at_once, json_of, problem_of
 from tests.support.stack import STAGE, NewPerson
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
 
-#: What callers are promised, and what the way there and back may add on a busy machine.
+#: The promised limit, and an allowance for the network of a busy machine.
 PROMISED_MS, ON_THE_WAY_SECONDS = 3_000, 5
 
 
 @pytest.fixture(params=["killed", "paused"])
 def down(request: pytest.FixtureRequest, mongod: Mongod, person: NewPerson) -> Person:
-    """Someone with a session whose calls have just been served, and no database any more, until `mongod` mends it."""
+    """A user with a session and warm processes, while mongod is down; the fixture `mongod` restores the database."""
     who = person("service", "user")
-    # As many processes as a test calls at once: what a cold one loads first is no part of any promise.
+    # As many warm processes as concurrent calls, as cold starts are no part of the promise.
     for _ in range(2):
-        json_of(who.client.get(one(asked(who.client, who.username))))
+        json_of(who.client.get(request_path(create_request(who.client, who.username))))
         at_once([partial(who.client.get, APPROVALS)] * 6)
     if request.param == "killed":
         mongod.kill()
@@ -43,19 +43,19 @@ def down(request: pytest.FixtureRequest, mongod: Mongod, person: NewPerson) -> P
     return who
 
 
-def test_callers_with_a_session_are_refused_in_time(
+def test_callers_with_a_session_get_503_in_time(
     stack: Stack, down: Person, figure: Figure, request: pytest.FixtureRequest
 ) -> None:
     calls: list[tuple[str, str, Any]] = [
         ("GET", "/api/sessions/current", None),
         ("GET", APPROVALS, None),
-        ("GET", one("01ARZ3NDEKTSV4RRFFQ69G5FAV") + "?waitMs=20000", None),
+        ("GET", request_path("01ARZ3NDEKTSV4RRFFQ69G5FAV") + "?waitMs=20000", None),
         ("POST", "/send-notification", {"username": down.username}),
-        ("POST", one("01ARZ3NDEKTSV4RRFFQ69G5FAV", "resolve"), {"action": "approve"}),
+        ("POST", request_path("01ARZ3NDEKTSV4RRFFQ69G5FAV", "resolve"), {"action": "approve"}),
         ("POST", "/api/sessions", {"username": down.username, "password": down.password}),
         ("DELETE", "/api/sessions/current", None),
     ]
-    # All at once, as a store that is down must not be waited for in turn.
+    # All at once, as callers must not wait for a store that is down one after another.
     timed = at_once([partial(_timed, down.client, *call) for call in calls])
     slowest_ms = max(_logged(stack, refused_answer)["durationMs"] for refused_answer, _ in timed)
     figure(f"slowest refusal, mongod {request.node.callspec.params['down']}", f"{slowest_ms:.0f} ms")
@@ -70,7 +70,7 @@ def _timed(client: Client, method: str, path: str, body: Any) -> tuple[requests.
     return answer, monotonic() - began
 
 
-def test_ready_names_the_store_that_is_down_and_health_asks_none(stack: Stack, down: Person) -> None:
+def test_ready_names_the_store_that_is_down_and_health_is_ok(stack: Stack, down: Person) -> None:
     anyone = Client(stack.url)
     answer = anyone.get("/ready")
     assert answer.status_code == 503

@@ -1,4 +1,4 @@
-"""How often each fault is provoked: a tenth of the full count, unless ``FAULTS_SCALE`` says otherwise."""
+"""The number of times that each fault is provoked: a tenth of the full count, or by ``FAULTS_SCALE``."""
 
 import os
 
@@ -7,5 +7,5 @@ _EVERY_RUN = 0.1
 
 
 def times(full: int) -> int:
-    """Return how often to do what a full run does *full* times; at least once."""
+    """Return the scaled count of a fault that a full run provokes *full* times; at least 1."""
     return max(1, round(full * float(os.environ.get(OPTION, _EVERY_RUN))))

@@ -9,7 +9,7 @@ import requests
 
 from chalicelib.core.stores.dynamodb import Table
 from chalicelib.users.store import UserStore
-from tests.support.approvals import APPROVALS, asked, one, shown
+from tests.support.approvals import APPROVALS, create_request, read_request, request_path
 from tests.support.client import Client, Person, at_once, json_of, problem_of
 from tests.support.stack import PASSWORD, STAGE, NewPerson
 
@@ -54,23 +54,23 @@ def made_anew(admin: Client, old: Person, *roles: str) -> Client:
 
 def test_a_name_made_anew_sees_no_question_of_the_old_account(admin: Client, old: Person, person: NewPerson) -> None:
     # Given a question to the old account, and a question by the old account
-    to_old = asked(admin, old.username)
-    by_old = asked(old.client, person().username)
+    to_old = create_request(admin, old.username)
+    by_old = create_request(old.client, person().username)
     # When
     new = made_anew(admin, old)
     # Then
     assert json_of(new.get(APPROVALS))["items"] == []
     assert json_of(admin.get(f"{APPROVALS}?username={old.username}"))["items"] == []
     for request_id in (to_old, by_old):
-        problem_of(new.get(one(request_id)), 403)
-        problem_of(new.post(one(request_id, "resolve"), {"action": "approve"}), 403)
-        problem_of(new.post(one(request_id, "cancel")), 403)
-        assert shown(admin, request_id)["status"] == "pending"
+        problem_of(new.get(request_path(request_id)), 403)
+        problem_of(new.post(request_path(request_id, "resolve"), {"action": "approve"}), 403)
+        problem_of(new.post(request_path(request_id, "cancel")), 403)
+        assert read_request(admin, request_id)["status"] == "pending"
     act = {"username": old.username, "action": "approve"}
     problem_of(new.post("/api/user-action", act), 404)
     problem_of(admin.post("/api/user-action", act), 404)
     # And what is asked of the new account, the new account answers
-    request_id = asked(admin, old.username)
+    request_id = create_request(admin, old.username)
     assert json_of(new.post("/api/user-action", act))["requestId"] == request_id
 
 
@@ -94,16 +94,16 @@ def test_an_administrator_is_named_and_counts_once(admin: Client, person: NewPer
     # Given
     board = [person(), person(), person()]
     names = [member.username for member in board]
-    request_id = asked(admin, names[0], approvers=names[1:], required=3)
+    request_id = create_request(admin, names[0], approvers=names[1:], required=3)
     # When
     json_of(admin.post("/api/user-action", {"username": names[0], "action": "approve"}))
     # Then
     for name in names[1:]:
         problem_of(admin.post("/api/user-action", {"username": name, "action": "approve"}), 409)
-    problem_of(admin.post(one(request_id, "resolve"), {"action": "approve"}), 409)
-    problem_of(board[0].client.post(one(request_id, "resolve"), {"action": "approve"}), 409)
-    json_of(board[1].client.post(one(request_id, "resolve"), {"action": "approve"}))
-    settled = json_of(board[2].client.post(one(request_id, "resolve"), {"action": "approve"}))
+    problem_of(admin.post(request_path(request_id, "resolve"), {"action": "approve"}), 409)
+    problem_of(board[0].client.post(request_path(request_id, "resolve"), {"action": "approve"}), 409)
+    json_of(board[1].client.post(request_path(request_id, "resolve"), {"action": "approve"}))
+    settled = json_of(board[2].client.post(request_path(request_id, "resolve"), {"action": "approve"}))
     assert settled["status"] == "resolved"
     by = [(answer["username"], answer["by"]) for answer in settled["answers"]]
     assert by == [(names[0], "admin"), (names[1], names[1]), (names[2], names[2])]

@@ -1,4 +1,4 @@
-"""Applications on the deployed stack: through the gateway, by several processes, followed by the stream."""
+"""Applications on the deployed stack: through the gateway, by several processes, projected by the stream."""
 
 import secrets
 from functools import partial
@@ -58,7 +58,7 @@ def test_an_application_is_made_read_changed_and_deleted(officer: Client, admin:
     problem_of(officer.get(at(made)), 404)
 
 
-def test_a_list_is_found_by_word_and_state_and_followed_by_cursor(officer: Client) -> None:
+def test_a_search_by_word_and_status_has_pages_and_cursors(officer: Client) -> None:
     word = f"w{secrets.token_hex(6)}"
     made = [make(officer, applicantName=f"Ann {word}{number}", status="submitted") for number in range(5)]
     first = json_of(officer.get(f"{PATH}?q={word}&status=submitted&limit=3&sort=createdAt"))
@@ -70,7 +70,7 @@ def test_a_list_is_found_by_word_and_state_and_followed_by_cursor(officer: Clien
     assert json_of(officer.get(f"{PATH}?q={word}&page=2&limit=3&sort=createdAt"))["items"] == second["items"]
 
 
-def test_history_follows_by_the_stream_also_of_what_was_deleted(officer: Client, admin: Client) -> None:
+def test_history_follows_by_the_stream_also_after_a_deletion(officer: Client, admin: Client) -> None:
     made = make(officer)
     json_of(officer.call("PUT", at(made), {"amountMinor": 7, "version": 1}))
     admin.delete(at(made) + "?version=2")
@@ -86,7 +86,7 @@ def test_history_follows_by_the_stream_also_of_what_was_deleted(officer: Client,
     problem_of(officer.get(PATH + "/none/history"), 404)
 
 
-def test_five_hundred_are_moved_in_one_call_and_each_is_accounted_for(officer: Client) -> None:
+def test_a_batch_of_five_hundred_reports_every_id(officer: Client) -> None:
     made = at_once([partial(make, officer, status="submitted") for _ in range(20)])
     drafts = [make(officer)["applicationId"] for _ in range(3)]
     ids = [one["applicationId"] for one in made]
@@ -96,7 +96,7 @@ def test_five_hundred_are_moved_in_one_call_and_each_is_accounted_for(officer: C
     assert answer == {"updated": ids, "conflicts": [], "missing": missing, "invalid": drafts}
 
 
-def test_of_many_who_disburse_at_once_money_moves_once(stack: Stack, officer: Client, admin: Client) -> None:
+def test_racing_disbursements_pay_each_application_once(stack: Stack, officer: Client, admin: Client) -> None:
     # Given
     ready = [approved(officer, amountMinor=100 + number) for number in range(3)]
     before = _verified(admin)["entries"]
@@ -112,7 +112,7 @@ def test_of_many_who_disburse_at_once_money_moves_once(stack: Stack, officer: Cl
         (entry["applicationId"], entry["amountMinor"]) for entry in _entries(admin) if entry["applicationId"] in ids
     ]
     assert sorted(paid) == sorted(ids.items())
-    # And what was not approved is not paid
+    # And an unapproved application is not paid
     problem_of(admin.post(at(make(officer)) + "/disburse"), 409)
     problem_of(officer.post(at(ready[0]) + "/disburse"), 403)
 

@@ -1,4 +1,4 @@
-"""Input that no honest client sends: each kind has its documented answer, and none shows our inside."""
+"""Malformed input: each kind gets its documented answer, and no answer shows internals."""
 
 import http.client
 import json
@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from infra.local.stack import Stack
-from tests.support.approvals import APPROVALS, asked, one, shown
+from tests.support.approvals import APPROVALS, create_request, read_request, request_path
 from tests.support.client import Client, json_of, problem_of
 from tests.support.stack import PASSWORD, NewPerson
 
@@ -21,7 +21,7 @@ MEGABYTE = 1_000_000
 
 
 class Raw(NamedTuple):
-    """A body as bytes, and what it must be answered with."""
+    """A body as bytes, and the expected status."""
 
     name: str
     body: bytes
@@ -54,7 +54,7 @@ NOT_AN_OBJECT = [
 
 
 @pytest.mark.parametrize("raw", NOT_JSON + NOT_AN_OBJECT, ids=lambda raw: raw.name.replace(" ", "-"))
-def test_a_body_that_is_no_json_object(admin: Client, raw: Raw) -> None:
+def test_a_body_that_is_no_json_object_is_refused(admin: Client, raw: Raw) -> None:
     for method, path in (("POST", ASK), ("POST", "/api/users"), ("PATCH", "/api/users/admin")):
         problem_of(admin.call(method, path, raw=raw.body), raw.status)
 
@@ -107,12 +107,12 @@ def test_a_body_that_is_no_json_object(admin: Client, raw: Raw) -> None:
     ],
     ids=lambda value: json.dumps(value)[:40] if isinstance(value, dict) else "",
 )
-def test_a_field_that_cannot_be_accepted_is_named(admin: Client, fields: dict[str, Any], at: str) -> None:
+def test_a_wrong_field_is_named(admin: Client, fields: dict[str, Any], at: str) -> None:
     problem = problem_of(admin.post(ASK, {"username": "admin", "wait": False} | fields), 422)
     assert at in {error["path"] for error in problem["errors"]}
 
 
-def test_every_faulty_field_is_named_at_once_and_no_value_is_repeated(admin: Client) -> None:
+def test_all_wrong_fields_are_named_at_once_without_their_values(admin: Client) -> None:
     secret = "a password that must not come back" * 10
     answer = admin.post("/api/users", {"username": "$", "password": secret, "roles": ["king"], "more": secret})
     problem = problem_of(answer, 422)
@@ -121,7 +121,7 @@ def test_every_faulty_field_is_named_at_once_and_no_value_is_repeated(admin: Cli
 
 
 @pytest.mark.parametrize("number", ["1e400", "-1e400", "NaN", "Infinity"])
-def test_a_number_beyond_all_bounds_is_refused(admin: Client, number: str) -> None:
+def test_a_number_beyond_double_range_is_refused(admin: Client, number: str) -> None:
     for field in (f'"data": {{"n": [{number}]}}', f'"timeoutMs": {number}'):
         problem_of(admin.post(ASK, raw=f'{{"username": "admin", "wait": false, {field}}}'.encode()), 422)
 
@@ -141,18 +141,18 @@ def test_a_number_beyond_all_bounds_is_refused(admin: Client, number: str) -> No
     ],
     ids=lambda login: json.dumps(login)[:40],
 )
-def test_a_login_that_is_none(stack: Stack, login: dict[str, Any]) -> None:
+def test_a_malformed_login_is_422(stack: Stack, login: dict[str, Any]) -> None:
     problem_of(Client(stack.url).post("/api/sessions", login), 422)
 
 
 @pytest.mark.parametrize(
     "content_type", ["text/plain", "application/xml", "multipart/form-data; boundary=x", "application/problem+json", ""]
 )
-def test_a_body_that_is_not_sent_as_json(admin: Client, content_type: str) -> None:
+def test_a_body_of_another_content_type_is_415(admin: Client, content_type: str) -> None:
     problem_of(admin.post(ASK, {"username": "admin", "wait": False}, headers={"Content-Type": content_type}), 415)
 
 
-def test_a_content_type_is_the_same_however_it_is_written(admin: Client) -> None:
+def test_a_content_type_in_other_case_with_charset_is_accepted(admin: Client) -> None:
     headers = {"Content-Type": "Application/JSON; charset=utf-8"}
     json_of(admin.post(ASK, {"username": "admin", "wait": False}, headers=headers), 202)
 
@@ -164,7 +164,7 @@ def _padded(size_bytes: int) -> bytes:
     return b'{"username": "admin", "wait": false}'.ljust(size_bytes)
 
 
-def test_a_body_of_one_megabyte_is_read_and_not_a_byte_more(admin: Client) -> None:
+def test_a_body_over_one_megabyte_is_413(admin: Client) -> None:
     json_of(admin.post(ASK, raw=_padded(MEGABYTE)), 202)
     problem_of(admin.post(ASK, raw=_padded(MEGABYTE + 1)), 413)
 
@@ -172,7 +172,7 @@ def test_a_body_of_one_megabyte_is_read_and_not_a_byte_more(admin: Client) -> No
 @pytest.mark.parametrize("size_bytes", [6 * MEGABYTE, 6 * 1024 * 1024])
 def test_a_body_of_six_megabytes_is_too_large(admin: Client, size_bytes: int) -> None:
     problem_of(admin.post(ASK, raw=_padded(size_bytes)), 413)
-    # It is too large before anyone asks what it is, or who sends it.
+    # The size is checked before content and caller.
     problem_of(Client(admin.url).post(ASK, raw=b"\xff" * size_bytes), 413)
 
 
@@ -205,16 +205,16 @@ def test_the_limit_counts_bytes_and_not_characters(admin: Client) -> None:
     ],
     ids=lambda given: given[:24].decode("latin1"),
 )
-def test_a_token_that_opens_nothing(stack: Stack, admin: Client, given: bytes) -> None:
+def test_a_malformed_authorization_header_is_401(stack: Stack, admin: Client, given: bytes) -> None:
     headers = {"Authorization": given.replace(b"{token}", (admin.token or "").encode())}
     problem_of(Client(stack.url).get("/api/sessions/current", headers=headers), 401)
 
 
-def test_the_name_of_the_scheme_may_be_written_in_any_case(stack: Stack, admin: Client) -> None:
+def test_the_scheme_bearer_is_accepted_in_any_case(stack: Stack, admin: Client) -> None:
     json_of(Client(stack.url).get("/api/sessions/current", headers={"Authorization": f"bEARER {admin.token}"}))
 
 
-def test_a_token_of_another_deployment_opens_nothing(stack: Stack, admin: Client) -> None:
+def test_an_altered_token_is_401(stack: Stack, admin: Client) -> None:
     token = admin.token or ""
     for foreign in (token[:-1], token + "A", token.swapcase(), token[::-1]):
         problem_of(Client(stack.url, foreign).get("/api/sessions/current"), 401)
@@ -251,15 +251,15 @@ def test_a_token_of_another_deployment_opens_nothing(stack: Stack, admin: Client
     ],
     ids=lambda value: value[:24].replace("\u0000", "NUL"),
 )
-def test_a_query_that_cannot_be_accepted(admin: Client, query: str, at: str) -> None:
+def test_a_wrong_query_parameter_is_named(admin: Client, query: str, at: str) -> None:
     problem = problem_of(admin.get(f"{APPROVALS}?{query}"), 422)
     assert [error["path"] for error in problem["errors"]] == [at]
 
 
 @pytest.mark.parametrize("wait_ms", ["-1", "25001", "1000000000", "1.5", "soon", "", "1e3", "9" * 400])
-def test_a_wait_that_cannot_be_held(admin: Client, wait_ms: str) -> None:
-    request_id = asked(admin, "admin")
-    problem = problem_of(admin.get(f"{one(request_id)}?waitMs={wait_ms}"), 422)
+def test_a_wrong_wait_is_named(admin: Client, wait_ms: str) -> None:
+    request_id = create_request(admin, "admin")
+    problem = problem_of(admin.get(f"{request_path(request_id)}?waitMs={wait_ms}"), 422)
     assert [error["path"] for error in problem["errors"]] == ["waitMs"]
 
 
@@ -291,7 +291,7 @@ GARBAGE = [
 
 
 @pytest.mark.parametrize("garbage", GARBAGE, ids=lambda text: text[:30])
-def test_a_path_that_names_nothing(admin: Client, garbage: str) -> None:
+def test_a_malformed_path_parameter_is_404(admin: Client, garbage: str) -> None:
     for method, path in (
         ("GET", f"{APPROVALS}/{garbage}"),
         ("POST", f"{APPROVALS}/{garbage}/cancel"),
@@ -301,7 +301,7 @@ def test_a_path_that_names_nothing(admin: Client, garbage: str) -> None:
 
 
 def _unread(client: Client, method: str, path: str) -> None:
-    """Send *path* as it stands, which no client library would, and expect that nothing is there."""
+    """Send *path* verbatim, unlike any client library, and expect a 404 problem."""
     where = urlsplit(client.url)
     connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=30)
     try:
@@ -319,7 +319,7 @@ def _unread(client: Client, method: str, path: str) -> None:
     assert (problem["status"], bool(problem["requestId"])) == (404, True)
 
 
-# What is stored of it.
+# Stored data.
 
 
 @pytest.mark.parametrize(
@@ -334,8 +334,8 @@ def _unread(client: Client, method: str, path: str) -> None:
     ],
     ids=["operators", "nul", "unicode", "numbers", "deep", "our own names"],
 )
-def test_data_of_any_spelling_comes_back_as_it_was_sent(admin: Client, data: dict[str, Any]) -> None:
-    assert shown(admin, asked(admin, "admin", data=data))["data"] == data
+def test_data_with_awkward_keys_and_values_reads_back_unchanged(admin: Client, data: dict[str, Any]) -> None:
+    assert read_request(admin, create_request(admin, "admin", data=data))["data"] == data
 
 
 # Identifiers of the request itself.
@@ -344,7 +344,7 @@ def test_data_of_any_spelling_comes_back_as_it_was_sent(admin: Client, data: dic
 @pytest.mark.parametrize(
     ("sent", "kept"), [("my-id_1.2", True), ("x" * 64, True), ("x" * 65, False), ("a b", False), ("{}", False)]
 )
-def test_a_callers_own_request_id_is_kept_where_it_is_harmless(admin: Client, sent: str, kept: bool) -> None:
+def test_a_callers_request_id_is_kept_if_well_formed(admin: Client, sent: str, kept: bool) -> None:
     answer = admin.get(f"{APPROVALS}/x", headers={"X-Request-Id": sent})
     problem = problem_of(answer, 404)
     assert (answer.headers["X-Request-Id"] == sent) is kept

@@ -1,4 +1,4 @@
-"""The outcome reaches the address that the caller named: signed, again until it is taken, and once."""
+"""Callbacks: signed, retried until accepted, and delivered once."""
 
 import json
 import secrets
@@ -10,7 +10,7 @@ import pytest
 
 from chalicelib.core.egress import signatures
 from infra.local.stack import Stack
-from tests.support.approvals import one
+from tests.support.approvals import request_path
 from tests.support.client import Client, json_of, problem_of
 from tests.support.receiver import Received, Receiver, receiving
 from tests.support.stack import STAGE, NewPerson
@@ -27,12 +27,12 @@ def receiver() -> Iterator[Receiver]:
         yield receiver
 
 
-def test_an_answer_is_called_back_signed_for_its_caller(receiver: Receiver, person: NewPerson) -> None:
+def test_a_callback_is_signed_with_its_callers_secret(receiver: Receiver, person: NewPerson) -> None:
     # Given
     caller, asked = person("service"), person()
     request_id = _ask(caller.client, asked.username, f"{receiver.url}/hook")
     # When
-    document = json_of(asked.client.post(one(request_id, "resolve"), {"action": "approve"}))
+    document = json_of(asked.client.post(request_path(request_id, "resolve"), {"action": "approve"}))
     # Then
     call = eventually(lambda: next(iter(receiver.received), None))
     secret = json_of(caller.client.get("/api/callback-secret"))["secret"]
@@ -46,15 +46,13 @@ def test_an_answer_is_called_back_signed_for_its_caller(receiver: Receiver, pers
     assert call.event["data"] == document
 
 
-def test_one_id_is_followed_through_call_queue_worker_and_call_out(
-    stack: Stack, receiver: Receiver, person: NewPerson
-) -> None:
+def test_a_request_id_is_logged_from_call_to_callback(stack: Stack, receiver: Receiver, person: NewPerson) -> None:
     # Given
     asked, trace = person(), f"trace-{secrets.token_hex(4)}"
     request_id = _ask(person("service").client, asked.username, receiver.url)
     # When
     headers = {"X-Request-Id": trace}
-    json_of(asked.client.call("POST", one(request_id, "resolve"), {"action": "approve"}, headers=headers))
+    json_of(asked.client.call("POST", request_path(request_id, "resolve"), {"action": "approve"}, headers=headers))
     # Then
     call = eventually(lambda: next(iter(receiver.received), None))
     assert call.headers["x-request-id"] == trace
@@ -65,37 +63,35 @@ def test_one_id_is_followed_through_call_queue_worker_and_call_out(
         return [json.loads(event["message"]) for event in events if event["message"].startswith("{")]
 
     (served,) = eventually(lambda: lines("api"))
-    (worked,) = eventually(lambda: lines("approval"))
+    (worked,) = eventually(lambda: [line for line in lines("callback") if line["kind"] == "item"])
     assert (served["kind"], served["route"], served["status"]) == ("request", ROUTE, 200)
-    assert (worked["kind"], worked["workId"], worked["outcome"]) == ("message", f"{request_id}.callback", "done")
+    assert (worked["kind"], worked["workId"], worked["outcome"]) == ("item", f"{request_id}.callback", "done")
     assert worked["callbackStatus"] == 204
 
 
-def test_a_callback_is_made_again_until_it_is_taken(receiver: Receiver, person: NewPerson) -> None:
+def test_a_failed_callback_is_retried_under_the_same_id(receiver: Receiver, person: NewPerson) -> None:
     # Given
     statuses = iter([503, 429, 500])
     receiver.answer = lambda _: (next(statuses, 204), {"Retry-After": "1"})
     asked = person()
     request_id = _ask(person("service").client, asked.username, receiver.url)
     # When
-    json_of(asked.client.post(one(request_id, "resolve"), {"action": "reject"}))
+    json_of(asked.client.post(request_path(request_id, "resolve"), {"action": "reject"}))
     # Then
     eventually(lambda: len(receiver.received) == 4, deadline_seconds=40)
     assert len({call.headers["webhook-id"] for call in receiver.received}) == 1
 
 
-def test_an_address_that_will_never_take_it_ends_among_the_dead_letters(
-    stack: Stack, receiver: Receiver, person: NewPerson
-) -> None:
+def test_a_callback_refused_with_410_is_dead_lettered(stack: Stack, receiver: Receiver, person: NewPerson) -> None:
     # Given
     receiver.answer = lambda _: (410, {})
     asked = person()
     request_id = _ask(person("service").client, asked.username, receiver.url)
     # When
-    json_of(asked.client.post(one(request_id, "resolve"), {"action": "approve"}))
+    json_of(asked.client.post(request_path(request_id, "resolve"), {"action": "approve"}))
     # Then
     sqs = stack.client("sqs")
-    url = sqs.get_queue_url(QueueName=f"holdfast-{STAGE}-approval-dead")["QueueUrl"]
+    url = sqs.get_queue_url(QueueName=f"holdfast-{STAGE}-callback-dead")["QueueUrl"]
 
     def letter() -> str | None:
         found = sqs.receive_message(
@@ -114,7 +110,7 @@ def test_a_timeout_is_called_back(stack: Stack, receiver: Receiver, person: NewP
     request_id = _ask(person("service").client, person().username, receiver.url, timeoutMs=1000)
 
     def called() -> Received | None:
-        # What the schedule does every minute, without waiting for the minute.
+        # Invoke the sweep at once, as the schedule does every minute.
         stack.client("lambda").invoke(FunctionName=f"holdfast-{STAGE}-sweep", Payload=_TICK)
         return next(iter(receiver.received), None)
 
@@ -122,7 +118,7 @@ def test_a_timeout_is_called_back(stack: Stack, receiver: Receiver, person: NewP
     assert (call.event["type"], call.event["data"]["requestId"]) == ("approval.timeout", request_id)
 
 
-def test_an_address_that_leads_inside_is_refused(admin: Client, person: NewPerson) -> None:
+def test_a_callback_url_to_a_private_address_is_refused(admin: Client, person: NewPerson) -> None:
     username = person().username
     for url in ("http://169.254.169.254/latest", "http://10.0.0.1/", "ftp://example.com/", "not a url"):
         question = {"username": username, "wait": False, "callbackUrl": url}
@@ -130,7 +126,7 @@ def test_an_address_that_leads_inside_is_refused(admin: Client, person: NewPerso
         assert [error["path"] for error in problem["errors"]] == ["callbackUrl"]
 
 
-def test_people_who_do_not_exist_cannot_be_asked(admin: Client, person: NewPerson) -> None:
+def test_unknown_approvers_are_named_and_refused(admin: Client, person: NewPerson) -> None:
     known = person().username
     question = {"username": known, "wait": False, "approvers": ["nobody-1"], "required": 2}
     problem = problem_of(admin.post("/send-notification", question), 422)
@@ -138,7 +134,7 @@ def test_people_who_do_not_exist_cannot_be_asked(admin: Client, person: NewPerso
     problem_of(admin.post("/send-notification", {"username": "nobody-1", "wait": False}), 404)
 
 
-def test_whoever_it_is_escalated_to_may_answer(person: NewPerson) -> None:
+def test_an_escalated_person_may_answer(person: NewPerson) -> None:
     # Given
     caller, asked, next_one = person("service"), person(), person()
     request_id = json_of(
@@ -152,11 +148,11 @@ def test_whoever_it_is_escalated_to_may_answer(person: NewPerson) -> None:
         ),
         202,
     )["requestId"]
-    problem_of(next_one.client.post(one(request_id, "resolve"), {"action": "approve"}), 403)
+    problem_of(next_one.client.post(request_path(request_id, "resolve"), {"action": "approve"}), 403)
     # When
-    eventually(lambda: next_one.client.get(one(request_id)).status_code == 200)
+    eventually(lambda: next_one.client.get(request_path(request_id)).status_code == 200)
     # Then
-    decided = json_of(next_one.client.post(one(request_id, "resolve"), {"action": "approve"}))
+    decided = json_of(next_one.client.post(request_path(request_id, "resolve"), {"action": "approve"}))
     assert [answer["username"] for answer in decided["answers"]] == [next_one.username]
     assert decided["approvers"] == [asked.username, next_one.username]
 

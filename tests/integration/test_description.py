@@ -1,4 +1,4 @@
-"""The API's own description: it is complete, and schemathesis finds nothing that it says and the API does not do."""
+"""The OpenAPI description is complete, and schemathesis finds no difference between description and API."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from tests.support.stack import NewPerson
 pytestmark = pytest.mark.stack
 
 DESCRIPTION = "/openapi.json"
-#: A machine that does nothing else needs a fraction of it.
+#: An idle machine needs a fraction of this time.
 DEADLINE_SECONDS = 240
 _FUZZ = Path(__file__).parent / "fuzz"
 
@@ -32,21 +32,21 @@ def test_the_description_names_every_route_its_roles_and_its_errors(stack: Stack
         assert "Roles: " in operation["description"]
         assert {"405", "503"} <= set(operation["responses"])
         assert operation["security"] == [] or "401" in operation["responses"]
-    # Names are those of the outside, in paths too.
+    # Names are in camelCase, in paths too.
     assert not [name for path in document["paths"] for name in re.findall(r"{(\w*_\w*)}", path)]
     assert "_" not in "".join(document["components"]["schemas"]["NewApproval"]["properties"])
 
 
-def test_the_description_has_no_reference_that_leads_nowhere(stack: Stack) -> None:
+def test_the_description_has_no_dangling_references(stack: Stack) -> None:
     document = json_of(Client(stack.url).get(DESCRIPTION))
     wanted = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document)))
     assert wanted <= set(document["components"]["schemas"])
 
 
-def test_schemathesis_finds_nothing_that_is_not_as_described(
+def test_the_api_behaves_as_described_under_schemathesis(
     stack: Stack, admin: Client, person: NewPerson, tmp_path: Path
 ) -> None:
-    # Given an administrator whose sessions the run leaves alone
+    # Given an administrator with spared sessions
     fuzzer = person("admin")
     environment = {
         "PATH": os.defpath,
@@ -61,11 +61,11 @@ def test_schemathesis_finds_nothing_that_is_not_as_described(
         "run", stack.url + DESCRIPTION,
         "--checks", "all",
         "--header", f"Authorization: Bearer {fuzzer.client.token}",
-        # It would end the run.
+        # A call of this operation would end the run's session.
         "--exclude-operation-id", "end_current",
         "--no-color",
     ]  # fmt: skip
-    # When every operation is called in every way the description allows, and in many it does not
+    # When every operation is called with valid and invalid input
     done = subprocess.run(
         command,
         env=environment,
@@ -76,8 +76,8 @@ def test_schemathesis_finds_nothing_that_is_not_as_described(
         check=False,
         stdin=subprocess.DEVNULL,
     )
-    # Then nothing is found
+    # Then no failure is found
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
-    # And it was not the loss of its own session that kept it from finding something
+    # And the run still had its session at the end
     json_of(fuzzer.client.get("/api/sessions/current"))
     json_of(admin.get("/api/sessions/current"))

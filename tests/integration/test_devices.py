@@ -20,7 +20,7 @@ Mongo = Database[dict[str, Any]]
 
 @pytest.fixture
 def token() -> str:
-    """What FCM would give an app."""
+    """A token of the form that FCM gives to an app."""
     return f"c{token_hex(10)}:APA91b{token_hex(60)}"
 
 
@@ -52,31 +52,31 @@ def test_a_device_is_registered_renewed_and_removed(person: NewPerson, token: st
 
 
 @pytest.mark.parametrize("role", ["user", "officer", "service", "admin"])
-def test_anyone_who_is_signed_in_may_have_one(person: NewPerson, token: str, role: str) -> None:
+def test_a_user_of_any_role_may_register_a_device(person: NewPerson, token: str, role: str) -> None:
     who = person(role)
     json_of(put(who, "phone", token))
     assert listed(who.client) == ["phone"]
 
 
-def test_an_id_with_a_colon_is_one_id_however_it_is_escaped(person: NewPerson, token: str) -> None:
+def test_a_device_id_with_a_colon_works_with_and_without_escape(person: NewPerson, token: str) -> None:
     who = person()
     json_of(put(who, "urn:uuid:1", token))
     assert listed(who.client) == ["urn:uuid:1"]
     assert who.client.delete(f"{DEVICES}/urn:uuid:1").status_code == 204
 
 
-def test_an_id_that_nothing_makes_is_not_found(person: NewPerson, token: str) -> None:
+def test_a_device_id_that_is_too_long_is_404(person: NewPerson, token: str) -> None:
     problem_of(put(person(), "x" * 129, token), 404)
 
 
-def test_a_phone_that_changes_hands_is_the_next_persons(person: NewPerson, token: str) -> None:
+def test_a_token_moves_to_the_user_who_registered_last(person: NewPerson, token: str) -> None:
     ann, bob = person(), person()
     json_of(put(ann, "phone", token))
     json_of(put(bob, "phone", token))
     assert (listed(ann.client), listed(bob.client)) == ([], ["phone"])
 
 
-def test_of_many_who_register_a_token_at_once_one_has_it(person: NewPerson, token: str, database: Mongo) -> None:
+def test_racing_registrations_of_a_token_leave_one_holder(person: NewPerson, token: str, database: Mongo) -> None:
     people = [person() for _ in range(6)]
     answers = at_once([partial(put, who, "phone", token) for who in people])
     assert {answer.status_code for answer in answers} <= {200, 503}
@@ -84,18 +84,18 @@ def test_of_many_who_register_a_token_at_once_one_has_it(person: NewPerson, toke
     assert database.devices.count_documents({"fcmToken": token}) == 1
 
 
-def test_a_deleted_users_devices_are_not_the_next_ones(admin: Client, person: NewPerson, token: str) -> None:
+def test_a_new_user_of_a_deleted_name_has_no_devices(admin: Client, person: NewPerson, token: str) -> None:
     # Given
     who = person()
     json_of(put(who, "phone", token))
-    # When the name is given to someone else
+    # When another user gets the name
     assert admin.delete(f"/api/users/{who.username}").status_code == 204
     json_of(admin.post("/api/users", {"username": who.username, "password": PASSWORD, "roles": ["user"]}), 201)
     # Then
     assert listed(Client(admin.url).signed_in(who.username, PASSWORD)) == []
 
 
-def test_a_body_that_is_no_device_is_refused_by_field(person: NewPerson) -> None:
+def test_wrong_fields_of_a_device_are_named(person: NewPerson) -> None:
     client = person().client
     problem = problem_of(client.call("PUT", f"{DEVICES}/phone", {"platform": "windows"}), 422)
     assert {error["path"] for error in problem["errors"]} == {"platform", "fcmToken"}
@@ -103,7 +103,7 @@ def test_a_body_that_is_no_device_is_refused_by_field(person: NewPerson) -> None
     problem_of(client.post(DEVICES, {}), 405)
 
 
-def test_devices_are_for_those_who_signed_in(admin: Client) -> None:
+def test_devices_need_a_session(admin: Client) -> None:
     problem_of(Client(admin.url).get(DEVICES), 401)
 
 

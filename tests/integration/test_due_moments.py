@@ -1,4 +1,4 @@
-"""A due moment is met within two seconds, although the sweep comes by once a minute."""
+"""A due moment is met within two seconds, although the sweep runs once a minute."""
 
 import base64
 import json
@@ -11,7 +11,7 @@ import pytest
 from pymongo.database import Database
 
 from infra.local.stack import Stack
-from tests.support.approvals import asked, one
+from tests.support.approvals import create_request, request_path
 from tests.support.client import Client, json_of
 from tests.support.receiver import Receiver, receiving
 from tests.support.stack import STAGE, NewPerson
@@ -20,7 +20,7 @@ from tests.support.waiting import eventually
 pytestmark = [pytest.mark.stack, pytest.mark.usefixtures("unswept")]
 
 EVENT = Path(__file__).parents[1] / "events/sweep.json"
-#: SQS delays by whole seconds, and the emulator looks twice a second.
+#: SQS delays by whole seconds, and the emulator polls twice a second.
 WITHIN = timedelta(seconds=2)
 
 
@@ -32,59 +32,59 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture(autouse=True)
 def warm(receiver: Receiver, person: NewPerson) -> None:
-    """A worker that has started: how long that takes is not what is measured here."""
+    """Start a worker first, as a cold start is not measured here."""
     asked_ = person()
-    request_id = asked(person("service").client, asked_.username, callbackUrl=receiver.url)
-    json_of(asked_.client.post(one(request_id, "resolve"), {"action": "approve"}))
+    request_id = create_request(person("service").client, asked_.username, callbackUrl=receiver.url)
+    json_of(asked_.client.post(request_path(request_id, "resolve"), {"action": "approve"}))
     eventually(lambda: receiver.received)
     receiver.received.clear()
 
 
-def test_a_timeout_without_a_waiter_is_called_back_at_its_moment(
+def test_a_timeout_without_a_waiter_is_called_back_on_time(
     receiver: Receiver, person: NewPerson, database: Database[dict[str, Any]]
 ) -> None:
     # Given
     caller = person("service").client
-    request_id = asked(caller, person().username, timeoutMs=3_000, callbackUrl=receiver.url)
-    # When nobody answers, nobody reads and no sweep comes by
+    request_id = create_request(caller, person().username, timeoutMs=3_000, callbackUrl=receiver.url)
+    # When no answer, no reader and no sweep comes
     found = eventually(lambda: database.approvals.find_one({"_id": request_id, "status": "timeout"}))
-    # Then it is recorded in time, and followed by the callback
+    # Then the timeout is recorded in time, and the callback follows
     assert timedelta(0) <= datetime.now(UTC) - found["expiresAt"] <= WITHIN
     (call,) = eventually(lambda: receiver.received)
     assert call.event["type"] == "approval.timeout"
 
 
-def test_an_escalation_near_its_moment_needs_no_sweep(admin: Client, person: NewPerson) -> None:
+def test_an_escalation_within_the_horizon_needs_no_sweep(admin: Client, person: NewPerson) -> None:
     asked_first, next_ = person(), person()
-    request_id = asked(
+    request_id = create_request(
         admin, asked_first.username, timeoutMs=60_000, escalateTo=[{"username": next_.username, "afterMs": 2_000}]
     )
-    _met(admin, request_id, next_.username, after=timedelta(seconds=2))
+    _assert_escalated(admin, request_id, next_.username, after=timedelta(seconds=2))
 
 
-def test_an_escalation_that_a_sweep_dispatches_ahead_is_punctual(
+def test_an_escalation_dispatched_ahead_by_the_sweep_is_on_time(
     stack: Stack, admin: Client, person: NewPerson, database: Database[dict[str, Any]]
 ) -> None:
-    # Given an escalation that was too far ahead for whoever asked, and is near now
+    # Given an escalation that was beyond the horizon at creation, and is near now
     asked_first, next_ = person(), person()
-    request_id = asked(
+    request_id = create_request(
         admin, asked_first.username, timeoutMs=600_000, escalateTo=[{"username": next_.username, "afterMs": 300_000}]
     )
     later = {"$add": ["$createdAt", 5_000]}
     entry = {"effect": "escalate-0", "due": later}
     database.approvals.update_one({"_id": request_id}, [{"$set": {"outbox": [entry]}}])
-    # When one sweep comes by before its moment, and another
+    # When the sweep runs twice before the due moment
     swept = [_swept(stack)["effectsSwept"] for _ in range(2)]
-    # Then it was dispatched once, and came at its moment
+    # Then the escalation was dispatched once, and came at its due moment
     assert swept == [1, 0]
-    _met(admin, request_id, next_.username, after=timedelta(seconds=5))
+    _assert_escalated(admin, request_id, next_.username, after=timedelta(seconds=5))
 
 
-def _met(caller: Client, request_id: str, username: str, after: timedelta) -> None:
-    """Wait until the request was escalated to *username*; demand that it was in time."""
+def _assert_escalated(caller: Client, request_id: str, username: str, after: timedelta) -> None:
+    """Wait for the escalation to *username*, and assert that it came in time."""
 
     def found() -> Any:
-        document = json_of(caller.get(one(request_id)))
+        document = json_of(caller.get(request_path(request_id)))
         return document if username in document["approvers"] else None
 
     document = eventually(found)
@@ -93,7 +93,7 @@ def _met(caller: Client, request_id: str, username: str, after: timedelta) -> No
 
 
 def _swept(stack: Stack) -> dict[str, Any]:
-    """Invoke the sweep as the schedule does; return its log line."""
+    """Invoke the sweep as the schedule does; return its log record."""
     answer = stack.client("lambda").invoke(
         FunctionName=f"holdfast-{STAGE}-sweep", LogType="Tail", Payload=EVENT.read_bytes()
     )

@@ -1,4 +1,4 @@
-"""The programs in examples/ run as printed, as processes of their own."""
+"""The programs in examples/ run as separate processes."""
 
 import json
 import os
@@ -14,7 +14,7 @@ import requests
 
 from infra.environment import ROOT
 from infra.local.stack import Stack
-from tests.support.approvals import asked, one, pending
+from tests.support.approvals import create_request, pending, request_path
 from tests.support.client import Client, Person, json_of
 from tests.support.stack import NewPerson
 
@@ -36,7 +36,7 @@ def test_ask_prints_the_answer_of_the_person(stack: Stack, admin: Client, person
     with _running("ask.py", caller, asked_person.username, "Pay 120.00 EUR to Ada?") as process:
         # When
         (request_id,) = pending(asked_person.client, asked_person.username)
-        json_of(asked_person.client.post(one(request_id, "resolve"), {"action": "approve"}))
+        json_of(asked_person.client.post(request_path(request_id, "resolve"), {"action": "approve"}))
         # Then
         outcome = json.loads(_line(process))
     assert (outcome["requestId"], outcome["status"], outcome["action"]) == (request_id, "resolved", "approve")
@@ -52,8 +52,8 @@ def test_receiver_prints_a_signed_callback_and_refuses_a_forged_one(
         forged = {"webhook-id": "x", "webhook-timestamp": "1", "webhook-signature": "v1,AAAA"}
         assert requests.post(url, data=b"{}", headers=forged, timeout=10).status_code == 400
         # When
-        request_id = asked(caller.user.client, asked_person.username, callbackUrl=url)
-        json_of(asked_person.client.post(one(request_id, "resolve"), {"action": "reject"}))
+        request_id = create_request(caller.user.client, asked_person.username, callbackUrl=url)
+        json_of(asked_person.client.post(request_path(request_id, "resolve"), {"action": "reject"}))
         # Then
         assert _line(process).split() == ["approval.resolved", request_id, "reject"]
 
@@ -85,7 +85,7 @@ def _start(name: str, caller: Keyed, *arguments: str) -> subprocess.Popen[str]:
 
 @contextmanager
 def _running(name: str, caller: Keyed, *arguments: str) -> Iterator[IO[str]]:
-    """Run an example for what happens inside, and give its output; it is killed where it hangs."""
+    """Run an example within the block and yield its output; kill the process at the end or the deadline."""
     with _start(name, caller, *arguments) as process:
         alarm = threading.Timer(DEADLINE_SECONDS, process.kill)
         alarm.start()

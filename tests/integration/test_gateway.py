@@ -1,4 +1,4 @@
-"""What the edge says for every route: unknown paths, wrong methods, browsers of other origins, health."""
+"""Answers for every route: unknown paths, wrong methods, browsers of other origins, health."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ ORIGIN = "https://console.example.com"
 
 @pytest.fixture(params=["front", "gateway"])
 def door(stack: Stack, admin: Client, request: pytest.FixtureRequest) -> Client:
-    """An administrator, at either door of the API."""
+    """A client of an administrator, through the proxy or the gateway."""
     return admin.at(stack.url if request.param == "front" else stack.api_url)
 
 
@@ -24,7 +24,7 @@ def door(stack: Stack, admin: Client, request: pytest.FixtureRequest) -> Client:
     ["/nothing", "/api", "/api/nothing", "/api/users/a/b/c", "/api/pending-responses/a/b", "/%2e%2e/health", "/\u20ac"],
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
-def test_a_path_that_no_route_has_is_not_found(door: Client, method: str, path: str) -> None:
+def test_a_path_without_a_route_is_404(door: Client, method: str, path: str) -> None:
     problem_of(door.call(method, path), 404)
 
 
@@ -40,7 +40,7 @@ def test_a_path_that_no_route_has_is_not_found(door: Client, method: str, path: 
         ("/api/pending-responses/01ARZ3NDEKTSV4RRFFQ69G5FAV/resolve", {"POST"}),
     ],
 )
-def test_a_method_that_a_path_does_not_have_is_not_allowed(door: Client, path: str, allowed: set[str]) -> None:
+def test_an_unsupported_method_is_405_with_allow(door: Client, path: str, allowed: set[str]) -> None:
     for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} - allowed:
         answer = door.call(method, path)
         problem_of(answer, 405)
@@ -62,7 +62,7 @@ def test_a_head_has_no_body(door: Client) -> None:
     assert (answer.status_code, answer.headers["Allow"], answer.content) == (405, "GET", b"")
 
 
-def test_health_names_the_process_and_asks_for_no_session(stack: Stack) -> None:
+def test_health_names_the_process_without_a_session(stack: Stack) -> None:
     answer = Client(stack.url).get("/health")
     health = json_of(answer)
     assert set(health) == {"status", "version", "instanceId", "uptimeSeconds"}
@@ -82,7 +82,7 @@ def test_ready_names_every_store_with_its_latency(stack: Stack) -> None:
 
 @pytest.fixture
 def open_to_the_console(stack: Stack) -> Iterator[None]:
-    """One origin is allowed, as the setting does it."""
+    """Allow an origin by the setting, in both functions."""
     functions, names = stack.client("lambda"), [f"holdfast-{STAGE}-{name}" for name in ("api", "wait")]
     before = {name: functions.get_function_configuration(FunctionName=name)["Environment"] for name in names}
     for name, environment in before.items():
@@ -103,7 +103,7 @@ def _preflight(client: Client, path: str, origin: str = ORIGIN) -> dict[str, str
 @pytest.mark.usefixtures("open_to_the_console")
 @pytest.mark.parametrize(("path", "methods"), [("/api/sessions", "GET, POST"), ("/send-notification", "POST")])
 def test_a_browser_of_an_allowed_origin_may_call(door: Client, path: str, methods: str) -> None:
-    # Given the browser's question, without a session
+    # Given the browser's preflight, without a session
     headers = _preflight(door, path)
     assert headers["access-control-allow-origin"] == ORIGIN
     assert headers["access-control-allow-methods"] == methods
@@ -120,16 +120,16 @@ def test_a_browser_of_an_allowed_origin_may_call(door: Client, path: str, method
 
 @pytest.mark.usefixtures("open_to_the_console")
 @pytest.mark.parametrize("origin", ["https://evil.example.com", f"{ORIGIN}.evil.example.com", "null", ""])
-def test_a_browser_of_another_origin_may_not(door: Client, origin: str) -> None:
+def test_a_browser_of_another_origin_gets_no_cors_headers(door: Client, origin: str) -> None:
     headers = _preflight(door, "/api/sessions", origin)
     assert "access-control-allow-origin" not in headers
     assert headers["vary"] == "Origin"
 
 
-def test_no_origin_is_allowed_unless_it_is_named(door: Client) -> None:
+def test_no_origin_is_allowed_by_default(door: Client) -> None:
     assert "access-control-allow-origin" not in _preflight(door, "/api/sessions")
 
 
-def test_nothing_is_preflighted_where_nothing_is(door: Client) -> None:
+def test_a_preflight_of_an_unknown_path_is_404(door: Client) -> None:
     headers = {"Origin": ORIGIN, "Access-Control-Request-Method": "GET"}
     problem_of(door.call("OPTIONS", "/nothing", headers=headers), 404)

@@ -1,4 +1,4 @@
-"""`scripts/migrate` and `scripts/reconcile` as processes of their own, against the deployed stack."""
+"""`scripts/migrate` and `scripts/reconcile` as separate processes, against the deployed stack."""
 
 import json
 import os
@@ -40,14 +40,14 @@ soon = partial(eventually, deadline_seconds=60)
 
 @pytest.fixture
 def running(stack: Stack, tmp_path: Path) -> Path:
-    """The folder that names the running stack to a script."""
+    """The data folder with the note of the running stack."""
     running_stack.write(tmp_path, Run(Identity.of(os.getpid()), stack.url, stack.environment))
     return tmp_path
 
 
 @pytest.fixture
 def old(database: Database[dict[str, Any]]) -> Iterator[str]:
-    """An existing collection, whose name its applications' ids begin with. Every hundredth document is none."""
+    """The name of an existing collection, also the prefix of its ids; every hundredth document is invalid."""
     name = f"old{secrets.token_hex(4)}"
     documents = [
         {"_id": f"{name}-{number:05}", **DOC, **({} if number % 100 else {"currency": "?"})} for number in range(COUNT)
@@ -58,7 +58,7 @@ def old(database: Database[dict[str, Any]]) -> Iterator[str]:
 
 
 def started(name: str, folder: Path, *arguments: str) -> "subprocess.Popen[str]":
-    # Nothing that the shell names: it is to find its stack by the folder alone.
+    # No variables of the shell: the script must find the stack by the folder alone.
     environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     return subprocess.Popen(
         [ROOT / "scripts" / name, "--data", str(folder), *arguments],
@@ -76,7 +76,7 @@ def run(name: str, folder: Path, *arguments: str) -> tuple[int, str]:
     return process.returncode, out
 
 
-def test_a_migration_that_was_killed_goes_on_and_makes_everything_once(
+def test_a_killed_migration_resumes_and_imports_each_document_once(
     running: Path, old: str, database: Database[dict[str, Any]], tracked: TrackedRecords, person: NewPerson
 ) -> None:
     # Given
@@ -86,7 +86,7 @@ def test_a_migration_that_was_killed_goes_on_and_makes_everything_once(
     assert "1,485 would be imported" in out
     ours = {"_id": {"$regex": f"^{old}-"}}
     assert tracked.copies.count_documents(ours) == 0
-    # When it is killed in the middle
+    # When the migration is killed in the middle
     with started("migrate", running, *arguments, "--at-once", "2") as process:
         soon(lambda: tracked.copies.count_documents(ours) > 300)
         process.send_signal(signal.SIGKILL)
@@ -98,7 +98,7 @@ def test_a_migration_that_was_killed_goes_on_and_makes_everything_once(
     assert code == 1
     assert "resuming after" in out
     assert "1,500 documents read" in out
-    # Then all are there once, in lists and by themselves, and the stream has carried them
+    # Then every record exists once, in lists and by id, and the stream has projected the records
     soon(lambda: tracked.copies.count_documents(ours) == COUNT - 15)
     assert tracked.copies.count_documents({**ours, "version": {"$ne": 1}}) == 0
     officer = person("officer").client
@@ -106,7 +106,7 @@ def test_a_migration_that_was_killed_goes_on_and_makes_everything_once(
     one = json_of(officer.get(f"/api/applications/{old}-00001"))
     assert (one["version"], one["createdBy"], one["status"]) == (1, "migration", "approved")
     soon(lambda: tracked.history.page("application", f"{old}-01499", 1))
-    # And the file names those that are none
+    # And the file names the invalid documents
     lines = [json.loads(line) for line in (running / "skipped.jsonl").read_text().splitlines()]
     assert {line["id"] for line in lines} == {f"{old}-{number:05}" for number in range(0, COUNT, 100)}
     # And a third run finds nothing to do
@@ -114,7 +114,7 @@ def test_a_migration_that_was_killed_goes_on_and_makes_everything_once(
     assert "0 imported\n  1,485 imported before\n  15 skipped" in out
 
 
-def test_the_comparison_can_be_run_now(running: Path, tracked: TrackedRecords) -> None:
+def test_the_command_reconcile_restores_a_missing_copy(running: Path, tracked: TrackedRecords) -> None:
     # Given a record that lists have lost
     record_id = tracked.make()
     soon(lambda: tracked.copies.find_one({"_id": record_id}))
@@ -125,5 +125,5 @@ def test_the_comparison_can_be_run_now(running: Path, tracked: TrackedRecords) -
     # Then
     assert tracked.copies.find_one({"_id": record_id})
     assert "lists of application" in out
-    # Other tests leave items behind that are no records
+    # Other tests leave malformed items behind
     assert code in {0, 1}

@@ -1,4 +1,4 @@
-"""Each function may do what its own work needs and nothing else, and imports what is packaged and nothing else."""
+"""Each function has the rights that its work needs and no others, and imports its package alone."""
 
 import io
 import json
@@ -17,21 +17,21 @@ from tests.support.stack import STAGE
 
 pytestmark = pytest.mark.stack
 
-#: What it has read of services' descriptions serves every client.
+#: Shared by every client, as reading a service's description is slow.
 _SESSION = botocore.session.Session()
 _KEY = {"pk": {"S": "user#nobody"}}
 _VERSION = {**_KEY, "version": {"N": "1"}}
-#: A write without effect, where no condition can be given.
+#: A write without effect, for batches, which take no condition.
 _NOTHING = {"DeleteRequest": {"Key": _VERSION}}
-#: A condition that fails, and a delay that nobody may ask for, show the right without using it.
+#: A failing condition or an invalid delay shows the right without an effect.
 _NEVER = "attribute_exists(pk)"
 _USED = {"ConditionalCheckFailedException", "InvalidParameterValue", "TransactionCanceledException"}
 Asked = dict[str, Any]
 _FUNCTIONS = ("api", "wait", "sweep", "project", "repair", "reconcile")
 
 
-class Deed(NamedTuple):
-    """Something that can be done with AWS, and the functions that must be able to."""
+class AwsCall(NamedTuple):
+    """A call of AWS, and the functions with the right to make the call."""
 
     name: str
     service: str
@@ -39,23 +39,25 @@ class Deed(NamedTuple):
     allowed: frozenset[str] = frozenset()
 
 
-def _table(name: str, table: str, what: str, asked: Asked, allowed: str = "") -> Deed:
-    """Return the deed that does *what* with a *table*; *allowed* names functions."""
+def _table(name: str, table: str, what: str, asked: Asked, allowed: str = "") -> AwsCall:
+    """Return the call *what* of a *table*; *allowed* names functions."""
     asked = {"TableName": f"holdfast-{STAGE}-{table}", **asked}
-    return Deed(name, "dynamodb", lambda client: getattr(client, what)(**asked), frozenset(allowed.split()))
+    return AwsCall(name, "dynamodb", lambda client: getattr(client, what)(**asked), frozenset(allowed.split()))
 
 
-def _batch(name: str, table: str, what: str, asked: Any, allowed: str = "") -> Deed:
+def _batch(name: str, table: str, what: str, asked: Any, allowed: str = "") -> AwsCall:
     asked = {f"holdfast-{STAGE}-{table}": asked}
-    return Deed(name, "dynamodb", lambda client: getattr(client, what)(RequestItems=asked), frozenset(allowed.split()))
+    return AwsCall(
+        name, "dynamodb", lambda client: getattr(client, what)(RequestItems=asked), frozenset(allowed.split())
+    )
 
 
-def _letter(name: str, queue: str, what: str, asked: Asked, allowed: str = "") -> Deed:
+def _queue(name: str, queue: str, what: str, asked: Asked, allowed: str = "") -> AwsCall:
     def do(client: Any) -> object:
         url = f"{client.meta.endpoint_url}/000000000000/holdfast-{STAGE}-{queue}"
         return getattr(client, what)(QueueUrl=url, **asked)
 
-    return Deed(name, "sqs", do, frozenset(allowed.split()))
+    return AwsCall(name, "sqs", do, frozenset(allowed.split()))
 
 
 def _query(index: str, key: str) -> Asked:
@@ -74,7 +76,7 @@ _SEND: Asked = {"MessageBody": "{}", "DelaySeconds": -1}
 _VERSIONS: Asked = {"KeyConditionExpression": "pk = :value", "ExpressionAttributeValues": {":value": {"S": "nobody"}}}
 _LOCK: Asked = {"TableName": f"holdfast-{STAGE}-coordination", "Key": _KEY, "ConditionExpression": _NEVER}
 
-DEEDS = [
+CALLS = [
     _table("read a user", "users", "get_item", _ONE, "api wait"),
     _table("make a user", "users", "put_item", _PUT, "api"),
     _table("change a user", "users", "update_item", _CHANGE, "api sweep"),
@@ -88,7 +90,7 @@ DEEDS = [
     _table("finish a claim", "coordination", "update_item", _CHANGE, "api wait repair reconcile"),
     _table("forget a claim", "coordination", "delete_item", _DELETE),
     _table("read every claim", "coordination", "scan", {}),
-    Deed(
+    AwsCall(
         "demand a lock",
         "dynamodb",
         lambda client: client.transact_write_items(TransactItems=[{"ConditionCheck": _LOCK}]),
@@ -110,31 +112,31 @@ DEEDS = [
     _table("add an entry", "ledger", "put_item", _PUT, "api"),
     _table("move the ledger's head", "ledger", "update_item", _CHANGE, "api"),
     _table("delete an entry", "ledger", "delete_item", _DELETE),
-    _letter("have an approval followed", "approval", "send_message", _SEND, "api wait sweep"),
-    _letter("have a record mended", "repair", "send_message", _SEND, "project reconcile"),
-    _letter("bury what cannot be mended", "repair-dead", "send_message", _SEND, "repair"),
-    _letter("take what is to be mended", "repair", "receive_message", {}, "repair"),
-    Deed("read another table", "dynamodb", lambda c: c.get_item(TableName="another", Key=_KEY)),
-    Deed(
+    _queue("have an approval followed", "approval", "send_message", _SEND, "api wait sweep"),
+    _queue("have a record mended", "repair", "send_message", _SEND, "project reconcile"),
+    _queue("bury what cannot be mended", "repair-dead", "send_message", _SEND, "repair"),
+    _queue("take what is to be mended", "repair", "receive_message", {}, "repair"),
+    AwsCall("read another table", "dynamodb", lambda c: c.get_item(TableName="another", Key=_KEY)),
+    AwsCall(
         "read the secret",
         "secretsmanager",
         lambda c: c.get_secret_value(SecretId=f"holdfast-{STAGE}"),
         frozenset(_FUNCTIONS),
     ),
-    Deed("read another secret", "secretsmanager", lambda c: c.get_secret_value(SecretId="another")),
-    Deed("list secrets", "secretsmanager", lambda c: c.list_secrets()),
-    Deed("list buckets", "s3", lambda c: c.list_buckets()),
-    Deed("call a function", "lambda", lambda c: c.invoke(FunctionName=f"holdfast-{STAGE}-api", Payload=b"{}")),
-    Deed("change a function", "lambda", lambda c: c.delete_function(FunctionName=f"holdfast-{STAGE}-api")),
-    Deed("make itself a user", "iam", lambda c: c.create_user(UserName="itself")),
+    AwsCall("read another secret", "secretsmanager", lambda c: c.get_secret_value(SecretId="another")),
+    AwsCall("list secrets", "secretsmanager", lambda c: c.list_secrets()),
+    AwsCall("list buckets", "s3", lambda c: c.list_buckets()),
+    AwsCall("call a function", "lambda", lambda c: c.invoke(FunctionName=f"holdfast-{STAGE}-api", Payload=b"{}")),
+    AwsCall("change a function", "lambda", lambda c: c.delete_function(FunctionName=f"holdfast-{STAGE}-api")),
+    AwsCall("make itself a user", "iam", lambda c: c.create_user(UserName="itself")),
 ]
 
 
-@pytest.mark.parametrize("deed", DEEDS, ids=lambda deed: deed.name.replace(" ", "-"))
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name.replace(" ", "-"))
 @pytest.mark.parametrize("function", _FUNCTIONS)
-def test_a_function_may_do_what_its_work_needs_and_nothing_else(stack: Stack, function: str, deed: Deed) -> None:
-    client = _as_function(stack, function, deed.service)
-    assert _may(lambda: deed.do(client)) == (function in deed.allowed)
+def test_a_function_has_exactly_the_rights_of_its_work(stack: Stack, function: str, call: AwsCall) -> None:
+    client = _as_function(stack, function, call.service)
+    assert _may(lambda: call.do(client)) == (function in call.allowed)
 
 
 def _may(do: Callable[[], object]) -> bool:
@@ -205,7 +207,7 @@ def probe(stack: Stack) -> Iterator[Callable[[list[str]], dict[str, Any]]]:
     functions.delete_function(FunctionName="probe")
 
 
-def test_a_function_imports_what_is_required_and_nothing_of_the_laptop(
+def test_a_function_imports_its_package_and_no_local_tools(
     probe: Callable[[list[str]], dict[str, Any]],
 ) -> None:
     shipped = ["argon2", "aws_lambda_powertools", "botocore", "itsdangerous", "pydantic", "pydantic_settings"]
@@ -215,8 +217,8 @@ def test_a_function_imports_what_is_required_and_nothing_of_the_laptop(
     assert probe([*shipped, *absent])["imports"] == dict.fromkeys(shipped, True) | dict.fromkeys(absent, False)
 
 
-def test_nothing_of_our_shell_reaches_a_function(probe: Callable[[list[str]], dict[str, Any]]) -> None:
+def test_variables_of_the_shell_do_not_reach_a_function(probe: Callable[[list[str]], dict[str, Any]]) -> None:
     environment = probe([])["environment"]
-    # pytest sets this one in every process it starts.
+    # pytest sets this variable in every process.
     assert "PYTEST_VERSION" not in environment
     assert not {name for name in environment if name.startswith(("PIP_", "PYTEST_", "VIRTUAL_ENV"))}

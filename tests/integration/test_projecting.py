@@ -1,4 +1,4 @@
-"""What is committed reaches lists and history by the table's stream; what the stream could not carry is mended."""
+"""Committed versions reach lists and history by the table's stream; failed projections are repaired."""
 
 import base64
 import json
@@ -31,67 +31,65 @@ def test_the_mapping_reads_this_tables_stream_from_its_beginning(stack: Stack) -
     assert functions.get_function_configuration(FunctionName=mapping["FunctionArn"])["Timeout"] == 60
 
 
-def test_the_stream_carries_each_version_to_lists_and_history(tracked: TrackedRecords) -> None:
+def test_each_version_reaches_lists_and_history_by_the_stream(tracked: TrackedRecords) -> None:
     # Given
     record_id = tracked.make()
     tracked.change(record_id)
     # Then
-    tracked.caught_up([record_id])
-    assert tracked.shown(record_id)["doc"] == {**DOC, "termMonths": 2}
+    tracked.wait_until_projected([record_id])
+    assert tracked.read_copy(record_id)["doc"] == {**DOC, "termMonths": 2}
     assert [(version.version, version.by) for version in tracked.versions(record_id)] == [(1, "ann"), (2, "bob")]
-    # And when it is deleted, no list has it
+    # And after its deletion, no list has the record
     tracked.remove(record_id)
-    tracked.caught_up([record_id])
-    assert "live" not in tracked.shown(record_id)
+    tracked.wait_until_projected([record_id])
+    assert "live" not in tracked.read_copy(record_id)
     assert tracked.versions(record_id)[-1].deleted
 
 
-def test_the_stream_carries_annotations_to_lists_and_not_to_history(tracked: TrackedRecords) -> None:
-    # Given what a worker adds between two versions, and after them
+def test_annotations_reach_lists_and_not_history_by_the_stream(tracked: TrackedRecords) -> None:
+    # Given annotations between two versions, and after them
     record_id = tracked.make()
     tracked.annotate(record_id, score=0.5)
     tracked.change(record_id)
     tracked.annotate(record_id, text="read")
     # Then
-    tracked.caught_up([record_id])
-    assert tracked.shown(record_id)["annotations"] == {"score": 0.5, "text": "read"}
+    tracked.wait_until_projected([record_id])
+    assert tracked.read_copy(record_id)["annotations"] == {"score": 0.5, "text": "read"}
     assert [version.version for version in tracked.versions(record_id)] == [1, 2]
 
 
-def test_what_cannot_be_carried_keeps_nobody_waiting_and_is_tried_until_it_can(
-    admin: Client, tracked: TrackedRecords
-) -> None:
+def test_an_unprojectable_item_delays_no_other_and_is_retried(admin: Client, tracked: TrackedRecords) -> None:
     # Given an item that is no record
-    mended, broken = _mended(admin), ids.new_id()
+    repaired, broken = _repaired(admin), ids.new_id()
     tracked.table.put({"pk": f"{KIND}#{broken}", "version": 1}, when="")
-    # Then one that was committed after it is carried
+    # Then a later record is projected
     record_id = tracked.make()
-    tracked.caught_up([record_id])
-    # And so is the other, once it is one
+    tracked.wait_until_projected([record_id])
+    # And the item is projected after its correction
     whole = tracked.table.get(f"{KIND}#{record_id}") or {}
     tracked.table.put({**whole, "pk": f"{KIND}#{broken}"}, when="")
-    eventually(lambda: _mended(admin) > mended, deadline_seconds=60)
-    tracked.caught_up([broken])
+    eventually(lambda: _repaired(admin) > repaired, deadline_seconds=60)
+    tracked.wait_until_projected([broken])
 
 
-def _mended(admin: Client) -> int:
+def _repaired(admin: Client) -> int:
     completed: int = json_of(admin.get("/api/admin/queue-stats"))["queues"]["repair"]["completed"]
     return completed
 
 
-def test_what_waits_for_its_repair_is_shown_as_it_is(stack: Stack, tracked: TrackedRecords) -> None:
+def test_a_repair_message_restores_a_missing_copy(stack: Stack, tracked: TrackedRecords) -> None:
     # Given
-    record_id = _lost(tracked)
+    record_id = _without_copy(tracked)
     # When
     mail = Sender(stack.client("sqs"), stack.environment["QUEUES_URL_PREFIX"])
     mail.send(REPAIR, Repair(kind=KIND, id=record_id, record_version=1, cause="test"))
     # Then
-    tracked.caught_up([record_id])
+    tracked.wait_until_projected([record_id])
 
 
-def test_the_comparison_finds_what_lists_do_not_have(stack: Stack, tracked: TrackedRecords) -> None:
+def test_a_reconciliation_pass_restores_a_missing_copy(stack: Stack, tracked: TrackedRecords) -> None:
     # Given
-    record_id = _lost(tracked)
+    record_id = _without_copy(tracked)
     # When
     answer = stack.client("lambda").invoke(
         FunctionName=f"holdfast-{STAGE}-reconcile", LogType="Tail", Payload=EVENT.read_bytes()
@@ -101,13 +99,13 @@ def test_the_comparison_finds_what_lists_do_not_have(stack: Stack, tracked: Trac
     lines = base64.b64decode(answer["LogResult"]).decode().splitlines()
     (line,) = (json.loads(text) for text in lines if text.startswith("{") and "recordsCompared" in text)
     assert line["finished"]
-    assert line["recordsMended"] >= 1
-    assert not tracked.late([record_id])
+    assert line["recordsRepaired"] >= 1
+    assert not tracked.differences([record_id])
 
 
-def _lost(tracked: TrackedRecords) -> str:
-    """Make a record that was shown and is shown no more."""
+def _without_copy(tracked: TrackedRecords) -> str:
+    """Create a record, and delete its copy after the projection."""
     record_id = tracked.make()
-    tracked.caught_up([record_id])
+    tracked.wait_until_projected([record_id])
     tracked.copies.delete_one({"_id": record_id})
     return record_id

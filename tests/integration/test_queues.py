@@ -1,4 +1,4 @@
-"""Queues as they are deployed: their mappings, their work in real processes, their figures, their dead letters."""
+"""The deployed queues: mappings, statistics, dead letters, and the commands of scripts/queues."""
 
 import json
 from functools import partial
@@ -37,7 +37,7 @@ def test_a_queue_is_deployed_as_it_is_declared(stack: Stack, queue: queues.Queue
     assert int(alive["VisibilityTimeout"]) == queue.visibility_seconds
     redrive = json.loads(alive["RedrivePolicy"])
     assert redrive["deadLetterTargetArn"] == dead["QueueArn"]
-    assert int(redrive["maxReceiveCount"]) == queue.attempts + 1
+    assert int(redrive["maxReceiveCount"]) == queues.MOST_RECEIVES
     for found in (alive, dead):
         assert int(found["MessageRetentionPeriod"]) == queues.RETENTION_SECONDS
 
@@ -63,57 +63,57 @@ def test_every_mapping_reports_failures_and_is_bounded_as_declared(stack: Stack)
         assert function["Timeout"] == queue.timeout_seconds <= visibility
 
 
-def test_purging_wants_the_name_typed(
+def test_a_purge_asks_for_the_name_of_the_dead_letter_queue(
     extra: ExtraWorker, running: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    extra.mail.dead_letter(extra.queue, "body", "a \u009b reason that a terminal would obey")
+    extra.sender.dead_letter(extra.queue, "body", "a \u009b reason that a terminal would obey")
     for typed, code in (("yes", 1), (extra.queue.name, 1), (extra.queue.dead_letters, 0)):
         monkeypatch.setattr("builtins.input", lambda _, typed=typed: typed)
         assert command.main(["purge", extra.queue.name, *running]) == code
     assert f"deletes 1 dead letters of {extra.queue.name}" in capsys.readouterr().out
-    soon(lambda: extra.mail.depth(extra.queue).dead == 0)
+    soon(lambda: extra.sender.depth(extra.queue).dead == 0)
 
 
-def test_a_letter_that_is_not_there_cannot_be_sent_back(
+def test_a_redrive_of_an_unknown_dead_letter_fails(
     extra: ExtraWorker, running: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    extra.mail.dead_letter(extra.queue, "body \x7f", "why")
+    extra.sender.dead_letter(extra.queue, "body \x7f", "why")
     assert command.main(["redrive", extra.queue.name, "--id", "nobody", *running]) == 1
     assert "no dead letter nobody" in capsys.readouterr().err
     assert command.main(["peek", extra.queue.name, *running]) == 0
     assert "body \\u007f" in capsys.readouterr().out
-    extra.box.purge()
+    extra.dead_letter_queue.purge()
 
 
-def test_letters_are_hidden_only_while_they_are_held(extra: ExtraWorker) -> None:
+def test_dead_letters_are_visible_again_after_a_look(extra: ExtraWorker) -> None:
     for number in range(12):
-        extra.mail.dead_letter(extra.queue, str(number), "why")
-    with extra.box.held(MOVE_SECONDS):
-        with extra.box.held(PEEK_SECONDS):
+        extra.sender.dead_letter(extra.queue, str(number), "why")
+    with extra.dead_letter_queue.held(MOVE_SECONDS):
+        with extra.dead_letter_queue.held(PEEK_SECONDS):
             pass
-        assert extra.mail.depth(extra.queue).dead == 12
-    box = extra.box
+        assert extra.sender.depth(extra.queue).dead == 12
+    box = extra.dead_letter_queue
     with box.held(PEEK_SECONDS):
         assert len(box.letters) == 12
-    extra.box.purge()
+    extra.dead_letter_queue.purge()
 
 
-def test_the_list_shows_what_the_api_shows(
+def test_the_command_list_shows_the_statistics_of_the_api(
     extra: ExtraWorker, admin: Client, running: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command.main(["list", *running]) == 0
     assert extra.queue.name in capsys.readouterr().out
     assert command.main(["list", "--json", *running]) == 0
     figures = json.loads(capsys.readouterr().out)
-    assert figures[extra.queue.name]["completed"] == extra.counted()[0]
+    assert figures[extra.queue.name]["completed"] == extra.read_counts()[0]
 
 
-def test_without_a_stack_it_says_what_to_do(tmp_path: Path) -> None:
+def test_a_command_without_a_stack_names_scripts_up(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="scripts/up"):
         command.main(["list", "--data", str(tmp_path)])
 
 
-def test_a_stage_that_is_not_there_is_said_to_be_so(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_stage_ends_the_command_with_a_message(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in stack.environment.items():
         monkeypatch.setenv(name, value)
     assert command.main(["list"]) == 0
@@ -121,14 +121,14 @@ def test_a_stage_that_is_not_there_is_said_to_be_so(stack: Stack, monkeypatch: p
         command.main(["list", "--stage", "nowhere"])
 
 
-def test_a_program_outside_finds_the_queues(stack: Stack) -> None:
+def test_a_sender_outside_of_functions_finds_the_queues(stack: Stack) -> None:
     mail = Sender(stack.client("sqs"), stack.environment["QUEUES_URL_PREFIX"])
     for queue in slices.QUEUES:
         assert mail.depth(queue).dead >= 0
 
 
-def test_the_figures_cost_few_questions_to_stores(stack: Stack, person: NewPerson) -> None:
-    # A session just opened: one that is older than a minute would be written.
+def test_queue_stats_make_two_round_trips_per_queue(stack: Stack, person: NewPerson) -> None:
+    # A new session: an older session would cost a further write.
     request_id = person("admin").client.get("/api/admin/queue-stats").headers["X-Request-Id"]
 
     def line() -> dict[str, Any] | None:
@@ -140,11 +140,12 @@ def test_the_figures_cost_few_questions_to_stores(stack: Stack, person: NewPerso
         texts = [event["message"] for page in pages for event in page["events"]]
         return next((json.loads(text) for text in texts if request_id in text and text.startswith("{")), None)
 
-    # The session, the counts of all queues at once, and each queue with its dead letters
-    assert soon(line)["storeRoundTrips"] == 2 + 2 * len(slices.QUEUES)
+    # The session, the counts of all queues at once, and each queue with its dead letters; then the lanes
+    lanes = sum(len(slice_.loads) for slice_ in slices.SLICES)
+    assert soon(line)["storeRoundTrips"] == 2 + 2 * len(slices.QUEUES) + lanes
 
 
-def test_administrators_see_the_figures_of_every_queue(admin: Client) -> None:
+def test_queue_stats_cover_every_queue(admin: Client) -> None:
     stats = json_of(admin.get("/api/admin/queue-stats"))
     assert sorted(stats["queues"]) == sorted(queue.name for queue in slices.QUEUES)
     for figures in stats["queues"].values():
@@ -153,7 +154,7 @@ def test_administrators_see_the_figures_of_every_queue(admin: Client) -> None:
         assert stats[state] == sum(figures[state] for figures in stats["queues"].values())
 
 
-def test_figures_are_for_administrators(stack: Stack, person: NewPerson) -> None:
+def test_queue_stats_need_an_administrator(stack: Stack, person: NewPerson) -> None:
     for role in ("user", "service", "officer"):
         problem_of(person(role).client.get("/api/admin/queue-stats"), 403)
     problem_of(Client(stack.url).get("/api/admin/queue-stats"), 401)

@@ -1,4 +1,4 @@
-"""The README's calls run as they are printed, and answer as it says."""
+"""The README's calls run as printed, and give the printed answers."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from infra.environment import ROOT
 from infra.local.stack import Stack
 
 README = (ROOT / "README.md").read_text()
-#: An id that Holdfast makes; no two are the same.
+#: An id made by Holdfast, different in every run.
 _MADE = re.compile(r"\b[0-9A-HJKMNP-TV-Z]{26}\b")
 
 

@@ -1,4 +1,4 @@
-"""Every minute a function of its own finishes what was left half-done, and every hour one compares."""
+"""The schedules: a sweep every minute, and a reconciliation pass every hour."""
 
 import base64
 import json
@@ -10,7 +10,7 @@ from pymongo.database import Database
 
 from chalicelib.core.runtime import ids
 from infra.local.stack import Stack
-from tests.support.approvals import asked, overdue, shown
+from tests.support.approvals import create_request, read_request, timed_out_request
 from tests.support.client import Client, json_of, problem_of
 from tests.support.stack import STAGE, NewPerson
 
@@ -20,7 +20,7 @@ EVENT = Path(__file__).parent.parent / "events/sweep.json"
 
 
 def _swept(stack: Stack) -> dict[str, Any]:
-    """Invoke the sweep as the schedule does; return its log line."""
+    """Invoke the sweep as the schedule does; return its log record."""
     answer = stack.client("lambda").invoke(
         FunctionName=f"holdfast-{STAGE}-sweep", LogType="Tail", Payload=EVENT.read_bytes()
     )
@@ -31,7 +31,7 @@ def _swept(stack: Stack) -> dict[str, Any]:
     return found
 
 
-def test_the_schedules_stand(stack: Stack) -> None:
+def test_the_schedules_are_deployed_and_enabled(stack: Stack) -> None:
     events = stack.client("events")
     found = {}
     for rule in events.list_rules()["Rules"]:
@@ -45,36 +45,36 @@ def test_the_schedules_stand(stack: Stack) -> None:
 
 
 @pytest.mark.usefixtures("unswept")
-def test_what_stops_the_sweep_leaves_the_other_schedule_alone(stack: Stack) -> None:
+def test_disabling_the_sweep_leaves_reconcile_enabled(stack: Stack) -> None:
     rules = {rule["ScheduleExpression"]: rule["State"] for rule in stack.client("events").list_rules()["Rules"]}
     assert rules == {"rate(1 minute)": "DISABLED", "rate(1 hour)": "ENABLED"}
 
 
 @pytest.mark.usefixtures("unswept")
-def test_what_nobody_waited_for_is_recorded_as_timed_out_once(
+def test_the_sweep_records_a_timeout_once(
     stack: Stack, admin: Client, person: NewPerson, database: Database[dict[str, Any]]
 ) -> None:
-    # Given a request that became overdue unseen, and one that did not
+    # Given an overdue request, and a request in time
     username = person().username
-    late, alive = asked(admin, username, timeoutMs=1000), asked(admin, username, timeoutMs=60_000)
-    seen = overdue(admin, username)
-    # When the schedule comes by twice
+    late, alive = create_request(admin, username, timeoutMs=1000), create_request(admin, username, timeoutMs=60_000)
+    seen = timed_out_request(admin, username)
+    # When the sweep runs twice
     first, second = _swept(stack), _swept(stack)
-    # Then its state is recorded, and readers see what they saw before
+    # Then the timeout is recorded, and readers see the same request as before
     assert (database.approvals.find_one({"_id": late}) or {})["status"] == "timeout"
-    assert shown(admin, late) == seen
-    assert shown(admin, alive)["status"] == "pending"
-    # And the log says how many
+    assert read_request(admin, late) == seen
+    assert read_request(admin, alive)["status"] == "pending"
+    # And the log record counts the timeouts
     assert first["kind"] == "sweep"
     assert first["approvalsTimedOut"] >= 1
     assert second["approvalsTimedOut"] == 0
     assert "sweepsFailed" not in first | second
 
 
-def test_a_change_whose_process_died_is_finished_by_the_sweep(
+def test_the_sweep_finishes_an_interrupted_deletion_of_a_user(
     stack: Stack, admin: Client, person: NewPerson, database: Database[dict[str, Any]]
 ) -> None:
-    # Given a deletion that was written and went no further
+    # Given a deletion whose process died after the write
     who = person()
     stack.client("dynamodb").update_item(
         TableName=f"holdfast-{STAGE}-users",
@@ -82,9 +82,9 @@ def test_a_change_whose_process_died_is_finished_by_the_sweep(
         UpdateExpression="SET gone = :gone, epoch = :epoch, dismiss = :due REMOVE kind",
         ExpressionAttributeValues={":gone": {"BOOL": True}, ":epoch": {"S": ids.new_id()}, ":due": {"S": "due"}},
     )
-    # When the schedule comes by
+    # When the sweep runs
     assert _swept(stack)["users"] >= 1
-    # Then the sessions are over and the name is free
+    # Then the sessions have ended and the name is free
     problem_of(who.client.get("/api/sessions/current"), 401)
     assert database.sessions.count_documents({"username": who.username}) == 0
     new = {"username": who.username, "password": who.password, "roles": ["user"]}

@@ -1,4 +1,4 @@
-"""The same API by its other door: from processes that stay, many callers in each."""
+"""scripts/serve: the same API from long-running processes, with many callers in each."""
 
 import secrets
 import subprocess
@@ -14,21 +14,21 @@ import requests
 from infra.environment import ROOT
 from infra.local.stack import Stack
 from tests.integration.test_applications import FIELDS, PATH
-from tests.support.approvals import one, pending, shown, waiting
+from tests.support.approvals import pending, read_request, request_path, waiting
 from tests.support.client import Client, at_once, json_of, problem_of
-from tests.support.server import Served
+from tests.support.server import ServeProcess
 from tests.support.stack import NewPerson
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
 
-#: Together these callers need every thread of every process.
+#: Limits so small that the tests use every thread.
 HELD, THREADS = 2, 4
 
 
 @pytest.fixture(scope="module")
-def served(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with Served(stack, tmp_path_factory.mktemp("served"), held=HELD, threads=THREADS) as served:
+def served(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeProcess]:
+    with ServeProcess(stack, tmp_path_factory.mktemp("served"), held=HELD, threads=THREADS) as served:
         yield served
 
 
@@ -57,14 +57,16 @@ def gone(process: psutil.Process) -> bool:
         ("DELETE", f"{PATH}/none?version=1", None),
     ],
 )
-def test_both_doors_give_the_same_answer(admin: Client, served: Served, method: str, path: str, body: Any) -> None:
+def test_both_entry_points_give_the_same_answer(
+    admin: Client, served: ServeProcess, method: str, path: str, body: Any
+) -> None:
     answers = [caller.call(method, path, body) for caller in (admin, admin.at(served.url))]
-    first, second = [_lasting(answer) for answer in answers]
+    first, second = [_stable_parts(answer) for answer in answers]
     assert first == second
 
 
-def _lasting(answer: requests.Response) -> Any:
-    """Return what does not differ from call to call."""
+def _stable_parts(answer: requests.Response) -> Any:
+    """Return status, headers and body without the values that differ from call to call."""
     body = answer.json()
     for name in ("requestId", "instanceId", "uptimeSeconds", "lastSeenAt"):
         body.pop(name, None)
@@ -74,7 +76,7 @@ def _lasting(answer: requests.Response) -> Any:
     return answer.status_code, headers, body
 
 
-def test_bad_bodies_are_refused_as_by_the_gateway(admin: Client, served: Served) -> None:
+def test_malformed_bodies_are_refused_as_by_the_gateway(admin: Client, served: ServeProcess) -> None:
     caller = admin.at(served.url)
     problem_of(caller.post(PATH, raw=b"{"), 400)
     problem_of(caller.post(PATH, raw=b"\xff\xfe"), 400)
@@ -84,7 +86,7 @@ def test_bad_bodies_are_refused_as_by_the_gateway(admin: Client, served: Served)
     problem_of(caller.get("/nothing/here"), 404)
 
 
-def test_a_change_by_one_door_is_seen_by_the_other(admin: Client, served: Served) -> None:
+def test_a_change_by_either_entry_point_is_seen_by_the_other(admin: Client, served: ServeProcess) -> None:
     there = admin.at(served.url)
     made = json_of(there.post(PATH, FIELDS), 201)
     path = f"{PATH}/{made['applicationId']}"
@@ -93,7 +95,7 @@ def test_a_change_by_one_door_is_seen_by_the_other(admin: Client, served: Served
     assert problem_of(there.call("PUT", path, {"termMonths": 8, "version": 1}), 409)["currentVersion"] == 2
 
 
-def test_of_a_hundred_changes_at_once_by_both_doors_one_succeeds(admin: Client, served: Served) -> None:
+def test_racing_changes_by_both_entry_points_have_one_winner(admin: Client, served: ServeProcess) -> None:
     doors = [admin, admin.at(served.url)]
     path = f"{PATH}/{json_of(admin.post(PATH, FIELDS), 201)['applicationId']}"
     changes = [partial(doors[n % 2].call, "PUT", path, {"termMonths": 1 + n, "version": 1}) for n in range(100)]
@@ -102,8 +104,8 @@ def test_of_a_hundred_changes_at_once_by_both_doors_one_succeeds(admin: Client, 
     assert {problem_of(answer, 409)["currentVersion"] for answer in answers if answer.status_code == 409} == {2}
 
 
-def test_a_deployed_stage_is_found_by_its_name(stack: Stack, tmp_path: Path, admin: Client) -> None:
-    with Served(stack, tmp_path, processes=1, as_deployed=True) as deployed:
+def test_a_deployed_stage_is_served_by_its_name(stack: Stack, tmp_path: Path, admin: Client) -> None:
+    with ServeProcess(stack, tmp_path, processes=1, as_deployed=True) as deployed:
         made = json_of(admin.at(deployed.url).post(PATH, FIELDS), 201)
     assert json_of(admin.get(f"{PATH}/{made['applicationId']}")) == made
 
@@ -111,7 +113,7 @@ def test_a_deployed_stage_is_found_by_its_name(stack: Stack, tmp_path: Path, adm
 # --- many callers in one process
 
 
-def test_callers_who_share_a_process_get_their_own_answers(served: Served, person: NewPerson) -> None:
+def test_callers_of_a_shared_process_get_their_own_answers(served: ServeProcess, person: NewPerson) -> None:
     people = [person("officer") for _ in range(8)]
 
     def turn(number: int) -> None:
@@ -128,36 +130,37 @@ def test_callers_who_share_a_process_get_their_own_answers(served: Served, perso
     at_once([partial(turn, number) for number in range(64)])
 
 
-def test_every_process_is_an_instance_of_its_own(served: Served) -> None:
+def test_every_process_has_an_instance_id_of_its_own(served: ServeProcess) -> None:
     def instances() -> bool:
-        # A connection of its own for each call, as a process keeps those it has.
+        # A new connection for each call, as a connection stays with its process.
         seen = {requests.get(f"{served.url}/health", timeout=5).headers["X-Instance-Id"] for _ in range(20)}
         return len(seen) == served.processes
 
     eventually(instances)
 
 
-def test_those_who_wait_keep_nobody_out_and_get_their_answers(
+def test_waiting_calls_leave_threads_for_others_and_get_answers(
     stack: Stack, tmp_path: Path, admin: Client, person: NewPerson
 ) -> None:
-    with Served(stack, tmp_path, processes=1, held=HELD, threads=1) as one_process:
+    with ServeProcess(stack, tmp_path, processes=1, held=HELD, threads=1) as one_process:
         caller, asked = admin.at(one_process.url), person()
         question = partial(caller.post, "/send-notification", {"username": asked.username})
         with waiting(question) as first, waiting(question) as second:
             requests_ = pending(asked.client, asked.username, count=HELD)
-            # One more is told to come again; whoever does not wait is answered.
-            problem_of(caller.get(one(requests_[0]) + "?waitMs=5000"), 503)
-            assert shown(admin, requests_[0])["status"] == "pending"
+            # A further waiting call is refused; other calls are answered.
+            problem_of(caller.get(request_path(requests_[0]) + "?waitMs=5000"), 503)
+            assert read_request(admin, requests_[0])["status"] == "pending"
             json_of(caller.get("/api/sessions/current"))
             for request_id in requests_:
-                json_of(asked.client.at(one_process.url).post(one(request_id, "resolve"), {"action": "approve"}))
+                path = request_path(request_id, "resolve")
+                json_of(asked.client.at(one_process.url).post(path, {"action": "approve"}))
             assert {json_of(call.result())["requestId"] for call in (first, second)} == set(requests_)
 
 
 # --- processes that die
 
 
-def test_a_process_that_is_killed_is_replaced(served: Served) -> None:
+def test_a_process_that_is_killed_is_replaced(served: ServeProcess) -> None:
     victim, *others = served.workers()
     victim.kill()
     eventually(lambda: served.ready() and victim not in served.workers())
@@ -165,45 +168,45 @@ def test_a_process_that_is_killed_is_replaced(served: Served) -> None:
     assert requests.get(f"{served.url}/health", timeout=5).ok
 
 
-def test_one_that_dies_as_soon_as_it_was_replaced_ends_all_with_an_error(stack: Stack, tmp_path: Path) -> None:
-    with Served(stack, tmp_path, processes=1) as served:
+def test_a_process_that_dies_again_at_once_ends_the_server(stack: Stack, tmp_path: Path) -> None:
+    with ServeProcess(stack, tmp_path, processes=1) as served:
         for _ in range(2):
             eventually(served.workers)[0].kill()
-        assert served.ended() == 1
+        assert served.wait() == 1
 
 
-def test_it_has_as_many_files_as_it_may_have(served: Served) -> None:
+def test_a_process_raises_its_limit_of_open_files(served: ServeProcess) -> None:
     for worker in served.workers():
-        # It was started with 256.
+        # The test starts the command with a soft limit of 256.
         soft, hard = worker.rlimit(psutil.RLIMIT_NOFILE)
         assert soft == hard > 256
 
 
-def test_told_to_end_it_finishes_what_it_has_begun(
+def test_a_stopping_server_answers_its_waiting_calls(
     stack: Stack, tmp_path: Path, admin: Client, person: NewPerson
 ) -> None:
-    with Served(stack, tmp_path) as ending:
+    with ServeProcess(stack, tmp_path) as ending:
         asked, workers = person(), ending.workers()
         with waiting(partial(admin.at(ending.url).post, "/send-notification", {"username": asked.username})) as call:
             (request_id,) = pending(asked.client, asked.username)
-            ending.ask_to_stop()
-            # It still owes this answer.
-            json_of(asked.client.post(one(request_id, "resolve"), {"action": "approve"}))
+            ending.send_stop()
+            # The waiting call must still be answered.
+            json_of(asked.client.post(request_path(request_id, "resolve"), {"action": "approve"}))
             assert json_of(call.result())["action"] == "approve"
             assert ending.stop() == 0
     assert all(gone(worker) for worker in workers)
 
 
-def test_a_ctrl_c_ends_all_of_it_at_once(stack: Stack, tmp_path: Path) -> None:
-    with Served(stack, tmp_path) as served:
+def test_ctrl_c_ends_every_process_at_once(stack: Stack, tmp_path: Path) -> None:
+    with ServeProcess(stack, tmp_path) as served:
         workers = served.workers()
         assert served.interrupt() == 0
     assert all(gone(worker) for worker in workers)
     assert "Traceback" not in served.log.read_text()
 
 
-def test_where_the_one_that_started_them_is_killed_none_is_left(stack: Stack, tmp_path: Path) -> None:
-    with Served(stack, tmp_path) as served:
+def test_a_killed_supervisor_leaves_no_process(stack: Stack, tmp_path: Path) -> None:
+    with ServeProcess(stack, tmp_path) as served:
         workers = served.workers()
         served.kill()
         eventually(lambda: all(gone(worker) for worker in workers))
@@ -221,7 +224,7 @@ def _refuses(url: str) -> bool:
 # --- the command
 
 
-def _said(*arguments: object) -> tuple[int, str]:
+def _run_serve(*arguments: object) -> tuple[int, str]:
     done = subprocess.run(
         [ROOT / "scripts/serve", *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False
     )
@@ -229,15 +232,15 @@ def _said(*arguments: object) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def test_it_says_what_to_do(served: Served, tmp_path: Path) -> None:
-    code, words = _said("--help")
+def test_a_wrong_start_ends_with_a_message_and_the_remedy(served: ServeProcess, tmp_path: Path) -> None:
+    code, words = _run_serve("--help")
     assert (code, "--held" in words, "scripts/serve --stage prod" in words) == (0, True, True)
-    code, words = _said("--data", tmp_path)
+    code, words = _run_serve("--data", tmp_path)
     assert (code, "scripts/up" in words) == (1, True)
-    code, words = _said("--data", served.log.parent, "--port", served.port)
+    code, words = _run_serve("--data", served.log.parent, "--port", served.port)
     assert (code, f"Port {served.port} is taken" in words, "--port" in words) == (1, True, True)
     for wrong, why in ((("--threads", 0), "above 0"), (("--port", 70_000), "65535"), (("--host", "here"), "host")):
-        code, words = _said(*wrong)
+        code, words = _run_serve(*wrong)
         assert (code, why in words) == (2, True)
-    code, words = _said("--data", served.log.parent, "--host", "192.0.2.1")
+    code, words = _run_serve("--data", served.log.parent, "--host", "192.0.2.1")
     assert (code, "cannot listen" in words) == (1, True)

@@ -1,4 +1,4 @@
-"""Signing in and out; an ended session is dead at once on every instance."""
+"""Signing in and out; an ended session is invalid at once on every instance."""
 
 from collections.abc import Callable
 from functools import partial
@@ -16,7 +16,7 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.stack
 
 CURRENT = "/api/sessions/current"
-#: So many processes must have let a session in, and must shut it out.
+#: So many processes must accept the session before its end, and refuse the session after.
 INSTANCES = 3
 
 
@@ -45,10 +45,10 @@ def _delete_user(admin: Client, who: Person) -> requests.Response:
 
 
 @pytest.mark.parametrize("ending", [_log_out, _end_one, _end_all, _change_password, _change_roles, _delete_user])
-def test_an_ended_session_is_dead_at_once_on_every_instance(
+def test_an_ended_session_is_refused_at_once_by_every_instance(
     stack: Stack, admin: Client, person: NewPerson, ending: Callable[[Client, Person], requests.Response]
 ) -> None:
-    # Given a session that several processes know, and another user's
+    # Given a session that several processes accepted, and another user's session
     who, bystander = person(), person()
     direct = who.client.at(stack.api_url)
     knowing: set[str] = set()
@@ -61,9 +61,9 @@ def test_an_ended_session_is_dead_at_once_on_every_instance(
         return len(knowing) >= INSTANCES
 
     eventually(known)
-    # When it is ended
+    # When the session is ended
     assert ending(admin, who).status_code in {200, 204}
-    # Then not one of them lets it in again
+    # Then each of these processes refuses the session
     refusing: set[str] = set()
 
     def shut_out() -> bool:
@@ -76,7 +76,7 @@ def test_an_ended_session_is_dead_at_once_on_every_instance(
     json_of(bystander.client.get(CURRENT))
 
 
-def test_a_session_shows_itself_and_never_its_token(admin: Client, person: NewPerson) -> None:
+def test_a_session_is_shown_without_its_token(admin: Client, person: NewPerson) -> None:
     who = person("officer", "service")
     shown = json_of(who.client.get(CURRENT))
     assert (shown["username"], shown["roles"]) == (who.username, ["officer", "service"])
@@ -89,11 +89,11 @@ def test_only_a_hash_of_the_token_is_stored(person: NewPerson, database: Databas
     who = person()
     stored = database.sessions.find_one({"username": who.username})
     assert (who.client.token or "") not in repr(stored)
-    # What is stored opens nothing.
+    # The stored hash is no token.
     problem_of(Client(who.client.url, str((stored or {})["_id"])).get(CURRENT), 401)
 
 
-def test_a_wrong_name_and_a_wrong_password_are_refused_in_the_same_words(stack: Stack, person: NewPerson) -> None:
+def test_a_wrong_name_and_a_wrong_password_get_the_same_detail(stack: Stack, person: NewPerson) -> None:
     anyone = Client(stack.url)
     wrong = [
         {"username": person().username, "password": "not the password"},
@@ -103,7 +103,7 @@ def test_a_wrong_name_and_a_wrong_password_are_refused_in_the_same_words(stack: 
     assert first["detail"] == second["detail"]
 
 
-def test_two_sessions_of_a_user_end_one_by_one(admin: Client, person: NewPerson) -> None:
+def test_a_user_may_end_sessions_separately(admin: Client, person: NewPerson) -> None:
     who = person()
     again = who.client.signed_in(who.username, who.password)
     assert who.client.delete(CURRENT).status_code == 204
@@ -111,7 +111,7 @@ def test_two_sessions_of_a_user_end_one_by_one(admin: Client, person: NewPerson)
     problem_of(who.client.delete(CURRENT), 401)
 
 
-def test_a_session_that_is_not_there_cannot_be_ended(admin: Client) -> None:
+def test_the_end_of_an_unknown_session_is_404(admin: Client) -> None:
     problem_of(admin.delete("/api/sessions/01ARZ3NDEKTSV4RRFFQ69G5FAV"), 404)
 
 
@@ -128,7 +128,7 @@ def test_a_session_that_is_not_there_cannot_be_ended(admin: Client) -> None:
         ("DELETE", "/api/users/admin"),
     ],
 )
-def test_what_is_the_administrators_is_nobody_elses(
+def test_routes_of_administrators_are_forbidden_to_others(
     stack: Stack, officer: Client, admin: Client, method: str, path: str
 ) -> None:
     problem_of(officer.call(method, path), 403)
@@ -137,5 +137,5 @@ def test_what_is_the_administrators_is_nobody_elses(
 
 @pytest.fixture(scope="module")
 def officer(person: NewPerson) -> Client:
-    """Someone with every role but one."""
+    """A user with every role except admin."""
     return person("officer", "service", "user").client

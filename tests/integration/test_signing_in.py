@@ -1,4 +1,4 @@
-"""What stands for a person or a service, on the deployed stack: keys, tickets, cookies; and how often one may guess."""
+"""Credentials on the deployed stack: keys, tickets, cookies; and the login limit."""
 
 from functools import partial
 
@@ -16,16 +16,16 @@ CURRENT, TICKET = "/api/sessions/current", "/api/sessions/current/ticket"
 
 @pytest.fixture(params=["front", "gateway"])
 def url(stack: Stack, request: pytest.FixtureRequest) -> str:
-    """Either door; the gateway's has its stage in the path."""
+    """The URL of the proxy or the gateway; the gateway's path begins with its stage."""
     return stack.url if request.param == "front" else stack.api_url
 
 
-def test_a_key_is_used_like_a_token_until_it_is_deleted(stack: Stack, admin: Client, person: NewPerson) -> None:
+def test_a_key_authenticates_until_it_is_deleted(stack: Stack, admin: Client, person: NewPerson) -> None:
     who = person("service")
     path = f"/api/users/{who.username}/keys"
     made = json_of(admin.post(path, {"name": "batch"}), 201)
     service = Client(stack.url, made["key"])
-    # Both functions take it.
+    # Both functions accept the key.
     asked = json_of(service.post("/send-notification", {"username": who.username, "timeoutMs": 1000}))
     assert asked["status"] == "timeout"
     json_of(service.get("/api/pending-responses"))
@@ -37,7 +37,7 @@ def test_a_key_is_used_like_a_token_until_it_is_deleted(stack: Stack, admin: Cli
     problem_of(service.get("/api/pending-responses"), 401)
 
 
-def test_a_key_is_made_once(admin: Client, person: NewPerson) -> None:
+def test_a_repeated_creation_of_a_key_is_409(admin: Client, person: NewPerson) -> None:
     path, headers = f"/api/users/{person('service').username}/keys", {"Idempotency-Key": "one"}
     json_of(admin.post(path, {"name": "batch"}, headers=headers), 201)
     problem_of(admin.post(path, {"name": "batch"}, headers=headers), 409)
@@ -45,7 +45,7 @@ def test_a_key_is_made_once(admin: Client, person: NewPerson) -> None:
     assert len(json_of(admin.get(path))["items"]) == 1
 
 
-def test_of_calls_at_once_with_one_key_one_does_the_work(admin: Client, person: NewPerson) -> None:
+def test_racing_calls_under_an_idempotency_key_work_once(admin: Client, person: NewPerson) -> None:
     who, headers = person(), {"Idempotency-Key": "at-once"}
     question = {"username": who.username, "wait": False}
     answers = at_once([partial(admin.post, "/send-notification", question, headers=headers)] * 8)
@@ -56,17 +56,17 @@ def test_of_calls_at_once_with_one_key_one_does_the_work(admin: Client, person: 
     assert again.headers["Idempotency-Replayed"] == "true"
 
 
-def test_a_ticket_is_issued_to_whoever_is_signed_in(stack: Stack, person: NewPerson) -> None:
+def test_a_ticket_is_issued_to_a_session(stack: Stack, person: NewPerson) -> None:
     who = person()
     ticket = json_of(who.client.post(TICKET, {"path": "/activation/progress/x/events"}), 201)
     assert set(ticket) == {"ticket", "expiresAt"}
     json_of(who.client.post(TICKET), 201)
     problem_of(Client(stack.url).post(TICKET), 401)
-    # No route that does not say so takes one.
+    # A route that does not declare tickets refuses the ticket.
     problem_of(Client(stack.url).get(f"{CURRENT}?ticket={ticket['ticket']}"), 401)
 
 
-def test_a_browser_keeps_its_session_in_a_cookie(url: str, person: NewPerson) -> None:
+def test_a_browsers_cookie_carries_its_session(url: str, person: NewPerson) -> None:
     who, browser = person(), requests.Session()
     own_page = {"Origin": "http://" + url.split("/")[2]}
     login = {"username": who.username, "password": PASSWORD, "cookie": True}
@@ -77,18 +77,18 @@ def test_a_browser_keeps_its_session_in_a_cookie(url: str, person: NewPerson) ->
     assert all(word in cookie for word in ("HttpOnly", "SameSite=Strict", "Path=/"))
     assert "Secure" not in cookie
     assert json_of(browser.get(url + CURRENT))["username"] == who.username
-    # It acts for pages of its own, and for no others
+    # The cookie may write from a page of the same origin alone
     json_of(browser.post(url + TICKET, headers=own_page), 201)
     for headers in ({}, {"Origin": "http://evil.example.com"}):
         problem_of(browser.post(url + TICKET, headers=headers), 403)
         problem_of(browser.delete(url + CURRENT, headers=headers), 403)
-    # Until it signs out
+    # Until the browser signs out
     assert browser.delete(url + CURRENT, headers=own_page).status_code == 204
     assert not browser.cookies
     problem_of(browser.get(url + CURRENT), 401)
 
 
-def test_of_fifty_guesses_at_once_ten_are_looked_at(stack: Stack, person: NewPerson) -> None:
+def test_racing_guesses_are_checked_ten_times_at_most(stack: Stack, person: NewPerson) -> None:
     who, anyone = person(), Client(stack.url)
     wrong = {"username": who.username, "password": "wrong"}
     answers = at_once([partial(anyone.post, "/api/sessions", wrong)] * 50)
@@ -96,5 +96,5 @@ def test_of_fifty_guesses_at_once_ten_are_looked_at(stack: Stack, person: NewPer
     refusal = anyone.post("/api/sessions", {"username": who.username, "password": PASSWORD})
     problem_of(refusal, 429)
     assert 0 < int(refusal.headers["Retry-After"]) <= 900
-    # Who is signed in stays so.
+    # An open session stays valid.
     json_of(who.client.get(CURRENT))

@@ -16,13 +16,13 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.stack
 
 
-def test_of_fifty_simultaneous_creates_of_a_name_one_wins(stack: Stack, admin: Client) -> None:
-    # Given fifty that differ in their password
+def test_racing_creations_of_a_name_have_one_winner(stack: Stack, admin: Client) -> None:
+    # Given fifty creations with different passwords
     username = f"wanted{token_hex(4)}"
     news = [{"username": username, "password": f"password {number:02}", "roles": ["user"]} for number in range(50)]
     # When all are sent at once
     answers = at_once([partial(_created, admin, new) for new in news])
-    # Then one is kept, and it is the one that was told so
+    # Then a single creation gets 201, and its password is valid
     assert Counter(answer.status_code for answer in answers) == {201: 1, 409: 49}
     for new, answer in zip(news, answers, strict=True):
         pair = {"username": username, "password": new["password"]}
@@ -32,14 +32,14 @@ def test_of_fifty_simultaneous_creates_of_a_name_one_wins(stack: Stack, admin: C
             problem_of(answer, 409)
 
 
-def test_a_name_is_the_same_however_it_is_typed(admin: Client, person: NewPerson) -> None:
+def test_names_are_trimmed_and_lowercased(admin: Client, person: NewPerson) -> None:
     username = person().username
     shouted = {"username": f" {username.upper()} ", "password": PASSWORD, "roles": ["user"]}
     problem_of(admin.post("/api/users", shouted), 409)
     assert json_of(admin.get(f"/api/users/{username.upper()}"))["username"] == username
 
 
-def test_an_email_address_is_a_name(admin: Client) -> None:
+def test_an_email_address_is_a_valid_name(admin: Client) -> None:
     name = f"ann+{token_hex(4)}@example.com"
     json_of(admin.post("/api/users", {"username": name, "password": PASSWORD, "roles": ["user"]}), 201)
     assert json_of(admin.get(f"/api/users/{name}"))["username"] == name
@@ -47,14 +47,14 @@ def test_an_email_address_is_a_name(admin: Client) -> None:
     assert admin.delete(f"/api/users/{name}").status_code == 204
 
 
-def test_a_changed_password_is_the_only_one_that_opens(admin: Client, person: NewPerson) -> None:
+def test_a_changed_password_replaces_the_old(admin: Client, person: NewPerson) -> None:
     who = person()
     json_of(admin.call("PATCH", f"/api/users/{who.username}", {"password": "another password"}))
     problem_of(admin.post("/api/sessions", {"username": who.username, "password": who.password}), 401)
     json_of(admin.post("/api/sessions", {"username": who.username, "password": "another password"}), 201)
 
 
-def test_a_deleted_user_is_gone_and_the_name_is_free(admin: Client, person: NewPerson) -> None:
+def test_a_deleted_user_is_404_and_the_name_is_free(admin: Client, person: NewPerson) -> None:
     who = person("service")
     path = f"/api/users/{who.username}"
     assert admin.delete(path).status_code == 204
@@ -66,7 +66,7 @@ def test_a_deleted_user_is_gone_and_the_name_is_free(admin: Client, person: NewP
     json_of(admin.post("/api/users", {"username": who.username, "password": PASSWORD, "roles": ["user"]}), 201)
 
 
-def test_users_are_listed_in_the_order_of_their_names_and_without_a_hash(admin: Client, person: NewPerson) -> None:
+def test_users_are_listed_in_order_of_names_without_hashes(admin: Client, person: NewPerson) -> None:
     made = {person().username for _ in range(3)}
     listed: list[str] = []
     path = "/api/users?limit=2"
@@ -82,7 +82,7 @@ def test_users_are_listed_in_the_order_of_their_names_and_without_a_hash(admin: 
 
 
 def _created(admin: Client, new: dict[str, Any]) -> requests.Response:
-    """Ask until the front lets the call in: it has ten seconds for each, and this machine may be busy."""
+    """Create a user, and repeat the call while the proxy refuses it with 503."""
 
     def let_in() -> list[requests.Response]:
         answer = admin.post("/api/users", new)

@@ -1,4 +1,4 @@
-"""Child processes end with us, and with what they started."""
+"""Child processes end with their parent, and take their own children along."""
 
 import os
 import signal
@@ -28,13 +28,13 @@ def child(tmp_path: Path) -> Iterator[Child]:
     made.kill()
 
 
-def test_it_gets_exactly_the_environment_it_is_given(child: Child) -> None:
+def test_a_child_gets_exactly_the_given_environment(child: Child) -> None:
     child.spawn([sys.executable, "-c", "import os; print(sorted(os.environ))"], {"ONE": "1", "LC_ALL": "C"})
     assert child.wait() == 0
     assert child.tail() == "['LC_ALL', 'ONE']"
 
 
-def test_terminating_it_ends_what_it_started(child: Child) -> None:
+def test_terminating_a_child_ends_its_own_children(child: Child) -> None:
     child.spawn(NEST, os.environ)
     eventually(child.tail)
     (nested,) = psutil.Process(child.pid).children()
@@ -46,7 +46,7 @@ def test_terminating_it_ends_what_it_started(child: Child) -> None:
     assert not child.note.exists()
 
 
-def test_it_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
+def test_a_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     # Given a parent that starts a child from a thread that ends
     script = f"""
 import os, sys, threading, time
@@ -67,7 +67,7 @@ time.sleep(600)
     eventually(lambda: gone(pid))
 
 
-def test_what_a_killed_run_left_is_ended_before_the_next_starts(tmp_path: Path) -> None:
+def test_a_left_child_is_ended_before_the_next_starts(tmp_path: Path) -> None:
     first, second = (Child("the child", tmp_path / "child.log") for _ in range(2))
     first.spawn(SLEEP, os.environ)
     left = first.pid
@@ -81,7 +81,7 @@ def test_what_a_killed_run_left_is_ended_before_the_next_starts(tmp_path: Path) 
         first.kill()
 
 
-def test_a_note_about_a_number_that_is_now_anothers_harms_nobody(child: Child, tmp_path: Path) -> None:
+def test_a_stale_pid_file_does_not_kill_another_process(child: Child, tmp_path: Path) -> None:
     other = subprocess.Popen(SLEEP, start_new_session=True)
     try:
         (tmp_path / "child.pid").write_text(f"[{other.pid}, 1.0]")
@@ -92,18 +92,18 @@ def test_a_note_about_a_number_that_is_now_anothers_harms_nobody(child: Child, t
         other.wait()
 
 
-def test_one_that_ends_while_starting_fails_with_the_end_of_its_log(child: Child) -> None:
+def test_a_child_that_ends_at_its_start_fails_with_its_log(child: Child) -> None:
     child.spawn([sys.executable, "-c", "print('no such luck')"], os.environ)
     with pytest.raises(ChildFailed, match=r"(?s)the child ended while it was starting.*no such luck"):
         child.until(lambda: False, deadline_seconds=20)
 
 
-def test_one_that_is_not_ready_in_time_fails(child: Child) -> None:
+def test_a_child_that_is_not_ready_in_time_fails(child: Child) -> None:
     child.spawn(SLEEP, os.environ)
     with pytest.raises(ChildFailed, match="was not ready within 0 s"):
         child.until(lambda: False, deadline_seconds=0.1)
 
 
-def test_one_that_was_not_started_says_so(tmp_path: Path) -> None:
+def test_a_child_without_a_process_raises_child_failed(tmp_path: Path) -> None:
     with pytest.raises(ChildFailed, match="does not run"):
         _ = Child("the child", tmp_path / "child.log").pid

@@ -1,4 +1,4 @@
-"""Which AWS endpoint is used."""
+"""The choice of the AWS endpoint."""
 
 import socket
 from collections.abc import Iterator
@@ -11,19 +11,19 @@ from infra.local.clients import ForeignClients, Unreachable, foreign_wanted
 
 @pytest.fixture
 def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Where somebody listens; the environment names nobody yet."""
+    """The address of a listening socket; the environment names no endpoint."""
     for name in ("AWS_ENDPOINT_URL", "LOCALSTACK_HOST", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name, raising=False)
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"127.0.0.1:{server.getsockname()[1]}"
 
 
-def test_without_a_word_in_the_environment_we_start_our_own(address: str) -> None:
+def test_no_endpoint_in_the_environment_means_the_own_emulator(address: str) -> None:
     assert not foreign_wanted()
 
 
 @pytest.mark.parametrize(("name", "scheme"), [("AWS_ENDPOINT_URL", "http://"), ("LOCALSTACK_HOST", "")])
-def test_an_endpoint_that_the_environment_names_is_used(
+def test_an_endpoint_of_the_environment_is_used(
     address: str, monkeypatch: pytest.MonkeyPatch, name: str, scheme: str
 ) -> None:
     monkeypatch.setenv(name, f"{scheme}{address}")
@@ -33,9 +33,7 @@ def test_an_endpoint_that_the_environment_names_is_used(
     assert clients.client("sqs").meta.endpoint_url == f"http://{address}"
 
 
-def test_an_endpoint_that_does_not_answer_is_named_with_the_variable_that_named_it(
-    address: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unreachable_endpoint_is_named_with_its_variable(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOCALSTACK_HOST", f"127.0.0.1:{ports.free()}")
     with pytest.raises(Unreachable, match="LOCALSTACK_HOST names http://127"):
         ForeignClients()

@@ -1,4 +1,4 @@
-"""What a data folder knows about what runs on it."""
+"""The data folder's note of the running stack."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path / "data")
 
 
-def test_only_one_process_holds_it_and_a_killed_one_holds_it_no_more(folder: Folder) -> None:
+def test_a_data_folder_has_one_holder_until_its_process_ends(folder: Folder) -> None:
     command = [sys.executable, "-c", HOLDER, str(folder.path)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout
@@ -38,7 +38,7 @@ def test_only_one_process_holds_it_and_a_killed_one_holds_it_no_more(folder: Fol
         pass
 
 
-def test_what_runs_is_read_as_it_was_written_and_by_this_user_only(folder: Folder) -> None:
+def test_the_note_of_a_run_reads_back_and_is_private(folder: Folder) -> None:
     run = Run(Identity.of(os.getpid()), "http://localhost:1", {"NAME": "value"})
     with folder.held():
         folder.write(run)
@@ -48,13 +48,13 @@ def test_what_runs_is_read_as_it_was_written_and_by_this_user_only(folder: Folde
 
 
 @pytest.mark.parametrize("words", ["", "{}", "[]", '{"supervisor": 1, "url": "", "environment": {}}'])
-def test_a_note_that_makes_no_sense_counts_for_nothing(folder: Folder, words: str) -> None:
+def test_a_malformed_note_is_ignored(folder: Folder, words: str) -> None:
     folder.path.mkdir()
     (folder.path / "run.json").write_text(words)
     assert folder.read() is None
 
 
-def test_wiping_ends_what_was_left_and_deletes_only_what_is_ours(folder: Folder) -> None:
+def test_wipe_ends_left_processes_and_deletes_own_files_alone(folder: Folder) -> None:
     (folder.path / "mongod").mkdir(parents=True)
     (folder.path / "yours").touch()
     left = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)

@@ -1,4 +1,4 @@
-"""The AWS endpoint's process, and what its functions see."""
+"""The AWS endpoint's process, and the environment of its functions."""
 
 import io
 import json
@@ -36,7 +36,7 @@ TRUST = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "A
 
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    """One that was started by a shell with a secret in it, and that has a function."""
+    """An emulator with a function, started by a shell with a secret in its environment."""
     with pytest.MonkeyPatch.context() as shell:
         shell.setenv("SECRET_OF_THE_SHELL", "hush")
         shell.setenv("AWS_SECRET_ACCESS_KEY", "hush")
@@ -73,7 +73,7 @@ def invoked(emulator: Emulator, **event: Any) -> dict[str, Any]:
 
 
 def busy_worker(emulator: Emulator, note: Path) -> int:
-    """Start an invocation that takes half a minute; return its worker, once it is at work."""
+    """Start an invocation of 25 s; return its worker's process id once the worker runs."""
     client = OwnClients(emulator.endpoint_url).client("lambda")
     threading.Thread(target=quietly, args=[client, json.dumps({"tell": str(note)})], daemon=True).start()
     eventually(lambda: note.exists() and note.read_text())
@@ -83,22 +83,22 @@ def busy_worker(emulator: Emulator, note: Path) -> int:
 def quietly(client: Any, payload: str) -> None:
     try:
         client.invoke(FunctionName="function", Payload=payload)
-    except Exception:  # noqa: BLE001 # it is cut off, one way or another
+    except Exception:  # noqa: BLE001 # the connection is cut, with varying errors
         return
 
 
-def test_nothing_of_the_callers_shell_reaches_a_function(emulator: Emulator) -> None:
+def test_variables_of_the_shell_do_not_reach_a_function(emulator: Emulator) -> None:
     environ = invoked(emulator)["environ"]
     assert "hush" not in " ".join(environ.values())
     assert not {"SECRET_OF_THE_SHELL", "PYTHONPATH"} & set(environ)
 
 
-def test_a_function_imports_what_its_requirements_install_and_nothing_else(emulator: Emulator) -> None:
+def test_a_function_imports_its_requirements_alone(emulator: Emulator) -> None:
     modules = ["botocore", "pymongo", "pydantic", "ministack", "hypercorn", "boto3", "pip", "pytest", "infra"]
     assert invoked(emulator, modules=modules)["found"] == ["botocore", "pymongo", "pydantic"]
 
 
-def test_it_listens_on_this_machine_only(emulator: Emulator) -> None:
+def test_the_emulator_listens_on_the_loopback_address_alone(emulator: Emulator) -> None:
     addresses = {
         connection.laddr.ip
         for connection in psutil.Process(emulator.pid).net_connections()
@@ -107,7 +107,7 @@ def test_it_listens_on_this_machine_only(emulator: Emulator) -> None:
     assert addresses == {"127.0.0.1"}
 
 
-def test_a_stop_saves_what_a_restart_finds_even_with_an_invocation_at_work(emulator: Emulator, tmp_path: Path) -> None:
+def test_a_restart_keeps_data_despite_a_running_invocation(emulator: Emulator, tmp_path: Path) -> None:
     clients, endpoint = OwnClients(emulator.endpoint_url), emulator.endpoint_url
     clients.client("s3").create_bucket(Bucket="kept")
     worker = busy_worker(emulator, tmp_path / "worker")
@@ -122,8 +122,8 @@ def test_a_stop_saves_what_a_restart_finds_even_with_an_invocation_at_work(emula
     assert invoked(emulator)["pid"] != worker
 
 
-def test_a_stream_is_read_on_after_a_restart_and_nothing_of_it_is_lost(emulator: Emulator, tmp_path: Path) -> None:
-    # Given a stream of which two records were read and the third was not
+def test_a_stream_is_read_without_loss_after_a_restart(emulator: Emulator, tmp_path: Path) -> None:
+    # Given a stream with two read records and an unread third
     clients, note = OwnClients(emulator.endpoint_url), tmp_path / "note"
     functions, stream = clients.client("lambda"), add_stream(emulator)
     mapping = functions.create_event_source_mapping(
@@ -137,7 +137,7 @@ def test_a_stream_is_read_on_after_a_restart_and_nothing_of_it_is_lost(emulator:
     emulator.restart()
     functions.update_event_source_mapping(UUID=mapping, Enabled=True)
     put(emulator, "d", note)
-    # Then, and what was just being read may come twice
+    # Then every record is read, in order; records in flight at the restart may be read twice
     eventually(lambda: note.read_text().endswith("d"))
     assert "".join(dict.fromkeys(note.read_text())) == "abcd"
     functions.delete_event_source_mapping(UUID=mapping)
@@ -165,7 +165,7 @@ def put(emulator: Emulator, keys: str, note: Path) -> None:
         OwnClients(emulator.endpoint_url).client("dynamodb").put_item(TableName="table", Item=item)
 
 
-def test_whoever_may_send_a_message_may_send_many_at_once(emulator: Emulator) -> None:
+def test_the_right_to_send_covers_batches_of_messages(emulator: Emulator) -> None:
     # Given
     clients = OwnClients(emulator.endpoint_url)
     iam, queue = clients.client("iam"), clients.client("sqs").create_queue(QueueName="queue")["QueueUrl"]
@@ -185,7 +185,7 @@ def test_whoever_may_send_a_message_may_send_many_at_once(emulator: Emulator) ->
         aws_session_token=lent["SessionToken"],
     )
     sent = sender.send_message_batch(QueueUrl=queue, Entries=[{"Id": "1", "MessageBody": "1"}])
-    # Then these and no others
+    # Then sending is allowed, and deleting is denied
     assert len(sent["Successful"]) == 1
     with pytest.raises(ClientError, match="AccessDenied"):
         sender.delete_message_batch(QueueUrl=queue, Entries=[{"Id": "1", "ReceiptHandle": "any"}])

@@ -1,4 +1,4 @@
-"""`infra/environment.py`, on a repository whose packages are wheels of this machine: no network is needed."""
+"""`infra/environment.py`, on a repository with local wheels as packages: no network is needed."""
 
 import hashlib
 import importlib.metadata
@@ -25,19 +25,19 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(SCRIPT, root / "infra")
     for name in ("requirements.txt", "requirements-dev.txt", "infra/local/requirements.txt"):
         (root / name).write_text("# nothing\n")
-    (root / "infra/requirements.txt").write_text(the_installer(tmp_path_factory.mktemp("installer")))
+    (root / "infra/requirements.txt").write_text(uv_requirement(tmp_path_factory.mktemp("installer")))
     environment.ensure(root)
     return root
 
 
 @pytest.fixture
 def root(made: Path, tmp_path: Path) -> Path:
-    """One of this test's own."""
+    """A copy of the repository for a single test."""
     return Path(shutil.copytree(made, tmp_path / "repository", symlinks=True))
 
 
-def the_installer(folder: Path) -> str:
-    """Return a requirement of uv as it is installed here, packed into a wheel again."""
+def uv_requirement(folder: Path) -> str:
+    """Return a requirement of the installed uv, repacked as a wheel."""
     uv = importlib.metadata.distribution("uv")
     wheel = folder / f"uv-{uv.version}-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as packed:
@@ -70,12 +70,12 @@ def imports(environment_: environment.Environment, root: Path, module: str) -> b
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def test_all_three_are_made_and_only_the_laptops_own_has_pip(made: Path) -> None:
+def test_all_environments_are_made_and_the_laptops_alone_has_pip(made: Path) -> None:
     assert all(one.ready(made) for one in ALL)
     assert [imports(one, made, "pip") for one in (LAPTOP, FUNCTIONS, EMULATOR)] == [True, False, False]
 
 
-def test_nothing_happens_when_nothing_changed_and_only_the_path_goes_to_stdout(root: Path) -> None:
+def test_a_run_without_changes_prints_the_path_alone(root: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(root / "infra/environment.py")], capture_output=True, text=True, check=True
     )
@@ -84,7 +84,7 @@ def test_nothing_happens_when_nothing_changed_and_only_the_path_goes_to_stdout(r
     assert done.stderr == ""
 
 
-def test_what_a_requirement_file_gains_is_installed_and_what_it_loses_is_gone(root: Path, tmp_path: Path) -> None:
+def test_a_changed_requirement_file_installs_and_uninstalls(root: Path, tmp_path: Path) -> None:
     before = LAPTOP.stamp(root).stat().st_mtime_ns
     (root / "infra/local/requirements.txt").write_text(a_package(tmp_path / "packages", "one"))
     environment.ensure(root)
@@ -97,7 +97,7 @@ def test_what_a_requirement_file_gains_is_installed_and_what_it_loses_is_gone(ro
     assert LAPTOP.stamp(root).stat().st_mtime_ns == before, "the others were left alone"
 
 
-def test_a_package_with_another_hash_than_the_locked_one_is_refused(root: Path, tmp_path: Path) -> None:
+def test_a_package_with_a_wrong_hash_is_refused(root: Path, tmp_path: Path) -> None:
     line = a_package(tmp_path / "packages", "one")
     with zipfile.ZipFile(tmp_path / "packages/one-1-py3-none-any.whl", "a") as packed:
         packed.writestr("changed.py", "")
@@ -117,7 +117,7 @@ def test_a_package_without_a_hash_is_refused(root: Path, tmp_path: Path) -> None
         environment.ensure(root)
 
 
-def test_a_package_that_leaves_the_laptops_file_is_uninstalled(root: Path, tmp_path: Path) -> None:
+def test_a_package_removed_from_the_laptops_file_is_uninstalled(root: Path, tmp_path: Path) -> None:
     (root / "requirements-dev.txt").write_text(a_package(tmp_path / "packages", "one"))
     environment.ensure(root)
     assert imports(LAPTOP, root, "one")
@@ -127,7 +127,7 @@ def test_a_package_that_leaves_the_laptops_file_is_uninstalled(root: Path, tmp_p
     assert [imports(LAPTOP, root, module) for module in ("one", "pip", "uv")] == [False, True, True]
 
 
-def test_an_interrupted_installation_is_done_again(root: Path) -> None:
+def test_an_interrupted_installation_is_repeated(root: Path) -> None:
     FUNCTIONS.stamp(root).unlink()
     assert not FUNCTIONS.ready(root)
 
@@ -135,14 +135,14 @@ def test_an_interrupted_installation_is_done_again(root: Path) -> None:
     assert FUNCTIONS.ready(root)
 
 
-def test_an_environment_without_its_interpreter_is_made_anew_and_with_it_those_inside(root: Path) -> None:
+def test_an_environment_without_interpreter_is_recreated(root: Path) -> None:
     shutil.rmtree(root / ".venv/bin")
     environment.ensure(root)
     assert all(one.ready(root) for one in ALL)
     assert imports(LAPTOP, root, "pip")
 
 
-def test_a_failed_installation_says_what_uv_said_and_what_to_do(root: Path) -> None:
+def test_a_failed_installation_shows_uvs_message_and_the_remedy(root: Path) -> None:
     line = f"nothing-like-it @ file:///nowhere/at/all/nothing_like_it-1-py3-none-any.whl --hash=sha256:{'0' * 64}\n"
     (root / "requirements.txt").write_text(line)
 
@@ -153,7 +153,7 @@ def test_a_failed_installation_says_what_uv_said_and_what_to_do(root: Path) -> N
     assert EMULATOR.ready(root)
 
 
-def test_two_runs_at_once_make_it_once(root: Path) -> None:
+def test_two_concurrent_runs_install_once(root: Path) -> None:
     (root / "infra/local/requirements.txt").write_text("# changed\n")
 
     def run(_: int) -> subprocess.CompletedProcess[str]:
@@ -166,7 +166,7 @@ def test_two_runs_at_once_make_it_once(root: Path) -> None:
     assert sum("✓ installing" in done.stderr for done in runs) == 1
 
 
-def test_an_interpreter_that_is_too_old_is_named_with_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_too_old_interpreter_is_named_with_the_needed_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "OLDEST", (99, 0))
     with pytest.raises(EnvironmentFailed, match=r"needs Python 3\.11 or newer; python3 here is 3\."):
         environment.check_interpreter()
@@ -178,7 +178,7 @@ def test_a_missing_venv_module_is_named_with_debians_package(monkeypatch: pytest
         environment.check_interpreter()
 
 
-def test_the_callers_python_settings_do_not_reach_an_installation(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_settings_of_the_shell_do_not_reach_installations(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", "/somewhere")
     monkeypatch.setenv("PIP_TARGET", "/elsewhere")
     monkeypatch.setenv("PIP_INDEX_URL", "https://index.example")
@@ -189,9 +189,7 @@ def test_the_callers_python_settings_do_not_reach_an_installation(monkeypatch: p
     assert {"PIP_TARGET", "PYTHONPATH"}.isdisjoint(seen)
 
 
-def test_settings_of_pip_are_handed_to_uv_and_its_own_come_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pips_settings_reach_uv_after_uvs_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "pip.conf").write_text("[global]\nindex-url = https://a.example\nextra-index-url = b c\n")
     for name in ("UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)

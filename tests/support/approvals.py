@@ -1,4 +1,4 @@
-"""Questions put to people over HTTP, and callers who wait for the answer."""
+"""Approval requests over HTTP, and callers waiting for the answer."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,20 +13,20 @@ from tests.support.waiting import eventually
 APPROVALS = "/api/pending-responses"
 
 
-def one(request_id: str, verb: str = "") -> str:
-    """Return the path of a request, or of what may be done with it."""
+def request_path(request_id: str, verb: str = "") -> str:
+    """Return the path of a request, or of an action on the request."""
     return f"{APPROVALS}/{request_id}/{verb}".rstrip("/")
 
 
-def asked(caller: Client, username: str, **fields: Any) -> str:
-    """Put a question without waiting, and return its id."""
+def create_request(caller: Client, username: str, **fields: Any) -> str:
+    """Create a request without waiting; return its id."""
     new = {"username": username, "wait": False, **fields}
     return str(json_of(caller.post("/send-notification", new), 202)["requestId"])
 
 
-def shown(caller: Client, request_id: str) -> dict[str, Any]:
-    """Return the request as *caller* sees it."""
-    found: dict[str, Any] = json_of(caller.get(one(request_id)))
+def read_request(caller: Client, request_id: str) -> dict[str, Any]:
+    """Return the request in *caller*'s view."""
+    found: dict[str, Any] = json_of(caller.get(request_path(request_id)))
     return found
 
 
@@ -41,8 +41,8 @@ def pending(caller: Client, username: str, count: int = 1) -> list[str]:
     return eventually(listed)
 
 
-def overdue(caller: Client, username: str) -> dict[str, Any]:
-    """Return *username*'s one request that timed out, once it has; a list records nothing of what it shows."""
+def timed_out_request(caller: Client, username: str) -> dict[str, Any]:
+    """Wait for the timeout of *username*'s only request; return the request. The list persists no timeout."""
     path = f"{APPROVALS}?status=timeout&username={username}"
     (found,) = eventually(lambda: json_of(caller.get(path))["items"])
     return dict(found)
@@ -50,6 +50,6 @@ def overdue(caller: Client, username: str) -> dict[str, Any]:
 
 @contextmanager
 def waiting(call: Callable[[], requests.Response]) -> Iterator[Future[requests.Response]]:
-    """Hold *call* in a thread of its own for as long as the block needs its answer."""
+    """Make *call* in a thread; yield the future of its answer."""
     with ThreadPoolExecutor(1) as pool:
         yield pool.submit(call)

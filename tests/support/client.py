@@ -1,4 +1,4 @@
-"""A caller of the deployed API, and what its answers must look like."""
+"""A caller of the deployed API, and checks of the answers."""
 
 import json
 import threading
@@ -14,12 +14,12 @@ Found = TypeVar("Found")
 
 #: Longer than any answer may take: API Gateway gives up after 29 s.
 DEADLINE_SECONDS = 35.0
-#: No caller may ever read one of these.
+#: Words that no answer may contain.
 _INTERNALS = ("Traceback", "pymongo", "botocore", "mongod", 'File "', "127.0.0.1", "ServerSelection", "passwordHash")
 
 
 class Client:
-    """One caller: a URL, perhaps a token. Safe to share between threads."""
+    """A caller: a URL, perhaps a token. Safe to share between threads."""
 
     def __init__(self, url: str, token: str | None = None) -> None:
         self.url, self.token = url, token
@@ -36,7 +36,7 @@ class Client:
         headers: Mapping[str, str | bytes] | None = None,
         deadline_seconds: float = DEADLINE_SECONDS,
     ) -> requests.Response:
-        """Return the answer, whatever it is. *body* is sent as JSON, *raw* as it stands and as if it were JSON."""
+        """Return the answer of any status. *body* is encoded as JSON; *raw* is sent unchanged as JSON."""
         sent = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         if body is not None or raw is not None:
             sent["Content-Type"] = "application/json"
@@ -50,30 +50,30 @@ class Client:
         )
 
     def get(self, path: str, **options: Any) -> requests.Response:
-        """Read."""
+        """Call *path* with GET."""
         return self.call("GET", path, **options)
 
     def post(self, path: str, body: Any = None, **options: Any) -> requests.Response:
-        """Make or move something."""
+        """Call *path* with POST."""
         return self.call("POST", path, body, **options)
 
     def delete(self, path: str) -> requests.Response:
-        """Take something away."""
+        """Call *path* with DELETE."""
         return self.call("DELETE", path)
 
     def at(self, url: str) -> "Client":
-        """Return the same caller at another door of the same API."""
+        """Return the same caller at another URL of the API."""
         return Client(url, self.token)
 
     def signed_in(self, username: str, password: str) -> "Client":
-        """Return a caller with a session of its own."""
+        """Open a session, and return a caller with its token."""
         opened = json_of(self.post("/api/sessions", {"username": username, "password": password}), 201)
         return Client(self.url, opened["token"])
 
 
 @dataclass(frozen=True)
 class Person:
-    """A user, the password, and a caller who is signed in as that user."""
+    """A user, the password, and a caller with a session of the user."""
 
     username: str
     password: str
@@ -81,7 +81,7 @@ class Person:
 
 
 def json_of(response: requests.Response, status: int = 200) -> Any:
-    """Return the JSON of an answer that must have this *status*."""
+    """Return the JSON of an answer; fail unless the answer has *status* and the common headers."""
     assert response.status_code == status, f"{response.status_code}: {response.text[:500]}"
     assert response.headers["X-Request-Id"]
     assert response.headers["X-Instance-Id"]
@@ -90,7 +90,7 @@ def json_of(response: requests.Response, status: int = 200) -> Any:
 
 
 def problem_of(response: requests.Response, status: int) -> dict[str, Any]:
-    """Return the problem of an answer that must be one with this *status*, and show nothing of our inside."""
+    """Return the problem of an answer; fail unless it is well-formed, has *status* and reveals no internals."""
     assert response.status_code == status, f"{response.status_code}: {response.text[:500]}"
     assert response.headers["Content-Type"].partition(";")[0] == "application/problem+json"
     problem: dict[str, Any] = response.json()
@@ -109,7 +109,7 @@ def problem_of(response: requests.Response, status: int) -> dict[str, Any]:
 
 
 def at_once(calls: Sequence[Callable[[], Found]]) -> list[Found]:
-    """Make all *calls* at the same moment; return what each returned, in their order."""
+    """Make all *calls* at the same moment; return the results in order."""
     barrier = threading.Barrier(len(calls))
 
     def run(call: Callable[[], Found]) -> Found:

@@ -1,4 +1,4 @@
-"""Many threads at the same instant."""
+"""Concurrent calls from many threads."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ Result = TypeVar("Result")
 
 
 def race(calls: Sequence[Callable[[], Result]]) -> list[Result | ServiceError]:
-    """Make all *calls* at once; return what each returned, or the error it was refused with, in their order."""
+    """Make all *calls* at once; return the result or the `ServiceError` of each, in order."""
     gate = threading.Barrier(len(calls))
 
     def run(call: Callable[[], Result]) -> Result | ServiceError:

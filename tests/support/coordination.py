@@ -1,4 +1,4 @@
-"""Locks, claims and rates of the deployed table, without a function in between, and many threads that want them."""
+"""Locks, claims and rates of the deployed table, called directly and from many threads."""
 
 import secrets
 from typing import Any
@@ -22,7 +22,7 @@ SETTINGS = CoordinationSettings()
 
 @pytest.fixture(scope="module")
 def dynamodb(stack: Stack) -> Any:
-    """DynamoDB as it is deployed, with a connection for each thread."""
+    """The deployed DynamoDB, with a connection for each thread."""
     keys = stack.environment
     return botocore.session.Session().create_client(
         "dynamodb",
@@ -51,12 +51,12 @@ def claims(table: Table) -> Claims:
 
 @pytest.fixture
 def name(dynamodb: Any) -> str:
-    """A name that nobody else uses."""
+    """A unique name."""
     return f"n-{secrets.token_hex(6)}"
 
 
-def attempts(call: Any) -> list[Any]:
-    """Make the call from all threads at once; return what each returned or was refused with."""
+def call_from_all_threads(call: Any) -> list[Any]:
+    """Make the call from all threads at once; return the result or refusal of each."""
 
     def attempt() -> Any:
         try:

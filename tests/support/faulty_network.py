@@ -1,6 +1,6 @@
-"""What coordination must live with: clocks that disagree and stand still, and a network that loses, repeats and delays.
+"""Faults for coordination: clocks that disagree and stop, and a network that loses, repeats and delays requests.
 
-Every write is really carried out by the table; only its answer, its copies and its moment are the network's.
+The table carries out every write; the network decides only answers, copies and moments.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -15,14 +15,14 @@ from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from chalicelib.core.stores.attributes import Item, from_attributes, to_attributes
 
-#: When the clock of the network begins, in milliseconds since 1970.
+#: The start of the network's clock, in milliseconds since 1970.
 EPOCH_MS = 1_700_000_000_000
 
 _WRITES = frozenset({"put_item", "update_item", "transact_write_items"})
 
 
 class Fate(Enum):
-    """What becomes of one write."""
+    """The fate of a write."""
 
     FINE = auto()
     #: Carried out; the caller sees an error.
@@ -36,12 +36,12 @@ class Fate(Enum):
 
 
 class FaultyNetwork:
-    """Time that moves when the test says so, and a client whose next writes meet their fates."""
+    """A clock that the test moves, and a client with a planned fate for each of its next writes."""
 
     def __init__(self, client: Any) -> None:
         self.client, self.ms = client, 0
         self.doing = ""
-        #: Requests that are under way, each with what its sender was doing.
+        #: Delayed requests, each with the operation of its sender.
         self.underway: list[tuple[str, Callable[[], Any]]] = []
         self._fates: list[Fate] = []
 
@@ -50,19 +50,19 @@ class FaultyNetwork:
 
     @contextmanager
     def send(self, doing: str, fates: Iterable[Fate]) -> Iterator[None]:
-        """Have the writes inside meet *fates*, in their order; those beyond are fine."""
+        """Give the writes of the block *fates* in order; further writes are fine."""
         self.doing, self._fates = doing, list(fates)
         yield
         self._fates = []
 
     def deliver(self) -> str:
-        """Let the oldest request that is under way arrive; return what its sender was doing."""
+        """Deliver the oldest delayed request; return the operation of its sender."""
         doing, request = self.underway.pop(0)
         self._arrive(request)
         return doing
 
     def look(self, table: str, pk: str) -> Item | None:
-        """Return what really stands in the table."""
+        """Return the stored item, past the network."""
         answer = self.client.get_item(TableName=table, Key=to_attributes({"pk": pk}), ConsistentRead=True)
         return from_attributes(answer["Item"]) if "Item" in answer else None
 
@@ -79,7 +79,7 @@ class FaultyNetwork:
         if fate is Fate.LOST:
             self._arrive(request)
             raise _timeout()
-        # The service itself knows a transaction again by its token.
+        # DynamoDB recognises a repeated transaction by its token.
         if name != "transact_write_items":
             if fate is Fate.TWICE:
                 self._arrive(request)
@@ -92,12 +92,12 @@ class FaultyNetwork:
         try:
             request()
         except ClientError:
-            # Refused, and nobody hears of it.
+            # The refusal reaches no caller.
             return
 
 
 class Process:
-    """One process: its wall clock is *skew_ms* ahead of the network's, its monotonic clock began when it did."""
+    """A process: a wall clock *skew_ms* ahead of the network's, a monotonic clock that began with the process."""
 
     def __init__(self, network: FaultyNetwork, skew_ms: int = 0, booted_ms: int = 0) -> None:
         self._network, self.skew_ms, self._booted_ms = network, skew_ms, booted_ms
@@ -109,7 +109,7 @@ class Process:
         return (self._network.ms + self._booted_ms) / 1000
 
     def until_ms(self, ticks: float) -> int:
-        """Return the network's time at which this process's monotonic clock shows *ticks*."""
+        """Return the network's time at *ticks* of the process's monotonic clock."""
         return EPOCH_MS + round(ticks * 1000) - self._booted_ms
 
     def pause(self, seconds: float) -> None:
@@ -117,7 +117,7 @@ class Process:
 
 
 class Invocation:
-    """The part of a Lambda context that says what time is left."""
+    """A Lambda context with the remaining time alone."""
 
     def __init__(self, left_ms: int) -> None:
         self._left_ms = left_ms
@@ -127,8 +127,8 @@ class Invocation:
 
 
 def explore(machine: Callable[[], RuleBasedStateMachine], *, examples: int, steps: int) -> None:
-    """Have Hypothesis look for an order of steps that breaks a *machine*; as many as moto's pace allows."""
-    # Any callable will do, whatever its annotation says.
+    """Search with Hypothesis for an order of steps that breaks a *machine*."""
+    # Hypothesis takes any callable; its annotation is narrower.
     run_state_machine_as_test(machine, settings=settings(max_examples=examples, stateful_step_count=steps))  # type: ignore[arg-type]
 
 

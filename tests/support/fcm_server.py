@@ -1,6 +1,6 @@
-"""Google, as far as a push needs it, behind a real socket: the token server (RFC 7523) and FCM's HTTP v1 API.
+"""Google's token server (RFC 7523) and FCM's HTTP v1 API, behind a real socket.
 
-It answers as Firebase documents it, and takes nothing that Firebase would not.
+The answers follow Firebase's documentation, and requests invalid for Firebase are refused.
 """
 
 import base64
@@ -26,23 +26,23 @@ BAD_REQUEST = "type.googleapis.com/google.rpc.BadRequest"
 
 
 @dataclass(frozen=True)
-class Said:
-    """An answer; *body* is sent as JSON unless it is text already."""
+class FcmAnswer:
+    """An answer; *body* is sent as text, or encoded as JSON."""
 
     status: int
     body: Any
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def refusal(status: int, canonical: str, code: str = "", message: str = "No.", **headers: str) -> Said:
-    """Return an error in FCM's own words, with its code for it if there is one."""
+def refusal(status: int, canonical: str, code: str = "", message: str = "No.", **headers: str) -> FcmAnswer:
+    """Return an error in FCM's form, with FCM's error code if given."""
     details = [{"@type": FCM_ERROR, "errorCode": code}] if code else []
     error = {"code": status, "message": message, "status": canonical, "details": details}
-    return Said(status, {"error": error}, {name.replace("_", "-"): value for name, value in headers.items()})
+    return FcmAnswer(status, {"error": error}, {name.replace("_", "-"): value for name, value in headers.items()})
 
 
-def violation(field_name: str, *, code: str = "INVALID_ARGUMENT") -> Said:
-    """Return the refusal of a message for the sake of one field."""
+def violation(field_name: str, *, code: str = "INVALID_ARGUMENT") -> FcmAnswer:
+    """Return the refusal of a message for a single field."""
     said = refusal(400, "INVALID_ARGUMENT", code, "Request contains an invalid argument.")
     fields = {"@type": BAD_REQUEST, "fieldViolations": [{"field": field_name, "description": "Invalid"}]}
     said.body["error"]["details"].append(fields)
@@ -58,15 +58,15 @@ UNAUTHENTICATED = refusal(401, "UNAUTHENTICATED", message="Request had invalid a
 QUOTA = refusal(429, "RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED", "Quota exceeded.", Retry_After="7")
 BUSY = refusal(503, "UNAVAILABLE", "UNAVAILABLE", "The service is currently unavailable.")
 INTERNAL = refusal(500, "INTERNAL", "INTERNAL", "Internal error encountered.")
-#: What a proxy of Google's answers in FCM's place.
-BAD_GATEWAY = Said(502, "<!DOCTYPE html><title>Error 502 (Server Error)!!1</title>")
+#: The answer of Google's proxy in FCM's place.
+BAD_GATEWAY = FcmAnswer(502, "<!DOCTYPE html><title>Error 502 (Server Error)!!1</title>")
 DENIED = refusal(403, "PERMISSION_DENIED", message="Firebase Cloud Messaging API has not been used in this project.")
 #: No answer for as long as the test runs.
-SILENCE = Said(0, None)
+SILENCE = FcmAnswer(0, None)
 
 
-class Google:
-    """The servers, what they were asked, and what they will say."""
+class FcmServer:
+    """The servers, their received messages, and their planned answers."""
 
     def __init__(self, key: rsa.RSAPrivateKey) -> None:
         self._key = key
@@ -75,15 +75,15 @@ class Google:
         self._server.daemon_threads = True
         self._server.google = self  # type: ignore[attr-defined]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        #: Every message that came in with a valid access token.
+        #: Every message received with a valid access token.
         self.messages: list[dict[str, Any]] = []
-        #: What to say to messages for a device token: one after the other, the last for ever.
-        self.says: dict[str, list[Said]] = {}
-        self.says_to_grants: list[Said] = []
+        #: Answers to messages for a device token: in turn, then the last for ever.
+        self.answers: dict[str, list[FcmAnswer]] = {}
+        self.grant_answers: list[FcmAnswer] = []
         self.grants = 0
         self.valid: set[str] = set()
 
-    def __enter__(self) -> "Google":
+    def __enter__(self) -> "FcmServer":
         self._thread.start()
         return self
 
@@ -98,7 +98,7 @@ class Google:
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def service_account(self, **other: Any) -> str:
-        """Return the key file that one downloads from the console."""
+        """Return the key file of the service account, in the console's format."""
         private = self._key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
@@ -113,24 +113,24 @@ class Google:
         return json.dumps({**file, **other})
 
     def tokens(self) -> list[str]:
-        """The device tokens that messages were sent to, in any order."""
+        """Return the device tokens of all messages, sorted."""
         return sorted(message["token"] for message in self.messages)
 
-    def grant(self, asked: str) -> Said:
+    def grant(self, asked: str) -> FcmAnswer:
         self.grants += 1
-        if self.says_to_grants:
-            said = self.says_to_grants.pop(0)
+        if self.grant_answers:
+            said = self.grant_answers.pop(0)
             return self._hang() if said is SILENCE else said
         form = parse_qs(asked)
         if form["grant_type"] != ["urn:ietf:params:oauth:grant-type:jwt-bearer"]:
-            return Said(400, {"error": "unsupported_grant_type"})
+            return FcmAnswer(400, {"error": "unsupported_grant_type"})
         if not self._is_ours(form["assertion"][0]):
-            return Said(400, {"error": "invalid_grant", "error_description": "Invalid JWT Signature."})
+            return FcmAnswer(400, {"error": "invalid_grant", "error_description": "Invalid JWT Signature."})
         token = f"ya29.{self.grants}"
         self.valid.add(token)
-        return Said(200, {"access_token": token, "expires_in": 3599, "token_type": "Bearer"})
+        return FcmAnswer(200, {"access_token": token, "expires_in": 3599, "token_type": "Bearer"})
 
-    def send(self, project: str, authorization: str, asked: Any) -> Said:
+    def send(self, project: str, authorization: str, asked: Any) -> FcmAnswer:
         if authorization.removeprefix("Bearer ") not in self.valid:
             return UNAUTHENTICATED
         if project != PROJECT:
@@ -140,13 +140,13 @@ class Google:
         texts = len(json.dumps([message["notification"], message["data"]], ensure_ascii=False).encode())
         if texts > 4096:
             return refusal(400, "INVALID_ARGUMENT", message="Request contains an invalid argument.")
-        planned = self.says.get(message["token"], [])
+        planned = self.answers.get(message["token"], [])
         if not planned:
-            return Said(200, {"name": f"projects/{PROJECT}/messages/{len(self.messages)}"})
+            return FcmAnswer(200, {"name": f"projects/{PROJECT}/messages/{len(self.messages)}"})
         said = planned.pop(0) if len(planned) > 1 else planned[0]
         return self._hang() if said is SILENCE else said
 
-    def _hang(self) -> Said:
+    def _hang(self) -> FcmAnswer:
         self._over.wait(30)
         return SILENCE
 
@@ -166,14 +166,14 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
-        google: Google = self.server.google  # type: ignore[attr-defined]
+        google: FcmServer = self.server.google  # type: ignore[attr-defined]
         asked = self.rfile.read(int(self.headers["Content-Length"])).decode()
         if self.path == "/token":
             said = google.grant(asked)
         elif found := re.fullmatch(r"/v1/projects/([^/]+)/messages:send", self.path):
             said = google.send(found[1], self.headers["Authorization"], json.loads(asked))
         else:
-            said = Said(404, "<title>Error 404 (Not Found)!!1</title>")
+            said = FcmAnswer(404, "<title>Error 404 (Not Found)!!1</title>")
         if said is SILENCE:
             self.close_connection = True
             return
@@ -185,7 +185,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Nothing to say."""
+        """Log nothing."""
 
 
 def _decoded(part: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Calls of the application object with the events that API Gateway sends."""
+"""Calls of the application object with API Gateway's events."""
 
 import copy
 import json
@@ -16,7 +16,7 @@ EVENTS = Path(__file__).resolve().parents[1] / "events"
 
 @dataclass
 class Context:
-    """What Lambda passes beside the event."""
+    """The Lambda context of an invocation."""
 
     remaining_ms: int = 29_000
 
@@ -26,7 +26,7 @@ class Context:
 
 @dataclass
 class Answer:
-    """An answer as API Gateway gets it."""
+    """An answer in API Gateway's form."""
 
     status: int
     headers: dict[str, str]
@@ -45,11 +45,11 @@ def event(name: str) -> dict[str, Any]:
 
 
 def invoke(sent: dict[str, Any], context: Context | None = None, at: App = app) -> Answer:
-    """Call the application with an event, which it must leave as it is."""
+    """Call the application with an event; fail if the application changes the event."""
     before = copy.deepcopy(sent)
     answer = at(sent, context or Context())
     assert sent == before
-    # What goes back to the gateway must be JSON through and through.
+    # The gateway takes JSON alone.
     answer = json.loads(json.dumps(answer))
     return Answer(answer["statusCode"], answer["headers"], answer["body"], answer)
 
@@ -66,7 +66,7 @@ def ask(
     context: Context | None = None,
     at: App = app,
 ) -> Answer:
-    """Call one route. *body* is sent as JSON, *text* as it stands."""
+    """Call a route. *body* is encoded as JSON; *text* is sent unchanged."""
     sent = event("health")
     resource, params = _routed(path, at)
     sent |= {"httpMethod": method, "path": path, "resource": resource, "pathParameters": params or None}
@@ -86,7 +86,7 @@ def ask(
 
 
 def _routed(path: str, at: App) -> tuple[str, dict[str, str]]:
-    """Return the resource that the gateway would choose, literal ones first, and what it finds in the path."""
+    """Return the gateway's resource for *path*, literal paths first, and the path parameters."""
     for resource in sorted(at.routes, key=lambda known: known.count("{")):
         pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(resource))
         if found := re.fullmatch(pattern, path):

@@ -1,4 +1,4 @@
-"""Servers on this machine that behave as badly as a test wants, and names that lead where it wants."""
+"""Misbehaving servers on this machine, and a resolver with planned answers."""
 
 import contextlib
 import socket
@@ -14,18 +14,18 @@ import trustme
 
 from chalicelib.core import egress
 
-#: Answers one request: it gets the connection, and what came before the answer was due.
+#: Answers a request, given the connection and the received bytes.
 Behaviour = Callable[[socket.socket, bytes], None]
 
 
 def answer(text: str, body: bytes = b"") -> Behaviour:
-    """Answer with *text* as the head, line by line, and *body* with its length."""
+    """Return a behaviour that answers with *text* as status and header lines, and with *body* and its length."""
     head = "\r\n".join([*text.splitlines(), f"Content-Length: {len(body)}", "", ""])
-    return say(head.encode() + body)
+    return send_bytes(head.encode() + body)
 
 
-def say(everything: bytes) -> Behaviour:
-    """Answer with *everything* and hang up."""
+def send_bytes(everything: bytes) -> Behaviour:
+    """Return a behaviour that sends *everything* and hangs up."""
 
     def speak(connection: socket.socket, request: bytes) -> None:
         connection.sendall(everything)
@@ -33,12 +33,12 @@ def say(everything: bytes) -> Behaviour:
     return speak
 
 
-#: What most servers do.
+#: A plain answer 200.
 OK = answer("HTTP/1.1 200 OK", b"fine")
 
 
 class Peer:
-    """Listens on *host*, on *port* or a free one; keeps each request it was sent and the name it was greeted with."""
+    """A server on *host*, on *port* or a free port; records each request and each TLS server name."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Peer:
     ) -> None:
         for sock in [self._listener, *self._open]:
             with contextlib.suppress(OSError):
-                # Closing alone would not wake a thread that waits on it.
+                # Closing alone would not wake a thread that waits for the socket.
                 sock.shutdown(socket.SHUT_RDWR)
             sock.close()
         for thread in self._threads:
@@ -88,7 +88,7 @@ class Peer:
                 self._start(self._serve, connection)
 
     def _serve(self, connection: socket.socket) -> None:
-        # A client that has hung up is what some tests are about.
+        # Some tests hang up on purpose.
         with contextlib.suppress(OSError), connection:
             if self._tls:
                 connection = self._tls.wrap_socket(connection, server_side=True)
@@ -100,7 +100,7 @@ class Peer:
 
 
 def _read(connection: socket.socket) -> bytes:
-    """Read one request with its body."""
+    """Read a request with its body."""
     request = b""
     while b"\r\n\r\n" not in request and (part := connection.recv(65_536)):
         request += part
@@ -111,19 +111,19 @@ def _read(connection: socket.socket) -> bytes:
     return head + b"\r\n\r\n" + body
 
 
-class Names:
-    """A resolver. Each name has its answers in turn, the last one for ever; all else is asked of the system."""
+class Resolver:
+    """A resolver. Each name gives its answers in turn, then repeats the last; the system resolves other names."""
 
     def __init__(self, answers: Mapping[str, Sequence[Sequence[str]]]) -> None:
         self._answers = answers
-        self.asked: list[str] = []
+        self.lookups: list[str] = []
 
     def __call__(self, host: str, port: int, **more: Any) -> list[tuple[Any, ...]]:
-        self.asked.append(host)
+        self.lookups.append(host)
         if host not in self._answers:
             return list(socket.getaddrinfo(host, port, **more))
         turns = self._answers[host]
-        return [_entry(address, port) for address in turns[min(self.asked.count(host), len(turns)) - 1]]
+        return [_entry(address, port) for address in turns[min(self.lookups.count(host), len(turns)) - 1]]
 
 
 def _entry(address: str, port: int) -> tuple[Any, ...]:
@@ -132,17 +132,17 @@ def _entry(address: str, port: int) -> tuple[Any, ...]:
     return (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port))
 
 
-#: Makes a peer.
+#: Makes a `Peer`.
 Serve = Callable[..., Peer]
 
 
-def serving(tls: ssl.SSLContext | None) -> Serve:
-    """Return what makes peers that all speak *tls*, or none."""
+def peer_factory(tls: ssl.SSLContext | None) -> Serve:
+    """Return a factory of peers with *tls*, or without TLS for None."""
     return partial(Peer, tls=tls)
 
 
-def certified(authority: trustme.CA, *names: str) -> ssl.SSLContext:
-    """What a server needs to be *names*."""
+def tls_context(authority: trustme.CA, *names: str) -> ssl.SSLContext:
+    """Return the TLS context of a server with a certificate of *names*."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(*names).configure_cert(context)
     return context
@@ -153,8 +153,8 @@ def post(url: str, body: bytes = b"{}", *, resolve: Any = socket.getaddrinfo, **
 
 
 @contextlib.contextmanager
-def within(seconds: float) -> Iterator[None]:
-    """Fail unless what happens inside takes *seconds*: no less, and more only as a busy machine needs it."""
+def lasting(seconds: float) -> Iterator[None]:
+    """Fail unless the block takes *seconds*, or up to 2.5 s longer on a busy machine."""
     began = monotonic()
     yield
     assert seconds * 0.95 <= monotonic() - began < seconds + 2.5

@@ -1,4 +1,4 @@
-"""Workers that are killed at a chosen moment of their work on the view."""
+"""Workers killed at a chosen moment of their work on the view."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ from tests.support.waiting import eventually
 
 
 def kill(stack: Stack, function: str) -> int:
-    """Kill every worker of *function* as a crash would; return how many there were."""
+    """Kill every worker of *function* with SIGKILL; return the number killed."""
     pids = stack.workers(f"holdfast-{STAGE}-{function}")
     for pid in pids:
         with suppress(ProcessLookupError):
@@ -25,13 +25,13 @@ def kill(stack: Stack, function: str) -> int:
 
 
 class BlockedDocument:
-    """A document that nobody can write, as a transaction of ours has written it and does not end."""
+    """A document locked by an open transaction, so that other writes wait."""
 
     def __init__(self, collection: Collection[dict[str, Any]]) -> None:
         self._collection, self._admin = collection, collection.database.client.admin
 
     def waiting(self) -> list[int]:
-        """Return the operations that wait for it."""
+        """Return the ids of operations waiting for the document."""
         found = self._admin.aggregate(
             [
                 {"$currentOp": {"allUsers": True}},
@@ -41,11 +41,11 @@ class BlockedDocument:
         return [operation["opid"] for operation in found]
 
     def until_wanted(self) -> None:
-        """Return when somebody waits for it."""
+        """Wait until an operation waits for the document."""
         eventually(self.waiting, every_seconds=0.001)
 
     def refuse(self) -> None:
-        """Have what waits for it fail, as nobody is left to hear of its success."""
+        """Fail the waiting operations, whose clients are dead."""
         for operation in self.waiting():
             with suppress(OperationFailure):
                 self._admin.command("killOp", op=operation)
@@ -53,7 +53,7 @@ class BlockedDocument:
 
 @contextmanager
 def write_blocked(collection: Collection[dict[str, Any]], document_id: str) -> Iterator[BlockedDocument]:
-    """Nobody can write the document, or make it where it is not, until the block ends; it is then as it was."""
+    """Block writes and inserts of the document until the block ends; the document stays unchanged."""
     with collection.database.client.start_session() as session:
         session.start_transaction()
         mark = {"$set": {"held": ObjectId()}}
@@ -64,5 +64,5 @@ def write_blocked(collection: Collection[dict[str, Any]], document_id: str) -> I
             yield document
         finally:
             session.abort_transaction()
-        # Where a copy is new, an operation that was refused hears of it only now.
+        # For a new document, a killed operation ends only now.
         eventually(lambda: not document.waiting(), every_seconds=0.001)

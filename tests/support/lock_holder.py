@@ -1,7 +1,7 @@
-"""A process of its own that has a lock: ``python -m tests.support.lock_holder NAME TTL_MS WAIT_MS``.
+"""A process holding a lock: ``python -m tests.support.lock_holder NAME TTL_MS WAIT_MS``.
 
-Once it has the lock it prints one line of JSON, and then holds it until it is killed. What it needs to know of the
-stack is in its environment, as it is in a function's.
+The process acquires the lock, prints one line of JSON, and holds the lock until a kill. Its environment names the
+stack, like a function's.
 """
 
 import json
@@ -17,15 +17,15 @@ from infra.environment import ROOT
 
 
 class HeldLock(NamedTuple):
-    """A lock that a process says it has, and when it had it, in seconds since 1970."""
+    """A lock as reported by its process, with the time of acquisition in seconds since 1970."""
 
     owner: str
-    fence: int
+    fencing_token: int
     at: float
 
 
 class LockHolder:
-    """Such a process; ``with Holder(...)`` ends it."""
+    """Starts the process; ``with LockHolder(...)`` kills the process at the end."""
 
     def __init__(self, environment: Mapping[str, str], name: str, *, ttl_ms: int, wait_ms: int = 0) -> None:
         command = [sys.executable, "-m", "tests.support.lock_holder", name, str(ttl_ms), str(wait_ms)]
@@ -38,14 +38,14 @@ class LockHolder:
         self.kill()
 
     def has(self) -> HeldLock:
-        """Return as soon as it has the lock; fail if it ended without."""
+        """Wait for the lock; fail if the process ended without the lock."""
         assert self._process.stdout
         line = self._process.stdout.readline()
         assert line, "the process ended without the lock"
         return HeldLock(*json.loads(line))
 
     def kill(self) -> float:
-        """End it as a crash would; return when, in seconds since 1970."""
+        """Kill the process; return the time in seconds since 1970."""
         at = time.time()
         self._process.kill()
         self._process.wait()
@@ -55,9 +55,9 @@ class LockHolder:
 
 
 def main(name: str, ttl_ms: str, wait_ms: str) -> None:
-    """Have the lock, say so, hold it."""
+    """Acquire the lock, print the lease, and hold the lock until killed."""
     lease = coordination_wiring.locks().acquire(name, int(ttl_ms), int(wait_ms))
-    print(json.dumps(HeldLock(lease.owner, lease.fence, time.time())), flush=True)  # noqa: T201 # this is the answer
+    print(json.dumps(HeldLock(lease.owner, lease.fencing_token, time.time())), flush=True)  # noqa: T201 # this is the answer
     signal.pause()
 
 

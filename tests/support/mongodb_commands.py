@@ -1,4 +1,4 @@
-"""What a store really says to the server, and how the server would carry it out."""
+"""A store's commands to MongoDB, and the server's plans for the commands."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,12 +7,12 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
-#: What the driver adds to a command and `explain` does not take.
+#: Fields that the driver adds to a command and `explain` refuses.
 _DRIVERS = ("lsid", "txnNumber", "$clusterTime", "$db", "$readPreference", "writeConcern", "maxTimeMS")
 
 
 class SentCommands(CommandListener):
-    """Keeps every command in order."""
+    """Records every command in order."""
 
     def __init__(self) -> None:
         self.commands: list[dict[str, Any]] = []
@@ -21,10 +21,10 @@ class SentCommands(CommandListener):
         self.commands.append(dict(event.command))
 
     def succeeded(self, event: CommandSucceededEvent) -> None:
-        """Nothing to keep."""
+        """Record nothing."""
 
     def failed(self, event: CommandFailedEvent) -> None:
-        """Nothing to keep."""
+        """Record nothing."""
 
     def names(self) -> list[str]:
         return [next(iter(command)) for command in self.commands]
@@ -32,14 +32,14 @@ class SentCommands(CommandListener):
 
 @contextmanager
 def recording_commands(uri: str) -> Iterator[tuple[MongoClient[dict[str, Any]], SentCommands]]:
-    """A client whose commands are recorded."""
+    """Yield a client and the record of its commands."""
     sent = SentCommands()
     with MongoClient[dict[str, Any]](uri, event_listeners=[sent], tz_aware=True) as client:
         yield client, sent
 
 
 def explained(client: MongoClient[dict[str, Any]], command: dict[str, Any]) -> "Plan":
-    """Return how the server carries *command* out, without changing anything."""
+    """Return the server's plan for *command*, without changing data."""
     bare = {name: value for name, value in command.items() if name not in _DRIVERS}
     return Plan(client.get_default_database().command("explain", bare, verbosity="executionStats"))
 
@@ -68,7 +68,7 @@ class Plan:
 
 
 def _roots(answer: Any) -> Iterator[dict[str, Any]]:
-    """Yield what was carried out; of a pipeline, each of its queries."""
+    """Yield the root stage of each executed query."""
     if isinstance(answer, list):
         for inner in answer:
             yield from _roots(inner)

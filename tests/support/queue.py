@@ -1,4 +1,4 @@
-"""A queue of jobs on moto's SQS, delivered as Lambda delivers: what was not reported as failed is deleted."""
+"""A queue of jobs on moto's SQS, delivered like Lambda: messages not reported as failed are deleted."""
 
 import copy
 from collections import Counter
@@ -11,7 +11,8 @@ from chalice.app import SQSEvent
 from chalicelib.core.coordination import wiring as coordination_wiring
 from chalicelib.core.coordination.claims import Claim
 from chalicelib.core.errors import Unavailable
-from chalicelib.core.queueing.consumer import Poison, run_batch
+from chalicelib.core.queueing.attempts import Poison
+from chalicelib.core.queueing.consumer import run_batch
 from chalicelib.core.queueing.queues import Message, Queue
 from chalicelib.core.queueing.sender import Sender
 from tests.support.gateway import Context, event
@@ -24,7 +25,7 @@ Handle = Callable[["Job", Claim], None]
 
 
 class Job(Message):
-    """Something to be done once."""
+    """A job to do once."""
 
     job_id: str
 
@@ -34,11 +35,11 @@ class Job(Message):
 
 
 class Killed(BaseException):
-    """The process died here: nothing of ours can catch it, as nothing of ours would run."""
+    """The process died: no code of ours catches the error, as no code would run."""
 
 
 class Clock:
-    """Time for claims; it moves when the test says so."""
+    """The time of claims; the test moves the time."""
 
     def __init__(self) -> None:
         self.seconds = 1_700_000_000.0
@@ -51,8 +52,8 @@ class SqsPoller:
     """SQS and the poller in front of the function."""
 
     def __init__(self, client: Any, clock: Clock) -> None:
-        self._client, self.clock, self.mail = client, clock, Sender(client, PREFIX)
-        #: Every change of a message's visibility that was asked for.
+        self._client, self.clock, self.sender = client, clock, Sender(client, PREFIX)
+        #: Every requested change of a message's visibility, in seconds.
         self.postponed: list[int] = []
         for name in (JOBS.name, JOBS.dead_letters):
             client.create_queue(QueueName=f"holdfast-unit-{name}", Attributes={"VisibilityTimeout": "60"})
@@ -63,17 +64,17 @@ class SqsPoller:
     def _note(self, params: dict[str, Any], **_: Any) -> None:
         self.postponed.append(params["VisibilityTimeout"])
 
-    def drop(self, *bodies: str, reason: str | None = None) -> None:
-        """Put *bodies* into the queue as they stand; with *reason*, as a letter that was sent back."""
+    def put_bodies(self, *bodies: str, reason: str | None = None) -> None:
+        """Put *bodies* into the queue unchanged; with *reason*, like redriven dead letters."""
         more = {"MessageAttributes": _attributes(reason)} if reason is not None else {}
         for body in bodies:
             self._client.send_message(QueueUrl=PREFIX + JOBS.name, MessageBody=body, **more)
 
     def add(self, *jobs: str, copies: int = 1) -> None:
-        """Send each job, and copies of it."""
+        """Send *copies* messages of each job."""
         for job in jobs:
             for _ in range(copies):
-                self.mail.send(JOBS, Job(job_id=job, caused_by=f"cause of {job}"))
+                self.sender.send(JOBS, Job(job_id=job, caused_by=f"cause of {job}"))
 
     def batch(self) -> list[Record]:
         """Receive the next messages, as the records of a Lambda event."""
@@ -86,9 +87,9 @@ class SqsPoller:
         return [_record(message) for message in answer.get("Messages", [])]
 
     def deliver(self, handle: Handle, batch: list[Record] | None = None, remaining_ms: int = 50_000) -> list[str]:
-        """Have one function work on *batch*, or on what there is; return the ids it reports as failed."""
+        """Run a function on *batch*, or on the next batch; return the message ids reported as failed."""
         batch = self.batch() if batch is None else batch
-        answer = run_batch(asked(batch, remaining_ms), JOBS, Job, handle)
+        answer = run_batch(sqs_event(batch, remaining_ms), JOBS, Job, handle)
         failed = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
         for record in batch:
             if record["messageId"] not in failed:
@@ -96,11 +97,11 @@ class SqsPoller:
         return failed
 
     def wait(self, batch: list[Record], seconds: float = 60) -> None:
-        """Let time pass until the messages of *batch* come again."""
+        """Move the clock, and make the messages of *batch* visible again."""
         self.clock.seconds += seconds
         noted = list(self.postponed)
         for record in batch:
-            # Those that were settled are gone.
+            # Settled messages are gone.
             with suppress(self._client.exceptions.ReceiptHandleIsInvalid):
                 self._client.change_message_visibility(
                     QueueUrl=PREFIX + JOBS.name, ReceiptHandle=record["receiptHandle"], VisibilityTimeout=0
@@ -108,38 +109,38 @@ class SqsPoller:
         self.postponed = noted
 
     def left(self) -> int:
-        """Return how many messages the queue still has."""
-        depth = self.mail.depth(JOBS)
+        """Return the number of messages left in the queue."""
+        depth = self.sender.depth(JOBS)
         return depth.pending + depth.processing
 
-    def letters(self) -> list[tuple[str, str | None]]:
+    def dead_letters(self) -> list[tuple[str, str | None]]:
         """Take every dead letter; return body and reason of each."""
         found = []
         while messages := self._client.receive_message(
             QueueUrl=PREFIX + JOBS.dead_letters, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
         ).get("Messages"):
-            for letter in messages:
-                reason = letter.get("MessageAttributes", {}).get("reason", {}).get("StringValue")
-                found.append((letter["Body"], reason))
-                self._client.delete_message(QueueUrl=PREFIX + JOBS.dead_letters, ReceiptHandle=letter["ReceiptHandle"])
+            for message in messages:
+                reason = message.get("MessageAttributes", {}).get("reason", {}).get("StringValue")
+                found.append((message["Body"], reason))
+                self._client.delete_message(QueueUrl=PREFIX + JOBS.dead_letters, ReceiptHandle=message["ReceiptHandle"])
         return found
 
-    def send_back(self) -> int:
-        """Send every letter back with what it carries, as a redrive does; return how many there were."""
-        letters = self.letters()
-        for body, reason in letters:
-            self.drop(body, reason=reason)
-        return len(letters)
+    def redrive(self) -> int:
+        """Move every dead letter back to the queue with its reason; return their number."""
+        dead_letters = self.dead_letters()
+        for body, reason in dead_letters:
+            self.put_bodies(body, reason=reason)
+        return len(dead_letters)
 
 
-def asked(records: list[Record], remaining_ms: int = 50_000) -> SQSEvent:
-    """Return *records* as chalice hands them to a function."""
+def sqs_event(records: list[Record], remaining_ms: int = 50_000) -> SQSEvent:
+    """Return *records* as chalice's event."""
     context: Any = Context(remaining_ms)
     return SQSEvent({"Records": records}, context)
 
 
 def record(job: str, message_id: str, *, receives: int = 1) -> Record:
-    """Return one record that no queue holds."""
+    """Return a record without a message in any queue."""
     return _record(
         {
             "MessageId": message_id,
@@ -154,7 +155,7 @@ def _record(message: dict[str, Any]) -> Record:
     made: Record = copy.deepcopy(event("queue")["Records"][0])
     made |= {"messageId": message["MessageId"], "receiptHandle": message["ReceiptHandle"], "body": message["Body"]}
     made["attributes"] |= message["Attributes"]
-    # Lambda spells them in camelCase.
+    # Lambda's events use camelCase.
     made["messageAttributes"] = {
         name: {
             "stringValue": value["StringValue"],
@@ -176,7 +177,7 @@ BOTH = ("completed", "failed")
 
 
 class RecordingHandler:
-    """Does jobs, and remembers each time."""
+    """Does jobs, and records each run."""
 
     def __init__(self) -> None:
         self.runs: list[Claim] = []
@@ -187,13 +188,13 @@ class RecordingHandler:
         self.done[job.job_id] += 1
 
 
-def counted() -> tuple[int, int]:
-    """Return how many jobs were completed and how many failed."""
+def read_counts() -> tuple[int, int]:
+    """Return the numbers of completed and of failed jobs."""
     found = coordination_wiring.counts().read([JOBS.name], BOTH)[JOBS.name]
     return found["completed"], found["failed"]
 
 
-def refuse(job: Job, claim: Claim) -> None:
+def raise_poison(job: Job, claim: Claim) -> None:
     raise Poison(f"nobody can do {job.job_id}")
 
 
@@ -201,9 +202,9 @@ def die(*_: Any, **__: Any) -> Any:
     raise Killed
 
 
-def no_table(job: Job, claim: Claim) -> None:
+def raise_unavailable(job: Job, claim: Claim) -> None:
     raise Unavailable("The yard is locked.")
 
 
-def break_down(job: Job, claim: Claim) -> None:
+def raise_unexpected_error(job: Job, claim: Claim) -> None:
     raise ZeroDivisionError("secret 4711")

@@ -1,4 +1,4 @@
-"""A receiver of callbacks and webhooks: a real server on a free port, which keeps what it was sent."""
+"""A receiver of callbacks and webhooks: a real server on a free port, recording its requests."""
 
 import json
 import threading
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 
 class Received(NamedTuple):
-    """One request as it came in."""
+    """A received request."""
 
     path: str
     headers: dict[str, str]
@@ -17,12 +17,12 @@ class Received(NamedTuple):
 
     @property
     def event(self) -> Any:
-        """The body, read."""
+        """The decoded JSON body."""
         return json.loads(self.body)
 
 
 class Receiver:
-    """What came in, and what is answered: *answers* gives a status (and headers) for each request in turn."""
+    """The received requests, and *answer*, which returns status and headers for each request."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -32,7 +32,7 @@ class Receiver:
 
 @contextmanager
 def receiving() -> Iterator[Receiver]:
-    """Serve for what happens inside."""
+    """Serve a `Receiver` during the block."""
     lock = threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
@@ -49,7 +49,7 @@ def receiving() -> Iterator[Receiver]:
             self.end_headers()
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     receiver = Receiver(f"http://127.0.0.1:{server.server_port}")

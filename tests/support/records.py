@@ -1,4 +1,4 @@
-"""Records past the API: their truth, what follows it, and the functions in between."""
+"""Records past the API: system of record, view and history, and the functions between."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,16 +32,16 @@ DOC = {
     "incomeMinor": 300_000,
     "status": "draft",
 }
-#: A record of the stream each for one that was made, changed, deleted, and taken away by DynamoDB.
+#: Stream records of a created, an updated, a deleted and a DynamoDB-removed record.
 RECORDED: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "events/records-stream.json").read_text())[
     "Records"
 ]
-#: What a living copy has beside its version.
+#: Members of a live copy beside its version.
 _SHOWN = ("doc", "keys", "createdAt", "updatedAt", "updatedBy", "live")
 
 
 class TrackedRecords:
-    """Applications, and all that is known of them. What is committed here nobody shows early: only the stream does."""
+    """Applications in records, view and history. Writes here skip eager projection: only the stream projects them."""
 
     def __init__(self, stack: Stack, database: Database[dict[str, Any]]) -> None:
         self.table = _table(stack, "records")
@@ -56,7 +56,7 @@ class TrackedRecords:
         return record_id
 
     def change(self, *record_ids: str) -> None:
-        """Commit the next version of each, whose ``termMonths`` is its number."""
+        """Commit the next version of each record, with the version's number as ``termMonths``."""
         found = [record_of(item) for item in self.records.batch_get([key(KIND, record_id) for record_id in record_ids])]
         changes = [Change(record.id, record.version, {"termMonths": record.version + 1}) for record in found]
         outcomes = self.records.commit_all(KIND, changes, by="bob", operation=ids.new_id())
@@ -67,28 +67,28 @@ class TrackedRecords:
         return self.records.annotate(KIND, record_id, fields, operation=ids.new_id())
 
     def remove(self, record_id: str) -> Record:
-        """Commit that it is deleted."""
+        """Commit the deletion of a record."""
         return self.records.remove(KIND, record_id, None, by="bob", operation=ids.new_id())
 
     def version(self, record_id: str) -> int:
-        """Return the version that the truth has, 0 where there is none."""
+        """Return the committed version, 0 for a missing record."""
         record = self.records.get_including_deleted(KIND, record_id)
         return record.version if record else 0
 
     def image(self, record_id: str) -> dict[str, Any]:
-        """Return the item of the truth, as DynamoDB says it."""
+        """Return the stored item in DynamoDB's types."""
         return to_attributes(self.table.get(key(KIND, record_id)) or {})
 
-    def shown(self, record_id: str) -> dict[str, Any]:
-        """Return the copy, or one of version 0."""
+    def read_copy(self, record_id: str) -> dict[str, Any]:
+        """Return the copy, or an empty copy of version 0."""
         return self.copies.find_one({"_id": record_id}) or {"version": 0}
 
     def versions(self, record_id: str) -> list[Version]:
         """Return the history, oldest first."""
         return [changed.version for changed in self.history.page(KIND, record_id, 1_000)][::-1]
 
-    def behind(self, record_ids: Sequence[str]) -> tuple[set[str], set[str]]:
-        """Return of which records the copy, and of which the history, lacks the version that the truth has."""
+    def ids_behind(self, record_ids: Sequence[str]) -> tuple[set[str], set[str]]:
+        """Return the ids whose copy lacks the committed version, and the ids whose history lacks it."""
         found = [record_of(item) for item in self.records.batch_get([key(KIND, record_id) for record_id in record_ids])]
         written = self.history.has([(record, record.version) for record in found])
         copies = self.copies.find({"_id": {"$in": list(record_ids)}}, {"version": 1})
@@ -98,22 +98,22 @@ class TrackedRecords:
             {record.id for record in found if (key(KIND, record.id), record.version) not in written},
         )
 
-    def late(self, record_ids: Sequence[str]) -> list[str]:
-        """Say where view and history differ from the truth, in any record and version."""
+    def differences(self, record_ids: Sequence[str]) -> list[str]:
+        """List the differences of view and history from the system of record."""
         copies = {copy["_id"]: copy for copy in self.copies.find({"_id": {"$in": list(record_ids)}})}
-        return [why for record_id in record_ids for why in self._late(record_id, copies.get(record_id, {}))]
+        return [why for record_id in record_ids for why in self._differences(record_id, copies.get(record_id, {}))]
 
-    def caught_up(self, record_ids: Sequence[str], deadline_seconds: float = 60) -> None:
-        """Return when view and history say what the truth does; fail with where they do not."""
+    def wait_until_projected(self, record_ids: Sequence[str], deadline_seconds: float = 60) -> None:
+        """Wait until view and history equal the system of record; fail with the differences."""
 
-        def none_late() -> bool:
-            late = self.late(record_ids)
-            assert not late, f"{len(late)} in all: {'; '.join(late[:10])}"
+        def no_differences() -> bool:
+            differences = self.differences(record_ids)
+            assert not differences, f"{len(differences)} in all: {'; '.join(differences[:10])}"
             return True
 
-        eventually(none_late, deadline_seconds, every_seconds=0.1, retry=AssertionError)
+        eventually(no_differences, deadline_seconds, every_seconds=0.1, retry=AssertionError)
 
-    def _late(self, record_id: str, copy: Mapping[str, Any]) -> Iterator[str]:
+    def _differences(self, record_id: str, copy: Mapping[str, Any]) -> Iterator[str]:
         record = self.records.get_including_deleted(KIND, record_id)
         if record is None:
             yield f"{record_id} is nowhere"
@@ -139,7 +139,7 @@ def tracked(stack: Stack, database: Database[dict[str, Any]]) -> TrackedRecords:
 
 @contextmanager
 def paused(stack: Stack, function: str) -> Iterator[None]:
-    """Nothing is given to *function* by its stream or queue; what comes meanwhile waits."""
+    """Pause the event source of *function*; stream records and messages wait until the block ends."""
     functions, name = stack.client("lambda"), f"holdfast-{STAGE}-{function}"
     (mapping,) = functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
     functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
@@ -152,14 +152,14 @@ def paused(stack: Stack, function: str) -> Iterator[None]:
 def stream_record(
     recorded: dict[str, Any], new: dict[str, Any] | None, old: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Return *recorded* with these images instead of its own."""
+    """Return *recorded* with the images *new* and *old*."""
     kept = {name: value for name, value in recorded["dynamodb"].items() if not name.endswith("Image")}
     images = {name: image for name, image in (("NewImage", new), ("OldImage", old)) if image}
     return {**recorded, "dynamodb": {**kept, **images, "Keys": {"pk": (new or old or {})["pk"]}}}
 
 
 def project(stack: Stack, batch: Sequence[dict[str, Any]]) -> None:
-    """Hand *batch* to the projector, as the stream would."""
+    """Invoke the projector with *batch*, like the stream."""
     payload = json.dumps({"Records": batch})
     answer = stack.client("lambda").invoke(FunctionName=f"holdfast-{STAGE}-project", Payload=payload)
     assert "FunctionError" not in answer, answer["Payload"].read()
@@ -170,7 +170,7 @@ def _table(stack: Stack, name: str) -> Table:
 
 
 def _copy(record: Record) -> dict[str, Any]:
-    """Return what a copy must have of *record*; a tombstone has its version only."""
+    """Return the expected copy of *record*; a tombstone holds the version alone."""
     if record.deleted:
         return {"version": record.version, **dict.fromkeys(_SHOWN)}
     shown = (record.doc, APPLICATIONS.keys(record), record.created_at, record.updated_at, record.updated_by, True)

@@ -1,4 +1,4 @@
-"""The API by its other door: ``scripts/serve`` beside a running stack, as a process that its test owns."""
+"""``scripts/serve`` beside a running stack, as a process owned by its test."""
 
 import os
 import signal
@@ -17,18 +17,18 @@ from infra.operations import running_stack
 from infra.operations.running_stack import Run
 from tests.support.waiting import eventually
 
-#: Fewer files than it may have callers: it is to ask for more by itself.
+#: Fewer open files than callers: the server must raise the limit itself.
 _WITH_FEW_FILES = ("bash", "-c", 'ulimit -Sn 256; exec "$@"', "bash")
 _START_SECONDS, _STOP_SECONDS, _PATIENCE_SECONDS = 30.0, 40.0, 20.0
 
 
-class Served:
-    """Such a process, whose words are in ``serve.log`` of *folder*; ``with Served(...)`` starts it and ends it."""
+class ServeProcess:
+    """A ``scripts/serve`` process, logging to ``serve.log`` of *folder*; ``with`` starts and stops the process."""
 
     def __init__(
         self, stack: Stack, folder: Path, *, processes: int = 2, as_deployed: bool = False, **options: int
     ) -> None:
-        """Serve *stack*, which *folder* leads to; *as_deployed*, only its stage's name and credentials do.
+        """Serve *stack*, found by *folder*, or with *as_deployed* by stage name and credentials alone.
 
         *options* are the command's own.
         """
@@ -37,7 +37,7 @@ class Served:
         place: dict[str, object] = {"stage": stack.stage} if as_deployed else {"data": folder}
         own = {**place, "port": self.port, "processes": processes, **options}
         self._options = [f"--{name}={value}" for name, value in own.items()]
-        # Nothing that the shell names: it is to find its stack by these alone.
+        # No variables of the shell: the server must find its stack by the options alone.
         self._environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         if as_deployed:
             known = stack.environment.items()
@@ -46,12 +46,12 @@ class Served:
 
     @property
     def url(self) -> str:
-        """Where it answers, without a slash at the end."""
+        """The server's URL, without a trailing slash."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def pid(self) -> int:
-        """The process that was started; those that answer are its children."""
+        """The id of the started process, the parent of the workers."""
         assert self._process
         return self._process.pid
 
@@ -59,7 +59,7 @@ class Served:
         return self if self._process else self.start()
 
     def start(self) -> Self:
-        """Return when it answers, or leave nothing behind."""
+        """Start the process and wait for its first answer; stop the process on failure."""
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [*_WITH_FEW_FILES, str(ROOT / "scripts/serve"), *self._options],
@@ -67,7 +67,7 @@ class Served:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                # As a terminal has it: a group of its own, which a Ctrl-C goes to.
+                # Like in a terminal: a process group of its own, for Ctrl-C.
                 start_new_session=True,
             )
         try:
@@ -81,26 +81,26 @@ class Served:
         self.stop()
 
     def workers(self) -> list[psutil.Process]:
-        """Return the processes that take requests."""
+        """Return the worker processes."""
         return [child for child in psutil.Process(self.pid).children() if _answers(child)]
 
-    def ask_to_stop(self) -> None:
-        """Ask it to end, and do not wait for that."""
+    def send_stop(self) -> None:
+        """Send the stop signal, without waiting."""
         assert self._process
         self._process.terminate()
 
     def interrupt(self) -> int:
-        """Press Ctrl-C, and return its exit code when it has ended, before it would kill whoever does not."""
+        """Send Ctrl-C and return the exit code; fail after 20 s, before the server would kill its workers."""
         os.killpg(self.pid, signal.SIGINT)
         return self._ended(_PATIENCE_SECONDS)
 
     def stop(self) -> int:
-        """Ask it to end, and return its exit code when it has."""
-        self.ask_to_stop()
+        """Stop the server; return the exit code."""
+        self.send_stop()
         return self._ended(_STOP_SECONDS)
 
-    def ended(self) -> int:
-        """Return its exit code when it has ended by itself."""
+    def wait(self) -> int:
+        """Wait for the server to end by itself; return the exit code."""
         return self._ended(_PATIENCE_SECONDS)
 
     def _ended(self, deadline_seconds: float) -> int:
@@ -113,20 +113,20 @@ class Served:
             raise
 
     def kill(self) -> None:
-        """End the one that was started, and nothing else, without a chance to say so to the others."""
+        """Kill the started process alone, so that no worker is notified."""
         assert self._process
         self._process.kill()
         self._process.wait()
 
     def ready(self) -> bool:
-        """Whether as many answer as were asked for; fail where it has ended."""
+        """Whether all workers answer; fail if the process has ended."""
         assert self._process
         assert self._process.poll() is None, self.log.read_text()
         return len(self.workers()) == self.processes and requests.get(f"{self.url}/health", timeout=5).ok
 
 
 def _answers(process: psutil.Process) -> bool:
-    # Each has a socket of its own, and the system chooses among those that listen.
+    # Each worker has a listening socket of its own.
     try:
         return any(connection.status == psutil.CONN_LISTEN for connection in process.net_connections("tcp"))
     except psutil.Error:

@@ -1,6 +1,6 @@
-"""The deployed stack that a test session shares: one per pytest process, gone when the process ends.
+"""The deployed stack of a test session: one per pytest process, removed when the process ends.
 
-`tests/integration` and `tests/conformance` import these fixtures into their ``conftest.py``, and get the same stack.
+`tests/integration` and `tests/conformance` import the fixtures into their ``conftest.py``, and share the stack.
 """
 
 import os
@@ -21,7 +21,7 @@ from infra.local.stack import Stack
 from tests.support.client import Client, Person, json_of
 
 STAGE = "local"
-#: Of every user these tests make.
+#: The password of every user made here.
 PASSWORD = "correct horse battery"
 
 #: Variables of the shell that would change the stack under test.
@@ -32,19 +32,19 @@ NewPerson = Callable[..., Person]
 
 @pytest.fixture(scope="session")
 def stack(request: pytest.FixtureRequest) -> Stack:
-    """The stack, with its own folder and ports."""
+    """The stack, in a temporary folder and on free ports."""
     return _shared(request.config)
 
 
 @pytest.fixture(scope="session")
 def admin(stack: Stack) -> Client:
-    """The first administrator, at the front."""
+    """The first administrator, signed in."""
     return Client(stack.url).signed_in("admin", stack.admin_password or "")
 
 
 @pytest.fixture(scope="session")
 def person(stack: Stack, admin: Client) -> NewPerson:
-    """Make a user who does not exist yet, with the roles named, and sign them in."""
+    """Return a function that makes a new user with the given roles and signs the user in."""
 
     def make(*roles: str) -> Person:
         username = f"p{secrets.token_hex(6)}"
@@ -57,14 +57,14 @@ def person(stack: Stack, admin: Client) -> NewPerson:
 
 @pytest.fixture(scope="session")
 def database(stack: Stack) -> Iterator[Database[dict[str, Any]]]:
-    """What is really stored, past the API."""
+    """The database of the stack, past the API."""
     with MongoClient[dict[str, Any]](stack.mongodb_uri, tz_aware=True, serverSelectionTimeoutMS=10_000) as client:
         yield client[DATABASE]
 
 
 @pytest.fixture
 def unswept(stack: Stack) -> Iterator[None]:
-    """No sweep comes by while the test runs; what is overdue stays unrecorded until the test sees to it."""
+    """Disable the sweep during the test; overdue work stays until the test finishes it."""
     events, sweep = stack.client("events"), f"holdfast-{STAGE}-sweep"
     function = stack.client("lambda").get_function_configuration(FunctionName=sweep)["FunctionArn"]
     (rule,) = events.list_rule_names_by_target(TargetArn=function)["RuleNames"]
@@ -75,11 +75,11 @@ def unswept(stack: Stack) -> Iterator[None]:
 
 @cache
 def _shared(config: pytest.Config) -> Stack:
-    # Kept by process and not by fixture: a fixture imported twice is two fixtures, and would be two stacks.
+    # Cached by process and not by fixture: a fixture imported twice is two fixtures, and would be two stacks.
     folder = tempfile.TemporaryDirectory(prefix="holdfast-", ignore_cleanup_errors=True)
     config.add_cleanup(folder.cleanup)
     with pytest.MonkeyPatch.context() as environment:
-        # Processes of our own, whatever the shell names: these tests kill some of them.
+        # Never the processes that the shell names: some tests kill processes.
         for name in [name for name in os.environ if name.startswith(_SETTINGS)]:
             environment.delenv(name)
         stack = Stack(Path(folder.name), stage=STAGE)

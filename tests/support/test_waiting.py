@@ -1,4 +1,4 @@
-"""`eventually` says in its failure what it saw last, and does not hide errors."""
+"""`eventually` fails with the last value or error, and lets other errors pass."""
 
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def test_eventually_returns_what_it_waited_for() -> None:
+def test_eventually_returns_the_first_truthy_value() -> None:
     answers: Iterator[object] = iter([None, [], "there"])
     assert eventually(lambda: next(answers), every_seconds=0) == "there"
 
@@ -32,7 +32,7 @@ def test_eventually_passes_other_errors_through_at_once() -> None:
 
 
 class Empty(dict[str, int]):
-    """False, and still something to show."""
+    """A falsy value with a visible content."""
 
     def __bool__(self) -> bool:
         return False

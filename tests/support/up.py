@@ -1,4 +1,4 @@
-"""``scripts/up`` as a process of its own, as a person at a terminal has it."""
+"""``scripts/up`` as a process, like in a terminal."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tests.support.waiting import eventually
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: Of the caller's shell; with one of them the stack would use somebody else's processes.
+#: Prefixes of variables that would point the stack at other processes.
 FOREIGN = ("AWS_", "LOCALSTACK_", "MONGODB_", "HOLDFAST_")
 
 
 class Up:
-    """One run, and what it has said so far."""
+    """A run of ``scripts/up``, and its output so far."""
 
     def __init__(self, data: Path, *options: str, root: Path = ROOT, **variables: str) -> None:
         self.data = data
@@ -48,7 +48,7 @@ class Up:
     def __exit__(self, *_: object) -> None:
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
-        self.ended()
+        self.wait()
         if self._process.stdout:
             self._process.stdout.close()
 
@@ -59,30 +59,30 @@ class Up:
 
     @property
     def url(self) -> str:
-        """Where the API is meant to be."""
+        """The URL of the API."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
-    def said(self) -> str:
-        """Everything that was shown so far."""
+    def output(self) -> str:
+        """The output so far."""
         return "".join(self._lines)
 
-    def says(self, words: str) -> Up:
-        """Wait for *words*."""
-        eventually(lambda: words in self.said or self._process.poll() is not None, deadline_seconds=60)
-        assert words in self.said, self.said
+    def wait_for(self, words: str) -> Up:
+        """Wait for *words* in the output; fail if the process ends first."""
+        eventually(lambda: words in self.output or self._process.poll() is not None, deadline_seconds=60)
+        assert words in self.output, self.output
         return self
 
     def ready(self) -> Up:
-        """Wait until it says that callers can connect."""
-        return self.says("Holdfast is up").says("user ")
+        """Wait until the output announces that callers can connect."""
+        return self.wait_for("Holdfast is up").wait_for("user ")
 
     def send(self, number: signal.Signals) -> None:
-        """Send it a signal."""
+        """Send a signal to the process."""
         self._process.send_signal(number)
 
-    def ended(self) -> int:
-        """Wait for its end and return the exit code."""
+    def wait(self) -> int:
+        """Wait for the process to end; return the exit code."""
         code = self._process.wait(timeout=60)
         self._reader.join(timeout=10)
         return code
@@ -93,7 +93,7 @@ class Up:
         return note[0]
 
     def health(self) -> dict[str, object]:
-        """Return what the API says of itself."""
+        """Return the document of the API's health."""
         response = requests.get(f"{self.url}/health", timeout=30)
         assert response.status_code == 200, response.text
         document: dict[str, object] = response.json()
@@ -106,11 +106,11 @@ class Up:
 
 
 def run(data: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run ``scripts/up`` to its end."""
+    """Run ``scripts/up`` until the process ends."""
     command = [sys.executable, "-m", "infra.local", "--data", str(data), *options]
     return subprocess.run(command, cwd=ROOT, env=shell(), capture_output=True, text=True, timeout=90, check=False)
 
 
 def shell() -> dict[str, str]:
-    """Return the caller's environment without what would lead elsewhere."""
+    """Return the caller's environment without `FOREIGN` variables."""
     return {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}

@@ -1,4 +1,4 @@
-"""An HTTP server in the place of the deployed API: it answers what it is told to, and remembers what it was asked."""
+"""An HTTP server in place of the deployed API, with planned answers and a record of requests."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Asked(NamedTuple):
-    """One request, as it arrived."""
+class ReceivedRequest(NamedTuple):
+    """A received request."""
 
     method: str
     path: str
@@ -21,7 +21,7 @@ class Asked(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What to say to it."""
+    """A planned answer."""
 
     status: int = 200
     body: bytes = b"{}"
@@ -29,21 +29,21 @@ class Answer(NamedTuple):
 
 
 class Server(ThreadingHTTPServer):
-    """A thread for each connection; one that breaks off says nothing."""
+    """A threading server; broken connections are not logged."""
 
     daemon_threads = True
     request_queue_size = 64
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 class Upstream:
     """The server. *answer* may block, to be a slow API."""
 
     def __init__(self) -> None:
-        self.asked: list[Asked] = []
-        self.answer: Callable[[Asked], Answer] = lambda _asked: Answer()
+        self.requests: list[ReceivedRequest] = []
+        self.answer: Callable[[ReceivedRequest], Answer] = lambda _asked: Answer()
         self.serving = 0
         self.most_at_once = 0
         self._lock = threading.Lock()
@@ -56,7 +56,7 @@ class Upstream:
         self._server.shutdown()
         self._server.server_close()
 
-    def says(self, status: int, document: object) -> None:
+    def answer_with(self, status: int, document: object) -> None:
         """Answer every request with *status* and *document*."""
         self.answer = lambda _asked: Answer(status, json.dumps(document).encode())
 
@@ -77,8 +77,8 @@ class Upstream:
                     self.close_connection = True
                     return
                 length = int(self.headers.get("Content-Length") or 0)
-                asked = Asked(self.command, self.path, self.headers.items(), self.rfile.read(length))
-                upstream.asked.append(asked)
+                asked = ReceivedRequest(self.command, self.path, self.headers.items(), self.rfile.read(length))
+                upstream.requests.append(asked)
                 upstream._count(1)
                 try:
                     self._say(upstream.answer(asked))
@@ -95,6 +95,6 @@ class Upstream:
                     self.wfile.write(answer.body)
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         return Handler

@@ -1,8 +1,8 @@
-"""Addresses and spellings: what none may call, what the laptop may, and what nobody writes in good faith."""
+"""URLs: private, loopback, and in misleading spellings."""
 
 PUBLIC = "93.184.216.34"
 
-#: Where each of these leads is nobody's business: an address, or a name that only a private network answers.
+#: URLs that lead to a private network, by an address or by a name.
 PRIVATE = [
     "http://0.0.0.0/",
     "http://0.1.2.3/",
@@ -78,7 +78,7 @@ LOOPBACK = [
     "http://\N{CIRCLED LATIN SMALL LETTER L}ocalhost/",
 ]
 
-#: What one parser reads so and the next one otherwise, or what has no place in an address that we call.
+#: URLs that parsers read differently, or with parts that no callback URL may have.
 SPELLINGS = [
     "",
     "/hook",
@@ -163,7 +163,7 @@ SPELLINGS = [
     "http://hook.test/" + "a" * 2048,
 ]
 
-#: Where the names among them lead.
+#: The addresses of the names above.
 NAMES: dict[str, list[list[str]]] = {
     "hook.test": [[PUBLIC]],
     "metadata.test": [["169.254.169.254"]],

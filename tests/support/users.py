@@ -1,10 +1,10 @@
-"""People and services who are signed in."""
+"""Signed-in users and services."""
 
 from chalicelib.core.web.roles import Role
 from chalicelib.sessions import wiring as sessions_wiring
 from chalicelib.users import wiring as users_wiring
 
-#: Nobody signs in with it: these users are given their sessions.
+#: No password matches: tests open the sessions of these users directly.
 UNUSABLE = "no hash of any password"
 
 

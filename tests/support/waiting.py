@@ -1,4 +1,4 @@
-"""The one way to wait in tests: for a condition, with a deadline. And questions about processes to wait for."""
+"""The only way to wait in tests: for a condition, with a deadline. Conditions about processes stand here too."""
 
 import time
 from collections.abc import Callable
@@ -19,7 +19,7 @@ def eventually(
 ) -> Found:
     """Return the first truthy value of *ask*. *ask* is called at least once.
 
-    An error of a type in *retry* counts as a value that is not there yet; any other error passes through at once.
+    An error of a type in *retry* counts as a falsy value; any other error passes through at once.
 
     Raises:
         AssertionError: the deadline passed. The text holds the last value, or the last error is its cause.
@@ -41,7 +41,7 @@ def eventually(
 
 
 def gone(pid: int) -> bool:
-    """Whether no process has *pid*; one that only waits to be collected counts as gone."""
+    """Whether no process has *pid*; a zombie counts as gone."""
     try:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -49,13 +49,13 @@ def gone(pid: int) -> bool:
 
 
 def processes_on(folder: Path) -> list[str]:
-    """Return what runs on *folder*: every process that has it in its command line, environment or working folder."""
+    """Return the command lines of processes with *folder* in command line, environment or working folder."""
     found = []
     for process in psutil.process_iter():
         try:
-            told = [*process.cmdline(), *process.environ().values(), process.cwd()]
+            words = [*process.cmdline(), *process.environ().values(), process.cwd()]
         except psutil.Error:
             continue
-        if any(str(folder) in word for word in told) and process.pid != psutil.Process().pid:
+        if any(str(folder) in word for word in words) and process.pid != psutil.Process().pid:
             found.append(" ".join(process.cmdline()))
     return found

@@ -1,4 +1,4 @@
-"""What unit tests stand on: a real mongod for each worker, moto in the place of AWS, the deployed schema on both."""
+"""Fixtures of unit tests: a real mongod per worker, moto in the place of AWS, the deployed schema on both."""
 
 import io
 import json
@@ -23,7 +23,8 @@ from chalicelib.approvals.store import ApprovalStore
 from chalicelib.core.queueing import wiring as queueing_wiring
 from chalicelib.core.queueing.sender import Sender
 from chalicelib.core.runtime import logs, once, settings
-from chalicelib.core.stores import clients
+from chalicelib.core.stores import binding, clients
+from chalicelib.core.stores.binding import Deployment
 from chalicelib.sessions import wiring as sessions_wiring
 from chalicelib.sessions.store import SessionStore
 from chalicelib.users import wiring as users_wiring
@@ -44,7 +45,7 @@ def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
     server = Mongod(tmp_path_factory.mktemp("mongod"))
     server.start()
     with MongoClient[dict[str, Any]](server.uri) as client:
-        # Tests of expiry look at what the monitor has not removed yet; those of the monitor turn it on.
+        # Tests of expiry read expired documents, so the TTL monitor is off; tests of the monitor turn it on.
         client.admin.command("setParameter", 1, ttlMonitorEnabled=False)
     yield server
     server.stop()
@@ -52,7 +53,7 @@ def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
 
 @pytest.fixture(scope="package", autouse=True)
 def environment(mongod: Mongod) -> Iterator[None]:
-    """Only these variables, whatever the caller's shell has; and one set of clients for all tests."""
+    """Set the variables of all tests, clear the shell's own, and share a set of clients."""
     ours = tuple({str(section.model_config["env_prefix"]) for section in settings.sections()})
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith((*ours, "AWS_", "POWERTOOLS_"))]:
@@ -62,21 +63,21 @@ def environment(mongod: Mongod) -> Iterator[None]:
         # Races need a connection for each of their threads.
         patch.setenv("MONGODB_MAX_POOL_SIZE", "64")
         patch.setenv("HOLDFAST_SIGNING_KEY", "a key for tests")
-        # Tests make and count; those of totals that are remembered make their own.
+        # Tests create and count at once; tests of cached totals make a cache of their own.
         patch.setenv("RECORDS_TOTALS_KEPT_MS", "0")
         patch.setenv("QUEUES_URL_PREFIX", f"https://sqs.us-east-1.amazonaws.com/123456789012/holdfast-{STAGE}-")
         patch.setenv("AWS_REGION", "us-east-1")
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         patch.setenv("AWS_ACCESS_KEY_ID", "nobody")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
-        indexes.ensure(mongod.uri)
+        indexes.ensure(clients.mongodb())
         yield
         clients.mongodb().client.close()
     forget()
 
 
 def forget() -> None:
-    """Forget what this process has cached: settings, clients, stores."""
+    """Clear this process's caches: settings, clients, stores."""
     once.forget()
     settings.forget()
 
@@ -115,7 +116,7 @@ def sessions(mongodb: Database[dict[str, Any]]) -> SessionStore:
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Moto behind every client of this process."""
-    # DynamoDB decides one write after the other; moto, asked by many threads, would not.
+    # DynamoDB serializes writes of an item; moto does not, so calls of many threads take turns.
     turn, answer = threading.RLock(), BotocoreStubber.__call__
 
     def in_turn(stubber: BotocoreStubber, event_name: str, request: Any, **more: Any) -> Any:
@@ -138,6 +139,15 @@ def dynamodb(aws: None) -> Any:
 
 
 @pytest.fixture
+def bound(mongodb: Database[dict[str, Any]], dynamodb: Any) -> Deployment:
+    """This deployment, whose mark the database carries."""
+    mongodb[binding.COLLECTION].delete_many({})
+    ours = binding.ensure_deployment(clients.table("coordination"), STAGE)
+    binding.bind(mongodb, ours)
+    return ours
+
+
+@pytest.fixture
 def users(dynamodb: Any) -> UserStore:
     return users_wiring.store()
 
@@ -153,7 +163,7 @@ def mail(aws: None) -> Sender:
 
 @pytest.fixture
 def printed(monkeypatch: pytest.MonkeyPatch) -> "Printed":
-    """What the process's own logger prints while the test runs."""
+    """Capture the log lines of the process while the test runs."""
     logs.logger()
     stream = Printed()
     for handler in logging.getLogger("holdfast").handlers:
@@ -162,24 +172,24 @@ def printed(monkeypatch: pytest.MonkeyPatch) -> "Printed":
 
 
 class Printed(io.StringIO):
-    """Lines of a log."""
+    """A stream of JSON log lines."""
 
     def lines(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.getvalue().splitlines()]
 
 
 def resources() -> dict[str, Any]:
-    """Return the template of what holds data, with this stage's names in it."""
+    """Return the template of the data stack, with names of this stage."""
     template: dict[str, Any] = _named(yaml.safe_load(RESOURCES.read_text()))
     return template
 
 
 def _table(properties: dict[str, Any]) -> dict[str, Any]:
-    """Return what CreateTable takes of a table's *properties*."""
+    """Return the arguments of CreateTable for a table's *properties*."""
     known = ("TableName", "BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
     wanted = {name: properties[name] for name in known if name in properties}
     if stream := properties.get("StreamSpecification"):
-        # In a template it is on where it is named.
+        # A template enables a stream by naming the stream.
         wanted["StreamSpecification"] = {"StreamEnabled": True, **stream}
     return wanted
 

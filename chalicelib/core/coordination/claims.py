@@ -16,6 +16,8 @@ from chalicelib.core.stores.attributes import Item
 from chalicelib.core.stores.dynamodb import ConditionFailed, Table, TransactionRefused, Write
 
 _RUNNING, _DONE = "running", "done"
+#: The end of an abandoned lease: before every moment, and told apart from the end of a dead attempt's lease.
+_ABANDONED = 0
 _NAMES = {"#state": "state", "#ttl": "ttl"}
 _HELD_BY_ATTEMPT = "attempt = :attempt AND #state = :running"
 #: Renews the TTL too: a claim must not expire during the work.
@@ -25,13 +27,15 @@ _TAKE = "SET attempt = :attempt, leaseUntil = :lease, #ttl = :ttl"
 class Claim(NamedTuple):
     """A right of this attempt to do the work. All attempts have the *resource_id* of the first attempt.
 
-    *taken_over*: an earlier attempt died, perhaps after doing the work.
+    *taken_over*: an earlier attempt failed or died, perhaps after doing the work. *failures* is the number of attempts
+    that died, or were abandoned as failed, since the claim was begun or reopened.
     """
 
     key: str
     attempt: str
     resource_id: str
     taken_over: bool = False
+    failures: int = 0
 
 
 class Claims:
@@ -78,7 +82,7 @@ class Claims:
         try:
             item = self._table.update(
                 _key(key),
-                f"{_TAKE}, #state = :running REMOVE #result",
+                f"{_TAKE}, #state = :running REMOVE #result, failures",
                 when="#state = :done AND #result = :seen",
                 values={":attempt": attempt, ":running": _RUNNING, ":done": _DONE, ":seen": result, **_values(times)},
                 names={**_NAMES, "#result": "result"},
@@ -114,14 +118,22 @@ class Claims:
         except ConditionFailed as refused:
             _expect_done(refused.item, claim, refused)
 
-    def abandon(self, claim: Claim) -> None:
-        """End the lease, so that another attempt may begin at once, with the same resource id. Safe to repeat."""
+    def abandon(self, claim: Claim, *, failed: bool = False) -> None:
+        """End the lease, so that another attempt may begin at once, with the same resource id. Safe to repeat.
+
+        *failed*: the attempt counts in `Claim.failures` of later attempts.
+        """
         try:
             self._table.change(
                 _key(claim.key),
-                "SET leaseUntil = :now",
+                "SET leaseUntil = :abandoned, failures = :failures",
                 when=_HELD_BY_ATTEMPT,
-                values={":attempt": claim.attempt, ":running": _RUNNING, ":now": 0},
+                values={
+                    ":attempt": claim.attempt,
+                    ":running": _RUNNING,
+                    ":abandoned": _ABANDONED,
+                    ":failures": claim.failures + failed,
+                },
                 names={"#state": "state"},
             )
         except ConditionFailed:
@@ -165,12 +177,14 @@ class Claims:
         try:
             item = self._table.update(
                 fresh["pk"],
-                _TAKE,
-                when="attempt = :dead AND #state = :running",
+                f"{_TAKE}, failures = :failures",
+                when="attempt = :dead AND leaseUntil = :ended AND #state = :running",
                 values={
                     ":attempt": fresh["attempt"],
                     ":dead": stored["attempt"],
+                    ":ended": stored["leaseUntil"],
                     ":running": _RUNNING,
+                    ":failures": stored.get("failures", 0) + (stored["leaseUntil"] != _ABANDONED),
                     **_values(fresh),
                 },
                 names=_NAMES,
@@ -209,7 +223,8 @@ def _values(times: Item) -> Item:
 
 
 def _claim(item: Item, *, taken_over: bool) -> Claim:
-    return Claim(item["pk"].partition("#")[2], item["attempt"], item["resourceId"], taken_over)
+    key = item["pk"].partition("#")[2]
+    return Claim(key, item["attempt"], item["resourceId"], taken_over, item.get("failures", 0))
 
 
 def _expect_done(stored: Item | None, claim: Claim, refused: Exception) -> None:

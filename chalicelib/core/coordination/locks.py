@@ -32,7 +32,7 @@ class Lease:
 
     name: str
     owner: str
-    fence: int
+    fencing_token: int
     until: float
 
 
@@ -42,7 +42,7 @@ class Holder:
 
     name: str
     owner: str
-    fence: int
+    fencing_token: int
     acquired_at_ms: int
     expires_at_ms: int
 
@@ -175,7 +175,10 @@ class Locks:
             GuardedRefused: a condition of *writes* did not hold; nothing was written.
         """
         check = self._table.check(
-            _key(lease.name), when=_HELD_BY_LEASE, values={":owner": lease.owner, ":fence": lease.fence}, names=_NAMES
+            _key(lease.name),
+            when=_HELD_BY_LEASE,
+            values={":owner": lease.owner, ":fence": lease.fencing_token},
+            names=_NAMES,
         )
         try:
             self._table.transact([check, *writes])
@@ -214,7 +217,7 @@ class Locks:
         return True
 
     def _change(self, lease: Lease, change: str, *, when: str = _HELD_BY_LEASE, **values: int) -> None:
-        own = {":owner": lease.owner, ":fence": lease.fence}
+        own = {":owner": lease.owner, ":fence": lease.fencing_token}
         given = {f":{name}": value for name, value in values.items()}
         self._table.change(_key(lease.name), change, when=when, values={**own, **given}, names=_NAMES)
 
@@ -227,7 +230,7 @@ def _key(name: str) -> str:
 
 
 def _holds(item: Item | None, lease: Lease) -> bool:
-    return item is not None and (item.get("owner"), item["fence"]) == (lease.owner, lease.fence)
+    return item is not None and (item.get("owner"), item["fence"]) == (lease.owner, lease.fencing_token)
 
 
 def _holder(item: Item) -> Holder:

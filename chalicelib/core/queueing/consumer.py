@@ -1,68 +1,37 @@
-"""The consumer: works on the messages of a batch in turn, each message once, and reports failures per message.
+"""The consumer: works on the messages of a batch in turn, and reports the messages that must be delivered again.
 
-SQS delivers at least once. So the worker claims the work under its business id beforehand; afterwards one transaction
-finishes the claim and raises the queue's count. A failed message is delivered again. A message that can never succeed,
-or has used up its attempts, is dead-lettered with a reason. A dead letter that is sent back is worked on again. The
-queue's own redrive policy is the safety net for messages that kill their worker every time; such a dead letter has no
-reason and was not counted.
+SQS delivers at least once; `attempts` does each piece of work once. A failed message is delivered again after a pause.
+The queue's own redrive policy is only a safety net: SQS dead-letters a message that was received `MOST_RECEIVES` times.
 """
 
 import math
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from chalicelib.core.coordination import wiring as coordination
 from chalicelib.core.coordination.claims import Claim
-from chalicelib.core.coordination.errors import AlreadyDone
 from chalicelib.core.errors import ServiceError
 from chalicelib.core.queueing import wiring
-from chalicelib.core.queueing.queues import LONGEST_DELAY_SECONDS, RETENTION_SECONDS, Message, Queue
+from chalicelib.core.queueing.attempts import BACKOFF, Outcome, Piece, Poison, Retry, attempt
+from chalicelib.core.queueing.queues import LONGEST_DELAY_SECONDS, Message, Queue
 from chalicelib.core.runtime import deadline, logs
-from chalicelib.core.runtime.backoff import Backoff
 
 Kind = TypeVar("Kind", bound=Message)
 Handle = Callable[[Kind, Claim], None]
 Ended = Callable[[Kind], None]
 
-#: A claim outlives every copy of its message: the retention of the queue, of the dead-letter queue, and a day.
-_CLAIM_SECONDS = 2 * RETENTION_SECONDS + 24 * 3600
 #: With less time left, the rest of a batch is delivered again to another invocation.
 _ENOUGH_MS = 3_000
-_BACKOFF = Backoff(first_seconds=2, longest_seconds=LONGEST_DELAY_SECONDS)
-
-#: The results of a finished claim: done, or failed, followed by the id of the failed message and the reason.
-_DONE, _FAILED = "done", "failed"
-#: Characters that SQS does not take as text; a reason may quote any text.
-_NO_TEXT = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_LONGEST_REASON = 1_000
-
-
-#: Outcomes after which SQS delivers the message once more.
-_DELIVERED_AGAIN = frozenset({"again", "left"})
 
 
 def _no_outbox(_message: Message) -> None:
     """Do nothing after a message; for queues without an outbox."""
 
 
-class Poison(ServiceError):
-    """The message can never succeed."""
-
-
-class Later(ServiceError):
-    """The message cannot be settled yet; *after_seconds* says when to try again, if known."""
-
-    def __init__(self, detail: str, after_seconds: float | None = None) -> None:
-        super().__init__(detail)
-        self.after_seconds = after_seconds
-
-
 @dataclass(frozen=True, slots=True)
-class _Record:
+class Record:
     """One record of an SQS event."""
 
     body: str
@@ -85,107 +54,90 @@ def run_batch(
     *ended* is called with each settled message, done or given up, and is called again if the process died before. An
     outbox ends the message's entry there.
     """
+
+    def work(record: Record) -> Outcome:
+        return _work(record, queue, kind, handle, ended)
+
+    return deliver(event, queue, work)
+
+
+def deliver(event: Any, queue: Queue, work: Callable[[Record], Outcome]) -> dict[str, Any]:
+    """Call *work* with each record of *event*, in turn; return the unsettled records to SQS.
+
+    An error of *work* postpones the record: by the pause of a `Retry`, else by a pause that grows with each delivery.
+    """
     with deadline.bind(event.context):
         records = [_record(record) for record in event.to_dict()["Records"]]
-        failed = [record.message_id for record in records if not _settled(record, queue, kind, handle, ended)]
+        failed = [record.message_id for record in records if not _settled(record, queue, work)]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
-def _settled(record: _Record, queue: Queue, kind: type[Kind], handle: Handle[Kind], ended: Ended[Kind]) -> bool:
-    """Return whether the message is settled, done or given up; print the message's log record."""
-    with logs.invocation("message") as line:
-        line.add(queue=queue.name, messageId=record.message_id, receives=record.receives)
-        try:
-            outcome = _work(record, queue, kind, handle, ended)
-        except Exception as error:  # noqa: BLE001 # the outermost edge of a worker: SQS delivers the message again
-            outcome = _postpone(record, queue, error)
-        line.add(outcome=outcome)
-        line.count(f"messages{outcome.title()}")
-    return outcome not in _DELIVERED_AGAIN
-
-
-def _work(record: _Record, queue: Queue, kind: type[Kind], handle: Handle[Kind], ended: Ended[Kind]) -> str:
+def readable(record: Record, queue: Queue, kind: type[Kind]) -> Kind | None:
+    """Return the message of *record*, or None after an unreadable record was dead-lettered, and counted once."""
     try:
-        message = kind.model_validate_json(record.body)
+        return kind.model_validate_json(record.body)
     except ValidationError as error:
         reason = _unreadable(error)
 
-        def refuse(_: Claim) -> None:
-            raise Poison(reason)
+    def refuse(_: Claim) -> None:
+        raise Poison(reason)
 
-        # The message has no readable business id. The claim counts the failure once, as for every message given up.
-        return _once(record, queue, f"unreadable/{record.message_id}", refuse)
-    logs.line().add(requestId=message.caused_by, workId=message.work_id)
-    outcome = _once(record, queue, message.work_id, lambda claim: handle(message, claim))
-    if outcome not in _DELIVERED_AGAIN:
-        ended(message)
+    # The message has no readable business id. The claim counts the failure once, as for every message given up.
+    attempt(piece(record, queue, f"unreadable/{record.message_id}"), refuse)
+    return None
+
+
+def _settled(record: Record, queue: Queue, work: Callable[[Record], Outcome]) -> bool:
+    """Return whether the message is settled, done or given up; print the message's log record."""
+    with logs.invocation("message") as line:
+        line.add(queue=queue.name, messageId=record.message_id, receives=record.receives)
+        outcome = _outcome(record, queue, work)
+        line.add(outcome=outcome)
+        line.count(f"messages{outcome.metric}")
+    return outcome.settled
+
+
+def _outcome(record: Record, queue: Queue, work: Callable[[Record], Outcome]) -> Outcome:
+    try:
+        outcome = work(record)
+    except Retry as retry:
+        log(retry.__cause__ or retry)
+        _postpone(record, queue, max(retry.after_seconds, 1))
+        return Outcome.AGAIN
+    except Exception as error:  # noqa: BLE001 # the outermost edge of a worker: SQS delivers the message again
+        log(error)
+        _postpone(record, queue, max(BACKOFF.seconds(record.receives), 1))
+        return Outcome.AGAIN
+    if outcome is Outcome.LEFT:
+        # Another invocation may begin the message at once.
+        _postpone(record, queue, 0)
     return outcome
 
 
-def _once(record: _Record, queue: Queue, work_id: str, work: Callable[[Claim], None]) -> str:
-    """Do the work, unless the work was done, or was given up and the message was not sent back."""
+def _work(record: Record, queue: Queue, kind: type[Kind], handle: Handle[Kind], ended: Ended[Kind]) -> Outcome:
+    if (message := readable(record, queue, kind)) is None:
+        return Outcome.DEAD
+    logs.line().add(requestId=message.caused_by, workId=message.work_id)
     if not deadline.allows(_ENOUGH_MS):
-        return "left"
-    key = f"{queue.name}/{work_id}"
+        return Outcome.LEFT
+    outcome = attempt(piece(record, queue, message.work_id), lambda claim: handle(message, claim))
+    ended(message)
+    return outcome
+
+
+def _postpone(record: Record, queue: Queue, seconds: float) -> None:
     try:
-        claim = coordination.claims().begin(key, ttl_seconds=_CLAIM_SECONDS)
-    except AlreadyDone as done:
-        if done.result == _DONE:
-            return "repeated"
-        _, failed_id, reason = done.result.split(" ", 2)
-        # A dead letter that is sent back gets a new message id. The same id means a second delivery, or a worker that
-        # died between counting and dead-lettering: then the work is not to be tried once more.
-        if not record.sent_back or failed_id == record.message_id:
-            wiring.sender().dead_letter(queue, record.body, reason)
-            return "buried"
-        claim = coordination.claims().reopen(key, done.result, ttl_seconds=_CLAIM_SECONDS)
-    return _run(record, queue, claim, work)
+        wiring.sender().postpone(queue, record.receipt, min(math.ceil(seconds), LONGEST_DELAY_SECONDS))
+    except Exception as failure:  # noqa: BLE001 # SQS then delivers again after the visibility timeout
+        logs.failed("postpone_failed", failure)
 
 
-def _run(record: _Record, queue: Queue, claim: Claim, work: Callable[[Claim], None]) -> str:
-    try:
-        work(claim)
-    except Poison as error:
-        return _dead_letter(record, queue, claim, str(error))
-    except Exception as error:
-        if record.receives >= queue.attempts:
-            if not isinstance(error, ServiceError):
-                logs.failed("message_given_up", error)
-            return _dead_letter(record, queue, claim, f"after {record.receives} attempts: {_reason(error)}")
-        coordination.claims().abandon(claim)
-        raise
-    coordination.claims().finish(claim, _DONE, also=[coordination.counts().adding(queue.name, "completed")])
-    return "done"
-
-
-def _dead_letter(record: _Record, queue: Queue, claim: Claim, reason: str) -> str:
-    """Count the failure with the claim, then dead-letter. After a crash in between, the next delivery dead-letters."""
-    reason = _NO_TEXT.sub("?", reason)[:_LONGEST_REASON] or "no reason was given"
-    also = [coordination.counts().adding(queue.name, "failed")]
-    coordination.claims().finish(claim, f"{_FAILED} {record.message_id} {reason}", also=also)
-    logs.line().add(why=reason)
-    wiring.sender().dead_letter(queue, record.body, reason)
-    return "buried"
-
-
-def _postpone(record: _Record, queue: Queue, error: Exception) -> str:
-    """Postpone the message: by the time of `Later`, else by a pause that grows, with full jitter."""
-    asked = error.after_seconds if isinstance(error, Later) else None
-    seconds = _BACKOFF.seconds(record.receives) if asked is None else asked
+def log(error: BaseException) -> None:
+    """Log the error of a failed attempt: a reason for an error of this service, else a traceback."""
     if isinstance(error, ServiceError):
         logs.line().add(why=str(error))
     else:
         logs.failed("message_failed", error)
-    try:
-        wiring.sender().postpone(queue, record.receipt, min(max(math.ceil(seconds), 1), LONGEST_DELAY_SECONDS))
-    except Exception as failure:  # noqa: BLE001 # SQS then delivers again after the visibility timeout
-        logs.failed("postpone_failed", failure)
-    return "again"
-
-
-def _reason(error: Exception) -> str:
-    # Only errors of this service have messages that are safe to show.
-    return str(error) if isinstance(error, ServiceError) else type(error).__name__
 
 
 def _unreadable(error: ValidationError) -> str:
@@ -194,8 +146,15 @@ def _unreadable(error: ValidationError) -> str:
     return "unreadable: " + "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults)
 
 
-def _record(record: dict[str, Any]) -> _Record:
-    return _Record(
+def piece(record: Record, queue: Queue, work_id: str) -> Piece:
+    """Return the piece of work that *record* brought."""
+    return Piece(
+        queue=queue, work_id=work_id, body=record.body, message_id=record.message_id, sent_back=record.sent_back
+    )
+
+
+def _record(record: dict[str, Any]) -> Record:
+    return Record(
         body=record["body"],
         message_id=record["messageId"],
         receipt=record["receiptHandle"],

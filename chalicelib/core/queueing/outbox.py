@@ -5,6 +5,8 @@ A document's ``outbox`` holds an entry for each effect from the change until the
 the sweep dispatches entries that a dead process left, and entries that are due later. A dispatched entry stays, held
 until a time by which the worker must have ended the entry, so `Outbox.next_due` sees effects that SQS hides. An effect
 may be dispatched more than once and is done once, because the queue's worker claims the effect.
+
+An entry of a lane is not named by its message: the message says that the lane has work (`lanes`).
 """
 
 from collections.abc import Callable, Sequence
@@ -13,9 +15,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pymongo import ASCENDING, IndexModel, UpdateOne
 
+from chalicelib.core.queueing import entries as expressions
 from chalicelib.core.queueing.entries import HORIZON_MS, Entry, held
 from chalicelib.core.queueing.queues import Message, Queue
-from chalicelib.core.queueing.sender import Sender
+from chalicelib.core.queueing.sender import Parcel, Sender
+from chalicelib.core.queueing.wakes import Wake
 from chalicelib.core.runtime import deadline, logs
 from chalicelib.core.stores.driver_errors import reaching_mongodb
 
@@ -48,15 +52,20 @@ class Address(NamedTuple):
 
 
 class Outbox:
-    """The entries of one collection. *address* maps a document's id and an effect to queue and message."""
+    """The entries of one collection. *address* maps a document's id and an effect to queue and message.
+
+    *lanes* is the queue of the lanes to which entries of this collection belong.
+    """
 
     def __init__(
         self,
         collection: "Collection[dict[str, Any]]",
         address: Callable[[str, str], Address],
         sender: Callable[[], Sender],
+        *,
+        lanes: Queue | None = None,
     ) -> None:
-        self._documents, self._address, self._sender = collection, address, sender
+        self._documents, self._address, self._sender, self._lanes = collection, address, sender, lanes
 
     def dispatch(self, document_id: str, entries: Sequence[Entry]) -> None:
         """Send the messages of those *entries* that are due within `HORIZON_MS`. Called right after the change.
@@ -108,21 +117,30 @@ class Outbox:
             found = self._documents.find({"outbox.due": {"$lte": ahead}, "outbox": free}, _TO_DISPATCH)
             documents = list(found.sort("outbox.due", ASCENDING).limit(_PAGE))
         due = [
-            Due(document["_id"], Entry(each["effect"], int(each["dueInMs"])))
+            Due(document["_id"], each)
             for document in documents
-            for each in document["outbox"]
-            if each["dueInMs"] <= HORIZON_MS and not each["held"]
+            for each in expressions.read(document["outbox"], free=True)
+            if each.due_in_ms <= HORIZON_MS
         ]
         return due, len(documents)
 
     def _send(self, due: Sequence[Due]) -> None:
-        by_queue: dict[Queue, dict[Message, int]] = {}
-        for document_id, each in due:
-            queue, message = self._address(document_id, each.effect)
+        """Send one message for each entry, and one for all entries of a lane: the earliest entry wakes the lane."""
+        parcels: dict[tuple[Queue, Message], Parcel] = {}
+        for each in due:
+            queue, message = self._addressed(each)
             # Rounded up: an effect may be late, and never early.
-            by_queue.setdefault(queue, {})[message] = max(0, -(-each.due_in_ms // 1000))
-        for queue, messages in by_queue.items():
-            self._sender().send_all(queue, list(messages), list(messages.values()))
+            delay = max(0, -(-each.entry.due_in_ms // 1000))
+            known = parcels.get((queue, message))
+            if known is None or delay < known.delay_seconds:
+                parcels[queue, message] = Parcel(message, delay, group=each.entry.owner)
+        for queue in dict.fromkeys(queue for queue, _ in parcels):
+            self._sender().send_all(queue, [parcel for (to, _), parcel in parcels.items() if to is queue])
+
+    def _addressed(self, due: Due) -> Address:
+        if due.entry.lane is None or self._lanes is None:
+            return self._address(due.document_id, due.entry.effect)
+        return Address(self._lanes, Wake(owner=due.entry.owner, lane=due.entry.lane))
 
     def _hold(self, due: Sequence[Due]) -> None:
         writes = [
@@ -133,16 +151,4 @@ class Outbox:
                 self._documents.bulk_write(writes, ordered=False)
 
 
-_TO_DISPATCH = {
-    "outbox": {
-        "$map": {
-            "input": "$outbox",
-            "in": {
-                "effect": "$$this.effect",
-                "dueInMs": {"$subtract": ["$$this.due", "$$NOW"]},
-                # MongoDB sorts a missing value below every time.
-                "held": {"$gt": ["$$this.heldUntil", "$$NOW"]},
-            },
-        }
-    }
-}
+_TO_DISPATCH = {"outbox": expressions.shown()}

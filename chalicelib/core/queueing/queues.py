@@ -4,8 +4,8 @@ A message carries ids, never documents, and the id of the causing request, so an
 worker and outbound call.
 """
 
-from collections.abc import Iterable
-from typing import Annotated, Literal
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -17,6 +17,9 @@ from chalicelib.core.runtime import logs
 RETENTION_SECONDS = 14 * 24 * 3600
 #: The longest delay SQS takes.
 LONGEST_DELAY_SECONDS = 900
+#: After so many deliveries SQS itself dead-letters a message, the most that SQS allows: the workers count attempts, and
+#: a delivery that came to nothing is none.
+MOST_RECEIVES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +67,29 @@ class Message(Model):
         raise NotImplementedError
 
 
+class Load(NamedTuple):
+    """How much work waits, and how much is being done."""
+
+    pending: int
+    processing: int
+
+
 _declared: dict[str, Queue] = {}
+_loads: dict[str, Callable[[], Load]] = {}
 
 
-def declare(queues: Iterable[Queue]) -> None:
-    """Register the queues of the slices; `chalicelib.slices` calls this function once, at import."""
+def declare(queues: Iterable[Queue], loads: Mapping[str, Callable[[], Load]] | None = None) -> None:
+    """Register the queues of the slices; `chalicelib.slices` calls this function once, at import.
+
+    *loads* has a function for each queue whose messages only wake a worker, while the work waits elsewhere.
+    """
     _declared.update({queue.name: queue for queue in queues})
+    _loads.update(loads or {})
+
+
+def load(name: str) -> Load | None:
+    """Return the load of a queue whose work waits elsewhere, else None: then SQS knows the load."""
+    return _loads[name]() if name in _loads else None
 
 
 def every() -> tuple[Queue, ...]:

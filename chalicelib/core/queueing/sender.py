@@ -1,7 +1,8 @@
 """Sends messages to queues, and reads the depths of queues."""
 
+import hashlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.models import Model
@@ -20,34 +21,48 @@ class Depth(Model):
     dead: int
 
 
+class Parcel(NamedTuple):
+    """A message to send, visible after *delay_seconds*.
+
+    *group*: the messages of a group share a queue fairly with the messages of other groups, so that a large group does
+    not delay others (SQS, "fair queues").
+    """
+
+    message: Message
+    delay_seconds: int = 0
+    group: str = ""
+
+    def request(self) -> dict[str, Any]:
+        """Return the parameters of SendMessage."""
+        sent = {"MessageBody": self.message.model_dump_json(), "DelaySeconds": _delay(self.delay_seconds)}
+        # SQS takes 128 characters without spaces; a digest has 64.
+        return sent | ({"MessageGroupId": hashlib.sha256(self.group.encode()).hexdigest()} if self.group else {})
+
+
 class Sender:
     """Sends to queues and reads queue depths. *prefix* is the prefix of every queue's URL."""
 
     def __init__(self, client: Any, prefix: str) -> None:
         self._client, self._prefix = client, prefix
 
-    def send(self, queue: Queue, message: Message, *, delay_seconds: int = 0) -> None:
-        """Send *message*, visible after *delay_seconds*. After the return, SQS delivers *message* at least once."""
+    def send(self, queue: Queue, message: Message, *, delay_seconds: int = 0, group: str = "") -> None:
+        """Send *message*, as a `Parcel` says. After the return, SQS delivers *message* at least once."""
         with reaching_aws():
             self._client.send_message(
-                QueueUrl=self._prefix + queue.name,
-                MessageBody=message.model_dump_json(),
-                DelaySeconds=_delay(delay_seconds),
+                QueueUrl=self._prefix + queue.name, **Parcel(message, delay_seconds, group).request()
             )
 
-    def send_all(self, queue: Queue, messages: Sequence[Message], delays_seconds: Sequence[int] = ()) -> None:
-        """Send *messages*, ten per call, each visible after its delay in *delays_seconds*; empty means no delays.
-
-        After the return, SQS delivers each message at least once.
+    def send_all(self, queue: Queue, messages: Sequence[Message | Parcel]) -> None:
+        """Send *messages*, ten per call. After the return, SQS delivers each message at least once.
 
         Raises:
             Unavailable: some messages may have been sent.
         """
-        delayed = list(zip(messages, delays_seconds or [0] * len(messages), strict=True))
-        for start in range(0, len(messages), _SENT_AT_ONCE):
+        parcels = [each if isinstance(each, Parcel) else Parcel(each) for each in messages]
+        for start in range(0, len(parcels), _SENT_AT_ONCE):
             entries = [
-                {"Id": str(place), "MessageBody": message.model_dump_json(), "DelaySeconds": _delay(seconds)}
-                for place, (message, seconds) in enumerate(delayed[start : start + _SENT_AT_ONCE])
+                {"Id": str(place), **parcel.request()}
+                for place, parcel in enumerate(parcels[start : start + _SENT_AT_ONCE])
             ]
             with reaching_aws():
                 answer = self._client.send_message_batch(QueueUrl=self._prefix + queue.name, Entries=entries)

@@ -13,7 +13,7 @@ from chalicelib.core.records import lost_versions, wiring
 from chalicelib.core.records.codec import record_of
 from chalicelib.core.records.models import Record, key
 from chalicelib.core.runtime import deadline, logs, settings
-from chalicelib.core.stores import clients
+from chalicelib.core.stores import binding, clients
 from chalicelib.core.stores.attributes import Item
 
 _AT_ONCE = 100
@@ -22,55 +22,68 @@ _ENOUGH_MS = 10_000
 _CURSOR_KEY = "walk#records"
 
 
-class Place(NamedTuple):
+class PassCursor(NamedTuple):
     """The cursor of a pass: through the system of record first, with *kind* "", then through each kind's view."""
 
     kind: str
     after: str
 
 
-class Found(NamedTuple):
+class PassResult(NamedTuple):
     """How many records a pass, or a part of one, compared and repaired, and whether the pass ended."""
 
     compared: int = 0
-    mended: int = 0
+    repaired: int = 0
     finished: bool = False
 
 
-START = Place("", "")
+START = PassCursor("", "")
 
 
-def step() -> Found:
+def check_database() -> None:
+    """Return if the database carries the mark of this deployment. Call before the first step of a pass.
+
+    Raises:
+        DatabaseRefused: the database may hold the lists of another deployment, which a pass would delete.
+        Unavailable: a store is down.
+    """
+    stage = settings.load(settings.HoldfastSettings).stage
+    binding.check(clients.mongodb(), clients.table("coordination"), stage)
+
+
+def step() -> PassResult:
     """Continue the pass from its stored cursor until the time is up or the pass ends. Safe to repeat.
 
     Raises:
+        DatabaseRefused: the database is not marked as this deployment's; nothing was changed.
         Unavailable: a store is down; the cursor stands after the last complete step.
     """
+    check_database()
     until = monotonic() + settings.load(settings.RecordSettings).reconcile_seconds
-    place, total = _stored_cursor(), Found()
+    cursor, total = _stored_cursor(), PassResult()
     while monotonic() < until and deadline.allows(_ENOUGH_MS):
-        next_place, found = advance(place)
-        total = Found(total.compared + found.compared, total.mended + found.mended, next_place is None)
-        place = next_place or START
-        _store_cursor(place)
-        if next_place is None:
+        next_cursor, found = advance(cursor)
+        total = PassResult(total.compared + found.compared, total.repaired + found.repaired, next_cursor is None)
+        cursor = next_cursor or START
+        _store_cursor(cursor)
+        if next_cursor is None:
             break
     return total
 
 
-def advance(place: Place) -> tuple[Place | None, Found]:
+def advance(cursor: PassCursor) -> tuple[PassCursor | None, PassResult]:
     """Compare the next records; return the next cursor, None at the end, and the counts.
 
     Raises:
         Unavailable: a store is down.
     """
-    if not place.kind:
-        items, after = wiring.store().walk(place.after, _AT_ONCE)
+    if not cursor.kind:
+        items, after = wiring.store().walk(cursor.after, _AT_ONCE)
         found = _compare(list(_readable(items)))
-        return (Place("", after) if after else _first_view()), found
-    copies = wiring.view().walk(place.kind, place.after, _AT_ONCE)
-    next_place = Place(place.kind, copies[-1][0]) if len(copies) == _AT_ONCE else _next_view(place.kind)
-    return next_place, _forget_orphans(place.kind, copies)
+        return (PassCursor("", after) if after else _first_view()), found
+    copies = wiring.view().walk(cursor.kind, cursor.after, _AT_ONCE)
+    next_cursor = PassCursor(cursor.kind, copies[-1][0]) if len(copies) == _AT_ONCE else _next_view(cursor.kind)
+    return next_cursor, _forget_orphans(cursor.kind, copies)
 
 
 def repair(kind: str, record_id: str, version: int) -> None:
@@ -94,7 +107,7 @@ def repair(kind: str, record_id: str, version: int) -> None:
         lost_versions.publish_lost(record, [version])
 
 
-def _compare(records: Sequence[Record]) -> Found:
+def _compare(records: Sequence[Record]) -> PassResult:
     """Project records missing in history, apply records stale in the view, and report lost versions."""
     history = wiring.history()
     written = history.has([(record, record.version) for record in records])
@@ -108,7 +121,7 @@ def _compare(records: Sequence[Record]) -> Found:
         failed.append(fault.error)
     marks = [(record, complete.get(key(record.kind, record.id), 0)) for record in records]
     lost = sum(lost_versions.report(record, mark) for record, mark in marks if mark < record.version - 1)
-    return Found(len(records), len(unpublished) + len(stale) - len(failed) + lost)
+    return PassResult(len(records), len(unpublished) + len(stale) - len(failed) + lost)
 
 
 def _is_stale(record: Record, shown: dict[tuple[str, str], int]) -> bool:
@@ -117,13 +130,13 @@ def _is_stale(record: Record, shown: dict[tuple[str, str], int]) -> bool:
     return sequence < record.sequence
 
 
-def _forget_orphans(kind: str, copies: Sequence[tuple[str, int]]) -> Found:
+def _forget_orphans(kind: str, copies: Sequence[tuple[str, int]]) -> PassResult:
     """Delete copies without a record. A record is written before its copy and never removed, so no copy is early."""
     known = {item["pk"] for item in wiring.store().batch_get([key(kind, record_id) for record_id, _ in copies])}
     orphans = [(record_id, sequence) for record_id, sequence in copies if key(kind, record_id) not in known]
     for record_id, sequence in orphans:
         wiring.view().forget(kind, record_id, sequence)
-    return Found(len(copies), len(orphans))
+    return PassResult(len(copies), len(orphans))
 
 
 def _readable(items: Iterable[Item]) -> Iterator[Record]:
@@ -135,21 +148,21 @@ def _readable(items: Iterable[Item]) -> Iterator[Record]:
             logs.line().count("recordsUnreadable")
 
 
-def _first_view() -> Place | None:
+def _first_view() -> PassCursor | None:
     return _next_view("")
 
 
-def _next_view(kind: str) -> Place | None:
+def _next_view(kind: str) -> PassCursor | None:
     names = sorted(name for name in wiring.kinds() if name > kind)
-    return Place(names[0], "") if names else None
+    return PassCursor(names[0], "") if names else None
 
 
-def _stored_cursor() -> Place:
+def _stored_cursor() -> PassCursor:
     item = clients.table("coordination").get(_CURSOR_KEY)
-    return Place(item["kind"], item["after"]) if item else START
+    return PassCursor(item["kind"], item["after"]) if item else START
 
 
-def _store_cursor(place: Place) -> None:
+def _store_cursor(cursor: PassCursor) -> None:
     change = "SET kind = :kind, #after = :after"
-    values = {":kind": place.kind, ":after": place.after}
+    values = {":kind": cursor.kind, ":after": cursor.after}
     clients.table("coordination").change(_CURSOR_KEY, change, when="", values=values, names={"#after": "after"})

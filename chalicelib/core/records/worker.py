@@ -11,6 +11,7 @@ from chalicelib.core.records import wiring
 from chalicelib.core.records.project import Repair
 from chalicelib.core.records.queues import REPAIR
 from chalicelib.core.runtime import deadline, logs
+from chalicelib.core.stores.binding import DatabaseRefused
 
 #: Longer than one reconciliation may take.
 _LOCK_MS = 300_000
@@ -34,7 +35,10 @@ def repair(event: Any) -> dict[str, Any]:
 
 
 def reconcile(event: Any) -> None:
-    """Continue the reconciliation where the last call ended. A second call at the same time does nothing."""
+    """Continue the reconciliation where the last call ended. A second call at the same time does nothing.
+
+    A database without this deployment's mark is left as it is, and logged as the error ``database_refused``.
+    """
     with deadline.bind(event.context), logs.invocation("reconcile") as line:
         line.add(requestId=event.event_id)
         try:
@@ -43,9 +47,13 @@ def reconcile(event: Any) -> None:
         except LockHeld:
             line.count("reconcilesSkipped")
             return
+        except DatabaseRefused as refused:
+            line.count("reconcilesRefused")
+            logs.failed("database_refused", refused)
+            return
         line.add(finished=found.finished)
         line.count("recordsCompared", found.compared)
-        line.count("recordsMended", found.mended)
+        line.count("recordsRepaired", found.repaired)
 
 
 def _repair(task: Repair, _claim: Claim) -> None:

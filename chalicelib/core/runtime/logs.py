@@ -19,7 +19,7 @@ from chalicelib.core.runtime.once import once
 _SERVICE = "holdfast"
 
 
-class Line:
+class LogRecord:
     """The log record of one invocation; code adds fields and counts during the invocation."""
 
     def __init__(self, kind: str) -> None:
@@ -36,7 +36,7 @@ class Line:
         self.counts[name] = self.counts.get(name, 0) + value
 
 
-_line: ContextVar[Line | None] = ContextVar("line", default=None)
+_current: ContextVar[LogRecord | None] = ContextVar("log_record", default=None)
 
 
 @once
@@ -47,20 +47,20 @@ def logger() -> Logger:
     )
 
 
-def line() -> Line:
+def line() -> LogRecord:
     """Return the log record of the current invocation, or a throwaway record when there is none."""
-    return _line.get() or Line("none")
+    return _current.get() or LogRecord("none")
 
 
 @contextmanager
-def invocation(kind: str) -> Iterator[Line]:
+def invocation(kind: str) -> Iterator[LogRecord]:
     """Time the block and print the invocation's one log record, also if the block raises."""
-    current, started = Line(kind), perf_counter()
-    token = _line.set(current)
+    current, started = LogRecord(kind), perf_counter()
+    token = _current.set(current)
     try:
         yield current
     finally:
-        _line.reset(token)
+        _current.reset(token)
         _print(current, (perf_counter() - started) * 1000)
 
 
@@ -75,11 +75,11 @@ def failed(action: str, error: BaseException) -> None:
 
 def count_round_trip(**_: Any) -> None:
     """Count one call to a store. botocore calls this function as an event handler, with arguments that are ignored."""
-    if current := _line.get():
+    if current := _current.get():
         current.round_trips += 1
 
 
-def _print(current: Line, duration_ms: float) -> None:
+def _print(current: LogRecord, duration_ms: float) -> None:
     metrics = EphemeralMetrics(namespace=settings.load(settings.ObservabilitySettings).namespace, service=_SERVICE)
     metrics.add_metric(name="durationMs", unit=MetricUnit.Milliseconds, value=round(duration_ms, 1))
     metrics.add_metric(name="storeRoundTrips", unit=MetricUnit.Count, value=current.round_trips)

@@ -51,10 +51,12 @@ class HoldfastSettings(Section):
     model_config = SettingsConfigDict(env_prefix="HOLDFAST_")
 
     stage: str = Field(default="local", pattern=r"^[a-z][a-z0-9-]{0,15}$", description="part of every resource's name")
-    version: str = Field(default="dev", description="what `GET /health` calls this build")
+    version: str = Field(default="dev", description="name of this build in `GET /health`")
     secret_id: str | None = Field(default=None, description="Secrets Manager entry with `mongodbUri` and `signingKey`")
     signing_key: SecretStr | None = Field(
-        default=None, description="signs cursors and callbacks; else `signingKey` of the secret"
+        default=None,
+        description="key that signs cursors and callbacks, and keys the hashes of tokens; "
+        "default: `signingKey` of the secret",
     )
 
 
@@ -63,9 +65,14 @@ class MongoSettings(Section):
 
     model_config = SettingsConfigDict(env_prefix="MONGODB_")
 
-    uri: SecretStr | None = Field(default=None, description="connection string; else `mongodbUri` of the secret")
-    database: str = Field(default="holdfast", min_length=1, description="database that holds every collection")
-    selection_timeout_ms: PositiveInt = Field(default=2_000, description="how long to look for a primary")
+    uri: SecretStr | None = Field(default=None, description="connection string; default: `mongodbUri` of the secret")
+    database: str | None = Field(
+        default=None,
+        min_length=1,
+        description="database that holds every collection; default: the database in the path of `MONGODB_URI`, "
+        "then `holdfast-<stage>`",
+    )
+    selection_timeout_ms: PositiveInt = Field(default=2_000, description="longest search for a primary")
     # The driver looks again only twice a second, so a caller may wait half a second longer than this.
     operation_timeout_ms: PositiveInt = Field(default=2_000, description="deadline of one operation, retries included")
     max_pool_size: PositiveInt = Field(default=4, description="connections per process; every Lambda has its own pool")
@@ -83,15 +90,17 @@ class AwsSettings(Section):
 
 
 class HttpSettings(Section):
-    """What the edge lets in and says."""
+    """Limits and CORS of the HTTP API."""
 
     model_config = SettingsConfigDict(env_prefix="HTTP_")
 
-    max_body_bytes: PositiveInt = Field(default=1_000_000, description="larger bodies are 413 before they are parsed")
+    max_body_bytes: PositiveInt = Field(default=1_000_000, description="larger bodies are answered with 413 unparsed")
     allowed_origins: Annotated[frozenset[str], NoDecode, BeforeValidator(_json)] = Field(
         default=frozenset(), description='browser origins that may call the API, as a JSON list; `["*"]` for any'
     )
-    preflight_max_age_seconds: NonNegativeInt = Field(default=600, description="how long a browser keeps a preflight")
+    preflight_max_age_seconds: NonNegativeInt = Field(
+        default=600, description="time for which a browser keeps a preflight"
+    )
 
 
 class CookieSettings(Section):
@@ -99,58 +108,67 @@ class CookieSettings(Section):
 
     model_config = SettingsConfigDict(env_prefix="SESSIONS_COOKIE_")
 
-    secure: bool = Field(default=True, description="cookies for https alone; false where the API is plain http")
+    secure: bool = Field(default=True, description="cookies for https alone; false if the API is plain http")
 
 
 class CoordinationSettings(Section):
-    """How far clocks may be apart, and how long work may take before others take it over."""
+    """How far clocks may differ, and how long claimed work may take."""
 
     model_config = SettingsConfigDict(env_prefix="COORDINATION_")
 
-    skew_allowance_ms: NonNegativeInt = Field(default=50, description="added to a lease before others may take it over")
-    claim_lease_ms: PositiveInt = Field(default=30_000, description="claimed work may be taken over after this")
+    skew_allowance_ms: NonNegativeInt = Field(
+        default=50, description="added to a lease before another attempt may take over"
+    )
+    claim_lease_ms: PositiveInt = Field(
+        default=30_000, description="lease of a claim; after it, another attempt may start"
+    )
 
 
 class RecordSettings(Section):
-    """How far back records are remembered, and how long a write waits to be listed."""
+    """How far back the history of records reaches, and how long a write waits for the read model."""
 
     model_config = SettingsConfigDict(env_prefix="RECORDS_")
 
-    kept_versions: PositiveInt = Field(default=1_000, description="how many versions of each record are kept")
+    kept_versions: PositiveInt = Field(default=1_000, description="versions of each record that history keeps")
     tombstone_hours: PositiveInt = Field(
-        default=72, ge=48, description="how long the view remembers a deletion; older states live for 24 h at most"
+        default=72,
+        ge=48,
+        description="time for which the read model keeps a deletion; older states arrive for 24 h at most",
     )
     early_within_ms: PositiveInt = Field(
-        default=500, description="how long a write may take to show itself in lists; after that, the stream does"
+        default=500,
+        description="longest wait of a write for the read model; after that, the stream updates the read model",
     )
     totals_kept_ms: NonNegativeInt = Field(
-        default=1_000, description="how old the total of a list of 10,000 may be; a shorter one's in proportion"
+        default=1_000, description="greatest age of the total of a list of 10,000; of a shorter list in proportion"
     )
-    reconcile_seconds: PositiveInt = Field(default=240, description="how long one hourly comparison may take")
+    reconcile_seconds: PositiveInt = Field(default=240, description="longest time of one hourly reconciliation")
 
 
 class QueueSettings(Section):
-    """Where queues are."""
+    """The addresses of queues."""
 
     model_config = SettingsConfigDict(env_prefix="QUEUES_")
 
-    url_prefix: str = Field(default="", description="what every queue's address begins with; set by the template")
+    url_prefix: str = Field(default="", description="common beginning of all queue URLs; set by the template")
 
 
 class EgressSettings(Section):
-    """Which addresses that a user chose may be called, and how much of their time and words is taken."""
+    """Limits of calls to addresses that a user chose."""
 
     model_config = SettingsConfigDict(env_prefix="EGRESS_")
 
-    allow_loopback: bool = Field(default=False, description="also admit 127.0.0.0/8 and ::1, and nothing else private")
+    allow_loopback: bool = Field(
+        default=False, description="also admit 127.0.0.0/8 and ::1, and no other private address"
+    )
     connect_timeout_ms: PositiveInt = Field(default=3_000, description="wait per address, for TCP and again for TLS")
     read_timeout_ms: PositiveInt = Field(default=10_000, description="longest silence of the server")
     total_timeout_ms: PositiveInt = Field(default=15_000, description="deadline of one call, its lookup included")
-    max_response_bytes: PositiveInt = Field(default=65_536, description="what is kept of an answer's body")
+    max_response_bytes: PositiveInt = Field(default=65_536, description="longest kept part of an answer's body")
 
 
 class ObservabilitySettings(Section):
-    """What is logged and counted."""
+    """Logs and metrics."""
 
     model_config = SettingsConfigDict(env_prefix="OBSERVABILITY_")
 

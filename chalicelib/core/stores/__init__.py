@@ -1,6 +1,7 @@
 """DynamoDB and MongoDB as this service uses them.
 
 clients.py       one client of each store per process; no other module makes a client
+binding.py       the database of this deployment, and the mark that binds both
 attributes.py    converts plain values to DynamoDB attributes and back
 dynamodb.py      items in and out of DynamoDB, conditional writes, retries
 round_trips.py   counts MongoDB commands

@@ -23,9 +23,10 @@ Service = Literal["dynamodb", "secretsmanager", "sqs"]
 
 @once
 def mongodb() -> Database[dict[str, Any]]:
-    """Return the database. MongoDB acknowledges a write once a majority has stored the write."""
+    """Return this deployment's database, as `binding.choose` says. A majority acknowledges each write."""
     from pymongo import MongoClient
 
+    from chalicelib.core.stores import binding
     from chalicelib.core.stores.round_trips import RoundTrips
 
     options = settings.load(settings.MongoSettings)
@@ -41,7 +42,7 @@ def mongodb() -> Database[dict[str, Any]]:
         tz_aware=True,
         w="majority",
     )
-    return client[options.database]
+    return binding.choose(client, settings.load(settings.HoldfastSettings).stage, options.database)
 
 
 @once

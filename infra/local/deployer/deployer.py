@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from infra.local.deployer.fork_server import ForkServer
 
@@ -38,14 +38,14 @@ class Deployer:
         """Build the package. With *vendor*, the package contains its requirements."""
         self._fork_server.call("package", stage=self._stage, folder=self._folder, vendor=vendor)
 
-    def deploy(self, endpoint: str, variables: dict[str, str]) -> Deployed:
+    def deploy(self, endpoint: str, variables: dict[str, str], *, exclusive: bool) -> Deployed:
         """Deploy the built package, with *variables* in every function.
 
-        *endpoint* is the URL of the stack's own emulator, empty for a foreign endpoint.
+        *endpoint* is the URL of the stack's own emulator, empty for a foreign endpoint. *exclusive* says that the
+        database's server belongs to this stack alone.
         """
-        done = self._fork_server.call(
-            "deploy", stage=self._stage, folder=self._folder, endpoint=endpoint, variables=variables
-        )
+        more: dict[str, Any] = {"endpoint": endpoint, "variables": variables, "exclusive": exclusive}
+        done = self._fork_server.call("deploy", stage=self._stage, folder=self._folder, **more)
         return Deployed(done["api_url"], [(method, path) for method, path in done["waiting"]])
 
     def admin(self, endpoint: str) -> tuple[str, str | None]:

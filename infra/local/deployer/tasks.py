@@ -54,8 +54,10 @@ def package(*, stage: str, folder: str, vendor: bool) -> None:
     builder.main()
 
 
-def deploy(*, stage: str, folder: str, endpoint: str, variables: dict[str, str]) -> dict[str, Any]:
+def deploy(*, stage: str, folder: str, endpoint: str, variables: dict[str, str], exclusive: bool) -> dict[str, Any]:
     """Deploy the package in *folder*; return the API's URL and the routes that may hold a request.
+
+    *exclusive* says that the database's server belongs to this stack alone.
 
     Raises:
         Unreachable: the database does not answer.
@@ -66,7 +68,7 @@ def deploy(*, stage: str, folder: str, endpoint: str, variables: dict[str, str])
     built = load(Path(folder))
     client = _clients(endpoint).client
     try:
-        done = deployer.deploy(built, stage, client=client, variables=variables, aws=False)
+        done = deployer.deploy(built, stage, client=client, variables=variables, aws=False, exclusive=exclusive)
     except ConnectionFailure as exc:
         # The rest of the message describes the whole topology.
         raise Unreachable(f"The database does not answer: {str(exc).partition(', Timeout:')[0]}") from exc

@@ -15,6 +15,7 @@ from infra.host import ports
 from infra.local.processes.child import Child, ChildFailed
 
 REPLICA_SET = "rs0"
+#: Named in the URI of the server, so that the data folders of every release hold their data under the same name.
 DATABASE = "holdfast"
 NOT_YET_INITIALIZED = 94
 NOWHERE = """No MongoDB server was found. Provide any of these:

@@ -15,6 +15,7 @@ from bson import json_util
 from chalicelib import slices  # noqa: F401 # declares the kinds of record
 from chalicelib.applications import importing
 from chalicelib.core.errors import Unavailable
+from chalicelib.core.records.reconcile import check_database
 from chalicelib.core.stores import clients
 from chalicelib.core.stores.driver_errors import reaching_mongodb
 from infra.operations.migration.importer import Importer, State, Wanted
@@ -96,7 +97,11 @@ def run(target: Target, asked: argparse.Namespace) -> int:
     """Import the collection that *asked* names into the stack whose settings this process has taken.
 
     Return the exit code: 0 if no document was skipped, else 1.
+
+    Raises:
+        DatabaseRefused: the stack's database is not marked as the stack's; nothing was changed.
     """
+    check_database()
     source = _source(asked)
     wanted = Wanted(asked.kind, READERS[asked.kind], asked.by, asked.drop_unknown, asked.at_once)
     importer = Importer(source, wanted, dry_run=asked.dry_run)

@@ -1,5 +1,5 @@
-"""The API driven from its own description: what schemathesis must know of this API, and how it is run.
+"""Schemathesis's settings and hooks for this API.
 
-hooks.py           loaded by schemathesis: what no description can say
-schemathesis.toml  which checks, how many cases
+hooks.py           loaded by schemathesis: facts beyond the description
+schemathesis.toml  checks and number of cases
 """

@@ -1,4 +1,4 @@
-"""What schemathesis cannot read from a description: whom to leave alone, how long to wait, what else is refused."""
+"""Facts that schemathesis cannot read from a description: users to spare, short waits, further refusals."""
 
 import os
 from http import HTTPStatus
@@ -10,14 +10,14 @@ from schemathesis.core.failures import Failure
 
 Case = schemathesis.Case[Any]
 
-#: Users whose sessions the run itself and other tests live on; calls that would end them go to nobody.
+#: Users with sessions that this run and other tests need; calls that would end them are sent to an unknown user.
 _SPARED = frozenset(os.environ.get("FUZZ_SPARED", "").split(","))
 _NOBODY = {"username": "nobody-of-that-name", "sessionId": "01ARZ3NDEKTSV4RRFFQ69G5FAV"}
-#: Nobody answers, so few calls are held, and those as briefly as their limits allow.
+#: No person answers, so a tenth of the calls waits, for the shortest time allowed.
 _HELD_EVERY = 10
 _SHORTEST_HELD_MS, _SHORTEST_WAIT_MS = 1_000, 100
 _LONGEST_HELD_MS = 25_000
-#: What is valid here depends on a signature, a clock, another field or what is stored: no description can say it.
+#: Fields whose validity depends on a signature, a clock, another field or stored data, beyond any description.
 _BEYOND_DESCRIPTION = frozenset(
     {"cursor", "page", "items", "action", "Idempotency-Key", "If-Match"}
     | {"callbackUrl", "escalateTo", "required", "expiresAt"}
@@ -28,7 +28,7 @@ _asked = count()
 
 @schemathesis.hook
 def before_call(context: schemathesis.HookContext, case: Case, kwargs: dict[str, Any]) -> None:
-    """Spare users and sessions; shorten waits. What is invalid stays so."""
+    """Spare users and sessions, and shorten waits. Invalid values stay invalid."""
     if case.method in {"DELETE", "PATCH"}:
         _spare(case.path_parameters or {})
     if case.path == "/send-notification" and isinstance(case.body, dict) and case.body.get("wait", True) is True:
@@ -40,8 +40,8 @@ def before_call(context: schemathesis.HookContext, case: Case, kwargs: dict[str,
 
 @schemathesis.hook
 def filter_failure(context: schemathesis.HookContext, failure: Failure, case: Case, response: Any) -> bool:
-    """Keep a failure, unless a field was refused for a reason beyond any description."""
-    # A version may be named in either of two places, and must be in one.
+    """Keep a failure, except the refusal of a field for a reason beyond any description."""
+    # A version must be in the header or the body.
     if response.status_code == HTTPStatus.PRECONDITION_REQUIRED:
         return False
     if response.status_code != HTTPStatus.UNPROCESSABLE_ENTITY:
@@ -52,7 +52,7 @@ def filter_failure(context: schemathesis.HookContext, failure: Failure, case: Ca
 def _spare(params: dict[str, Any]) -> None:
     if params.get("username") in _SPARED:
         params["username"] = _NOBODY["username"]
-    # Any session that is there is somebody's.
+    # Any existing session belongs to another test.
     if "sessionId" in params and len(str(params["sessionId"])) == len(_NOBODY["sessionId"]):
         params["sessionId"] = _NOBODY["sessionId"]
 

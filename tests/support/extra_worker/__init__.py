@@ -1,6 +1,6 @@
-"""A queue with a function of its own beside the deployed ones: the same package, and a handler that tests rule.
+"""An extra queue and function beside the deployed functions: the same package, with a handler for tests.
 
-handler.py  what the function runs: jobs that leave an effect, and may have their worker killed
+handler.py  the function's handler: jobs leave an effect, and may have their worker killed
 """
 
 import io
@@ -21,7 +21,7 @@ from chalicelib import slices
 from chalicelib.core.coordination.counts import Counts
 from chalicelib.core.queueing import queues
 from chalicelib.core.queueing.dead_letters import DeadLetterQueue
-from chalicelib.core.queueing.queues import Queue
+from chalicelib.core.queueing.queues import MOST_RECEIVES, Queue
 from chalicelib.core.queueing.sender import Sender
 from chalicelib.core.stores.dynamodb import Table
 from infra.deployment.template import RUNTIME
@@ -30,7 +30,7 @@ from infra.local.stack import Stack
 from infra.operations import running_stack
 from infra.operations.running_stack import Run
 
-#: What a function of ours may do with its queue and its claims, and no more.
+#: The rights of a deployed worker on its queue and its claims.
 _QUEUE_ACTIONS = (
     "sqs:ReceiveMessage",
     "sqs:DeleteMessage",
@@ -42,7 +42,7 @@ _TABLE_ACTIONS = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem")
 
 
 class ExtraWorker:
-    """One queue, its dead letters and its function."""
+    """A queue, its dead-letter queue and its function."""
 
     def __init__(self, stack: Stack, queue: Queue) -> None:
         self.stack, self.queue = stack, queue
@@ -53,30 +53,30 @@ class ExtraWorker:
 
     @cached_property
     def prefix(self) -> str:
-        """What the address of every queue begins with."""
+        """The common prefix of all queue URLs."""
         url: str = self.sqs.get_queue_url(QueueName=self.function)["QueueUrl"]
         return url.removesuffix(self.queue.name)
 
     @property
-    def mail(self) -> Sender:
+    def sender(self) -> Sender:
         return Sender(self.sqs, self.prefix)
 
     @property
-    def box(self) -> DeadLetterQueue:
+    def dead_letter_queue(self) -> DeadLetterQueue:
         return DeadLetterQueue(self.sqs, self.prefix, self.queue)
 
     def send(self, job: str, **fields: Any) -> None:
-        """Send a job; *fields* are those of `handler.Job`."""
+        """Send a job; *fields* are fields of `handler.Job`."""
         body = {"schema": 1, "causedBy": f"cause-of-{job}", "jobId": job, **fields}
         self.sqs.send_message(QueueUrl=self.prefix + self.queue.name, MessageBody=json.dumps(body))
 
-    def counted(self) -> tuple[int, int]:
-        """Return how many jobs were completed and how many failed."""
+    def read_counts(self) -> tuple[int, int]:
+        """Return the numbers of completed and of failed jobs."""
         found = Counts(self.table).read([self.queue.name], ("completed", "failed"))[self.queue.name]
         return found["completed"], found["failed"]
 
     def effects(self) -> dict[str, int]:
-        """Return how many effects each job has."""
+        """Return the number of effects of each job."""
         found: dict[str, int] = {}
         pages = (
             self.stack.client("dynamodb")
@@ -91,8 +91,8 @@ class ExtraWorker:
             found[item["job"]["S"]] = found.get(item["job"]["S"], 0) + 1
         return found
 
-    def lines(self) -> list[dict[str, Any]]:
-        """Return what the function has logged of its messages."""
+    def log_records(self) -> list[dict[str, Any]]:
+        """Return the function's log records."""
         pages = (
             self.stack.client("logs")
             .get_paginator("filter_log_events")
@@ -102,9 +102,9 @@ class ExtraWorker:
         return [json.loads(text) for text in texts if text.startswith("{")]
 
     def deploy(self, handler: str) -> None:
-        """Make it all; *handler* is the function's entry point."""
+        """Make queues, role, function and mapping; *handler* is the function's entry point."""
         dead = self._make_queue(self.queue.dead_letters, {})
-        policy = {"deadLetterTargetArn": dead, "maxReceiveCount": self.queue.attempts + 1}
+        policy = {"deadLetterTargetArn": dead, "maxReceiveCount": MOST_RECEIVES}
         visibility = str(self.queue.visibility_seconds)
         arn = self._make_queue(self.queue.name, {"VisibilityTimeout": visibility, "RedrivePolicy": json.dumps(policy)})
         functions = self.stack.client("lambda")
@@ -129,7 +129,7 @@ class ExtraWorker:
         )["UUID"]
 
     def remove(self) -> None:
-        """Take it all away; what it counted stays."""
+        """Remove mapping, function, queues and role; the counts stay."""
         functions, iam = self.stack.client("lambda"), self.stack.client("iam")
         functions.delete_event_source_mapping(UUID=self._mapping)
         functions.delete_function(FunctionName=self.function)
@@ -160,7 +160,7 @@ class ExtraWorker:
 
 @contextmanager
 def deployed(stack: Stack, handler: str = "work", **declared: int) -> Iterator[ExtraWorker]:
-    """An extra queue and its function, for the length of the block."""
+    """Deploy an extra queue and its function during the block."""
     options = {"visibility_seconds": 20, "attempts": 50, "batch_size": 10, "concurrency": 4, "timeout_seconds": 20}
     extra = ExtraWorker(stack, Queue(f"scratch-{secrets.token_hex(4)}", **{**options, **declared}))
     extra.deploy(handler)
@@ -189,7 +189,7 @@ def extra(stack: Stack) -> Iterator[ExtraWorker]:
 
 @pytest.fixture
 def running(extra: ExtraWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The words that name the running stack to `scripts/queues`, which then knows the extra queue alone."""
+    """Options that point `scripts/queues` at the stack, with the extra queue as the only queue."""
     monkeypatch.setattr(slices, "QUEUES", (extra.queue,))
     monkeypatch.setitem(queues._declared, extra.queue.name, extra.queue)
     run = Run(Identity.of(os.getpid()), extra.stack.url, extra.stack.environment)

@@ -1,4 +1,4 @@
-"""What an extra function runs: each job leaves one effect, and may have its worker killed at a chosen moment."""
+"""The handler of an extra function: each job leaves one effect, and may have its worker killed."""
 
 import json
 import os
@@ -9,7 +9,8 @@ from typing import Any, Literal
 from chalice.app import SQSEvent
 
 from chalicelib.core.coordination.claims import Claim, Claims
-from chalicelib.core.queueing.consumer import Poison, run_batch
+from chalicelib.core.queueing.attempts import Poison
+from chalicelib.core.queueing.consumer import run_batch
 from chalicelib.core.queueing.queues import Message, Queue
 from chalicelib.core.queueing.sender import Sender
 from chalicelib.core.stores import clients
@@ -17,19 +18,19 @@ from chalicelib.core.stores.dynamodb import ConditionFailed
 
 QUEUE = Queue(**json.loads(os.environ["SCRATCH"]))
 
-_finish, _bury = Claims.finish, Sender.dead_letter
-#: The job that is being worked on.
+_finish, _dead_letter = Claims.finish, Sender.dead_letter
+#: The current job.
 _now: "list[Job]" = []
 
 
 class Job(Message):
-    """Something to be done once."""
+    """A job to do once."""
 
     job_id: str
-    #: Where the worker of its first attempt is killed.
-    dies: Literal["", "before", "after", "counted", "buried"] = ""
+    #: The moment at which the first worker is killed.
+    dies: Literal["", "before", "after", "counted", "dead_lettered"] = ""
     seconds: float = 0
-    #: It can never succeed, until somebody cures it.
+    #: The job fails until the cure item is stored.
     poison: bool = False
 
     @property
@@ -43,14 +44,14 @@ def work(event: Any, context: Any) -> dict[str, Any]:
 
 
 def timed(event: Any, context: Any) -> dict[str, Any]:
-    """Work on a batch of jobs that take no time, and say when it was done."""
+    """Work on a batch of instant jobs, and log the time of its end."""
     answer = run_batch(SQSEvent(event, context), QUEUE, Job, lambda _job, _claim: None)
     _say_when(event)
     return answer
 
 
 def bare(event: Any, context: Any) -> dict[str, Any]:
-    """Do nothing, and say when it was done."""
+    """Do nothing, and log the time of the end."""
     _say_when(event)
     return {"batchItemFailures": []}
 
@@ -71,7 +72,7 @@ def _handle(job: Job, claim: Claim) -> None:
 
 
 def _leave_effect(job: Job, claim: Claim) -> None:
-    """Make the resource of this work, unless an attempt before this one has."""
+    """Make the resource of the work, unless an earlier attempt made it."""
     item = {"pk": f"effect#{QUEUE.name}#{claim.resource_id}", "job": job.job_id}
     try:
         clients.table("coordination").put(item, when="attribute_not_exists(pk)")
@@ -84,13 +85,13 @@ def _finish_and_die(*given: Any, **more: Any) -> None:
     _die("counted")
 
 
-def _bury_and_die(*given: Any) -> None:
-    _bury(*given)
-    _die("buried")
+def _dead_letter_and_die(*given: Any) -> None:
+    _dead_letter(*given)
+    _die("dead_lettered")
 
 
 def _die(here: str) -> None:
-    """Kill this worker, if the job says here, and has not had it killed before."""
+    """Kill the worker if the job demands a kill *here* and has not had its kill."""
     if not _now or _now[0].dies != here:
         return
     try:
@@ -102,4 +103,4 @@ def _die(here: str) -> None:
 
 
 Claims.finish = _finish_and_die  # type: ignore[method-assign]
-Sender.dead_letter = _bury_and_die  # type: ignore[method-assign, assignment]
+Sender.dead_letter = _dead_letter_and_die  # type: ignore[method-assign, assignment]

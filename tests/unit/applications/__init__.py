@@ -1,1 +1,1 @@
-"""Applications, on a real database and with moto in the place of DynamoDB."""
+"""Tests of `chalicelib/applications`, on a real mongod, with moto in the place of DynamoDB."""

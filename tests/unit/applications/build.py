@@ -1,4 +1,4 @@
-"""Applications for tests, and calls about them."""
+"""Builders of applications, and calls of their routes."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ PATH = "/api/applications"
 
 
 def fields(**more: Any) -> dict[str, Any]:
-    """Return what an application is made of."""
+    """Return the body of a new application."""
     return {
         "applicantName": "Ada Lovelace",
         "email": "ada@example.org",
@@ -19,7 +19,7 @@ def fields(**more: Any) -> dict[str, Any]:
 
 
 def make(token: str, **more: Any) -> dict[str, Any]:
-    """Make an application and return it."""
+    """Create an application and return the answer's body."""
     answer = ask("POST", PATH, fields(**more), token=token)
     assert answer.status == 201, answer.text
     made: dict[str, Any] = answer.json
@@ -37,7 +37,7 @@ def change(token: str, application: dict[str, Any], **more: Any) -> Answer:
 
 
 def moved(token: str, application: dict[str, Any], *statuses: str) -> dict[str, Any]:
-    """Move an application through *statuses* and return it as it is then."""
+    """Move an application through *statuses* and return its last state."""
     for status in statuses:
         answer = change(token, application, status=status)
         assert answer.status == 200, answer.text

@@ -1,4 +1,4 @@
-"""Officers and administrators who are signed in, and nothing that anyone has applied for."""
+"""Tokens of every role, and no applications."""
 
 from typing import Any
 

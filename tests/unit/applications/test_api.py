@@ -16,8 +16,8 @@ SHOWN = {"applicationId", "applicantName", "email", "amountMinor", "currency", "
 SHOWN |= {"version", "createdAt", "createdBy", "updatedAt", "updatedBy"}
 
 
-def trips(printed: Any) -> int:
-    """Return how often the last request asked a store."""
+def store_round_trips(printed: Any) -> int:
+    """Return the store round trips of the last request."""
     return int(printed.lines()[-1]["storeRoundTrips"])
 
 
@@ -33,7 +33,7 @@ def test_a_new_application_is_a_draft_at_version_one(officer: str) -> None:
     assert ask("GET", at(answer.json), token=officer).json == answer.json
 
 
-def test_of_many_under_one_id_one_is_made(officer: str) -> None:
+def test_racing_creations_of_an_id_have_one_winner(officer: str) -> None:
     answers = race([partial(ask, "POST", PATH, fields(applicationId="A-17"), token=officer)] * 10)
     assert sorted(answer.status for answer in answers if isinstance(answer, Answer)) == [201] + [409] * 9
 
@@ -59,7 +59,7 @@ def test_of_many_under_one_id_one_is_made(officer: str) -> None:
         ({"version": 1}, "version"),
     ],
 )
-def test_what_cannot_be_accepted_is_named(officer: str, wrong: dict[str, Any], path: str) -> None:
+def test_a_wrong_field_is_named(officer: str, wrong: dict[str, Any], path: str) -> None:
     answer = ask("POST", PATH, fields(**wrong), token=officer)
     assert answer.status == 422
     assert [error["path"] for error in answer.json["errors"]] == [path]
@@ -74,11 +74,11 @@ def test_applications_are_for_officers_and_administrators(office: dict[str, str]
 
 
 @pytest.mark.parametrize(("method", "more"), [("DELETE", ""), ("POST", "/disburse")])
-def test_what_only_administrators_may(officer: str, method: str, more: str) -> None:
+def test_deletion_and_disbursement_need_an_administrator(officer: str, method: str, more: str) -> None:
     assert ask(method, at(make(officer)) + more, token=officer).status == 403
 
 
-def test_nobody_finds_what_is_not_there(officer: str, admin: str) -> None:
+def test_an_unknown_application_is_404_on_every_route(officer: str, admin: str) -> None:
     nothing = {"applicationId": "none", "version": 1}
     for answer in (
         ask("GET", at(nothing), token=officer),
@@ -107,12 +107,12 @@ def test_a_change_makes_the_next_version_and_leaves_the_rest(office: dict[str, s
     }
 
 
-def test_of_a_hundred_changes_of_one_version_one_succeeds_and_the_others_learn_the_new_one(officer: str) -> None:
+def test_racing_changes_of_a_version_have_one_winner(officer: str) -> None:
     made = make(officer)
     answers = race([partial(change, officer, made, termMonths=1 + number) for number in range(100)])
-    told = [answer for answer in answers if isinstance(answer, Answer)]
-    assert sorted(answer.status for answer in told) == [200] + [409] * 99
-    for answer in told:
+    received = [answer for answer in answers if isinstance(answer, Answer)]
+    assert sorted(answer.status for answer in received) == [200] + [409] * 99
+    for answer in received:
         if answer.status == 409:
             assert (answer.json["currentVersion"], answer.json["updatedBy"]) == (2, "officer-1")
 
@@ -125,7 +125,7 @@ def test_a_version_may_come_as_an_etag(officer: str) -> None:
     assert (stale.status, stale.json["currentVersion"]) == (409, 2)
 
 
-def test_a_change_says_which_version_it_means(officer: str, admin: str) -> None:
+def test_a_change_without_exactly_one_version_is_refused(officer: str, admin: str) -> None:
     made = make(officer)
     assert ask("PUT", at(made), {"termMonths": 12}, token=officer).status == 428
     assert ask("DELETE", at(made), token=admin).status == 428
@@ -134,13 +134,13 @@ def test_a_change_says_which_version_it_means(officer: str, admin: str) -> None:
         assert answer.status == 422, header
 
 
-def test_a_field_cannot_be_taken_away(officer: str) -> None:
+def test_a_required_field_cannot_be_set_to_null(officer: str) -> None:
     answer = change(officer, make(officer), applicantName=None, status=None)
     assert answer.status == 422
     assert {error["path"] for error in answer.json["errors"]} == {"applicantName", "status"}
 
 
-def test_a_move_that_is_none_is_refused_with_the_version_there_is(officer: str) -> None:
+def test_an_illegal_move_is_409_with_the_current_version(officer: str) -> None:
     made = make(officer)
     answer = change(officer, made, status="approved")
     assert (answer.status, answer.json["currentVersion"]) == (409, 1)
@@ -148,14 +148,14 @@ def test_a_move_that_is_none_is_refused_with_the_version_there_is(officer: str) 
     assert ask("GET", at(made), token=officer).json == made
 
 
-def test_what_was_decided_on_stays(officer: str) -> None:
+def test_terms_of_a_decided_application_cannot_change(officer: str) -> None:
     decided = approved(officer)
     assert change(officer, decided, amountMinor=1).status == 409
     again = change(officer, decided, **{name: decided[name] for name in fields()})
     assert (again.status, again.json["version"]) == (200, decided["version"] + 1)
 
 
-def test_what_is_made_again_under_the_same_key_is_made_once(officer: str) -> None:
+def test_a_repeated_creation_under_a_key_makes_one_application(officer: str) -> None:
     key = {"Idempotency-Key": "k"}
     first = ask("POST", PATH, fields(), token=officer, headers=key)
     assert ask("POST", PATH, fields(), token=officer, headers=key).json == first.json
@@ -165,7 +165,7 @@ def test_what_is_made_again_under_the_same_key_is_made_once(officer: str) -> Non
 # --- deleting
 
 
-def test_a_deleted_application_is_gone_and_its_versions_go_on(officer: str, admin: str) -> None:
+def test_a_deleted_application_is_404_and_its_versions_continue(officer: str, admin: str) -> None:
     made = make(officer, applicationId="A-17")
     assert ask("DELETE", at(made), token=admin, query={"version": "2"}).status == 409
     gone = ask("DELETE", at(made), token=admin, query={"version": "1"})
@@ -175,7 +175,7 @@ def test_a_deleted_application_is_gone_and_its_versions_go_on(officer: str, admi
     assert make(officer, applicationId="A-17")["version"] == 3
 
 
-def test_what_was_paid_out_cannot_be_deleted(officer: str, admin: str) -> None:
+def test_a_disbursed_application_cannot_be_deleted(officer: str, admin: str) -> None:
     paid = ask("POST", at(approved(officer)) + "/disburse", token=admin).json
     assert ask("DELETE", at(paid), token=admin, query={"version": str(paid["version"])}).status == 409
 
@@ -183,11 +183,11 @@ def test_what_was_paid_out_cannot_be_deleted(officer: str, admin: str) -> None:
 # --- annotations
 
 
-def test_an_annotation_leaves_the_version_in_hand_and_the_answers_alone(officer: str) -> None:
+def test_an_annotation_changes_neither_version_nor_answers(officer: str) -> None:
     # Given
     made = make(officer)
     records_wiring.store().annotate(KIND.name, made["applicationId"], {"score": 0.5}, operation="score")
-    # Then every answer is as before
+    # Then the answers are as before
     found = ask("GET", at(made), token=officer)
     assert (found.json, found.headers["ETag"]) == (made, '"1"')
     assert ask("GET", PATH, token=officer).json["items"] == [made]
@@ -200,7 +200,7 @@ def test_an_annotation_leaves_the_version_in_hand_and_the_answers_alone(officer:
 # --- history
 
 
-def test_history_says_who_changed_what_and_when(office: dict[str, str]) -> None:
+def test_history_lists_versions_with_author_and_changes(office: dict[str, str]) -> None:
     # Given
     made = make(office["officer"])
     moved(office["admin"], made, "submitted")
@@ -229,17 +229,17 @@ def test_a_new_application_has_no_history_yet(officer: str) -> None:
     assert (answer.status, answer.json) == (200, {"items": [], "nextCursor": None})
 
 
-# --- what it costs
+# --- store round trips
 
 
-def test_a_request_asks_stores_as_often_as_it_must(officer: str, printed: Any) -> None:
+def test_each_route_has_its_minimum_of_store_round_trips(officer: str, printed: Any) -> None:
     made = make(officer)
-    # One for the session each.
+    # Each request needs a round trip for the session.
     ask("GET", at(made), token=officer)
-    assert trips(printed) == 1 + 1
+    assert store_round_trips(printed) == 1 + 1
     change(officer, made, termMonths=12)
-    assert trips(printed) == 1 + 1 + 1
+    assert store_round_trips(printed) == 1 + 1 + 1
     ask("GET", PATH, token=officer)
-    assert trips(printed) == 1 + 1
+    assert store_round_trips(printed) == 1 + 1
     ask("GET", PATH, token=officer, query={"page": "2", "limit": "1", "q": "ada", "status": "draft"})
-    assert trips(printed) == 1 + 1
+    assert store_round_trips(printed) == 1 + 1

@@ -1,4 +1,4 @@
-"""Applications over HTTP: many moved in one call, each accounted for."""
+"""Applications over HTTP: batch updates, with every id in the result."""
 
 from typing import Any
 
@@ -8,19 +8,8 @@ from chalicelib.core.stores import clients
 from tests.support.gateway import ask
 from tests.unit.applications.build import PATH, at, change, make
 
-SHOWN = {"applicationId", "applicantName", "email", "amountMinor", "currency", "termMonths", "incomeMinor", "status"}
-SHOWN |= {"version", "createdAt", "createdBy", "updatedAt", "updatedBy"}
 
-
-def trips(printed: Any) -> int:
-    """Return how often the last request asked a store."""
-    return int(printed.lines()[-1]["storeRoundTrips"])
-
-
-# --- many at once
-
-
-def test_a_batch_accounts_for_every_id_once(officer: str, admin: str) -> None:
+def test_a_batch_reports_every_id_once(officer: str, admin: str) -> None:
     # Given
     submitted = [make(officer, status="submitted")["applicationId"] for _ in range(12)]
     draft = make(officer)["applicationId"]
@@ -42,7 +31,7 @@ def test_a_batch_accounts_for_every_id_once(officer: str, admin: str) -> None:
     assert {item["version"] for item in listed["items"]} == {2}
 
 
-def test_a_batch_of_versions_leaves_alone_what_has_another(officer: str) -> None:
+def test_a_batch_reports_ids_of_another_version_as_conflicts(officer: str) -> None:
     first, second = make(officer, status="submitted"), make(officer, status="submitted")
     change(officer, second, termMonths=7)
     items = [{"id": made["applicationId"], "version": 1} for made in (first, second)]
@@ -68,12 +57,12 @@ def test_a_batch_of_versions_leaves_alone_what_has_another(officer: str) -> None
         {"applicationIds": ["a"]},
     ],
 )
-def test_a_batch_that_cannot_be_meant_is_refused(officer: str, body: dict[str, Any]) -> None:
+def test_a_malformed_batch_is_refused(officer: str, body: dict[str, Any]) -> None:
     assert ask("POST", f"{PATH}/batch-update", body, token=officer).status == 422
 
 
-def test_a_batch_that_is_made_again_finds_what_it_did(officer: str) -> None:
-    # Given a call of which nobody heard, and of which nothing was kept
+def test_a_repeated_batch_reports_its_own_updates(officer: str) -> None:
+    # Given a call whose answer and stored result were lost
     made = [make(officer, status="submitted")["applicationId"] for _ in range(3)]
     body = {"applicationIds": made, "status": "review"}
     first = ask("POST", f"{PATH}/batch-update", body, token=officer, headers={"Idempotency-Key": "k"})

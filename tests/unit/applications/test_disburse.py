@@ -1,4 +1,4 @@
-"""Money moves once: twice asked, asked by many, with the lock lost, the ledger's end taken, the process dead."""
+"""Money moves once: repeated and racing calls, a lost lock, a moved ledger head, a killed process."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -16,7 +16,7 @@ from tests.support.concurrency import race
 from tests.support.gateway import Answer, Context, ask
 from tests.unit.applications.build import approved, at, change, make, moved
 
-Do = Callable[[], object]
+Action = Callable[[], object]
 
 
 def pay(token: str, application: dict[str, Any]) -> Answer:
@@ -31,12 +31,12 @@ def entries(admin: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def before_guarded(monkeypatch: pytest.MonkeyPatch) -> Callable[[Do], None]:
-    """Have something happen once, between what a payer has read and what it writes."""
+def before_guarded(monkeypatch: pytest.MonkeyPatch) -> Callable[[Action], None]:
+    """Run an action once, between a payer's read and its guarded write."""
     guarded = Locks.guarded
 
-    def set_up(happen: Do) -> None:
-        left = iter([happen])
+    def set_up(action: Action) -> None:
+        left = iter([action])
 
         def guarded_late(self: Locks, lease: Any, writes: Any) -> None:
             writes = list(writes)
@@ -49,7 +49,7 @@ def before_guarded(monkeypatch: pytest.MonkeyPatch) -> Callable[[Do], None]:
     return set_up
 
 
-def test_status_and_money_move_together(admin: str) -> None:
+def test_disbursement_writes_status_and_ledger_entry_together(admin: str) -> None:
     ready = approved(admin)
     paid = pay(admin, ready)
     assert (paid.status, paid.json["status"], paid.json["version"]) == (200, "disbursed", ready["version"] + 1)
@@ -57,19 +57,19 @@ def test_status_and_money_move_together(admin: str) -> None:
     (entry,) = entries(admin)
     assert (entry["kind"], entry["applicationId"]) == ("disbursement", ready["applicationId"])
     assert (entry["amountMinor"], entry["currency"]) == (ready["amountMinor"], ready["currency"])
-    # And it is listed so
+    # And the list shows the new status
     listed = ask("GET", "/api/applications", token=admin, query={"status": "disbursed"}).json
     assert listed["items"] == [paid.json]
 
 
-def test_who_asks_twice_is_told_the_same_and_pays_once(admin: str) -> None:
+def test_a_repeated_disbursement_gets_the_same_answer_and_pays_once(admin: str) -> None:
     ready = approved(admin)
     first, second = pay(admin, ready), pay(admin, ready)
     assert (first.status, second.status, second.json) == (200, 200, first.json)
     assert len(entries(admin)) == 1
 
 
-def test_many_who_disburse_a_few_pay_each_once(admin: str) -> None:
+def test_racing_disbursements_pay_each_application_once(admin: str) -> None:
     ready = [approved(admin, amountMinor=100 + number) for number in range(5)]
     answers = race([partial(pay, admin, one) for one in ready * 8])
     assert [answer.status for answer in answers if isinstance(answer, Answer)] == [200] * 40
@@ -79,15 +79,15 @@ def test_many_who_disburse_a_few_pay_each_once(admin: str) -> None:
 
 
 @pytest.mark.parametrize("statuses", [(), ("submitted",), ("submitted", "review"), ("submitted", "rejected")])
-def test_only_what_was_approved_is_paid(admin: str, statuses: tuple[str, ...]) -> None:
+def test_an_application_not_approved_is_not_paid(admin: str, statuses: tuple[str, ...]) -> None:
     application = moved(admin, make(admin), *statuses)
     answer = pay(admin, application)
     assert (answer.status, answer.json["currentVersion"]) == (409, application["version"])
     assert entries(admin) == []
 
 
-def test_a_payer_whose_lock_was_broken_writes_nothing_and_tries_again(
-    admin: str, before_guarded: Callable[[Do], None]
+def test_a_payer_with_a_broken_lock_sees_the_others_payment(
+    admin: str, before_guarded: Callable[[Action], None]
 ) -> None:
     ready = approved(admin)
 
@@ -100,23 +100,23 @@ def test_a_payer_whose_lock_was_broken_writes_nothing_and_tries_again(
     assert len(entries(admin)) == 1
 
 
-def test_a_payer_whose_lock_was_broken_pays_with_another(admin: str, before_guarded: Callable[[Do], None]) -> None:
+def test_a_payer_with_a_broken_lock_pays_under_a_new_lock(admin: str, before_guarded: Callable[[Action], None]) -> None:
     ready = approved(admin)
     before_guarded(lambda: coordination_wiring.locks().break_(f"application#{ready['applicationId']}"))
     assert pay(admin, ready).status == 200
     assert len(entries(admin)) == 1
 
 
-def test_a_payer_who_is_not_next_in_the_ledger_is_next_but_one(
-    admin: str, before_guarded: Callable[[Do], None]
-) -> None:
+def test_a_payer_retries_after_the_ledger_head_moved(admin: str, before_guarded: Callable[[Action], None]) -> None:
     ready, other = approved(admin), approved(admin)
     before_guarded(lambda: pay(admin, other).status == 200)
     assert pay(admin, ready).status == 200
     assert [entry["applicationId"] for entry in entries(admin)] == [other["applicationId"], ready["applicationId"]]
 
 
-def test_what_changed_meanwhile_is_paid_as_it_is_then(admin: str, before_guarded: Callable[[Do], None]) -> None:
+def test_an_application_changed_meanwhile_is_paid_at_its_new_version(
+    admin: str, before_guarded: Callable[[Action], None]
+) -> None:
     ready = approved(admin)
     before_guarded(lambda: change(admin, ready, applicantName="Countess").status == 200)
     paid = pay(admin, ready)
@@ -124,29 +124,27 @@ def test_what_changed_meanwhile_is_paid_as_it_is_then(admin: str, before_guarded
     assert len(entries(admin)) == 1
 
 
-def test_what_a_dead_process_has_locked_is_paid_when_the_lock_has_expired(
-    admin: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_payer_waits_for_an_expiring_lock_of_a_dead_process(admin: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ready = approved(admin)
     coordination_wiring.locks().try_acquire(f"application#{ready['applicationId']}", 300)
     assert pay(admin, ready).status == 200
     assert len(entries(admin)) == 1
 
 
-def test_who_has_no_turn_is_told_to_come_back(admin: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_payer_without_the_lock_gets_503_with_retry_after(admin: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ready = approved(admin)
     coordination_wiring.locks().try_acquire(f"application#{ready['applicationId']}", 60_000)
     monkeypatch.setattr(module, "_WAIT_MS", 100)
     answer = pay(admin, ready)
     assert (answer.status, answer.headers["Retry-After"]) == (503, "2")
-    # Nor does anyone wait longer than there is time
+    # And no call waits past its invocation's deadline
     monkeypatch.setattr(module, "_WAIT_MS", 60_000)
     assert ask("POST", at(ready) + "/disburse", token=admin, context=Context(3_100)).status == 503
     assert entries(admin) == []
 
 
-def test_a_lost_answer_moves_no_money_twice(admin: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Given a process that dies when it has paid, before it can say so
+def test_a_repeat_after_a_lost_answer_pays_once(admin: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a process that dies after the payment and before the answer
     ready, show = approved(admin), records_wiring.store().show
 
     def die(_: Any) -> Iterator[None]:
@@ -161,7 +159,7 @@ def test_a_lost_answer_moves_no_money_twice(admin: str, monkeypatch: pytest.Monk
     assert len(entries(admin)) == 1
 
 
-def test_a_posting_is_refused_when_the_ledger_has_grown(admin: str) -> None:
+def test_a_posting_at_a_stale_ledger_head_is_refused(admin: str) -> None:
     stale = ledger.posting(ledger.Movement("disbursement", "other", 1, "EUR"))
     assert pay(admin, approved(admin)).status == 200
     with pytest.raises(Exception, match="condition"):

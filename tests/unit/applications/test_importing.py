@@ -1,4 +1,4 @@
-"""An application as another system has kept it: read whole, or refused with every fault."""
+"""Import of an application of another system: read whole, or refused with every fault."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ def faults(document: dict[str, Any], **options: Any) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("status", Status)
-def test_it_may_stand_in_any_state(status: Status) -> None:
+def test_a_document_of_any_status_is_imported(status: Status) -> None:
     record_id, doc = adopted({"_id": "A-1", **DOC, "status": status.value})
     assert (record_id, doc) == ("A-1", {**DOC, "status": status.value})
     assert type(doc["status"]) is str
@@ -45,21 +45,21 @@ def test_it_may_stand_in_any_state(status: Status) -> None:
         ({"_id": {"part": 1}, "applicationId": 12}, "12"),
     ],
 )
-def test_its_own_id_goes_before_the_databases(ids: dict[str, Any], record_id: str) -> None:
+def test_the_application_id_takes_precedence_over_the_id_of_mongodb(ids: dict[str, Any], record_id: str) -> None:
     assert adopted({**ids, **DOC}) == (record_id, DOC)
 
 
-def test_fields_may_be_named_as_either_system_names_them() -> None:
+def test_fields_in_snake_case_are_read() -> None:
     snake = {"applicant_name": "Ann", "amount_minor": 1_000, "term_months": 12, "income_minor": 300}
     rest = {name: DOC[name] for name in ("email", "currency", "status")}
     assert adopted({"_id": "A-1", **snake, **rest}) == ("A-1", DOC)
 
 
-def test_of_two_names_for_one_field_neither_is_lost() -> None:
+def test_a_field_given_in_both_spellings_is_refused() -> None:
     assert faults({"_id": "A-1", **DOC, "term_months": 24}) == {"term_months": "Extra inputs are not permitted"}
 
 
-def test_whole_numbers_may_be_floats_and_what_is_optional_may_be_missing() -> None:
+def test_whole_floats_and_missing_optional_fields_are_read() -> None:
     given = {name: value for name, value in DOC.items() if name not in {"incomeMinor", "status"}}
     read = adopted({"_id": "A-1", **given, "amountMinor": 1_000.0})
     assert read == ("A-1", {**DOC, "incomeMinor": None, "status": "draft"})
@@ -90,13 +90,13 @@ def test_every_fault_is_named_by_its_field(wrong: dict[str, Any], fault: dict[st
     assert faults({"_id": "A-1", **DOC, **wrong}) == fault
 
 
-def test_unknown_fields_may_be_left_out_and_wrong_ones_may_not() -> None:
+def test_drop_unknown_drops_unknown_fields_and_no_wrong_fields() -> None:
     assert adopted({"_id": "A-1", **DOC, "note": 1, "__v": 0}, drop_unknown=True) == ("A-1", DOC)
     wrong = {"_id": "A-1", **DOC, "note": 1, "termMonths": 0}
     assert faults(wrong, drop_unknown=True).keys() == {"termMonths"}
 
 
-def test_what_it_is_given_stays_as_it_was() -> None:
+def test_the_given_document_is_not_changed() -> None:
     given = {"_id": "A-1", **DOC}
     adopted(given)
     assert given == {"_id": "A-1", **DOC}

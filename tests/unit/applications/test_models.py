@@ -16,7 +16,7 @@ def holds(states: list[State], doc: Doc) -> bool:
     return not states or any(all(doc[name] in allowed for name, allowed in state.items()) for state in states)
 
 
-def test_these_are_all_the_moves() -> None:
+def test_the_table_of_moves_is_complete() -> None:
     moves = {(source.value, target.value) for source, targets in MOVES.items() for target in targets}
     assert moves == {
         ("draft", "submitted"),
@@ -30,18 +30,18 @@ def test_these_are_all_the_moves() -> None:
 
 
 @pytest.mark.parametrize(("source", "target"), list(product(Status, Status)))
-def test_a_change_moves_only_along_the_table_and_never_pays(source: Status, target: Status) -> None:
+def test_a_change_follows_the_table_of_moves_and_never_disburses(source: Status, target: Status) -> None:
     allowed = source is target or (target in MOVES[source] and target is not Status.DISBURSED)
     assert holds(before({"status": target.value}), {"status": source.value}) == allowed
 
 
-def test_many_can_be_moved_wherever_one_can() -> None:
+def test_a_batch_may_set_every_reachable_status() -> None:
     (status,) = [field for name, field in BatchUpdate.model_fields.items() if name == "status"]
     assert set(get_args(status.annotation)) == {one.value for one in Status if sources(one)}
 
 
 @given(ANY, st.booleans())
-def test_terms_are_fixed_once_somebody_has_decided(status: Status, same: bool) -> None:
+def test_terms_are_fixed_after_a_decision(status: Status, same: bool) -> None:
     doc = {"status": status.value, **TERMS}
     fields = {"amountMinor": 100 if same else 101}
     undecided = status in {Status.DRAFT, Status.SUBMITTED, Status.REVIEW}
@@ -49,7 +49,7 @@ def test_terms_are_fixed_once_somebody_has_decided(status: Status, same: bool) -
 
 
 @given(ANY, ANY)
-def test_a_whole_document_that_is_sent_back_may_move(source: Status, target: Status) -> None:
+def test_an_unchanged_document_with_a_new_status_may_move(source: Status, target: Status) -> None:
     doc = {"status": source.value, **TERMS}
     allowed = source is target or source in sources(target)
     assert holds(before({**TERMS, "status": target.value}), doc) == allowed
@@ -59,5 +59,5 @@ def test_other_fields_may_change_in_every_state() -> None:
     assert before({"applicantName": "Grace", "incomeMinor": None}) == []
 
 
-def test_what_was_paid_out_is_never_deleted() -> None:
+def test_a_disbursed_application_is_never_removable() -> None:
     assert [status.value for status in Status if not holds(removable(), {"status": status.value})] == ["disbursed"]

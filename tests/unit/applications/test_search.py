@@ -15,23 +15,23 @@ def record(**doc: str) -> Record:
     "beginning",
     ["zoe", "ZOË", "o'br", "brien", "smith", "brien-s"[:5], "zoe.smith@ex", "example.o"[:7], "org", "a-1", "17"],
 )
-def test_an_application_is_found_by_the_beginning_of_each_of_its_words(beginning: str) -> None:
+def test_an_application_is_found_by_the_beginning_of_each_word(beginning: str) -> None:
     (text,) = ApplicationQuery.model_validate({"q": beginning}).beginnings
     assert any(word.startswith(text) for word in KIND.keys(record())["words"])
 
 
 @pytest.mark.parametrize("text", ["oe", "mith", "smithers", "zoe-"])
-def test_an_application_is_not_found_by_less_or_more(text: str) -> None:
+def test_an_application_is_not_found_by_other_parts_of_words(text: str) -> None:
     assert not any(word.startswith(folded(text)) for word in KIND.keys(record())["words"])
 
 
-def test_the_longest_words_are_looked_for_first_and_each_once() -> None:
+def test_a_query_keeps_its_five_longest_words_once_each() -> None:
     query = ApplicationQuery.model_validate({"q": " b  ab AB abc d e f g "})
     assert query.beginnings == ["abc", "ab", "b", "d", "e"]
 
 
 @given(st.text(max_size=200), st.emails())
-def test_whatever_a_name_is_its_words_are_few(name: str, email: str) -> None:
+def test_any_name_has_a_bounded_number_of_words(name: str, email: str) -> None:
     keys = KIND.keys(record(applicantName=name, email=email))
     assert len(keys["words"]) <= 24
     assert keys["name"] == folded(name)

@@ -1,4 +1,4 @@
-"""Lists of applications: pages, cursors, filters, orders, words; and that each is read along an index."""
+"""Lists of applications: pages, cursors, filters, orders, words, and the index of each query."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ NAMES = ("Ada Lovelace", "Grace Hopper", "ada byron", "Zoë Smith")
 
 
 def record(number: int) -> Record:
-    """The *number*-th application. Many share a place in every order."""
+    """Return the *number*-th application; every order has many ties."""
     doc = fields(
         applicantName=NAMES[number % len(NAMES)],
         email=f"user{number}@example.org",
@@ -39,7 +39,7 @@ def record(number: int) -> Record:
 
 def put(count: int) -> list[Record]:
     records = [record(number) for number in range(count)]
-    # A few at a time, as one operation has a deadline.
+    # In batches, as each operation has a deadline.
     for start in range(0, count, 250):
         assert records_wiring.view().apply(records[start : start + 250]) == []
     return records
@@ -50,8 +50,8 @@ def many(mongodb: Database[dict[str, Any]]) -> list[Record]:
     return put(60)
 
 
-def ids(token: str, **query: str) -> list[str]:
-    """Return every id of a list, cursor by cursor."""
+def listed_ids(token: str, **query: str) -> list[str]:
+    """Return every id of a list, read page by page."""
     found: list[str] = []
     page = {"nextCursor": ""}
     while page["nextCursor"] is not None:
@@ -75,28 +75,28 @@ def value(record_: Record, sort: str) -> Any:
 
 @pytest.mark.parametrize("sort", list(Sort))
 @pytest.mark.parametrize("status", [None, "approved"])
-def test_a_list_shows_each_application_once_and_in_its_order(
+def test_a_list_shows_each_application_once_in_every_order(
     officer: str, many: list[Record], sort: str, status: str | None
 ) -> None:
     wanted = [one for one in many if status in {None, one.doc["status"]}]
     expected = sorted(wanted, key=lambda one: (value(one, sort), one.id), reverse=sort.startswith("-"))
     query = {"sort": sort, "limit": "7"} | ({"status": status} if status else {})
-    assert ids(officer, **query) == [one.id for one in expected]
+    assert listed_ids(officer, **query) == [one.id for one in expected]
 
 
-def test_pages_are_those_of_the_cursor(officer: str, many: list[Record]) -> None:
+def test_numbered_pages_and_cursors_give_the_same_list(officer: str, many: list[Record]) -> None:
     by_page = []
     for page in range(1, 10):
         answer = ask("GET", PATH, token=officer, query={"page": str(page), "limit": "7"}).json
         assert (answer["page"], answer["limit"], answer["total"], answer["totalIsLowerBound"]) == (page, 7, 60, False)
         assert (answer["nextCursor"] is None) == (page == 9)
         by_page += [item["applicationId"] for item in answer["items"]]
-    assert by_page == ids(officer, limit="11")
-    # Beyond the last there is nothing, and that is no fault.
+    assert by_page == listed_ids(officer, limit="11")
+    # A page past the end is empty, and no error.
     assert ask("GET", PATH, token=officer, query={"page": "10", "limit": "7"}).json["items"] == []
 
 
-def test_a_cursor_goes_on_from_a_page_and_knows_its_number(officer: str, many: list[Record]) -> None:
+def test_a_cursor_continues_from_a_numbered_page(officer: str, many: list[Record]) -> None:
     second = ask("GET", PATH, token=officer, query={"page": "2", "limit": "7"}).json
     query = {"cursor": second["nextCursor"], "limit": "7"}
     third = ask("GET", PATH, token=officer, query=query).json
@@ -104,23 +104,23 @@ def test_a_cursor_goes_on_from_a_page_and_knows_its_number(officer: str, many: l
     assert third["items"] == ask("GET", PATH, token=officer, query={"page": "3", "limit": "7"}).json["items"]
 
 
-def test_pages_end_where_only_a_cursor_goes_on(officer: str) -> None:
+def test_a_page_number_beyond_the_limit_is_refused(officer: str) -> None:
     assert ask("GET", PATH, token=officer, query={"page": "50", "limit": "200"}).status == 200
     answer = ask("GET", PATH, token=officer, query={"page": "51", "limit": "200"})
     assert (answer.status, answer.json["errors"][0]["path"]) == (422, "page")
 
 
 @pytest.mark.parametrize("query", [{"sort": "name"}, {"status": "lost"}, {"cursor": "x"}, {"limit": "0"}, {"q": ""}])
-def test_a_query_that_cannot_be_meant_is_refused(officer: str, query: dict[str, str]) -> None:
+def test_a_malformed_query_is_refused(officer: str, query: dict[str, str]) -> None:
     assert ask("GET", PATH, token=officer, query=query).status == 422
 
 
-def test_a_cursor_serves_its_own_list_alone(officer: str, many: list[Record]) -> None:
+def test_a_cursor_of_another_list_is_refused(officer: str, many: list[Record]) -> None:
     cursor = ask("GET", PATH, token=officer, query={"limit": "7"}).json["nextCursor"]
     assert ask("GET", PATH, token=officer, query={"limit": "7", "cursor": cursor, "status": "draft"}).status == 422
 
 
-def test_a_total_is_exact_up_to_its_bound_and_says_when_it_is_not(
+def test_a_total_beyond_its_bound_is_marked_as_lower_bound(
     officer: str, many: list[Record], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for bound, expected in ((60, (60, False)), (59, (59, True))):
@@ -130,35 +130,35 @@ def test_a_total_is_exact_up_to_its_bound_and_says_when_it_is_not(
         assert (answer["total"], answer["totalIsLowerBound"]) == expected
 
 
-def _listed(mongod: Mongod, totals: CountCache, **query: str) -> tuple[int, int]:
-    """Return the total that is told, and how often a count was asked for."""
+def _total_and_counts(mongod: Mongod, totals: CountCache, **query: str) -> tuple[int, int]:
+    """Return the total of a page, and how often the database counted."""
     with recording_commands(mongod.uri) as (client, sent):
         store = ApplicationStore(client.get_default_database()["records.application"], totals)
         total = store.page(ApplicationQuery.model_validate(query)).total
         return total, str(sent.commands).count("$count")
 
 
-def test_a_total_is_counted_once_for_many_who_ask(mongod: Mongod, many: list[Record]) -> None:
+def test_a_total_is_counted_once_for_many_pages(mongod: Mongod, many: list[Record]) -> None:
     # A count of sixty is kept for six seconds.
     totals = CountCache(kept_ms=1_000_000)
-    assert _listed(mongod, totals, limit="7") == (60, 1)
-    assert _listed(mongod, totals, limit="7", page="3") == (60, 0)
-    assert _listed(mongod, totals, limit="7", sort="-amountMinor") == (60, 0)
+    assert _total_and_counts(mongod, totals, limit="7") == (60, 1)
+    assert _total_and_counts(mongod, totals, limit="7", page="3") == (60, 0)
+    assert _total_and_counts(mongod, totals, limit="7", sort="-amountMinor") == (60, 0)
     # Another list has another total.
-    assert _listed(mongod, totals, limit="7", status="draft") == (10, 1)
-    assert _listed(mongod, totals, limit="7", status="draft", q="ada") == (10, 1)
+    assert _total_and_counts(mongod, totals, limit="7", status="draft") == (10, 1)
+    assert _total_and_counts(mongod, totals, limit="7", status="draft", q="ada") == (10, 1)
 
 
-def test_a_total_that_was_counted_before_contradicts_no_page(mongod: Mongod, many: list[Record]) -> None:
+def test_a_cached_total_is_corrected_by_the_rows_of_a_page(mongod: Mongod, many: list[Record]) -> None:
     totals = CountCache(kept_ms=1_000_000)
-    assert _listed(mongod, totals, limit="7") == (60, 1)
+    assert _total_and_counts(mongod, totals, limit="7") == (60, 1)
     records_wiring.view().apply([record(60), record(61)])
-    # The last page knows better, and the one before has seen more than was counted.
-    assert _listed(mongod, totals, limit="7", page="9") == (62, 0)
-    assert _listed(mongod, totals, limit="60", page="1") == (61, 0)
-    assert _listed(mongod, totals, limit="62") == (62, 0)
-    # Beyond the end there is nothing to learn from.
-    assert _listed(mongod, totals, limit="7", page="11") == (60, 0)
+    # The last page gives the true total; a full page raises the cached total to its rows.
+    assert _total_and_counts(mongod, totals, limit="7", page="9") == (62, 0)
+    assert _total_and_counts(mongod, totals, limit="60", page="1") == (61, 0)
+    assert _total_and_counts(mongod, totals, limit="62") == (62, 0)
+    # A page past the end corrects nothing.
+    assert _total_and_counts(mongod, totals, limit="7", page="11") == (60, 0)
 
 
 @pytest.mark.parametrize(
@@ -173,20 +173,20 @@ def test_a_total_that_was_counted_before_contradicts_no_page(mongod: Mongod, man
         (".*", lambda number: False),
     ],
 )
-def test_words_find_what_begins_with_all_of_them(officer: str, many: list[Record], q: str, found: Any) -> None:
-    assert sorted(ids(officer, q=q)) == [one.id for number, one in enumerate(many) if found(number)]
+def test_a_search_matches_the_beginnings_of_all_its_words(officer: str, many: list[Record], q: str, found: Any) -> None:
+    assert sorted(listed_ids(officer, q=q)) == [one.id for number, one in enumerate(many) if found(number)]
 
 
-def test_a_list_has_what_was_written_and_not_what_was_deleted(officer: str, admin: str) -> None:
+def test_a_list_shows_a_new_application_until_its_deletion(officer: str, admin: str) -> None:
     made = make(officer)
-    assert ids(officer) == [made["applicationId"]]
+    assert listed_ids(officer) == [made["applicationId"]]
     ask("DELETE", f"{PATH}/{made['applicationId']}", token=admin, query={"version": "1"})
-    assert ids(officer) == []
+    assert listed_ids(officer) == []
 
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sort=st.sampled_from(list(Sort)), limit=st.integers(1, 30), page=st.integers(1, 20))
-def test_any_page_is_that_part_of_the_whole(many: list[Record], sort: Sort, limit: int, page: int) -> None:
+def test_any_page_is_its_slice_of_the_whole_list(many: list[Record], sort: Sort, limit: int, page: int) -> None:
     store = applications_wiring.store()
     whole = store.page(ApplicationQuery.model_validate({"sort": sort, "limit": 200})).items
     found = store.page(ApplicationQuery.model_validate({"sort": sort, "limit": limit, "page": page}))
@@ -194,7 +194,7 @@ def test_any_page_is_that_part_of_the_whole(many: list[Record], sort: Sort, limi
     assert (found.next_cursor is not None) == (page * limit < len(whole))
 
 
-# --- along which index
+# --- indexes
 
 
 PLANS = [
@@ -206,20 +206,20 @@ PLANS = [
 
 
 @pytest.mark.parametrize("query", PLANS, ids=str)
-def test_a_page_is_read_along_the_index_of_its_order(mongod: Mongod, plenty: None, query: dict[str, str]) -> None:
+def test_a_page_uses_the_index_of_its_order(mongod: Mongod, plenty: None, query: dict[str, str]) -> None:
     plan = _plan(mongod, query)
     suffix = ORDERS[query.get("sort", "-createdAt").removeprefix("-")]
     expected = f"live_1_doc.status_1_{suffix}_1__id_1" if "status" in query else f"live_1_{suffix}_1__id_1"
     assert expected in plan.indexes
     assert not plan.names & {"COLLSCAN", "SORT"}
-    # The copies of the page are all that is looked at, and one key for each that was left out or counted.
+    # Only copies of the page are read, and a key for each skipped or counted copy.
     assert plan.examined <= 51
     counted = 3_000 // (6 if "status" in query else 1)
     assert plan.keys_examined <= int(query.get("page", 1)) * 50 + 1 + counted + 2
 
 
 @pytest.mark.parametrize("q", ["user17@", "zoe user17"])
-def test_a_search_is_read_along_the_index_of_words(mongod: Mongod, plenty: None, q: str) -> None:
+def test_a_search_uses_the_index_of_words(mongod: Mongod, plenty: None, q: str) -> None:
     plan = _plan(mongod, {"q": q})
     assert plan.indexes == {"live_1_keys.words_1_doc.status_1_createdAt_1__id_1"}
     assert "COLLSCAN" not in plan.names

@@ -1,4 +1,4 @@
-"""Requests for tests, and the hands of time on those that are stored."""
+"""Builders of requests, also of overdue requests."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,7 +15,7 @@ PERSON = "ann"
 
 
 def an_approval(timeout_ms: int = 60_000, **fields: Any) -> NewApproval:
-    """A question nobody waits for; *timeout_ms* may be shorter than a caller could ask for."""
+    """Return a question without a waiter; *timeout_ms* may be below the limit for callers."""
     new = NewApproval(**{"username": PERSON, "title": "Pay?", "wait": False, **fields})
     return new.model_copy(update={"timeout_ms": timeout_ms})
 
@@ -31,7 +31,7 @@ def put_as(approvals: ApprovalStore, request_id: str, new: NewApproval, created_
 
 
 def put_overdue(approvals: ApprovalStore, collection: Collection[dict[str, Any]], **fields: Any) -> str:
-    """Store a question whose time is up, which nobody has recorded."""
+    """Store a question past its deadline, without a recorded timeout."""
     request_id = put(approvals, **fields)
     collection.update_one({"_id": request_id}, {"$set": {"expiresAt": ago(seconds=5)}})
     return request_id
@@ -42,7 +42,7 @@ def ago(**time: float) -> datetime:
 
 
 def answer(approvals: ApprovalStore, request_id: str, action: str, by: str | None, operation: str = "") -> Approval:
-    """Answer as *by*, or as somebody who may answer for anyone."""
+    """Answer as *by*; None answers as an administrator."""
     seen = approvals.resolve(request_id, action, named(by or "boss"), operation or ids.new_id(), anyone=by is None)
     return seen.approval
 
@@ -54,5 +54,5 @@ def answer_oldest(approvals: ApprovalStore, username: str, action: str, operatio
 
 
 def cancel(approvals: ApprovalStore, request_id: str, created_by: str | None, operation: str = "") -> Approval:
-    """Take the question back."""
+    """Cancel the question as *created_by*; None cancels as an administrator."""
     return approvals.cancel(request_id, created_by and id_of_name(created_by), operation or ids.new_id()).approval

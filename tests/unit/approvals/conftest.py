@@ -1,4 +1,4 @@
-"""Google behind a real socket, as the tests of devices have it."""
+"""The fake FCM server of the devices' tests, behind a real socket."""
 
 from tests.unit.devices.conftest import google, key, unconfigured
 

@@ -49,7 +49,7 @@ def test_two_accounts_of_a_name_answer_one_request_each_for_itself(approvals: Ap
     new = an_approval(username="ann", approvers=["ben"], required=2)
     known = {"ann": OLD.account_id, "ben": id_of_name("ben")}
     request_id = approvals.put(ids.new_id(), new, named(CALLER), known).approval.request_id
-    admitted = approvals.admit(request_id, NEW)
+    admitted = approvals.admit(request_id, NEW, 0)
     # Then
     assert admitted is not None
     assert admitted.asked == [OLD, named("ben"), NEW]
@@ -187,7 +187,7 @@ def test_a_request_of_an_earlier_version_is_read_before_the_upgrade(approvals: A
     assert seen.asked == [named(name) for name in (PERSON, *BOARD)]
     assert (seen.created_by, seen.escalation(0)) == (id_of_name(CALLER), named("eve"))
     assert [(given.username, given.by) for given in seen.approval.answers] == [("ben", "ben")]
-    admitted = approvals.admit(request_id, named("eve"))
+    admitted = approvals.admit(request_id, named("eve"), 0)
     assert admitted is not None
     assert admitted.asked == [named(name) for name in (PERSON, *BOARD, "eve")]
 
@@ -197,7 +197,7 @@ def test_an_upgraded_request_works_like_a_new_one(approvals: ApprovalStore, mong
     # Given
     request_id = earlier(approvals, mongodb)
     if admitted:
-        approvals.admit(request_id, named("eve"))
+        approvals.admit(request_id, named("eve"), 0)
     # When
     upgraded = [upgrade(mongodb.approvals), upgrade(mongodb.approvals)]
     # Then

@@ -1,4 +1,4 @@
-"""Questions over HTTP: who may ask, see, answer and cancel, and what each is told."""
+"""Approvals over HTTP: the rights to ask, see, answer and cancel, and the responses."""
 
 import threading
 from datetime import datetime
@@ -54,7 +54,7 @@ def settle(request_id: str, how: str, token: str) -> Answer:
 # --- asking
 
 
-def test_who_does_not_wait_is_told_where_to_look(tokens: dict[str, str]) -> None:
+def test_a_request_without_wait_returns_202_and_its_id(tokens: dict[str, str]) -> None:
     # When
     body = {"username": "ANN", "title": "Pay?", "data": {"$where": 1, "a.b": [2**70]}, "wait": False}
     answer = ask("POST", "/send-notification", body, token=tokens["olga"])
@@ -70,8 +70,8 @@ def test_who_does_not_wait_is_told_where_to_look(tokens: dict[str, str]) -> None
     assert datetime.fromisoformat(seen.json["expiresAt"]) > datetime.fromisoformat(seen.json["createdAt"])
 
 
-def test_who_waits_is_answered_with_what_the_person_chose(tokens: dict[str, str], mongodb: Mongo) -> None:
-    # Given somebody who answers as soon as there is a question
+def test_a_waiting_caller_gets_the_persons_action(tokens: dict[str, str], mongodb: Mongo) -> None:
+    # Given a person who answers each question at once
     def answer() -> None:
         eventually(lambda: mongodb.approvals.count_documents({"status": "pending"}) == 1)
         ask("POST", "/api/user-action", {"username": "ann", "action": "reject"}, token=tokens["ann"])
@@ -79,27 +79,27 @@ def test_who_waits_is_answered_with_what_the_person_chose(tokens: dict[str, str]
     person = threading.Thread(target=answer)
     person.start()
     # When
-    told = ask("POST", "/send-notification", {"username": "ann"}, token=tokens["svc"])
+    outcome = ask("POST", "/send-notification", {"username": "ann"}, token=tokens["svc"])
     person.join()
     # Then
-    assert told.status == 200
-    assert told.json == {
-        "requestId": told.json["requestId"],
+    assert outcome.status == 200
+    assert outcome.json == {
+        "requestId": outcome.json["requestId"],
         "username": "ann",
         "status": "resolved",
         "action": "reject",
     }
 
 
-def test_who_waits_in_vain_is_told_of_the_timeout(tokens: dict[str, str]) -> None:
-    told = ask("POST", "/send-notification", {"username": "ann", "timeoutMs": 1_000}, token=tokens["svc"])
-    assert (told.status, told.json["status"], told.json["action"]) == (200, "timeout", "timeout")
+def test_a_waiting_caller_without_an_answer_gets_the_timeout(tokens: dict[str, str]) -> None:
+    outcome = ask("POST", "/send-notification", {"username": "ann", "timeoutMs": 1_000}, token=tokens["svc"])
+    assert (outcome.status, outcome.json["status"], outcome.json["action"]) == (200, "timeout", "timeout")
 
 
-def test_who_waits_is_never_told_pending_because_our_clock_runs_ahead(
+def test_a_fast_clock_never_gives_a_waiting_caller_pending(
     tokens: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given a clock by which the server's second is over in two thirds of it
+    # Given a clock that runs half as fast again as the server's
     moved = [0.0]
 
     def pause(seconds: float) -> None:
@@ -109,24 +109,24 @@ def test_who_waits_is_never_told_pending_because_our_clock_runs_ahead(
     polling = Polling(approvals_wiring.store(), ApprovalSettings(), clock=lambda: moved[0], pause=pause)
     monkeypatch.setattr(approvals_wiring, "waiter", lambda: polling)
     # Then
-    told = ask("POST", "/send-notification", {"username": "ann", "timeoutMs": 1_000}, token=tokens["svc"])
-    assert told.json["status"] == "timeout"
+    outcome = ask("POST", "/send-notification", {"username": "ann", "timeoutMs": 1_000}, token=tokens["svc"])
+    assert outcome.json["status"] == "timeout"
 
 
-def test_nobody_is_held_beyond_the_functions_own_time(tokens: dict[str, str], request_id: str) -> None:
+def test_a_long_poll_ends_before_its_function_does(tokens: dict[str, str], request_id: str) -> None:
     path, query = f"/api/pending-responses/{request_id}", {"waitMs": "25000"}
     seen = ask("GET", path, query=query, token=tokens["svc"], context=Context(remaining_ms=2_200))
     assert (seen.status, seen.json["status"]) == (200, "pending")
 
 
-def test_someone_unknown_cannot_be_asked(tokens: dict[str, str], mongodb: Mongo) -> None:
+def test_a_request_to_an_unknown_user_is_404(tokens: dict[str, str], mongodb: Mongo) -> None:
     answer = ask("POST", "/send-notification", {"username": "nobody"}, token=tokens["svc"])
     assert (answer.status, answer.json["detail"]) == (404, "There is no such user to ask.")
     assert mongodb.approvals.count_documents({}) == 0
 
 
 @pytest.mark.parametrize(("name", "status"), [("ann", 403), ("svc", 202), ("olga", 202), ("admin", 202)])
-def test_services_officers_and_administrators_ask(tokens: dict[str, str], name: str, status: int) -> None:
+def test_services_officers_and_administrators_may_ask(tokens: dict[str, str], name: str, status: int) -> None:
     body = {"username": "bob", "wait": False}
     assert ask("POST", "/send-notification", body, token=tokens[name]).status == status
 
@@ -135,7 +135,7 @@ def test_services_officers_and_administrators_ask(tokens: dict[str, str], name: 
 
 
 @pytest.mark.parametrize(("name", "status"), [("ann", 200), ("bob", 403), ("svc", 200), ("olga", 403), ("admin", 200)])
-def test_a_request_is_seen_by_its_two_sides_and_administrators(
+def test_a_request_is_seen_by_creator_person_and_administrators(
     tokens: dict[str, str], request_id: str, name: str, status: int
 ) -> None:
     assert ask("GET", f"/api/pending-responses/{request_id}", token=tokens[name]).status == status
@@ -151,7 +151,7 @@ def test_a_request_is_answered_by_the_person_asked_and_administrators(
 
 
 @pytest.mark.parametrize(("name", "status"), [("ann", 403), ("bob", 403), ("svc", 200), ("olga", 403), ("admin", 200)])
-def test_a_request_is_cancelled_by_who_asked_and_administrators(
+def test_a_request_is_cancelled_by_its_creator_and_administrators(
     tokens: dict[str, str], request_id: str, name: str, status: int
 ) -> None:
     answer = settle(request_id, "cancel", tokens[name])
@@ -159,7 +159,7 @@ def test_a_request_is_cancelled_by_who_asked_and_administrators(
     assert (answer.json["status"] == "cancelled") == (status == 200)
 
 
-def test_whoever_is_second_gets_409(tokens: dict[str, str], request_id: str) -> None:
+def test_a_second_outcome_is_409(tokens: dict[str, str], request_id: str) -> None:
     assert settle(request_id, "resolve", tokens["ann"]).status == 200
     for how, name in (("resolve", "admin"), ("cancel", "svc"), ("cancel", "admin")):
         assert settle(request_id, how, tokens[name]).status == 409
@@ -174,17 +174,17 @@ def test_an_action_not_offered_is_422(tokens: dict[str, str], request_id: str) -
 
 @pytest.mark.parametrize(("name", "status"), [("ann", 200), ("bob", 403), ("svc", 403), ("admin", 200)])
 @pytest.mark.usefixtures("request_id")
-def test_the_oldest_is_answered_by_oneself_or_an_administrator(tokens: dict[str, str], name: str, status: int) -> None:
+def test_the_oldest_request_is_answered_by_its_user_or_admins(tokens: dict[str, str], name: str, status: int) -> None:
     answer = ask("POST", "/api/user-action", {"username": "ann", "action": "approve"}, token=tokens[name])
     assert answer.status == status
 
 
-def test_nothing_pending_is_404(tokens: dict[str, str]) -> None:
+def test_an_answer_without_a_pending_request_is_404(tokens: dict[str, str]) -> None:
     answer = ask("POST", "/api/user-action", {"username": "ann", "action": "approve"}, token=tokens["ann"])
     assert (answer.status, answer.json["detail"]) == (404, "This user has no pending request.")
 
 
-def test_a_long_poll_answers_as_soon_as_it_is_settled(tokens: dict[str, str], request_id: str) -> None:
+def test_a_long_poll_answers_once_the_request_is_settled(tokens: dict[str, str], request_id: str) -> None:
     person = threading.Timer(0.2, settle, (request_id, "resolve", tokens["ann"]))
     person.start()
     seen = ask("GET", f"/api/pending-responses/{request_id}", query={"waitMs": "20000"}, token=tokens["svc"])
@@ -195,7 +195,7 @@ def test_a_long_poll_answers_as_soon_as_it_is_settled(tokens: dict[str, str], re
 # --- lists
 
 
-def test_a_user_lists_their_own_and_an_administrator_everyones(tokens: dict[str, str]) -> None:
+def test_users_list_their_own_requests_and_administrators_all(tokens: dict[str, str]) -> None:
     # Given
     for name in ("ann", "bob") * 2:
         ask("POST", "/send-notification", {"username": name, "wait": False}, token=tokens["svc"])
@@ -211,7 +211,7 @@ def test_a_user_lists_their_own_and_an_administrator_everyones(tokens: dict[str,
     assert ask("GET", "/api/pending-responses", query={"username": "bob"}, token=tokens["ann"]).status == 403
 
 
-def test_a_cursor_of_one_query_is_of_no_use_to_another(tokens: dict[str, str]) -> None:
+def test_a_cursor_of_another_query_is_refused(tokens: dict[str, str]) -> None:
     # Given
     for _ in range(3):
         ask("POST", "/send-notification", {"username": "ann", "wait": False}, token=tokens["svc"])
@@ -228,7 +228,7 @@ def test_a_cursor_of_one_query_is_of_no_use_to_another(tokens: dict[str, str]) -
 # --- cleaning up
 
 
-def test_cleaning_up_records_what_is_overdue_now(tokens: dict[str, str], request_id: str, mongodb: Mongo) -> None:
+def test_cleanup_records_overdue_requests_as_timeouts(tokens: dict[str, str], request_id: str, mongodb: Mongo) -> None:
     mongodb.approvals.update_one({"_id": request_id}, {"$set": {"expiresAt": ago(seconds=1)}})
     cleaned = [ask("POST", "/api/pending-responses/cleanup", token=tokens["admin"]).json for _ in range(2)]
     assert cleaned == [{"removed": 1}, {"removed": 0}]
@@ -236,7 +236,7 @@ def test_cleaning_up_records_what_is_overdue_now(tokens: dict[str, str], request
     assert settle(request_id, "resolve", tokens["ann"]).status == 409
 
 
-def test_a_page_is_cut_where_it_grows_too_heavy_and_goes_on_there(tokens: dict[str, str]) -> None:
+def test_a_page_of_large_requests_is_cut_and_continued(tokens: dict[str, str]) -> None:
     # Given seven questions of 900 KB each
     asked = {"username": "ann", "wait": False, "data": {"text": "x" * 900_000}}
     made = [ask("POST", "/send-notification", asked, token=tokens["svc"]).json["requestId"] for _ in range(7)]

@@ -1,4 +1,4 @@
-"""When a callback is made again, as its address asks."""
+"""The pause before a callback is repeated, by the Retry-After of its address."""
 
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
@@ -9,7 +9,7 @@ import pytest
 from chalicelib.approvals import callback
 from chalicelib.approvals.models import Seen
 from chalicelib.approvals.store import ApprovalStore
-from chalicelib.core.queueing.consumer import Later
+from chalicelib.core.queueing.attempts import Later
 from tests.support.receiver import Receiver, receiving
 from tests.unit.approvals.build import PERSON, answer, put
 
@@ -22,7 +22,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def settled(approvals: ApprovalStore, receiver: Receiver, options: Callable[..., None]) -> Seen:
-    """An answered request whose outcome *receiver* shall get."""
+    """An answered request with a callback to *receiver*."""
     options(EGRESS_ALLOW_LOOPBACK="true")
     request_id = put(approvals, callback_url=receiver.url)
     answer(approvals, request_id, "approve", PERSON)
@@ -36,14 +36,14 @@ def _pause(settled: Seen) -> float | None:
 
 
 @pytest.mark.parametrize(("asked", "seconds"), [("7", 7), ("0", 1), ("86400", 900), ("soon", None), (None, None)])
-def test_busy_address_is_left_alone_as_long_as_it_asks(
+def test_a_busy_address_is_paused_for_its_retry_after(
     receiver: Receiver, settled: Seen, asked: str | None, seconds: float | None
 ) -> None:
     receiver.answer = lambda _: (503, {} if asked is None else {"Retry-After": asked})
     assert _pause(settled) == seconds
 
 
-def test_busy_address_may_ask_by_date(receiver: Receiver, settled: Seen) -> None:
+def test_a_retry_after_date_becomes_the_pause(receiver: Receiver, settled: Seen) -> None:
     receiver.answer = lambda _: (429, {"Retry-After": formatdate(time() + 600, usegmt=True)})
     pause = _pause(settled)
     assert pause is not None

@@ -13,7 +13,7 @@ from chalicelib.core.models import Id, Username
 from chalicelib.core.web.requests import validated
 from tests.unit.approvals.build import an_approval
 
-#: What JSON can say, and Python keeps as it is.
+#: JSON values that Python reads and writes unchanged.
 VALUES: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
@@ -46,8 +46,8 @@ def read(body: Any) -> NewApproval:
     return found
 
 
-def refused(body: Any) -> set[str]:
-    """Return the paths of what was refused."""
+def error_paths(body: Any) -> set[str]:
+    """Return the paths of all errors; *body* must be refused."""
     with pytest.raises(Invalid) as raised:
         read(body)
     assert all(error.message for error in raised.value.errors)
@@ -59,7 +59,7 @@ def with_number(text: str) -> str:
 
 
 @given(body=VALID)
-def test_what_is_accepted_is_kept_as_it_was_sent_and_can_be_sent_again(body: dict[str, Any]) -> None:
+def test_an_accepted_body_reads_back_unchanged(body: dict[str, Any]) -> None:
     new = read(body)
     assert read(new.model_dump_json()) == new
     sent = {**body, "username": body["username"].lower()}
@@ -68,7 +68,7 @@ def test_what_is_accepted_is_kept_as_it_was_sent_and_can_be_sent_again(body: dic
 
 
 @given(body=st.dictionaries(st.sampled_from(sorted(FIELDS)) | st.text(max_size=8), VALUES, max_size=6))
-def test_whatever_is_sent_is_accepted_or_refused_by_the_paths_of_its_fields(body: dict[str, Any]) -> None:
+def test_any_body_is_accepted_or_refused_with_field_paths(body: dict[str, Any]) -> None:
     try:
         read(body)
     except Invalid as error:
@@ -80,7 +80,7 @@ def test_whatever_is_sent_is_accepted_or_refused_by_the_paths_of_its_fields(body
 
 
 @given(text=st.text() | st.binary().map(lambda raw: raw.decode("latin-1")))
-def test_text_of_any_kind_is_read_or_refused(text: str) -> None:
+def test_any_text_is_read_or_refused(text: str) -> None:
     with suppress(Invalid, Malformed):
         assert read(text).username
 
@@ -140,30 +140,30 @@ def test_text_of_any_kind_is_read_or_refused(text: str) -> None:
     ],
     ids=repr,
 )
-def test_each_limit_holds_and_names_its_field(changes: dict[str, Any], paths: set[str]) -> None:
+def test_each_broken_limit_names_its_field(changes: dict[str, Any], paths: set[str]) -> None:
     body = {"username": "ann", **changes}
     if paths:
-        assert refused(body) == paths
+        assert error_paths(body) == paths
     else:
         assert read(body)
 
 
-def test_all_refused_fields_are_told_at_once() -> None:
-    assert refused({"title": 1, "actions": [], "x": 1}) == {"username", "title", "actions", "x"}
+def test_all_wrong_fields_are_named_at_once() -> None:
+    assert error_paths({"title": 1, "actions": [], "x": 1}) == {"username", "title", "actions", "x"}
 
 
 @pytest.mark.parametrize("number", ["1e400", "-1e400", "1e99999"])
-def test_a_number_beyond_what_json_can_say_again_is_refused(number: str) -> None:
-    assert refused(with_number(number)) == {"data"}
+def test_a_number_beyond_double_range_is_refused(number: str) -> None:
+    assert error_paths(with_number(number)) == {"data"}
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "0x10", "01"])
-def test_what_json_does_not_know_is_no_json(number: str) -> None:
+def test_numbers_outside_json_syntax_are_refused(number: str) -> None:
     with pytest.raises((Malformed, Invalid)):
         read(with_number(number))
 
 
-def test_an_integer_longer_than_python_would_print_is_refused_or_kept() -> None:
+def test_an_integer_beyond_pythons_digit_limit_is_refused_or_kept() -> None:
     digits = "9" * 5_000
     try:
         new = read(with_number(digits))
@@ -179,7 +179,7 @@ def test_a_model_cannot_be_changed(body: dict[str, Any]) -> None:
         new.__setattr__("title", "other")
 
 
-def test_everyone_named_is_named_once_and_in_order() -> None:
+def test_people_and_named_are_unique_and_in_order() -> None:
     steps = [Escalation(username=name, after_ms=1_000) for name in ("dan", "bob")]
     new = an_approval(username="ann", approvers=["bob", "ann", "cyd", "bob"], escalate_to=steps)
     assert new.people == ["ann", "bob", "cyd"]
@@ -189,22 +189,22 @@ def test_everyone_named_is_named_once_and_in_order() -> None:
 @pytest.mark.parametrize(
     ("given_name", "name"), [("ANN", "ann"), (" a@B.c ", "a@b.c"), ("0", "0"), ("a+b_c-d.e", "a+b_c-d.e")]
 )
-def test_a_name_is_one_name_however_it_is_typed(given_name: str, name: str) -> None:
+def test_usernames_are_trimmed_and_lowercased(given_name: str, name: str) -> None:
     assert TypeAdapter(Username).validate_python(given_name) == name
 
 
 @given(text=st.text())
-def test_an_id_is_a_ulid_or_nothing(text: str) -> None:
+def test_an_id_that_is_no_ulid_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="match pattern"):
         TypeAdapter(Id).validate_python(text if len(text) != 26 else text[1:])
 
 
 @pytest.mark.parametrize("status", Status)
-def test_only_pending_is_not_settled(status: Status) -> None:
-    class Shown:
-        """Only what `settled` reads."""
+def test_every_status_but_pending_is_settled(status: Status) -> None:
+    class WithStatus:
+        """The one field that `settled` reads."""
 
         def __init__(self, status: Status) -> None:
             self.status = status
 
-    assert Seen(Shown(status), 0).settled == (status is not Status.PENDING)  # type: ignore[arg-type]
+    assert Seen(WithStatus(status), 0).settled == (status is not Status.PENDING)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The server carries every query out along the index made for it: what was really sent is explained."""
+"""Every query of the store uses its index: the recorded commands are explained by the server."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -17,17 +17,17 @@ from tests.support.mongodb_commands import Plan, explained, recording_commands
 from tests.unit.approvals.build import ago, answer, answer_oldest, cancel
 
 Mongo = Database[dict[str, Any]]
-Ask = Callable[[ApprovalStore], object]
+StoreCall = Callable[[ApprovalStore], object]
 
 
 @pytest.fixture
-def explain(mongod: Mongod, many: None) -> Callable[[Ask], Plan]:
-    """Explains the first command that a call to the store sends."""
+def explain(mongod: Mongod, many: None) -> Callable[[StoreCall], Plan]:
+    """Explain the first command of a call to the store."""
 
-    def explain(ask: Ask) -> Plan:
-        with recording_commands(mongod.uri) as (client, heard):
+    def explain(ask: StoreCall) -> Plan:
+        with recording_commands(mongod.uri) as (client, sent):
             ask(ApprovalStore(client.get_default_database().approvals, ApprovalSettings()))
-            return explained(client, heard.commands[0])
+            return explained(client, sent.commands[0])
 
     return explain
 
@@ -73,43 +73,43 @@ def _stored(username: str, status: str, number: int) -> dict[str, Any]:
     }
 
 
-def test_a_page_of_a_user_reads_little_more_than_it_shows(explain: Callable[[Ask], Plan]) -> None:
+def test_a_page_of_a_user_reads_no_more_than_its_items(explain: Callable[[StoreCall], Plan]) -> None:
     plan = explain(lambda store: store.page(id_of_name("person-7"), None, 20, None))
     assert (plan.indexes, "SORT" in plan.names) == ({"newest-of-account"}, False)
     assert plan.examined <= 20
 
 
 @pytest.mark.parametrize("status", [Status.RESOLVED, Status.CANCELLED])
-def test_a_page_of_a_state_reads_little_more_than_it_shows(explain: Callable[[Ask], Plan], status: Status) -> None:
+def test_a_page_of_a_status_reads_no_more_than_its_items(explain: Callable[[StoreCall], Plan], status: Status) -> None:
     plan = explain(lambda store: store.page(None, status, 20, None))
     assert (plan.indexes, "SORT" in plan.names) == ({"newest-of-status"}, False)
     assert plan.examined <= 20
 
 
-def test_a_page_of_timeouts_merges_the_recorded_and_the_overdue(explain: Callable[[Ask], Plan]) -> None:
+def test_a_page_of_timeouts_merges_the_recorded_and_the_overdue(explain: Callable[[StoreCall], Plan]) -> None:
     plan = explain(lambda store: store.page(None, Status.TIMEOUT, 20, None))
     assert (plan.indexes, "SORT" in plan.names) == ({"newest-of-status"}, False)
 
 
-def test_a_page_of_what_is_pending_reads_no_more_than_what_is_pending(explain: Callable[[Ask], Plan]) -> None:
+def test_a_page_of_pending_requests_reads_pending_requests_alone(explain: Callable[[StoreCall], Plan]) -> None:
     plan = explain(lambda store: store.page(None, Status.PENDING, 20, None))
     assert "SORT" not in plan.names
     assert plan.examined <= 500
 
 
-def test_a_page_of_everything_follows_the_index_of_times(explain: Callable[[Ask], Plan]) -> None:
+def test_a_page_of_all_requests_follows_the_time_index(explain: Callable[[StoreCall], Plan]) -> None:
     plan = explain(lambda store: store.page(None, None, 20, None))
     assert (plan.indexes, "SORT" in plan.names) == ({"newest"}, False)
     assert plan.examined <= 20
 
 
-def test_the_oldest_pending_of_a_user_is_found_among_the_pending(explain: Callable[[Ask], Plan]) -> None:
+def test_answer_oldest_reads_the_users_pending_requests_alone(explain: Callable[[StoreCall], Plan]) -> None:
     plan = explain(lambda store: answer_oldest(store, "person-7", "approve"))
     assert (plan.indexes, "SORT" in plan.names) == ({"pending-of-account"}, False)
     assert plan.examined <= 12
 
 
-def test_the_sweep_reads_what_is_overdue_and_nothing_else(explain: Callable[[Ask], Plan], mongodb: Mongo) -> None:
+def test_the_sweep_reads_overdue_requests_alone(explain: Callable[[StoreCall], Plan], mongodb: Mongo) -> None:
     # Given
     overdue = mongodb.approvals.count_documents({"status": "pending", "expiresAt": {"$lt": ago()}})
     # When
@@ -117,7 +117,7 @@ def test_the_sweep_reads_what_is_overdue_and_nothing_else(explain: Callable[[Ask
     # Then
     assert overdue > 20
     assert plan.indexes == {"pending-by-expiry"}
-    # It is explained after it has run, so there is nothing left to find.
+    # The command is explained after its run, so no overdue request is left.
     assert plan.examined == 0
 
 
@@ -133,8 +133,8 @@ def test_the_sweep_reads_what_is_overdue_and_nothing_else(explain: Callable[[Ask
     ],
     ids=["get", "settled", "resolve", "resolve-own", "cancel", "expire"],
 )
-def test_one_request_is_found_by_its_id(
-    explain: Callable[[Ask], Plan], mongodb: Mongo, ask: Callable[[ApprovalStore, str], object]
+def test_a_single_request_is_found_by_its_id(
+    explain: Callable[[StoreCall], Plan], mongodb: Mongo, ask: Callable[[ApprovalStore, str], object]
 ) -> None:
     newest = mongodb.approvals.find_one({"status": "pending", "username": "person-1"}, sort=[("_id", -1)])
     assert newest is not None

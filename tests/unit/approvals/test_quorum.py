@@ -1,4 +1,4 @@
-"""Several people, of whom some number must approve; and more of them in time."""
+"""Requests to several people: the required number of approvals, and escalation to more people."""
 
 import random
 from functools import partial
@@ -19,7 +19,7 @@ from tests.unit.approvals.build import PERSON, answer, answer_oldest, put
 BOARD = ["ben", "cem", "dan"]
 
 
-def test_it_is_pending_until_enough_people_have_approved(approvals: ApprovalStore) -> None:
+def test_a_request_is_pending_until_enough_people_approve(approvals: ApprovalStore) -> None:
     request_id = put(approvals, approvers=BOARD, required=3)
     assert answer(approvals, request_id, "approve", PERSON).status is Status.PENDING
     assert answer(approvals, request_id, "approve", "ben").status is Status.PENDING
@@ -32,7 +32,7 @@ def test_it_is_pending_until_enough_people_have_approved(approvals: ApprovalStor
     ]
 
 
-def test_any_rejection_ends_it(approvals: ApprovalStore) -> None:
+def test_a_single_rejection_settles_the_request(approvals: ApprovalStore) -> None:
     request_id = put(approvals, approvers=BOARD, required=4)
     answer(approvals, request_id, "approve", PERSON)
     decided = answer(approvals, request_id, "reject", "cem")
@@ -41,7 +41,7 @@ def test_any_rejection_ends_it(approvals: ApprovalStore) -> None:
         answer(approvals, request_id, "approve", "ben")
 
 
-def test_a_person_counts_once(approvals: ApprovalStore) -> None:
+def test_a_second_answer_of_a_person_raises_already_answered(approvals: ApprovalStore) -> None:
     request_id = put(approvals, approvers=BOARD, required=2)
     answer(approvals, request_id, "approve", "ben")
     for action in ("approve", "reject"):
@@ -51,18 +51,18 @@ def test_a_person_counts_once(approvals: ApprovalStore) -> None:
     assert (seen.status, len(seen.answers)) == (Status.PENDING, 1)
 
 
-def test_a_person_named_twice_is_one_person(approvals: ApprovalStore) -> None:
+def test_a_person_named_twice_is_one_approver(approvals: ApprovalStore) -> None:
     request_id = put(approvals, approvers=["ben", PERSON, "ben"], required=2)
     assert approvals.get(request_id).approval.approvers == [PERSON, "ben"]
 
 
-def test_who_was_not_asked_may_not_answer(approvals: ApprovalStore) -> None:
+def test_an_answer_by_someone_not_asked_is_forbidden(approvals: ApprovalStore) -> None:
     request_id = put(approvals, approvers=BOARD, required=2)
     with pytest.raises(Forbidden):
         answer(approvals, request_id, "approve", "eve")
 
 
-def test_an_action_that_is_not_offered_is_no_answer(approvals: ApprovalStore) -> None:
+def test_an_action_not_offered_does_not_count(approvals: ApprovalStore) -> None:
     request_id = put(approvals, approvers=BOARD, required=2)
     with pytest.raises(ActionNotOffered):
         answer(approvals, request_id, "maybe", "ben")
@@ -70,19 +70,19 @@ def test_an_action_that_is_not_offered_is_no_answer(approvals: ApprovalStore) ->
 
 
 @pytest.mark.parametrize("actions", [["reject", "approve"], ["approve", "reject", "later"]])
-def test_approve_is_what_needs_agreement_wherever_it_stands(approvals: ApprovalStore, actions: list[str]) -> None:
+def test_approve_needs_the_required_number_at_any_position(approvals: ApprovalStore, actions: list[str]) -> None:
     request_id = put(approvals, approvers=BOARD, required=2, actions=actions)
     assert answer(approvals, request_id, "approve", "ben").status is Status.PENDING
     assert answer(approvals, request_id, "reject", "cem").action == "reject"
 
 
-def test_without_approve_the_first_action_is_what_needs_agreement(approvals: ApprovalStore) -> None:
+def test_without_approve_the_first_action_needs_the_number(approvals: ApprovalStore) -> None:
     request_id = put(approvals, approvers=BOARD, required=2, actions=["yes", "no"])
     assert answer(approvals, request_id, "yes", "ben").status is Status.PENDING
     assert answer(approvals, request_id, "yes", "cem").action == "yes"
 
 
-def test_the_oldest_is_the_oldest_one_has_not_answered(approvals: ApprovalStore) -> None:
+def test_answer_oldest_skips_requests_the_person_has_answered(approvals: ApprovalStore) -> None:
     first, second = put(approvals, approvers=BOARD, required=2), put(approvals)
     assert answer_oldest(approvals, PERSON, "approve").request_id == first
     assert answer_oldest(approvals, PERSON, "approve").request_id == second
@@ -91,7 +91,7 @@ def test_the_oldest_is_the_oldest_one_has_not_answered(approvals: ApprovalStore)
     assert answer_oldest(approvals, "ben", "approve").status is Status.RESOLVED
 
 
-def test_the_same_operation_answers_once(approvals: ApprovalStore) -> None:
+def test_a_repeated_operation_answers_once(approvals: ApprovalStore) -> None:
     operation = ids.new_id()
     request_id = put(approvals, approvers=BOARD, required=2)
     first = answer(approvals, request_id, "approve", "ben", operation)
@@ -101,7 +101,7 @@ def test_the_same_operation_answers_once(approvals: ApprovalStore) -> None:
     assert done.approval == first
 
 
-def test_it_is_listed_for_everyone_who_may_answer(approvals: ApprovalStore) -> None:
+def test_a_request_is_listed_for_each_approver(approvals: ApprovalStore) -> None:
     request_id = put(approvals, approvers=BOARD)
     for username in (PERSON, *BOARD):
         assert [approval.request_id for approval in approvals.page(id_of_name(username), None, 10, None)] == [
@@ -110,20 +110,20 @@ def test_it_is_listed_for_everyone_who_may_answer(approvals: ApprovalStore) -> N
     assert approvals.page(id_of_name("eve"), None, 10, None) == []
 
 
-def test_an_admitted_person_may_answer(approvals: ApprovalStore) -> None:
+def test_an_escalated_person_may_answer_once_admitted(approvals: ApprovalStore) -> None:
     request_id = put(approvals, escalate_to=[{"username": "eve", "afterMs": 1_000}])
     with pytest.raises(Forbidden):
         answer(approvals, request_id, "approve", "eve")
     for _ in range(2):
-        admitted = approvals.admit(request_id, named("eve"))
+        admitted = approvals.admit(request_id, named("eve"), 0)
         assert admitted
         assert admitted.approval.approvers == [PERSON, "eve"]
     assert answer(approvals, request_id, "approve", "eve").status is Status.RESOLVED
-    assert approvals.admit(request_id, named("fay")) is None
+    assert approvals.admit(request_id, named("fay"), 1) is None
 
 
 @pytest.mark.parametrize("_round", range(5))
-def test_racing_answers_count_each_person_once_and_stop_at_the_number(approvals: ApprovalStore, _round: int) -> None:
+def test_racing_answers_count_once_per_person_up_to_the_number(approvals: ApprovalStore, _round: int) -> None:
     # Given
     people = [f"p{number}" for number in range(20)]
     request_id = put(approvals, approvers=people, required=7)
@@ -141,7 +141,7 @@ def test_racing_answers_count_each_person_once_and_stop_at_the_number(approvals:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), required=st.integers(1, 4))
-def test_any_order_of_answers_ends_as_the_rule_says(
+def test_any_order_of_answers_gives_the_outcome_of_the_rule(
     approvals: ApprovalStore, data: st.DataObject, required: int
 ) -> None:
     # Given

@@ -1,4 +1,4 @@
-"""Whoever races for a request, one of them wins and everybody sees the same."""
+"""Races for a request: exactly one outcome wins, and every reader sees that outcome."""
 
 import random
 import threading
@@ -35,7 +35,7 @@ Mongo = Database[dict[str, Any]]
 
 
 @pytest.mark.parametrize("_round", range(5))
-def test_one_of_sixty_four_racing_answers_and_cancellations_wins(approvals: ApprovalStore, _round: int) -> None:
+def test_racing_answers_and_cancellations_have_one_winner(approvals: ApprovalStore, _round: int) -> None:
     # Given
     actions = [f"choice-{number}" for number in range(20)]
     request_id = put(approvals, actions=actions)
@@ -54,60 +54,58 @@ def test_one_of_sixty_four_racing_answers_and_cancellations_wins(approvals: Appr
     assert approvals.get(request_id).approval == winners[0]
 
 
-def test_racing_answers_to_the_oldest_each_take_another_request(approvals: ApprovalStore) -> None:
+def test_racing_calls_of_answer_oldest_answer_different_requests(approvals: ApprovalStore) -> None:
     requests = {put(approvals) for _ in range(16)}
     results = race([partial(answer_oldest, approvals, PERSON, "approve")] * 24)
     answered = [result.request_id for result in results if isinstance(result, Approval)]
     assert sorted(answered) == sorted(requests)
 
 
-def test_of_many_puts_under_one_id_one_is_kept(approvals: ApprovalStore) -> None:
+def test_racing_puts_under_an_id_keep_one_request(approvals: ApprovalStore) -> None:
     request_id = ids.new_id()
     puts = [partial(put_as, approvals, request_id, an_approval(title=str(number))) for number in range(32)]
     kept = {seen.approval.title for seen in race(puts) if isinstance(seen, Seen)}
     assert kept == {approvals.get(request_id).approval.title}
 
 
-def test_a_timeout_is_recorded_once_however_many_sweep(approvals: ApprovalStore, mongodb: Mongo) -> None:
+def test_racing_sweeps_record_each_timeout_once(approvals: ApprovalStore, mongodb: Mongo) -> None:
     for _ in range(40):
         put_overdue(approvals, mongodb.approvals)
     recorded = race([approvals.expire_all] * 16)
     assert sum(count for count in recorded if isinstance(count, int)) == 40
 
 
-def test_nobody_is_told_of_a_timeout_that_an_answer_on_its_way_still_prevents(
-    approvals: ApprovalStore, mongodb: Mongo
-) -> None:
-    # Given an answer that came in time, and is kept waiting by another write of the document
+def test_a_reader_of_a_timeout_is_not_contradicted_by_an_answer(approvals: ApprovalStore, mongodb: Mongo) -> None:
+    # Given an answer in time that another write of the document delays
     request_id = put(approvals, 700)
     with mongodb.client.start_session() as session, ThreadPoolExecutor(2) as threads:
         session.start_transaction()
         mongodb.approvals.update_one({"_id": request_id}, {"$set": {"touched": 1}}, session=session)
         answering = threads.submit(answer, approvals, request_id, "approve", PERSON)
-        eventually(lambda: _at_work(mongodb, "findAndModify"))
-        # When time is up, and somebody looks
+        eventually(lambda: _is_running(mongodb, "findAndModify"))
+        # When a reader looks past the deadline
         eventually(lambda: bool(approvals.page(id_of_name(PERSON), Status.TIMEOUT, 1, None)))
         looking = threads.submit(approvals.get, request_id)
         wait([looking], timeout=0.2)
         session.abort_transaction()
-    # Then what they were told is what has become of it
+    # Then the reader's outcome is the final outcome
     assert looking.result().approval == approvals.get(request_id).approval
     assert (answering.exception() is None) == (looking.result().approval.status is Status.RESOLVED)
 
 
-def _at_work(mongodb: Mongo, command: str) -> bool:
+def _is_running(mongodb: Mongo, command: str) -> bool:
     running = mongodb.client.admin.aggregate([{"$currentOp": {}}, {"$match": {f"command.{command}": "approvals"}}])
     return any(running)
 
 
-def test_an_answer_and_a_timeout_at_the_same_instant_never_both_happen(approvals: ApprovalStore) -> None:
+def test_an_answer_at_the_deadline_excludes_the_timeout(approvals: ApprovalStore) -> None:
     # Given
-    # With their watchers, as many threads as there are connections.
+    # Each thread has two watchers: as many threads in all as there are connections.
     with ThreadPoolExecutor(20) as threads:
         # When
-        meetings = list(threads.map(partial(_meet, approvals, threads), range(200)))
+        races = list(threads.map(partial(_race_at_deadline, approvals, threads), range(200)))
     # Then
-    for answered, seen, final in meetings:
+    for answered, seen, final in races:
         assert {seen_status for seen_status in seen if seen_status is not Status.PENDING} <= {final.status}
         if isinstance(answered, Approval):
             assert final == answered
@@ -116,10 +114,10 @@ def test_an_answer_and_a_timeout_at_the_same_instant_never_both_happen(approvals
             assert final.status is Status.TIMEOUT
 
 
-def _meet(
+def _race_at_deadline(
     approvals: ApprovalStore, threads: ThreadPoolExecutor, number: int
 ) -> tuple[Approval | ServiceError, list[Status], Approval]:
-    """Answer a request at about its deadline, while others look at it, record its timeout or sweep."""
+    """Answer a request near its deadline, while watchers read the request and record the timeout."""
     timeout_ms = 40
     request_id = put(approvals, timeout_ms)
     due = monotonic() + timeout_ms / 1000
@@ -134,9 +132,9 @@ def _meet(
         while not over.is_set():
             seen.append(look().status)
 
-    # A thread of its own for each: the pool's are taken by other meetings.
+    # New threads for the watchers, as other races occupy those of the pool.
     watchers = [threading.Thread(target=watch, args=(look,)) for look in looks]
-    # The moment is chosen around the deadline, so that both outcomes come up.
+    # A random moment around the deadline brings up both outcomes.
     over.wait(due - monotonic() + random.uniform(-0.012, 0.004))
     for watcher in watchers:
         watcher.start()

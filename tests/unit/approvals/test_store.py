@@ -36,7 +36,7 @@ DAY_MS = 24 * 3_600_000
 # --- put and get
 
 
-def test_a_new_request_is_pending_and_comes_back_as_it_was_put(approvals: ApprovalStore) -> None:
+def test_a_new_request_is_pending_and_reads_back_unchanged(approvals: ApprovalStore) -> None:
     # Given
     new = an_approval(30_000, title="Pay 5?", body="to Bob", data={"n": 1}, actions=["yes", "no"])
     # When
@@ -52,7 +52,7 @@ def test_a_new_request_is_pending_and_comes_back_as_it_was_put(approvals: Approv
     assert not seen.settled
 
 
-def test_putting_under_the_same_id_again_leaves_the_first(approvals: ApprovalStore) -> None:
+def test_a_repeated_put_keeps_the_first_request(approvals: ApprovalStore) -> None:
     # Given
     request_id = put(approvals, title="first")
     first = approvals.get(request_id).approval
@@ -63,7 +63,7 @@ def test_putting_under_the_same_id_again_leaves_the_first(approvals: ApprovalSto
     assert approvals.get(request_id).approval == first
 
 
-def test_putting_again_does_not_reopen_what_was_answered(approvals: ApprovalStore) -> None:
+def test_a_repeated_put_does_not_reopen_an_answered_request(approvals: ApprovalStore) -> None:
     request_id = put(approvals)
     answered = answer(approvals, request_id, "approve", PERSON)
     assert put_as(approvals, request_id, an_approval()).approval == answered
@@ -82,13 +82,13 @@ AWKWARD: dict[str, Any] = {
 }
 
 
-def test_data_of_any_spelling_comes_back_as_it_was_sent(approvals: ApprovalStore) -> None:
+def test_data_with_awkward_keys_and_values_reads_back_unchanged(approvals: ApprovalStore) -> None:
     request_id = put(approvals, data=AWKWARD)
     assert approvals.get(request_id).approval.data == AWKWARD
     assert answer(approvals, request_id, "approve", None).data == AWKWARD
 
 
-def test_data_as_deep_as_a_request_may_be_comes_back(approvals: ApprovalStore) -> None:
+def test_deeply_nested_data_reads_back_unchanged(approvals: ApprovalStore) -> None:
     depth = 150
     sent = '{"username": "ann", "data": {"deep": ' + "[" * depth + "]" * depth + "}}"
     new = NewApproval.model_validate_json(sent)
@@ -97,7 +97,7 @@ def test_data_as_deep_as_a_request_may_be_comes_back(approvals: ApprovalStore) -
 
 
 @pytest.mark.parametrize("text", ["$status", "$$NOW", "$$ROOT", "$", "a\x00b", '{"$gt": ""}'])
-def test_text_that_looks_like_an_expression_is_text(approvals: ApprovalStore, text: str) -> None:
+def test_text_like_a_mongodb_expression_is_kept_as_text(approvals: ApprovalStore, text: str) -> None:
     # Given
     new = an_approval(title=text, body=text, actions=[text, "x"]).model_copy(update={"username": text})
     request_id = put_as(approvals, ids.new_id(), new, text).approval.request_id
@@ -109,13 +109,13 @@ def test_text_that_looks_like_an_expression_is_text(approvals: ApprovalStore, te
     assert approvals.page(id_of_name(text), None, 5, None) == [answered]
 
 
-def test_an_action_that_looks_like_a_field_does_not_match_what_the_field_holds(approvals: ApprovalStore) -> None:
+def test_an_action_like_a_field_path_is_not_evaluated(approvals: ApprovalStore) -> None:
     request_id = put(approvals, username="approve")
     with pytest.raises(ActionNotOffered):
         answer(approvals, request_id, "$username", None)
 
 
-def test_a_request_nobody_made_is_not_found(approvals: ApprovalStore) -> None:
+def test_an_unknown_request_id_is_not_found(approvals: ApprovalStore) -> None:
     unknown = ids.new_id()
     with pytest.raises(ApprovalNotFound):
         approvals.get(unknown)
@@ -151,12 +151,12 @@ def test_a_cancelled_request_has_no_action(approvals: ApprovalStore) -> None:
     assert approvals.get(request_id).approval == cancelled
 
 
-def test_anyone_settles_for_an_administrator(approvals: ApprovalStore) -> None:
+def test_an_administrator_may_settle_any_request(approvals: ApprovalStore) -> None:
     assert answer(approvals, put(approvals), "approve", None).status is Status.RESOLVED
     assert cancel(approvals, put(approvals), None).status is Status.CANCELLED
 
 
-def test_an_action_not_offered_leaves_the_request_as_it_was(approvals: ApprovalStore, mongodb: Mongo) -> None:
+def test_an_action_not_offered_leaves_the_request_unchanged(approvals: ApprovalStore, mongodb: Mongo) -> None:
     # Given
     request_id = put(approvals)
     before = mongodb.approvals.find_one({"_id": request_id})
@@ -180,7 +180,7 @@ def test_another_persons_request_is_forbidden_and_stays_pending(approvals: Appro
 
 
 @pytest.mark.parametrize("settle", ["resolve", "cancel"])
-def test_whoever_comes_second_is_told_so(approvals: ApprovalStore, settle: str) -> None:
+def test_a_second_outcome_raises_already_settled(approvals: ApprovalStore, settle: str) -> None:
     # Given
     request_id = put(approvals)
     first = (
@@ -196,7 +196,7 @@ def test_whoever_comes_second_is_told_so(approvals: ApprovalStore, settle: str) 
     assert approvals.get(request_id).approval == first
 
 
-def test_a_stranger_learns_nothing_but_that_it_is_not_theirs_also_when_it_is_settled(approvals: ApprovalStore) -> None:
+def test_a_settled_request_is_forbidden_to_strangers(approvals: ApprovalStore) -> None:
     request_id = put(approvals)
     answer(approvals, request_id, "approve", PERSON)
     with pytest.raises(Forbidden):
@@ -220,7 +220,7 @@ def test_the_oldest_pending_request_is_answered_first(approvals: ApprovalStore, 
         answer_oldest(approvals, PERSON, "approve")
 
 
-def test_an_action_the_oldest_does_not_offer_goes_to_no_other(approvals: ApprovalStore) -> None:
+def test_an_action_not_offered_by_the_oldest_answers_no_request(approvals: ApprovalStore) -> None:
     first, second = put(approvals, actions=["yes"]), put(approvals, actions=["approve"])
     with pytest.raises(ActionNotOffered):
         answer_oldest(approvals, PERSON, "approve")
@@ -231,9 +231,7 @@ def test_an_action_the_oldest_does_not_offer_goes_to_no_other(approvals: Approva
 # --- timeouts
 
 
-def test_a_list_shows_an_overdue_request_as_timed_out_before_anyone_records_it(
-    approvals: ApprovalStore, mongodb: Mongo
-) -> None:
+def test_a_list_shows_an_unrecorded_timeout_as_timed_out(approvals: ApprovalStore, mongodb: Mongo) -> None:
     request_id = put_overdue(approvals, mongodb.approvals)
     (listed,) = approvals.page(None, Status.TIMEOUT, 10, None)
     assert (listed.request_id, listed.status) == (request_id, Status.TIMEOUT)
@@ -242,7 +240,7 @@ def test_a_list_shows_an_overdue_request_as_timed_out_before_anyone_records_it(
     assert (stored["status"], [mark["effect"] for mark in stored["outbox"]]) == ("pending", ["notify"])
 
 
-def test_who_reads_that_a_request_timed_out_has_it_recorded_first(approvals: ApprovalStore, mongodb: Mongo) -> None:
+def test_get_persists_a_timeout_before_returning_it(approvals: ApprovalStore, mongodb: Mongo) -> None:
     # Given
     request_id = put_overdue(approvals, mongodb.approvals)
     # When
@@ -254,11 +252,11 @@ def test_who_reads_that_a_request_timed_out_has_it_recorded_first(approvals: App
     assert (seen.approval.resolved_at, seen.approval.response_ms) == (seen.approval.expires_at, None)
     stored = mongodb.approvals.find_one({"_id": request_id})
     assert stored is not None
-    # So no answer that is on its way can come through any more.
+    # So a late-arriving answer cannot contradict the timeout.
     assert (stored["status"], stored["outbox"]) == ("timeout", [])
 
 
-def test_recording_a_timeout_changes_nothing_a_reader_sees(approvals: ApprovalStore, mongodb: Mongo) -> None:
+def test_recording_a_timeout_changes_nothing_for_readers(approvals: ApprovalStore, mongodb: Mongo) -> None:
     request_id = put_overdue(approvals, mongodb.approvals)
     (before,) = approvals.page(None, None, 10, None)
     assert approvals.expire(request_id).approval == before
@@ -300,7 +298,7 @@ def test_the_sweep_records_every_overdue_request_once(approvals: ApprovalStore, 
     assert approvals.get(answered).approval.status is Status.RESOLVED
 
 
-def test_what_was_settled_in_time_stands_when_its_time_is_up(approvals: ApprovalStore, mongodb: Mongo) -> None:
+def test_an_outcome_in_time_stands_after_the_deadline(approvals: ApprovalStore, mongodb: Mongo) -> None:
     # Given
     answered, cancelled = put(approvals), put(approvals)
     before = [answer(approvals, answered, "approve", PERSON).status, cancel(approvals, cancelled, CALLER).status]
@@ -313,7 +311,7 @@ def test_what_was_settled_in_time_stands_when_its_time_is_up(approvals: Approval
     assert after == before == [Status.RESOLVED, Status.CANCELLED]
 
 
-def test_what_is_settled_is_seen_at_the_cheapest_look_and_what_is_not_is_not(approvals: ApprovalStore) -> None:
+def test_settled_returns_settled_requests_only(approvals: ApprovalStore) -> None:
     request_id = put(approvals)
     assert approvals.settled(request_id) is None
     answered = answer(approvals, request_id, "approve", PERSON)
@@ -322,11 +320,11 @@ def test_what_is_settled_is_seen_at_the_cheapest_look_and_what_is_not_is_not(app
     assert seen.approval == answered
 
 
-# --- what must follow
+# --- effects
 
 
 @pytest.mark.parametrize("outcome", ["resolved", "cancelled", "timeout"])
-def test_what_must_follow_is_marked_with_the_change(approvals: ApprovalStore, mongodb: Mongo, outcome: str) -> None:
+def test_an_outcome_writes_its_effects_to_the_outbox(approvals: ApprovalStore, mongodb: Mongo, outcome: str) -> None:
     # Given
     hook = "https://example.com/hook"
     overdue = partial(put_overdue, collection=mongodb.approvals) if outcome == "timeout" else put
@@ -343,7 +341,7 @@ def test_what_must_follow_is_marked_with_the_change(approvals: ApprovalStore, mo
     assert (stored["status"], [mark["effect"] for mark in stored["outbox"]]) == (outcome, ["callback"])
 
 
-def test_the_state_and_its_mark_are_one_update(approvals: ApprovalStore, mongodb: Mongo) -> None:
+def test_the_status_and_its_outbox_entry_are_one_update(approvals: ApprovalStore, mongodb: Mongo) -> None:
     # Given
     request_id = put(approvals, callback_url="https://example.com/hook")
     with mongodb.approvals.watch() as changes:
@@ -356,7 +354,7 @@ def test_the_state_and_its_mark_are_one_update(approvals: ApprovalStore, mongodb
     assert (after["status"], len(after["outbox"]), "purgeAt" in after) == ("resolved", 1, True)
 
 
-def test_nobody_is_shown_what_is_ours(approvals: ApprovalStore) -> None:
+def test_internal_fields_are_not_shown(approvals: ApprovalStore) -> None:
     shown = answer(approvals, put(approvals), "approve", None).model_dump_json()
     assert not {"outbox", "purgeAt", "_id", "remainingMs"} & json.loads(shown).keys()
 
@@ -383,9 +381,7 @@ def test_a_request_is_kept_for_a_day_after_it_left_pending(
     assert stored["purgeAt"] - left == timedelta(milliseconds=DAY_MS)
 
 
-def test_what_is_no_longer_kept_is_not_served_although_it_is_still_there(
-    approvals: ApprovalStore, mongodb: Mongo
-) -> None:
+def test_a_request_past_its_purge_time_is_not_served(approvals: ApprovalStore, mongodb: Mongo) -> None:
     # Given
     request_id, overdue = put(approvals), put_overdue(approvals, mongodb.approvals)
     answer(approvals, request_id, "approve", PERSON)
@@ -404,7 +400,7 @@ def test_what_is_no_longer_kept_is_not_served_although_it_is_still_there(
     assert mongodb.approvals.count_documents({}) == 2
 
 
-def test_the_server_itself_removes_what_is_no_longer_kept(approvals: ApprovalStore, mongodb: Mongo) -> None:
+def test_the_ttl_index_removes_requests_past_their_purge_time(approvals: ApprovalStore, mongodb: Mongo) -> None:
     # Given
     kept, gone = put(approvals), put(approvals)
     mongodb.approvals.update_one({"_id": gone}, {"$set": {"purgeAt": ago(seconds=1)}})
@@ -422,7 +418,7 @@ def test_the_server_itself_removes_what_is_no_longer_kept(approvals: ApprovalSto
 # --- pages
 
 
-def test_pages_are_newest_first_and_go_on_where_the_last_one_ended(approvals: ApprovalStore) -> None:
+def test_pages_are_newest_first_and_follow_each_other(approvals: ApprovalStore) -> None:
     # Given
     made = [put(approvals, username=name) for name in ("ann", "bob") * 4]
     # When
@@ -436,7 +432,7 @@ def test_pages_are_newest_first_and_go_on_where_the_last_one_ended(approvals: Ap
 
 
 @pytest.mark.parametrize("recorded", [False, True], ids=["unrecorded", "recorded"])
-def test_each_request_stands_under_the_state_it_shows_and_no_other(
+def test_each_request_is_listed_under_its_shown_status_alone(
     approvals: ApprovalStore, mongodb: Mongo, recorded: bool
 ) -> None:
     # Given

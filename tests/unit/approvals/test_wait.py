@@ -23,13 +23,13 @@ Mongo = Database[dict[str, Any]]
 SETTINGS = ApprovalSettings(first_poll_ms=100, slowest_poll_ms=400, poll_growth=2)
 
 
-class Time:
-    """A clock that moves when someone pauses, and what happens during those pauses."""
+class FakeTime:
+    """A clock that advances by each pause, and runs the action planned for that pause."""
 
     def __init__(self) -> None:
         self.now = 0.0
         self.pauses_ms: list[int] = []
-        self.happens: dict[int, Callable[[], object]] = {}
+        self.at_pause: dict[int, Callable[[], object]] = {}
 
     def clock(self) -> float:
         return self.now
@@ -37,20 +37,22 @@ class Time:
     def pause(self, seconds: float) -> None:
         self.pauses_ms.append(round(seconds * 1000))
         self.now += seconds
-        self.happens.get(len(self.pauses_ms), lambda: None)()
+        self.at_pause.get(len(self.pauses_ms), lambda: None)()
 
 
 @pytest.fixture
-def time() -> Time:
-    return Time()
+def time() -> FakeTime:
+    return FakeTime()
 
 
 @pytest.fixture
-def polling(approvals: ApprovalStore, time: Time) -> Polling:
+def polling(approvals: ApprovalStore, time: FakeTime) -> Polling:
     return Polling(approvals, SETTINGS, time.clock, time.pause)
 
 
-def test_an_answer_given_before_the_wait_is_not_missed(approvals: ApprovalStore, polling: Polling, time: Time) -> None:
+def test_an_answer_given_before_the_wait_is_not_missed(
+    approvals: ApprovalStore, polling: Polling, time: FakeTime
+) -> None:
     # Given
     request_id = put(approvals)
     unaware = approvals.get(request_id)
@@ -62,7 +64,7 @@ def test_an_answer_given_before_the_wait_is_not_missed(approvals: ApprovalStore,
     assert time.pauses_ms == [100]
 
 
-def test_what_is_known_to_be_settled_costs_no_look(mongod: Mongod, approvals: ApprovalStore) -> None:
+def test_a_settled_request_is_returned_without_a_query(mongod: Mongod, approvals: ApprovalStore) -> None:
     request_id = put(approvals)
     answer(approvals, request_id, "approve", PERSON)
     seen = approvals.get(request_id)
@@ -72,16 +74,16 @@ def test_what_is_known_to_be_settled_costs_no_look(mongod: Mongod, approvals: Ap
         assert sent.names() == []
 
 
-def test_an_answer_is_met_at_the_next_look(approvals: ApprovalStore, polling: Polling, time: Time) -> None:
+def test_an_answer_is_seen_at_the_next_poll(approvals: ApprovalStore, polling: Polling, time: FakeTime) -> None:
     request_id = put(approvals)
-    time.happens[3] = lambda: answer(approvals, request_id, "reject", PERSON)
+    time.at_pause[3] = lambda: answer(approvals, request_id, "reject", PERSON)
     seen = polling.wait(approvals.get(request_id), 25_000)
     assert (seen.approval.status, seen.approval.action) == (Status.RESOLVED, "reject")
     assert time.pauses_ms == [100, 200, 400]
 
 
 def test_pauses_grow_to_the_slowest_and_end_with_the_wait(
-    approvals: ApprovalStore, polling: Polling, time: Time
+    approvals: ApprovalStore, polling: Polling, time: FakeTime
 ) -> None:
     request_id = put(approvals)
     seen = polling.wait(approvals.get(request_id), 1_650)
@@ -91,14 +93,16 @@ def test_pauses_grow_to_the_slowest_and_end_with_the_wait(
 
 
 @pytest.mark.parametrize("wait_ms", [0, -500])
-def test_no_time_to_wait_is_no_look(approvals: ApprovalStore, polling: Polling, time: Time, wait_ms: int) -> None:
+def test_a_wait_without_time_sends_no_query(
+    approvals: ApprovalStore, polling: Polling, time: FakeTime, wait_ms: int
+) -> None:
     seen = approvals.get(put(approvals))
     assert polling.wait(seen, wait_ms) is seen
     assert time.pauses_ms == []
 
 
-def test_when_time_is_up_the_timeout_is_recorded(
-    approvals: ApprovalStore, polling: Polling, time: Time, mongodb: Mongo
+def test_a_wait_past_the_deadline_records_the_timeout(
+    approvals: ApprovalStore, polling: Polling, time: FakeTime, mongodb: Mongo
 ) -> None:
     # Given
     request_id = put(approvals, 1_000)
@@ -112,14 +116,14 @@ def test_when_time_is_up_the_timeout_is_recorded(
     assert sum(time.pauses_ms) <= 1_000
 
 
-def test_a_clock_that_runs_ahead_of_the_servers_makes_nobody_late(
-    approvals: ApprovalStore, polling: Polling, time: Time
+def test_a_clock_ahead_of_the_server_does_not_end_the_wait(
+    approvals: ApprovalStore, polling: Polling, time: FakeTime
 ) -> None:
-    """The server decides when time is up; until it does, there is more to wait for."""
+    """The server's clock alone decides the timeout."""
     # Given
     request_id = put(approvals, 500)
-    # By our clock five times as much passes, and by the server's next to nothing.
-    time.happens[6] = lambda: answer(approvals, request_id, "approve", PERSON)
+    # The local clock passes the deadline five times over; the server's hardly moves.
+    time.at_pause[6] = lambda: answer(approvals, request_id, "approve", PERSON)
     # When
     seen = polling.wait(approvals.get(request_id), 25_000)
     # Then
@@ -127,13 +131,13 @@ def test_a_clock_that_runs_ahead_of_the_servers_makes_nobody_late(
     assert len(time.pauses_ms) == 6
 
 
-def test_a_cancelled_request_ends_the_wait(approvals: ApprovalStore, polling: Polling, time: Time) -> None:
+def test_a_cancelled_request_ends_the_wait(approvals: ApprovalStore, polling: Polling, time: FakeTime) -> None:
     request_id = put(approvals)
-    time.happens[2] = lambda: cancel(approvals, request_id, None)
+    time.at_pause[2] = lambda: cancel(approvals, request_id, None)
     assert polling.wait(approvals.get(request_id), 25_000).approval.status is Status.CANCELLED
 
 
-def test_a_waiter_is_told_soon_by_the_real_clock(approvals: ApprovalStore) -> None:
+def test_a_waiter_gets_the_answer_soon_on_the_real_clock(approvals: ApprovalStore) -> None:
     # Given
     request_id = put(approvals)
     person = threading.Timer(0.15, answer, (approvals, request_id, "approve", PERSON))
@@ -148,7 +152,7 @@ def test_a_waiter_is_told_soon_by_the_real_clock(approvals: ApprovalStore) -> No
     person.join()
 
 
-def test_by_the_real_clock_a_wait_ends_in_the_recorded_timeout(approvals: ApprovalStore) -> None:
+def test_a_wait_ends_in_the_recorded_timeout_on_the_real_clock(approvals: ApprovalStore) -> None:
     request_id = put(approvals, 300)
     seen = Polling(approvals, ApprovalSettings()).wait(approvals.get(request_id), 25_000)
     assert seen.approval.status is Status.TIMEOUT
@@ -157,8 +161,8 @@ def test_by_the_real_clock_a_wait_ends_in_the_recorded_timeout(approvals: Approv
     assert recorded.approval == seen.approval
 
 
-class Mortal(NamedTuple):
-    """A server of one test's own, to be killed, and a store on it."""
+class KillableStore(NamedTuple):
+    """A store on a server that the test may kill."""
 
     server: Mongod
     approvals: ApprovalStore
@@ -166,53 +170,53 @@ class Mortal(NamedTuple):
 
 
 @pytest.fixture
-def mortal(tmp_path: Path) -> Iterator[Mortal]:
+def killable(tmp_path: Path) -> Iterator[KillableStore]:
     server = Mongod(tmp_path)
     server.start()
     uri = f"{server.uri}&serverSelectionTimeoutMS=200&timeoutMS=1000"
     with MongoClient[dict[str, Any]](uri, tz_aware=True) as client:
         collection = client.get_default_database().approvals
-        yield Mortal(server, ApprovalStore(collection, SETTINGS), collection)
+        yield KillableStore(server, ApprovalStore(collection, SETTINGS), collection)
     server.stop()
 
 
-def test_a_store_that_fails_meanwhile_is_waited_out(mortal: Mortal, time: Time) -> None:
+def test_a_wait_survives_a_restart_of_mongodb(killable: KillableStore, time: FakeTime) -> None:
     # Given
-    request_id = put(mortal.approvals)
+    request_id = put(killable.approvals)
 
     def come_back() -> None:
-        mortal.server.start()
-        answer(mortal.approvals, request_id, "approve", PERSON)
+        killable.server.start()
+        answer(killable.approvals, request_id, "approve", PERSON)
 
-    time.happens = {2: mortal.server.kill, 4: come_back}
+    time.at_pause = {2: killable.server.kill, 4: come_back}
     # When
-    polling = Polling(mortal.approvals, SETTINGS, time.clock, time.pause)
-    seen = polling.wait(mortal.approvals.get(request_id), 25_000)
+    polling = Polling(killable.approvals, SETTINGS, time.clock, time.pause)
+    seen = polling.wait(killable.approvals.get(request_id), 25_000)
     # Then
     assert seen.approval.status is Status.RESOLVED
 
 
-def test_a_store_that_is_down_at_the_deadline_is_asked_again_until_the_wait_is_over(mortal: Mortal, time: Time) -> None:
+def test_a_wait_retries_while_mongodb_is_down_at_the_deadline(killable: KillableStore, time: FakeTime) -> None:
     # Given
-    request_id = put(mortal.approvals, 700)
-    unaware = replace(mortal.approvals.get(request_id), remaining_ms=700)
-    mortal.collection.update_one({"_id": request_id}, {"$set": {"expiresAt": ago(seconds=1)}})
-    time.happens = {2: mortal.server.kill, 5: mortal.server.start}
+    request_id = put(killable.approvals, 700)
+    unaware = replace(killable.approvals.get(request_id), remaining_ms=700)
+    killable.collection.update_one({"_id": request_id}, {"$set": {"expiresAt": ago(seconds=1)}})
+    time.at_pause = {2: killable.server.kill, 5: killable.server.start}
     # When
-    seen = Polling(mortal.approvals, SETTINGS, time.clock, time.pause).wait(unaware, 25_000)
+    seen = Polling(killable.approvals, SETTINGS, time.clock, time.pause).wait(unaware, 25_000)
     # Then
     assert seen.approval.status is Status.TIMEOUT
     assert time.pauses_ms == [100, 200, 400, 400, 400]
 
 
-def test_a_store_that_is_down_at_the_end_of_the_wait_is_told_of(mortal: Mortal, time: Time) -> None:
+def test_a_wait_raises_unavailable_if_mongodb_is_down_at_its_end(killable: KillableStore, time: FakeTime) -> None:
     # Given
-    request_id = put(mortal.approvals)
-    waiting = mortal.approvals.get(request_id)
-    time.happens = {1: mortal.server.kill}
+    request_id = put(killable.approvals)
+    waiting = killable.approvals.get(request_id)
+    time.at_pause = {1: killable.server.kill}
     # When
     with pytest.raises(Unavailable):
-        Polling(mortal.approvals, SETTINGS, time.clock, time.pause).wait(waiting, 300)
+        Polling(killable.approvals, SETTINGS, time.clock, time.pause).wait(waiting, 300)
     # Then
-    mortal.server.start()
-    assert mortal.approvals.get(request_id).approval == waiting.approval
+    killable.server.start()
+    assert killable.approvals.get(request_id).approval == waiting.approval

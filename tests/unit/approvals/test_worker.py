@@ -1,4 +1,4 @@
-"""What follows a change: marked with it, handed over once or twice, done once."""
+"""Effects of a change: written with the change, dispatched at least once, done once."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -12,16 +12,17 @@ from pymongo.database import Database
 
 from chalicelib.approvals import outbox, worker
 from chalicelib.approvals import wiring as approvals_wiring
-from chalicelib.approvals.queues import APPROVAL, Task
+from chalicelib.approvals.queues import APPROVAL, CALLBACK, PUSH, Task
 from chalicelib.approvals.store import ApprovalStore
 from chalicelib.core.queueing import wiring as queueing_wiring
+from chalicelib.core.queueing.queues import Queue
 from chalicelib.core.runtime import ids, logs
 from chalicelib.core.runtime.accounts import Account
 from chalicelib.core.stores import clients
 from chalicelib.devices import wiring as devices_wiring
-from tests.support.fcm_server import Google, refusal
+from tests.support.fcm_server import FcmServer, refusal
 from tests.support.gateway import Context, event
-from tests.unit.approvals.build import PERSON, answer, answer_oldest, put, put_overdue
+from tests.unit.approvals.build import CALLER, PERSON, answer, answer_oldest, put, put_overdue
 from tests.unit.devices.build import a_device
 from tests.unit.devices.build import put as register
 
@@ -30,7 +31,7 @@ Mongo = Database[dict[str, Any]]
 pytestmark = pytest.mark.usefixtures("dynamodb", "mail")
 
 
-def test_everyone_who_is_asked_is_told_once_on_every_device(approvals: ApprovalStore, google: Google) -> None:
+def test_each_approver_is_notified_once_per_device(approvals: ApprovalStore, google: FcmServer) -> None:
     # Given
     register(devices_wiring.store(), "phone", "tablet")
     register(devices_wiring.store(), "laptop", username="ben")
@@ -48,7 +49,7 @@ def test_everyone_who_is_asked_is_told_once_on_every_device(approvals: ApprovalS
     assert approvals.get(request_id).entries == ()
 
 
-def test_nobody_is_told_of_what_is_settled(approvals: ApprovalStore, google: Google) -> None:
+def test_a_settled_request_notifies_no_device(approvals: ApprovalStore, google: FcmServer) -> None:
     register(devices_wiring.store(), "phone")
     request_id = put(approvals)
     outbox.dispatch(approvals.get(request_id))
@@ -57,9 +58,9 @@ def test_nobody_is_told_of_what_is_settled(approvals: ApprovalStore, google: Goo
     assert google.messages == []
 
 
-def test_a_device_that_could_not_be_told_is_told_later(approvals: ApprovalStore, google: Google) -> None:
+def test_a_failed_notification_is_retried_for_its_device_alone(approvals: ApprovalStore, google: FcmServer) -> None:
     # Given
-    google.says["phone"] = [refusal(503, "UNAVAILABLE", "UNAVAILABLE"), refusal(200, "")]
+    google.answers["phone"] = [refusal(503, "UNAVAILABLE", "UNAVAILABLE"), refusal(200, "")]
     register(devices_wiring.store(), "phone", "tablet")
     outbox.dispatch(approvals.get(put(approvals)))
     batch = _received()
@@ -71,15 +72,16 @@ def test_a_device_that_could_not_be_told_is_told_later(approvals: ApprovalStore,
     assert google.tokens() == ["phone", "phone", "tablet"]
 
 
-def test_whoever_it_is_escalated_to_may_answer_and_is_told(approvals: ApprovalStore, google: Google) -> None:
+def test_an_escalation_admits_and_notifies_the_person(approvals: ApprovalStore, google: FcmServer) -> None:
     register(devices_wiring.store(), "pager", username="eve")
     request_id = put(approvals, escalate_to=[{"username": "eve", "afterMs": 1_000}])
     _work([_record(request_id, "escalate-0")])
     assert approvals.get(request_id).approval.approvers == [PERSON, "eve"]
+    _work(_received(PUSH))
     assert google.tokens() == ["pager"]
 
 
-def test_a_push_carries_the_questions_data_and_the_answers_so_far(approvals: ApprovalStore, google: Google) -> None:
+def test_a_push_carries_the_questions_data_and_the_answers_so_far(approvals: ApprovalStore, google: FcmServer) -> None:
     # Given
     register(devices_wiring.store(), "pager", username="eve")
     escalation = [{"username": "eve", "afterMs": 1_000}]
@@ -87,19 +89,21 @@ def test_a_push_carries_the_questions_data_and_the_answers_so_far(approvals: App
     answer_oldest(approvals, "ben", "approve", by="boss")
     # When
     _work([_record(request_id, "escalate-0")])
+    _work(_received(PUSH))
     # Then
     data = google.messages[0]["data"]
     assert json.loads(data["data"]) == {"amount": 5}
     assert json.loads(data["answers"]) == [{"username": "ben", "by": "boss", "action": "approve"}]
 
 
-def test_an_escalation_reaches_no_later_user_of_the_name(approvals: ApprovalStore, google: Google) -> None:
+def test_an_escalation_reaches_no_later_user_of_the_name(approvals: ApprovalStore, google: FcmServer) -> None:
     # Given an escalation to a user who was deleted, and whose name another account got
     escalation = [{"username": "eve", "afterMs": 1_000}]
     request_id = put(approvals, escalate_to=escalation)
     devices_wiring.store().put(Account("eve", ids.new_id()), "pager", a_device("pager"))
     # When
     _work([_record(request_id, "escalate-0")])
+    _work(_received(PUSH))
     # Then
     assert google.messages == []
 
@@ -108,9 +112,9 @@ def test_a_near_escalation_is_dispatched_with_its_delay(approvals: ApprovalStore
     request_id = put(approvals, 7_200_000, timeoutMs=7_200_000, escalate_to=[{"username": "eve", "afterMs": 60_000}])
     outbox.dispatch(approvals.get(request_id))
     attributes = clients.aws("sqs").get_queue_attributes(
-        QueueUrl=_url(), AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"]
+        QueueUrl=_url(APPROVAL), AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"]
     )["Attributes"]
-    assert (attributes["ApproximateNumberOfMessages"], attributes["ApproximateNumberOfMessagesDelayed"]) == ("1", "1")
+    assert (attributes["ApproximateNumberOfMessages"], attributes["ApproximateNumberOfMessagesDelayed"]) == ("0", "1")
 
 
 def test_a_far_escalation_is_left_to_the_sweep(approvals: ApprovalStore, mongodb: Mongo) -> None:
@@ -134,11 +138,11 @@ def test_a_timeout_with_a_callback_is_recorded_at_its_moment(approvals: Approval
     early, late = put(approvals, callback_url=hook), put_overdue(approvals, mongodb.approvals, callback_url=hook)
     # When
     failed = _work([_record(early, "expire", "early"), _record(late, "expire", "late")])
-    # Then the other one comes again, and this one's callback is on its way without a sweep
+    # Then the early message comes again, and the late request's callback is dispatched without a sweep
     assert failed == ["early"]
     assert mongodb.approvals.find_one({"_id": late})["status"] == "timeout"  # type: ignore[index]
-    (message,) = _received()
-    assert json.loads(message["body"])["effect"] == "callback"
+    (message,) = _received(CALLBACK)
+    assert json.loads(message["body"])["lane"] == f"{CALLER}/hooks.example"
 
 
 def test_the_next_due_moment_is_the_first_effect_or_timeout(approvals: ApprovalStore) -> None:
@@ -149,6 +153,7 @@ def test_the_next_due_moment_is_the_first_effect_or_timeout(approvals: ApprovalS
     _work([_record(request_id, "notify")])
     assert worker.next_due() == created + timedelta(seconds=30)
     _work([_record(request_id, "escalate-0", "m-2")])
+    _work(_received(PUSH))
     assert worker.next_due() == created + timedelta(seconds=60)
     answer(approvals, request_id, "approve", PERSON)
     assert worker.next_due() is None
@@ -158,7 +163,7 @@ def test_a_queue_that_is_down_does_not_fail_the_change(
     approvals: ApprovalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request_id = put(approvals)
-    # Nothing listens there.
+    # Nothing listens at that address.
     monkeypatch.setattr(queueing_wiring.sender(), "_client", _unreachable())
     with logs.invocation("test") as line:
         outbox.dispatch(approvals.get(request_id))
@@ -166,33 +171,39 @@ def test_a_queue_that_is_down_does_not_fail_the_change(
     assert [entry.effect for entry in approvals.get(request_id).entries] == ["notify"]
 
 
-def test_a_request_that_is_no_longer_kept_asks_for_nothing(mongodb: Mongo) -> None:
+def test_a_message_about_a_purged_request_succeeds(mongodb: Mongo) -> None:
     assert _work([_record("01JD0000000000000000000000", "notify")]) == []
 
 
 def _work(batch: list[dict[str, Any]]) -> list[str]:
-    """Have the worker see to *batch*; return which messages must come again."""
+    """Run the worker on *batch*; return the ids of failed messages."""
     context: Any = Context(50_000)
     answered = worker.work(SQSEvent({"Records": batch}, context))
     return [failure["itemIdentifier"] for failure in answered["batchItemFailures"]]
 
 
-def _received() -> list[dict[str, Any]]:
-    answered = clients.aws("sqs").receive_message(QueueUrl=_url(), MaxNumberOfMessages=10)
-    return [_like(message["Body"], message["MessageId"]) for message in answered.get("Messages", [])]
+def _received(*queues: Queue) -> list[dict[str, Any]]:
+    """Receive from *queues*; by default from both that the worker of tasks works off."""
+    answers = [
+        clients.aws("sqs").receive_message(QueueUrl=_url(queue), MaxNumberOfMessages=10)
+        for queue in queues or (APPROVAL, PUSH)
+    ]
+    return [
+        _sqs_record(message["Body"], message["MessageId"]) for found in answers for message in found.get("Messages", [])
+    ]
 
 
 def _record(request_id: str, effect: str, message_id: str = "m-1") -> dict[str, Any]:
-    return _like(Task(request_id=request_id, effect=effect).model_dump_json(), message_id)
+    return _sqs_record(Task(request_id=request_id, effect=effect).model_dump_json(), message_id)
 
 
-def _like(body: str, message_id: str) -> dict[str, Any]:
+def _sqs_record(body: str, message_id: str) -> dict[str, Any]:
     record: dict[str, Any] = event("queue")["Records"][0]
     return {**record, "body": body, "messageId": message_id}
 
 
-def _url() -> str:
-    return str(clients.aws("sqs").get_queue_url(QueueName=f"holdfast-unit-{APPROVAL.name}")["QueueUrl"])
+def _url(queue: Queue) -> str:
+    return str(clients.aws("sqs").get_queue_url(QueueName=f"holdfast-unit-{queue.name}")["QueueUrl"])
 
 
 def _past() -> datetime:

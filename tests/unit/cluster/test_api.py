@@ -10,7 +10,7 @@ from tests.unit.conftest import Printed
 Mongo = Database[dict[str, Any]]
 
 
-def test_health_asks_no_store(options: Any, printed: Printed) -> None:
+def test_health_makes_no_store_round_trip(options: Any, printed: Printed) -> None:
     options(HOLDFAST_VERSION="1.2.3")
     answer = ask("GET", "/health")
     assert answer.status == 200
@@ -25,7 +25,7 @@ def test_health_asks_no_store(options: Any, printed: Printed) -> None:
 
 
 @pytest.mark.usefixtures("dynamodb")
-def test_readiness_asks_each_store_once(mongodb: Mongo, printed: Printed) -> None:
+def test_readiness_makes_one_round_trip_per_store(mongodb: Mongo, printed: Printed) -> None:
     answer = ask("GET", "/ready")
     assert answer.status == 200
     assert answer.json["status"] == "ready"
@@ -34,8 +34,8 @@ def test_readiness_asks_each_store_once(mongodb: Mongo, printed: Printed) -> Non
     assert printed.lines()[0]["storeRoundTrips"] == len(answer.json["stores"])
 
 
-def test_a_table_that_is_not_there_is_a_fault_and_not_an_outage(aws: None, mongodb: Mongo, printed: Printed) -> None:
-    """A deployment without its table will not mend itself in two seconds."""
+def test_readiness_with_a_missing_table_is_500(aws: None, mongodb: Mongo, printed: Printed) -> None:
+    """A missing table is a fault of the deployment, so a retry is no help."""
     answer = ask("GET", "/ready")
     assert answer.status == 500
     assert printed.lines()[0]["level"] == "ERROR"

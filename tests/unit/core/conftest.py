@@ -1,4 +1,4 @@
-"""The coordination table, seen through a network and clocks that the test rules."""
+"""The coordination table behind a network and clocks that the test controls."""
 
 from typing import Any
 

@@ -21,18 +21,18 @@ ERRORS = sorted({error for error in tree() if error.__module__.startswith("chali
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
-def test_an_error_says_in_its_docstring_what_a_caller_may_know(error: type[ServiceError]) -> None:
+def test_docstring_of_an_error_tells_callers_its_meaning(error: type[ServiceError]) -> None:
     assert error.__doc__
     assert error.__doc__ != error.__base__.__doc__
     assert error.__doc__.partition("\n")[0].endswith(".")
     assert isinstance(error.status, HTTPStatus)
 
 
-def test_the_tree_has_leaves() -> None:
+def test_error_tree_is_not_empty() -> None:
     assert len(ERRORS) > 20
 
 
-def test_an_error_without_words_of_its_own_says_its_docstring() -> None:
+def test_error_without_a_message_uses_its_docstring() -> None:
     class Missing(ServiceError):
         """It is not here.
 
@@ -55,7 +55,7 @@ def test_a_problem_has_the_members_that_the_rfc_names() -> None:
     }
 
 
-def test_a_problem_may_be_no_error_of_ours() -> None:
+def test_problem_can_be_made_without_a_service_error() -> None:
     made = problem(HTTPStatus.BAD_GATEWAY, "The API broke off.", "r-1")
     assert made == {
         "type": "about:blank",
@@ -72,7 +72,7 @@ def test_answers_carry_the_headers_that_go_with_their_status() -> None:
     assert Unavailable(retry_after_seconds=9).headers() == {"Retry-After": "9"}
 
 
-def test_every_unavailable_says_when_to_come_back() -> None:
+def test_every_unavailable_error_has_retry_after() -> None:
     for error in ERRORS:
         if issubclass(error, Unavailable) and error.__init__ is Unavailable.__init__:
             assert int(error().headers()["Retry-After"]) > 0

@@ -15,7 +15,7 @@ def a_device(token: str = "token-1", platform: Platform = Platform.ANDROID) -> N
 
 
 def put(devices: DeviceStore, *tokens: str, username: str = PERSON) -> None:
-    """Register a device for each token, named after it."""
+    """Register a device for each token; the token is part of the device's id."""
     for token in tokens:
         devices.put(named(username), f"device-{token}", a_device(token))
 

@@ -1,4 +1,4 @@
-"""Devices in a real mongod, and Google behind a real socket."""
+"""Devices in a real mongod, and a fake FCM server behind a real socket."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,7 +9,7 @@ from pymongo.database import Database
 
 from chalicelib.devices import wiring as devices_wiring
 from chalicelib.devices.store import DeviceStore
-from tests.support.fcm_server import Google
+from tests.support.fcm_server import FcmServer
 
 
 @pytest.fixture
@@ -31,8 +31,8 @@ def unconfigured() -> Iterator[None]:
 
 
 @pytest.fixture
-def google(key: rsa.RSAPrivateKey, options: Callable[..., None], unconfigured: None) -> Iterator[Google]:
-    """Google, and settings that lead there."""
-    with Google(key) as google:
+def google(key: rsa.RSAPrivateKey, options: Callable[..., None], unconfigured: None) -> Iterator[FcmServer]:
+    """The fake FCM server, and settings with its address."""
+    with FcmServer(key) as google:
         options(FCM_BASE_URL=google.url, FCM_SERVICE_ACCOUNT=google.service_account())
         yield google

@@ -26,7 +26,7 @@ def bob(sessions: SessionStore) -> str:
     return sessions.open("bob", [Role.SERVICE], "e").token
 
 
-def test_a_device_is_registered_listed_and_removed_and_its_token_never_shown(ann: str) -> None:
+def test_a_device_is_registered_listed_and_removed_without_token(ann: str) -> None:
     made = ask("PUT", "/api/devices/phone", NEW, token=ann)
     assert made.status == 200
     assert set(made.json) == {"deviceId", "platform", "createdAt", "updatedAt", "expiresAt"}
@@ -39,21 +39,21 @@ def test_a_device_is_registered_listed_and_removed_and_its_token_never_shown(ann
     assert ask("GET", "/api/devices", token=ann).json["items"] == []
 
 
-def test_nobody_sees_or_removes_anothers_devices(ann: str, bob: str, sessions: SessionStore) -> None:
+def test_devices_of_another_user_are_neither_seen_nor_removed(ann: str, bob: str, sessions: SessionStore) -> None:
     ask("PUT", "/api/devices/phone", NEW, token=ann)
     for other in (bob, sessions.open("admin", [Role.ADMIN], "e").token):
         assert ask("GET", "/api/devices", token=other).json["items"] == []
         assert ask("DELETE", "/api/devices/phone", token=other).status == 404
 
 
-def test_a_phone_that_changes_hands_changes_its_user(ann: str, bob: str) -> None:
+def test_a_token_moves_to_the_user_who_registered_last(ann: str, bob: str) -> None:
     for token in (ann, bob):
         assert ask("PUT", "/api/devices/phone", NEW, token=token).status == 200
     assert ask("GET", "/api/devices", token=ann).json["items"] == []
     assert len(ask("GET", "/api/devices", token=bob).json["items"]) == 1
 
 
-def test_pages_go_on_where_the_last_one_ended(ann: str) -> None:
+def test_pages_follow_each_other(ann: str) -> None:
     for number in range(5):
         ask("PUT", f"/api/devices/d{number}", {**NEW, "fcmToken": f"t{number}"}, token=ann)
     first = ask("GET", "/api/devices", token=ann, query={"limit": "3"}).json
@@ -66,12 +66,12 @@ def test_pages_go_on_where_the_last_one_ended(ann: str) -> None:
     "device_id",
     ["phone", "A", "_", "-x", "9C5A3B70-59E6-4F2A-8A38-1B1F6C6B9F1D", "cZx:APA91b.T_-4", "x" * 128],
 )
-def test_an_id_is_what_platforms_make(ann: str, device_id: str) -> None:
+def test_a_device_id_of_a_platforms_form_is_accepted(ann: str, device_id: str) -> None:
     assert ask("PUT", f"/api/devices/{device_id}", NEW, token=ann).json["deviceId"] == device_id
 
 
 @pytest.mark.parametrize("device_id", [".", "..", "x" * 129, "a%2Fb", "a%20b", "%C3%A9", "a%0A", "%24where", "a@b"])
-def test_no_other_id_is_there(ann: str, device_id: str) -> None:
+def test_a_device_id_of_another_form_is_404(ann: str, device_id: str) -> None:
     assert ask("PUT", f"/api/devices/{device_id}", NEW, token=ann).status == 404
     assert ask("DELETE", f"/api/devices/{device_id}", token=ann).status == 404
 
@@ -91,18 +91,18 @@ def test_no_other_id_is_there(ann: str, device_id: str) -> None:
         ({**NEW, "username": "bob"}, "username"),
     ],
 )
-def test_a_body_that_is_not_a_device_is_refused_by_field(ann: str, body: dict[str, Any], path: str) -> None:
+def test_a_wrong_field_of_a_device_is_named(ann: str, body: dict[str, Any], path: str) -> None:
     answer = ask("PUT", "/api/devices/phone", body, token=ann)
     assert (answer.status, [error["path"] for error in answer.json["errors"]]) == (422, [path])
 
 
-def test_devices_are_for_those_who_signed_in() -> None:
+def test_devices_need_a_session() -> None:
     assert ask("GET", "/api/devices").status == 401
     assert ask("PUT", "/api/devices/phone", NEW).status == 401
     assert ask("DELETE", "/api/devices/phone").status == 401
 
 
-def test_whoever_takes_a_deleted_users_name_does_not_take_the_phone(users: UserStore, devices: DeviceStore) -> None:
+def test_a_new_user_of_a_removed_name_has_no_devices(users: UserStore, devices: DeviceStore) -> None:
     # Given
     users.add("ann", "a hash", [Role.USER])
     put(devices, "a")

@@ -23,8 +23,8 @@ from tests.support.fcm_server import (
     SILENCE,
     UNAUTHENTICATED,
     UNREGISTERED,
-    Google,
-    Said,
+    FcmAnswer,
+    FcmServer,
     refusal,
     violation,
 )
@@ -35,7 +35,7 @@ MakeFcm = Callable[..., Fcm]
 
 
 @pytest.fixture
-def make(google: Google) -> MakeFcm:
+def make(google: FcmServer) -> MakeFcm:
     def make(service_account: str = "", **options: Any) -> Fcm:
         return Fcm(FcmSettings(**{"base_url": google.url, **options}), service_account or google.service_account())
 
@@ -53,15 +53,15 @@ def verdicts(replies: list[Reply]) -> list[Verdict]:
 # --- sending
 
 
-def test_a_message_arrives_as_it_was_built(make: MakeFcm, google: Google) -> None:
+def test_a_message_is_sent_unchanged(make: MakeFcm, google: FcmServer) -> None:
     message = a_message(title="Zahlen? “5 €”")
     assert make().send([message]) == [Reply(Verdict.SENT)]
     assert google.messages == [message]
 
 
-def test_each_message_has_its_own_reply_in_their_order(make: MakeFcm, google: Google) -> None:
+def test_each_message_has_its_reply_in_order(make: MakeFcm, google: FcmServer) -> None:
     # Given
-    google.says = {"gone": [UNREGISTERED], "busy": [BUSY], "bad": [violation("message.android.ttl")]}
+    google.answers = {"gone": [UNREGISTERED], "busy": [BUSY], "bad": [violation("message.android.ttl")]}
     named = ["a", "gone", "b", "busy", "bad", *(f"more-{number}" for number in range(15))]
     # When
     replies = make().send([a_message(token) for token in named])
@@ -77,14 +77,14 @@ def test_each_message_has_its_own_reply_in_their_order(make: MakeFcm, google: Go
     assert google.tokens() == sorted(named)
 
 
-def test_an_access_token_serves_until_its_time_is_over(make: MakeFcm, google: Google) -> None:
+def test_an_access_token_is_cached(make: MakeFcm, google: FcmServer) -> None:
     fcm = make()
     for _ in range(3):
         fcm.send([a_message("a"), a_message("b")])
     assert google.grants == 1
 
 
-def test_an_access_token_that_google_takes_back_is_replaced_at_the_next_push(make: MakeFcm, google: Google) -> None:
+def test_a_revoked_access_token_is_replaced_at_the_next_push(make: MakeFcm, google: FcmServer) -> None:
     fcm = make()
     fcm.send([a_message()])
     google.valid.clear()
@@ -93,7 +93,7 @@ def test_an_access_token_that_google_takes_back_is_replaced_at_the_next_push(mak
     assert google.grants == 2
 
 
-# --- what answers mean
+# --- verdicts
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_an_access_token_that_google_takes_back_is_replaced_at_the_next_push(mak
         (OTHER_SENDER, Verdict.GONE),
         (violation("message.data[0].value"), Verdict.REFUSED),
         (violation("message.android.ttl", code=""), Verdict.REFUSED),
-        # A payload that is too large is refused in these words, and says nothing of the token.
+        # FCM's refusal of a payload that is too large; the token may be valid.
         (refusal(400, "INVALID_ARGUMENT"), Verdict.REFUSED),
         (QUOTA, Verdict.LATER),
         (INTERNAL, Verdict.LATER),
@@ -114,23 +114,23 @@ def test_an_access_token_that_google_takes_back_is_replaced_at_the_next_push(mak
         (UNAUTHENTICATED, Verdict.MISCONFIGURED),
         (refusal(401, "UNAUTHENTICATED", "THIRD_PARTY_AUTH_ERROR"), Verdict.MISCONFIGURED),
         (DENIED, Verdict.MISCONFIGURED),
-        # A project that does not exist, and an address that is not FCM's.
+        # A project that does not exist, then an address outside FCM.
         (refusal(404, "NOT_FOUND"), Verdict.MISCONFIGURED),
-        (Said(404, "<title>Error 404 (Not Found)!!1</title>"), Verdict.MISCONFIGURED),
-        (Said(302, "", {"Location": "http://127.0.0.1:1/"}), Verdict.MISCONFIGURED),
-        (Said(503, {"error": {"details": [{"errorCode": "UNREGISTERED"}]}}), Verdict.LATER),
+        (FcmAnswer(404, "<title>Error 404 (Not Found)!!1</title>"), Verdict.MISCONFIGURED),
+        (FcmAnswer(302, "", {"Location": "http://127.0.0.1:1/"}), Verdict.MISCONFIGURED),
+        (FcmAnswer(503, {"error": {"details": [{"errorCode": "UNREGISTERED"}]}}), Verdict.LATER),
     ],
 )
-def test_an_answer_means_what_firebase_says_it_means(
-    make: MakeFcm, google: Google, said: Said, verdict: Verdict
+def test_each_answer_of_fcm_has_its_documented_verdict(
+    make: MakeFcm, google: FcmServer, said: FcmAnswer, verdict: Verdict
 ) -> None:
-    google.says["token-1"] = [said]
+    google.answers["token-1"] = [said]
     assert verdicts(make().send([a_message()])) == [verdict]
     assert len(google.messages) == 1
 
 
-def test_a_reason_names_fcms_own_code_and_never_the_token(make: MakeFcm, google: Google) -> None:
-    google.says["token-1"] = [violation("message.data[0].value")]
+def test_a_reason_has_fcms_code_and_never_the_token(make: MakeFcm, google: FcmServer) -> None:
+    google.answers["token-1"] = [violation("message.data[0].value")]
     (reply,) = make().send([a_message()])
     assert reply.why == "400 INVALID_ARGUMENT Request contains an invalid argument."
 
@@ -145,7 +145,7 @@ JSON = st.recursive(
 
 
 @given(st.integers(100, 599), st.binary(max_size=99) | JSON.map(lambda value: json.dumps(value).encode()))
-def test_whatever_is_answered_means_something_and_costs_no_device_by_accident(status: int, body: bytes) -> None:
+def test_an_arbitrary_answer_never_gives_the_verdict_gone(status: int, body: bytes) -> None:
     reply = read(status, {}, body)
     assert (reply.verdict is Verdict.SENT) == (status == 200)
     assert (reply.verdict is Verdict.LATER) == (status == 429 or status >= 500)
@@ -153,7 +153,7 @@ def test_whatever_is_answered_means_something_and_costs_no_device_by_accident(st
     assert len(reply.why) <= 200
 
 
-# --- when to come back
+# --- pauses
 
 
 @pytest.mark.parametrize(
@@ -169,8 +169,10 @@ def test_whatever_is_answered_means_something_and_costs_no_device_by_accident(st
         (refusal(503, "UNAVAILABLE", Retry_After="soon"), 10),
     ],
 )
-def test_fcm_is_left_alone_for_as_long_as_it_asks(make: MakeFcm, google: Google, said: Said, seconds: float) -> None:
-    google.says["token-1"] = [said]
+def test_the_pause_follows_retry_after_within_limits(
+    make: MakeFcm, google: FcmServer, said: FcmAnswer, seconds: float
+) -> None:
+    google.answers["token-1"] = [said]
     (reply,) = make().send([a_message()])
     assert (reply.verdict, reply.pause_seconds) == (Verdict.LATER, seconds)
 
@@ -178,24 +180,24 @@ def test_fcm_is_left_alone_for_as_long_as_it_asks(make: MakeFcm, google: Google,
 # --- no answer
 
 
-def test_silence_ends_at_the_time_set_for_it(make: MakeFcm, google: Google) -> None:
-    google.says["token-1"] = [SILENCE]
+def test_a_silent_fcm_gives_later_after_the_read_timeout(make: MakeFcm, google: FcmServer) -> None:
+    google.answers["token-1"] = [SILENCE]
     began = monotonic()
     replies = make(read_timeout_ms=200).send([a_message(), a_message("other")])
     assert verdicts(replies) == [Verdict.LATER, Verdict.SENT]
     assert monotonic() - began < 5
 
 
-def test_a_push_ends_at_its_deadline_whatever_is_still_on_its_way(make: MakeFcm, google: Google) -> None:
-    google.says["token-1"] = [SILENCE]
+def test_a_push_ends_at_its_total_timeout(make: MakeFcm, google: FcmServer) -> None:
+    google.answers["token-1"] = [SILENCE]
     began = monotonic()
     replies = make(read_timeout_ms=4_000, total_timeout_ms=1_000).send([a_message("other"), a_message()])
     assert verdicts(replies) == [Verdict.SENT, Verdict.LATER]
     assert monotonic() - began < 3
 
 
-def test_a_push_ends_before_its_invocation_does(make: MakeFcm, google: Google) -> None:
-    google.says["token-1"] = [SILENCE]
+def test_a_push_ends_before_its_invocation(make: MakeFcm, google: FcmServer) -> None:
+    google.answers["token-1"] = [SILENCE]
     began = monotonic()
     with deadline.bind(Context(remaining_ms=1_500)):
         replies = make(read_timeout_ms=4_000).send([a_message()])
@@ -203,12 +205,12 @@ def test_a_push_ends_before_its_invocation_does(make: MakeFcm, google: Google) -
     assert monotonic() - began < 1.5
 
 
-def test_an_invocation_without_time_sends_nothing_and_says_so(make: MakeFcm) -> None:
+def test_a_push_without_time_gives_later(make: MakeFcm) -> None:
     with deadline.bind(Context(remaining_ms=10)):
         assert verdicts(make().send([a_message()])) == [Verdict.LATER]
 
 
-def test_an_fcm_that_is_not_there_is_asked_later(make: MakeFcm) -> None:
+def test_an_unreachable_fcm_gives_later(make: MakeFcm) -> None:
     (reply,) = make(base_url="http://127.0.0.1:1").send([a_message()])
     assert (reply.verdict, reply.pause_seconds) == (Verdict.LATER, 10)
 
@@ -219,21 +221,21 @@ def test_an_fcm_that_is_not_there_is_asked_later(make: MakeFcm) -> None:
 @pytest.mark.parametrize(
     ("said", "verdict"),
     [
-        (Said(503, {"error": "temporarily_unavailable"}), Verdict.LATER),
-        (Said(429, "", {"Retry-After": "5"}), Verdict.LATER),
+        (FcmAnswer(503, {"error": "temporarily_unavailable"}), Verdict.LATER),
+        (FcmAnswer(429, "", {"Retry-After": "5"}), Verdict.LATER),
         (SILENCE, Verdict.LATER),
-        (Said(400, {"error": "invalid_grant", "error_description": "account not found"}), Verdict.MISCONFIGURED),
-        (Said(200, "<title>Sign in to this network</title>"), Verdict.MISCONFIGURED),
-        (Said(200, {"no": "token"}), Verdict.MISCONFIGURED),
-        (Said(200, ["what"]), Verdict.MISCONFIGURED),
-        (Said(302, "", {"Location": "http://127.0.0.1:1/"}), Verdict.MISCONFIGURED),
+        (FcmAnswer(400, {"error": "invalid_grant", "error_description": "account not found"}), Verdict.MISCONFIGURED),
+        (FcmAnswer(200, "<title>Sign in to this network</title>"), Verdict.MISCONFIGURED),
+        (FcmAnswer(200, {"no": "token"}), Verdict.MISCONFIGURED),
+        (FcmAnswer(200, ["what"]), Verdict.MISCONFIGURED),
+        (FcmAnswer(302, "", {"Location": "http://127.0.0.1:1/"}), Verdict.MISCONFIGURED),
     ],
 )
-def test_without_access_nothing_is_sent_and_the_next_push_asks_again(
-    make: MakeFcm, google: Google, said: Said, verdict: Verdict
+def test_a_failed_grant_sends_nothing_and_is_retried(
+    make: MakeFcm, google: FcmServer, said: FcmAnswer, verdict: Verdict
 ) -> None:
     # Given
-    google.says_to_grants = [said]
+    google.grant_answers = [said]
     fcm = make(read_timeout_ms=1_000)
     # When
     began = monotonic()
@@ -246,8 +248,8 @@ def test_without_access_nothing_is_sent_and_the_next_push_asks_again(
     assert verdicts(fcm.send([a_message()])) == [Verdict.SENT]
 
 
-def test_a_key_that_google_does_not_know_is_a_fault_of_the_configuration(make: MakeFcm, google: Google) -> None:
-    stranger = Google(rsa.generate_private_key(public_exponent=65537, key_size=2048))
+def test_an_unknown_private_key_gives_misconfigured(make: MakeFcm, google: FcmServer) -> None:
+    stranger = FcmServer(rsa.generate_private_key(public_exponent=65537, key_size=2048))
     private_key = json.loads(stranger.service_account())["private_key"]
     stranger._server.server_close()
     (reply,) = make(google.service_account(private_key=private_key)).send([a_message()])
@@ -257,14 +259,14 @@ def test_a_key_that_google_does_not_know_is_a_fault_of_the_configuration(make: M
 
 
 @pytest.mark.parametrize("broken", ["", "{", "[]", '"text"', "null", "{}", '{"private_key": "hunter2"}', "hunter2"])
-def test_a_service_account_that_is_none_is_told_and_not_shown(google: Google, broken: str) -> None:
+def test_a_malformed_service_account_is_reported_without_content(google: FcmServer, broken: str) -> None:
     (reply,) = Fcm(FcmSettings(base_url=google.url), broken).send([a_message()])
     assert reply.verdict is Verdict.MISCONFIGURED
     assert "service account" in reply.why
     assert "hunter2" not in reply.why
 
 
-def test_a_broken_private_key_is_told_and_not_shown(make: MakeFcm, google: Google) -> None:
+def test_a_broken_private_key_is_reported_without_content(make: MakeFcm, google: FcmServer) -> None:
     broken = google.service_account(private_key="-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n")
     (reply,) = make(broken).send([a_message()])
     assert reply.verdict is Verdict.MISCONFIGURED

@@ -17,7 +17,7 @@ def size(*values: Any) -> int:
     return sum(len(json.dumps(value, ensure_ascii=False).encode(errors="replace")) for value in values)
 
 
-def test_a_message_says_everything_in_the_words_of_each_platform() -> None:
+def test_a_message_has_the_fields_of_each_platform() -> None:
     assert build(a_notification(), "token-1", NOW) == {
         "token": "token-1",
         "notification": {"title": "Pay?", "body": "5 EUR to Bob"},
@@ -43,7 +43,7 @@ def test_a_message_says_everything_in_the_words_of_each_platform() -> None:
     ("ttl_ms", "seconds"),
     [(1, 0), (999, 0), (1_000, 1), (24_999, 24), (WEEK_MS, 7 * 86_400), (5 * WEEK_MS, 28 * 86_400)],
 )
-def test_nobody_is_told_when_it_is_too_late_on_any_platform(ttl_ms: int, seconds: int) -> None:
+def test_the_time_to_live_is_set_for_each_platform(ttl_ms: int, seconds: int) -> None:
     message = build(a_notification(ttl_ms=ttl_ms), "token-1", NOW)
     assert message["android"]["ttl"] == f"{seconds}s"
     assert message["apns"]["headers"]["apns-expiration"] == str(1_800_000_000 + seconds)
@@ -54,7 +54,7 @@ TEXTS = st.text(max_size=3_000) | st.text(alphabet='aé€😀"\\\n', min_size=4
 
 
 @given(TEXTS, TEXTS, st.dictionaries(st.text(max_size=40), TEXTS, max_size=5))
-def test_whatever_it_is_made_of_it_fits_and_is_the_beginning_of_what_was_given(
+def test_a_fitted_message_is_within_the_limit_and_cut_at_the_end(
     title: str, body: str, data: Mapping[str, str]
 ) -> None:
     data = {f"x-{name}": value for name, value in data.items()}
@@ -67,19 +67,19 @@ def test_whatever_it_is_made_of_it_fits_and_is_the_beginning_of_what_was_given(
 
 
 @given(st.text(min_size=1, max_size=60), st.text(max_size=300))
-def test_what_fits_is_left_as_it_is(title: str, body: str) -> None:
+def test_a_message_within_the_limit_is_unchanged(title: str, body: str) -> None:
     assert fitted(a_notification(title=title, body=body)) == (
         {"title": title, "body": body},
         {"requestId": REQUEST_ID},
     )
 
 
-def test_a_cut_text_uses_the_room_there_is() -> None:
+def test_a_cut_text_fills_the_limit_exactly() -> None:
     shown, data = fitted(a_notification(body="x" * 10_000))
     assert size(shown["title"], shown["body"], data) == LARGEST_BYTES
 
 
-def test_ids_are_kept_where_long_values_must_go() -> None:
+def test_the_longest_data_values_are_dropped_first() -> None:
     data = {"requestId": REQUEST_ID, "essay": "x" * 1_990, "letter": "y" * 900, "kind": "payment"}
     assert fitted(a_notification(data=data))[1] == {"requestId": REQUEST_ID, "letter": "y" * 900, "kind": "payment"}
 
@@ -132,11 +132,11 @@ def test_ten_thousand_fields_are_fitted_quickly_and_exactly() -> None:
     ],
     ids=str,
 )
-def test_what_fcm_would_refuse_cannot_be_made(wrong: dict[str, Any]) -> None:
+def test_a_notification_that_fcm_would_refuse_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"words|collapse key|for itself"):
         a_notification(**wrong)
 
 
-def test_a_title_or_a_body_is_enough() -> None:
+def test_a_title_or_a_body_alone_is_enough() -> None:
     assert fitted(a_notification(title=""))[0] == {"title": "", "body": "5 EUR to Bob"}
     assert fitted(a_notification(body=""))[0] == {"title": "Pay?", "body": ""}

@@ -29,21 +29,21 @@ def tokens(devices: DeviceStore, username: str = PERSON, collapse_key: str = REQ
     return [target.fcm_token for target in devices.targets(named(username), collapse_key)]
 
 
-def lapse(mongodb: Mongo, device_id: str) -> None:
-    """Have the time of a device be over, and nobody have noticed."""
+def expire(mongodb: Mongo, device_id: str) -> None:
+    """Move a device's `purgeAt` into the past; the document stays."""
     over = datetime.now(UTC) - timedelta(seconds=1)
     assert mongodb.devices.update_one({"deviceId": device_id}, {"$set": {"purgeAt": over}}).matched_count == 1
 
 
-def _ticked(mongodb: Mongo) -> bool:
-    """Whether the server's clock, which has milliseconds, is past what was written last."""
+def _clock_has_advanced(mongodb: Mongo) -> bool:
+    """Tell whether the server's clock, in milliseconds, is past the last write."""
     return mongodb.devices.find_one({"$expr": {"$gte": ["$updatedAt", "$$NOW"]}}) is None
 
 
 # --- put
 
 
-def test_a_device_comes_back_as_it_was_registered(devices: DeviceStore) -> None:
+def test_a_registered_device_reads_back_unchanged(devices: DeviceStore) -> None:
     device = devices.put(named(PERSON), "phone", a_device(platform=Platform.IOS))
     assert (device.device_id, device.platform) == ("phone", Platform.IOS)
     assert device.created_at == device.updated_at
@@ -52,7 +52,7 @@ def test_a_device_comes_back_as_it_was_registered(devices: DeviceStore) -> None:
     assert devices.targets(named(PERSON), REQUEST_ID) == [Target("phone", "token-1")]
 
 
-def test_registering_again_renews_it(devices: DeviceStore) -> None:
+def test_a_repeated_registration_renews_the_device(devices: DeviceStore) -> None:
     first = devices.put(named(PERSON), "phone", a_device())
     second = devices.put(named(PERSON), "phone", a_device("token-2", Platform.WEB))
     assert (second.created_at, second.platform) == (first.created_at, Platform.WEB)
@@ -62,14 +62,14 @@ def test_registering_again_renews_it(devices: DeviceStore) -> None:
     assert devices.page(named(PERSON), 9, None) == [second]
 
 
-def test_two_users_may_choose_the_same_id(devices: DeviceStore) -> None:
+def test_two_users_may_use_the_same_device_id(devices: DeviceStore) -> None:
     devices.put(named("ann"), "phone", a_device("anns"))
     devices.put(named("bob"), "phone", a_device("bobs"))
     assert (tokens(devices, "ann"), tokens(devices, "bob")) == (["anns"], ["bobs"])
 
 
 @pytest.mark.parametrize("name", ["$$NOW", "$fcmToken", "a.b", "$literal"])
-def test_a_token_is_never_read_as_an_expression(devices: DeviceStore, name: str) -> None:
+def test_a_token_like_a_mongodb_expression_is_kept_as_text(devices: DeviceStore, name: str) -> None:
     devices.put(named(PERSON), "phone", a_device(name))
     assert tokens(devices) == [name]
 
@@ -77,19 +77,19 @@ def test_a_token_is_never_read_as_an_expression(devices: DeviceStore, name: str)
 # --- one user per token
 
 
-def test_a_device_that_changed_hands_is_its_new_users(devices: DeviceStore) -> None:
+def test_a_token_moves_to_the_user_who_registered_last(devices: DeviceStore) -> None:
     # Given
     put(devices, "token-1", "other", username="ann")
     # When
     put(devices, "token-1", username="bob")
     # Then
     assert (tokens(devices, "ann"), tokens(devices, "bob")) == (["other"], ["token-1"])
-    # And when it comes back
+    # And when ann registers the token again
     put(devices, "token-1", username="ann")
     assert (set(tokens(devices, "ann")), tokens(devices, "bob")) == ({"other", "token-1"}, [])
 
 
-def test_an_app_with_a_new_id_of_its_own_is_one_device(devices: DeviceStore) -> None:
+def test_a_new_device_id_for_a_token_replaces_the_old(devices: DeviceStore) -> None:
     devices.put(named(PERSON), "old", a_device())
     devices.put(named(PERSON), "new", a_device())
     assert [device.device_id for device in devices.page(named(PERSON), 9, None)] == ["new"]
@@ -104,15 +104,15 @@ def test_two_devices_may_exchange_their_tokens(devices: DeviceStore) -> None:
     assert (tokens(devices, "ann"), tokens(devices, "bob")) == (["token-2"], ["token-1"])
 
 
-def test_a_token_whose_time_is_over_hinders_nobody(devices: DeviceStore, mongodb: Mongo) -> None:
+def test_an_expired_device_does_not_block_its_token(devices: DeviceStore, mongodb: Mongo) -> None:
     devices.put(named("ann"), "old", a_device())
-    lapse(mongodb, "old")
+    expire(mongodb, "old")
     devices.put(named("bob"), "new", a_device())
     assert tokens(devices, "bob") == ["token-1"]
 
 
 @pytest.mark.parametrize("_round", range(5))
-def test_of_many_who_register_a_token_at_once_one_has_it(devices: DeviceStore, mongodb: Mongo, _round: int) -> None:
+def test_racing_registrations_of_a_token_leave_one_holder(devices: DeviceStore, mongodb: Mongo, _round: int) -> None:
     # Given
     people = [f"person-{number}" for number in range(24)]
     # When
@@ -125,7 +125,7 @@ def test_of_many_who_register_a_token_at_once_one_has_it(devices: DeviceStore, m
     assert isinstance(results[people.index(holders[0])], Device)
 
 
-def test_at_no_moment_do_two_people_have_a_token(devices: DeviceStore, mongodb: Mongo) -> None:
+def test_a_token_is_taken_from_the_old_user_before_the_insert(devices: DeviceStore, mongodb: Mongo) -> None:
     with mongodb.devices.watch(full_document="updateLookup") as changes:
         for person in ("ann", "bob", "ann"):
             devices.put(named(person), "phone", a_device())
@@ -144,7 +144,9 @@ def test_at_no_moment_do_two_people_have_a_token(devices: DeviceStore, mongodb: 
     ]
 
 
-def test_whoever_gives_up_leaves_the_token_where_it_is(devices: DeviceStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_contested_registration_leaves_the_token_in_place(
+    devices: DeviceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     put(devices, "token-1", username="ann")
     monkeypatch.setattr(store, "_TRIES", 1)
     with pytest.raises(TokenContested):
@@ -152,7 +154,7 @@ def test_whoever_gives_up_leaves_the_token_where_it_is(devices: DeviceStore, mon
     assert (tokens(devices, "ann"), tokens(devices, "bob")) == (["token-1"], [])
 
 
-def test_many_registrations_of_one_device_are_one_device(devices: DeviceStore) -> None:
+def test_racing_registrations_of_a_device_make_one_device(devices: DeviceStore) -> None:
     results = race([partial(devices.put, named(PERSON), "phone", a_device())] * 16)
     assert not [result for result in results if isinstance(result, ServiceError)]
     assert len(devices.page(named(PERSON), 99, None)) == 1
@@ -161,34 +163,32 @@ def test_many_registrations_of_one_device_are_one_device(devices: DeviceStore) -
 # --- time
 
 
-def test_a_device_whose_time_is_over_is_not_there_although_it_is_still_stored(
-    devices: DeviceStore, mongodb: Mongo
-) -> None:
+def test_an_expired_device_is_not_found_while_still_stored(devices: DeviceStore, mongodb: Mongo) -> None:
     devices.put(named(PERSON), "phone", a_device())
-    lapse(mongodb, "phone")
+    expire(mongodb, "phone")
     assert tokens(devices) == []
     assert devices.page(named(PERSON), 9, None) == []
     assert not devices.remove(named(PERSON), "phone")
     assert mongodb.devices.count_documents({}) == 1
 
 
-def test_a_device_that_comes_back_after_its_time_is_a_new_one(devices: DeviceStore, mongodb: Mongo) -> None:
+def test_a_registration_after_expiry_makes_a_new_device(devices: DeviceStore, mongodb: Mongo) -> None:
     first = devices.put(named(PERSON), "phone", a_device())
-    lapse(mongodb, "phone")
+    expire(mongodb, "phone")
     again = devices.put(named(PERSON), "phone", a_device())
     assert again.created_at == again.updated_at > first.created_at
     assert tokens(devices) == ["token-1"]
 
 
-def test_how_long_a_device_is_kept_is_a_setting(mongodb: Mongo) -> None:
+def test_the_setting_kept_days_sets_the_expiry(mongodb: Mongo) -> None:
     device = DeviceStore(mongodb.devices, DeviceSettings(kept_days=2)).put(named(PERSON), "phone", a_device())
     assert device.expires_at - device.updated_at == timedelta(days=2)
 
 
-def test_the_server_itself_removes_what_is_over(devices: DeviceStore, mongodb: Mongo) -> None:
+def test_the_ttl_index_removes_expired_devices(devices: DeviceStore, mongodb: Mongo) -> None:
     # Given
     put(devices, "kept", "gone")
-    lapse(mongodb, "device-gone")
+    expire(mongodb, "device-gone")
     # When
     admin = clients.mongodb().client.admin
     admin.command("setParameter", 1, ttlMonitorEnabled=True)
@@ -203,14 +203,14 @@ def test_the_server_itself_removes_what_is_over(devices: DeviceStore, mongodb: M
 # --- remove, drop, forget
 
 
-def test_a_device_is_removed_once_and_by_its_user(devices: DeviceStore) -> None:
+def test_a_device_is_removed_once_and_by_its_user_alone(devices: DeviceStore) -> None:
     devices.put(named("ann"), "phone", a_device())
     assert not devices.remove(named("bob"), "phone")
     assert devices.remove(named("ann"), "phone")
     assert not devices.remove(named("ann"), "phone")
 
 
-def test_a_token_that_has_been_replaced_meanwhile_costs_no_device(devices: DeviceStore) -> None:
+def test_drop_keeps_a_device_with_a_replaced_token(devices: DeviceStore) -> None:
     devices.put(named(PERSON), "phone", a_device("old"))
     (target,) = devices.targets(named(PERSON), REQUEST_ID)
     devices.put(named(PERSON), "phone", a_device("new"))
@@ -220,17 +220,17 @@ def test_a_token_that_has_been_replaced_meanwhile_costs_no_device(devices: Devic
     assert tokens(devices) == []
 
 
-def test_a_forgotten_user_has_no_device_and_others_keep_theirs(devices: DeviceStore) -> None:
+def test_forget_removes_the_devices_of_its_user_alone(devices: DeviceStore) -> None:
     put(devices, "a", "b", username="ann")
     put(devices, "c", username="anna")
     devices.forget("ann")
     assert (tokens(devices, "ann"), tokens(devices, "anna")) == ([], ["c"])
 
 
-# --- told
+# --- notified
 
 
-def test_who_was_told_is_left_out_of_the_repeat_and_of_nothing_else(devices: DeviceStore) -> None:
+def test_a_notified_device_is_skipped_for_that_collapse_key_alone(devices: DeviceStore) -> None:
     # Given
     put(devices, "a", "b")
     first = next(target for target in devices.targets(named(PERSON), "question-1") if target.fcm_token == "a")
@@ -241,7 +241,7 @@ def test_who_was_told_is_left_out_of_the_repeat_and_of_nothing_else(devices: Dev
     assert set(tokens(devices, collapse_key="question-2")) == {"a", "b"}
 
 
-def test_a_device_remembers_the_latest_twenty_and_each_once(devices: DeviceStore, mongodb: Mongo) -> None:
+def test_a_device_keeps_the_latest_twenty_collapse_keys_once_each(devices: DeviceStore, mongodb: Mongo) -> None:
     put(devices, "a")
     targets = devices.targets(named(PERSON), REQUEST_ID)
     for number in [*range(25), 24]:
@@ -251,7 +251,7 @@ def test_a_device_remembers_the_latest_twenty_and_each_once(devices: DeviceStore
     assert stored["told"] == [f"question-{number}" for number in range(5, 25)]
 
 
-def test_a_renewed_device_was_told_and_a_new_installation_was_not(devices: DeviceStore) -> None:
+def test_a_new_token_of_a_device_is_not_yet_notified(devices: DeviceStore) -> None:
     devices.put(named(PERSON), "phone", a_device("old"))
     devices.mark_notified(PERSON, devices.targets(named(PERSON), REQUEST_ID), REQUEST_ID)
     devices.put(named(PERSON), "phone", a_device("old"))
@@ -263,7 +263,7 @@ def test_a_renewed_device_was_told_and_a_new_installation_was_not(devices: Devic
 # --- lists
 
 
-def test_pages_are_in_the_order_of_ids_and_of_one_user(devices: DeviceStore) -> None:
+def test_pages_list_one_users_devices_in_order_of_ids(devices: DeviceStore) -> None:
     for device_id in ("c", "a", "B", "a.1", "b"):
         devices.put(named(PERSON), device_id, a_device(device_id))
     devices.put(named("bob"), "bobs", a_device("bobs"))
@@ -273,17 +273,17 @@ def test_pages_are_in_the_order_of_ids_and_of_one_user(devices: DeviceStore) -> 
     assert read == ["B", "a", "a.1", "b", "c"]
 
 
-def test_a_push_goes_to_the_devices_that_were_heard_of_last(mongodb: Mongo) -> None:
+def test_targets_are_the_most_recently_renewed_devices(mongodb: Mongo) -> None:
     devices = DeviceStore(mongodb.devices, DeviceSettings(pushed_at_most=3))
     for name in ("a", "b", "c", "d", "b"):
         put(devices, name)
-        eventually(partial(_ticked, mongodb))
+        eventually(partial(_clock_has_advanced, mongodb))
     renewals = [device["updatedAt"] for device in mongodb.devices.find().sort("updatedAt", -1)]
     assert all(earlier < later for later, earlier in pairwise(renewals))
     assert tokens(devices) == ["b", "d", "c"]
 
 
-def test_a_users_devices_are_found_by_the_index(mongod: Mongod, mongodb: Mongo) -> None:
+def test_queries_for_a_users_devices_use_the_index(mongod: Mongod, mongodb: Mongo) -> None:
     put(devices_wiring.store(), *(f"t{number}" for number in range(6)))
     for person in range(50):
         put(devices_wiring.store(), *(f"{person}-{number}" for number in range(4)), username=f"person-{person}")
@@ -296,7 +296,7 @@ def test_a_users_devices_are_found_by_the_index(mongod: Mongod, mongodb: Mongo) 
     assert [plan.examined for plan in plans] == [6, 6]
 
 
-def test_a_mongodb_that_is_down_is_told_as_such() -> None:
+def test_an_unreachable_mongodb_raises_unavailable() -> None:
     with recording_commands("mongodb://127.0.0.1:1/holdfast?serverSelectionTimeoutMS=50") as (client, _):
         store = DeviceStore(client.get_default_database().devices, DeviceSettings())
         with pytest.raises(Unavailable):

@@ -10,14 +10,14 @@ Template = dict[str, Any]
 
 
 class Built(NamedTuple):
-    """What was built, and what chalice had made of it before the template was completed."""
+    """A built package, and chalice's own template before completion."""
 
     package: Package
     chalices: Template
 
 
 def with_paths(chalices: Template, count: int) -> Template:
-    """Chalice's template with *count* paths of three routes each, as long as the longest of the application."""
+    """Return chalice's template with *count* paths of three routes, each as long as the application's longest route."""
     grown = copy.deepcopy(chalices)
     paths = grown["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["paths"]
     longest = max((one for path in paths.values() for one in path.values()), key=lambda one: len(json.dumps(one)))

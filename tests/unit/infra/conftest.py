@@ -9,13 +9,13 @@ import pytest
 from infra.deployment import package
 from tests.unit.infra.build import Built
 
-#: One for all tests: reading a service's description is what takes time.
+#: Shared by all tests, as reading a service's description is slow.
 _SESSION = botocore.session.get_session()
 
 
 @pytest.fixture
 def client(aws: None) -> Callable[[str], Any]:
-    """Makes clients of any service, with moto behind them."""
+    """Make cached clients of any service, with moto behind them."""
     return cache(_SESSION.create_client)
 
 

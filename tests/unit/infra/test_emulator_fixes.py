@@ -1,4 +1,4 @@
-"""Fixes for what an emulator ignores, on moto's services."""
+"""Fixes for properties that an emulator ignores, on moto's services."""
 
 import io
 import zipfile
@@ -17,7 +17,7 @@ Client = Callable[[str], Any]
 
 @pytest.fixture
 def functions(client: Client) -> Any:
-    """Lambda, with one function of the stack in it."""
+    """A client of Lambda, with a single function of the stack."""
     trust = '{"Version": "2012-10-17", "Statement": []}'
     role = client("iam").create_role(RoleName="any", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
     packed = io.BytesIO()
@@ -34,7 +34,7 @@ def functions(client: Client) -> Any:
     return made
 
 
-def test_reserved_concurrency_is_what_the_template_asks_for(functions: Any) -> None:
+def test_reserved_concurrency_is_set_from_the_template(functions: Any) -> None:
     # Given
     resources = {
         "WaitHandler": {
@@ -53,7 +53,7 @@ def test_reserved_concurrency_is_what_the_template_asks_for(functions: Any) -> N
     assert found["ReservedConcurrentExecutions"] == 7
 
 
-def test_items_expire_where_the_template_says_so_and_asking_again_is_no_fault(dynamodb: Any) -> None:
+def test_ttl_is_enabled_from_the_template_and_may_be_repeated(dynamodb: Any) -> None:
     # When
     for _ in range(2):
         emulator_fixes.expire_items(dynamodb, template.resources()["Resources"], STAGE)
@@ -71,7 +71,7 @@ PREFIX = "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions"
 
 
 class Gateway(NamedTuple):
-    """API Gateway with one API as an emulator imports it: routes, and neither any-methods nor gateway responses."""
+    """API Gateway with an API as an emulator imports it: without any-methods and gateway responses."""
 
     client: Any
     outputs: dict[str, str]
@@ -116,8 +116,8 @@ def _uri(function: str) -> str:
     return f"{PREFIX}/{function}/invocations"
 
 
-def test_any_method_that_the_import_dropped_is_put_back(gateway: Gateway) -> None:
-    # Given a path whose fix was interrupted before it had its integration
+def test_an_any_method_dropped_by_the_import_is_restored(gateway: Gateway) -> None:
+    # Given a path whose fix was interrupted before the integration
     first = next(
         one
         for one in gateway.client.get_resources(restApiId=gateway.outputs["RestAPIId"])["items"]
@@ -133,7 +133,7 @@ def test_any_method_that_the_import_dropped_is_put_back(gateway: Gateway) -> Non
     assert gateway.methods() == {"/": {}, "/unrouted": {}, "/first": both, "/second": both}
 
 
-def test_complete_api_is_left_alone_and_not_deployed_again(gateway: Gateway) -> None:
+def test_complete_api_gets_no_writes_and_no_deployment(gateway: Gateway) -> None:
     # Given
     emulator_fixes.complete_api(*gateway)
     calls: list[str] = []
@@ -145,7 +145,7 @@ def test_complete_api_is_left_alone_and_not_deployed_again(gateway: Gateway) -> 
     assert gateway.deployments() == 1
 
 
-def test_any_method_follows_a_function_that_was_replaced(gateway: Gateway) -> None:
+def test_any_methods_call_a_replaced_function(gateway: Gateway) -> None:
     emulator_fixes.complete_api(*gateway)
     moved = gateway._replace(outputs={**gateway.outputs, "APIHandlerArn": f"{FUNCTION}-new"})
     emulator_fixes.complete_api(*moved)
@@ -171,7 +171,7 @@ def test_gateway_responses_are_set_and_deployed(gateway: Gateway) -> None:
     assert [stage["stageName"] for stage in gateway_client.get_stages(restApiId=api)["item"]] == ["api"]
 
 
-def test_an_emulators_api_is_under_the_emulators_own_address(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_url_of_an_emulated_api_has_the_emulators_address(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566/")
     outputs = {"RestAPIId": "abc", "EndpointURL": "https://abc.execute-api.us-east-1.amazonaws.com/api/"}
     assert emulator_fixes.api_url(client, outputs) == "http://127.0.0.1:4566/_aws/execute-api/abc/api"

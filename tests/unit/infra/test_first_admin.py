@@ -15,11 +15,11 @@ def password_is(users: UserStore, password: str) -> bool:
     return passwords.matches(password, found.password_hash)
 
 
-def test_the_first_administrator_gets_a_password_that_is_told_once(dynamodb: Any, users: UserStore) -> None:
+def test_the_first_administrators_password_is_returned_once(dynamodb: Any, users: UserStore) -> None:
     # When
-    told = [ensure_admin(dynamodb, STAGE, {}).password for _ in range(2)]
+    returned = [ensure_admin(dynamodb, STAGE, {}).password for _ in range(2)]
     # Then
-    invented, again = told
+    invented, again = returned
     assert again is None
     assert invented is not None
     assert len(invented) >= 16
@@ -29,14 +29,12 @@ def test_the_first_administrator_gets_a_password_that_is_told_once(dynamodb: Any
     assert admin.roles == frozenset({Role.ADMIN})
 
 
-def test_a_given_password_is_used_and_not_told(dynamodb: Any, users: UserStore) -> None:
+def test_a_given_password_is_used_and_not_returned(dynamodb: Any, users: UserStore) -> None:
     assert ensure_admin(dynamodb, STAGE, {"HOLDFAST_ADMIN_PASSWORD": "correct horse"}).password is None
     assert password_is(users, "correct horse")
 
 
-def test_a_given_password_holds_for_the_administrator_there_is_and_ends_the_sessions(
-    dynamodb: Any, users: UserStore
-) -> None:
+def test_a_given_password_replaces_the_old_and_revokes_sessions(dynamodb: Any, users: UserStore) -> None:
     ensure_admin(dynamodb, STAGE, {})
     assert ensure_admin(dynamodb, STAGE, {"HOLDFAST_ADMIN_PASSWORD": "correct horse"}).password is None
     assert password_is(users, "correct horse")
@@ -52,9 +50,9 @@ def test_the_same_password_again_changes_nothing(dynamodb: Any, users: UserStore
     assert users.pending_revocations() == []
 
 
-def test_of_many_first_starts_one_makes_the_administrator(dynamodb: Any, users: UserStore) -> None:
-    told = race([lambda: ensure_admin(dynamodb, STAGE, {}).password] * 8)
-    (invented,) = [password for password in told if isinstance(password, str)]
+def test_racing_first_starts_make_one_administrator(dynamodb: Any, users: UserStore) -> None:
+    returned = race([lambda: ensure_admin(dynamodb, STAGE, {}).password] * 8)
+    (invented,) = [password for password in returned if isinstance(password, str)]
     assert password_is(users, invented)
 
 

@@ -1,4 +1,4 @@
-"""Indexes are made at deployment, also where older ones stand in their way."""
+"""Indexes are created at deployment, also over conflicting older indexes."""
 
 from typing import Any
 
@@ -31,15 +31,15 @@ def collection(mongod: Mongod, monkeypatch: pytest.MonkeyPatch) -> Any:
     ],
     ids=["other keys", "other options", "other name"],
 )
-def test_an_index_whose_definition_changed_is_made_anew(
-    mongod: Mongod, collection: Any, monkeypatch: pytest.MonkeyPatch, old: IndexModel
+def test_an_index_with_a_changed_definition_is_recreated(
+    collection: Any, monkeypatch: pytest.MonkeyPatch, old: IndexModel
 ) -> None:
     # Given
     collection.create_indexes([old, IndexModel([("kept", 1)], name="kept")])
     monkeypatch.setattr(slices, "indexes", lambda: {SUBJECT: [IndexModel([("people", 1)], name="mine")]})
     # When
     for _ in range(2):
-        indexes.ensure(mongod.uri)
+        indexes.ensure(collection.database)
     # Then
     found = collection.index_information()
     assert found["mine"]["key"] == [("people", 1)]

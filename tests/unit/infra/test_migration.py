@@ -1,4 +1,4 @@
-"""An existing collection becomes versioned records: each document once, whatever happens on the way."""
+"""Import of a collection as versioned records: each document once, also after kills and outages."""
 
 import json
 import threading
@@ -20,6 +20,7 @@ from chalicelib.core.records.errors import RecordNotFound
 from chalicelib.core.records.models import Change, Record
 from chalicelib.core.records.store import Records
 from chalicelib.core.stores import clients
+from chalicelib.core.stores.binding import Deployment
 from infra.operations import target
 from infra.operations.migration import __main__ as migrate
 from infra.operations.migration import source
@@ -27,7 +28,7 @@ from infra.operations.target import Target
 from tests.unit.conftest import STAGE
 
 Mongo = Database[dict[str, Any]]
-Old = list[dict[str, Any]]
+Documents = list[dict[str, Any]]
 KIND = "application"
 OLD = "oldApplications"
 DOC = {
@@ -42,14 +43,14 @@ DOC = {
 
 
 class Killed(BaseException):
-    """The process ends here."""
+    """Stands for the end of the process."""
 
 
 @pytest.fixture
 def collection(
-    mongodb: Mongo, dynamodb: Any, monkeypatch: pytest.MonkeyPatch, options: Callable[..., None]
+    mongodb: Mongo, bound: Deployment, monkeypatch: pytest.MonkeyPatch, options: Callable[..., None]
 ) -> Iterator[Any]:
-    # Several pages without many documents; and no stream is here to show what was not shown early
+    # Small pages; and a long time for the eager projection, as no stream follows it here
     monkeypatch.setattr(source, "_PAGE", 4)
     options(RECORDS_EARLY_WITHIN_MS="30000")
     records_wiring.view.cache_clear()
@@ -73,18 +74,18 @@ def records() -> dict[str, Record]:
     return {record.id: record for record in found if record}
 
 
-def written() -> list[Any]:
-    """Every item there is in the tables that a migration writes to."""
+def all_items() -> list[Any]:
+    """Return every item of the tables that a migration writes to."""
     return [clients.table(name).scan("", 1_000)[0] for name in ("records", "coordination")]
 
 
-def lines(file: Path) -> list[tuple[Any, list[str]]]:
+def skipped_lines(file: Path) -> list[tuple[Any, list[str]]]:
     read = [json.loads(line) for line in file.read_text().splitlines()]
     return [(line["id"], line["reasons"]) for line in read]
 
 
-def dying(monkeypatch: pytest.MonkeyPatch, after: int, error: BaseException) -> None:
-    """Have whatever makes a record end with *error* once *after* are made."""
+def fail_creation(monkeypatch: pytest.MonkeyPatch, after: int, error: BaseException) -> None:
+    """Raise *error* at the creation of a record, *after* successful creations."""
     create, turn, made = Records.create, threading.Lock(), 0
 
     def counted(*arguments: Any, **more: Any) -> Record:
@@ -99,7 +100,7 @@ def dying(monkeypatch: pytest.MonkeyPatch, after: int, error: BaseException) -> 
 
 
 def read_ids(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The ids of the documents that are read from here on."""
+    """Return a list that collects the ids of all documents read from now on."""
     ids: list[Any] = []
     read = migrate.READERS[KIND]
 
@@ -111,10 +112,10 @@ def read_ids(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return ids
 
 
-# --- what a document becomes
+# --- from document to record
 
 
-def test_a_document_becomes_version_one_of_a_record_and_lists_have_it(collection: Any, mongodb: Mongo) -> None:
+def test_a_document_becomes_version_one_of_a_record_in_lists(collection: Any, mongodb: Mongo) -> None:
     oid = ObjectId()
     collection.insert_many([a_document(oid), a_document("A-2", status="draft"), a_document("x", applicationId="A-3")])
     assert run() == 0
@@ -128,7 +129,7 @@ def test_a_document_becomes_version_one_of_a_record_and_lists_have_it(collection
     assert {copy["_id"]: copy["doc"] for copy in shown} == {record.id: record.doc for record in made.values()}
 
 
-def test_a_record_annotated_since_its_import_is_its_documents_own(collection: Any, mongodb: Mongo) -> None:
+def test_a_record_annotated_since_its_import_is_kept(collection: Any, mongodb: Mongo) -> None:
     collection.insert_one(a_document("A-1"))
     assert run() == 0
     annotated = records_wiring.store().annotate(KIND, "A-1", {"score": 0.5}, operation="score")
@@ -138,20 +139,20 @@ def test_a_record_annotated_since_its_import_is_its_documents_own(collection: An
     assert (copy["version"], copy["annotations"]) == (1, {"score": 0.5})
 
 
-def test_whoever_migrates_may_name_who_made_the_records(collection: Any) -> None:
+def test_the_option_by_sets_the_creator_of_records(collection: Any) -> None:
     collection.insert_one(a_document("A-1"))
     assert run("--by", "import-2026") == 0
     assert records()["A-1"].created_by == "import-2026"
 
 
-def test_numbers_are_read_however_a_database_has_them(collection: Any) -> None:
+def test_decimals_and_floats_of_whole_value_are_read(collection: Any) -> None:
     whole = {"amountMinor": Decimal128("1000.00"), "termMonths": 12.0}
     collection.insert_many([a_document("A-1", **whole), a_document("A-2", amountMinor=Decimal128("10.5"))])
     assert run() == 1
     assert [(record.id, record.doc) for record in records().values()] == [("A-1", DOC)]
 
 
-def test_another_database_may_be_named(collection: Any, mongodb: Mongo) -> None:
+def test_the_option_database_selects_the_database(collection: Any, mongodb: Mongo) -> None:
     elsewhere = mongodb.client["elsewhere"]
     elsewhere[OLD].insert_one(a_document("A-1"))
     try:
@@ -172,7 +173,7 @@ def test_ids_of_every_type_are_found_page_by_page(collection: Any, monkeypatch: 
     assert records().keys() == {f"A-{number}" for number in range(len(ids))}
 
 
-def test_a_page_ends_where_its_documents_grow_too_large(collection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_is_cut_at_its_limit_of_bytes(collection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source, "_PAGE_BYTES", 100)
     collection.insert_many([a_document(f"A-{number}") for number in range(5)])
     assert len(source.Source(collection).page(None)) == 1
@@ -180,15 +181,15 @@ def test_a_page_ends_where_its_documents_grow_too_large(collection: Any, monkeyp
     assert len(records()) == 5
 
 
-# --- nothing is made twice, and nothing is left out
+# --- repeated, interrupted and racing runs
 
 
-def test_a_second_run_makes_nothing_and_takes_what_is_new(collection: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_second_run_imports_new_documents_alone(collection: Any, capsys: pytest.CaptureFixture[str]) -> None:
     collection.insert_many([a_document(f"B-{number}") for number in range(6)])
     assert run() == 0
     made = records()
     capsys.readouterr()
-    # Before all the others, where a bookmark would not look any more
+    # An id before all others, which a bookmark would have passed
     collection.insert_one(a_document("A-0"))
     assert run() == 0
     assert "1 imported\n  6 imported before\n  0 skipped" in capsys.readouterr().out
@@ -197,18 +198,18 @@ def test_a_second_run_makes_nothing_and_takes_what_is_new(collection: Any, capsy
 
 
 @pytest.mark.parametrize("died_after", [0, 3, 4, 9, 14])
-def test_a_run_that_was_killed_is_gone_on_with(
+def test_a_killed_run_is_resumed_at_its_bookmark(
     collection: Any,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     died_after: int,
 ) -> None:
-    # Given 20 documents, four to a page, of which the first of each is none
+    # Given 20 documents, four to a page; the first of each page is invalid
     collection.insert_many([a_document(f"A-{n:02}", **({} if n % 4 else {"currency": "?"})) for n in range(20)])
     file = tmp_path / "skipped.jsonl"
     with monkeypatch.context() as patch:
-        dying(patch, died_after, Killed())
+        fail_creation(patch, died_after, Killed())
         with suppress(Killed):
             run("--skipped", str(file), "--at-once", "1")
     assert len(records()) == died_after
@@ -216,23 +217,23 @@ def test_a_run_that_was_killed_is_gone_on_with(
     # When
     ids = read_ids(monkeypatch)
     assert run("--skipped", str(file)) == 1
-    # Then only what was not passed is read, everything is there once, and the figures are those of the whole
+    # Then only pages after the bookmark are read, each record exists once, and the figures cover both runs
     assert ids == [f"A-{number:02}" for number in range(4 * pages, 20)]
     assert len(records()) == 15
     assert {record.version for record in records().values()} == {1}
     assert all(records()[record_id] == record for record_id, record in earlier.items())
-    assert {one for one, _ in lines(file)} == {f"A-{number:02}" for number in range(0, 20, 4)}
+    assert {one for one, _ in skipped_lines(file)} == {f"A-{number:02}" for number in range(0, 20, 4)}
     out = capsys.readouterr().out
     assert "20 documents read" in out
     assert "5 skipped" in out
 
 
-def test_from_the_start_no_bookmark_counts(
+def test_the_option_from_start_ignores_the_bookmark(
     collection: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     collection.insert_many([a_document(f"A-{number:02}") for number in range(12)])
     with monkeypatch.context() as patch:
-        dying(patch, 9, Killed())
+        fail_creation(patch, 9, Killed())
         with suppress(Killed):
             run("--at-once", "1")
     ids = read_ids(monkeypatch)
@@ -241,18 +242,20 @@ def test_from_the_start_no_bookmark_counts(
     assert "3 imported\n  9 imported before" in capsys.readouterr().out
 
 
-def test_what_a_stricter_run_skipped_is_looked_at_again(collection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_with_other_options_reads_skipped_documents_again(
+    collection: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     collection.insert_many([a_document(f"A-{number:02}", note="x") for number in range(4)])
     collection.insert_many([a_document(f"B-{number:02}") for number in range(4)])
     with monkeypatch.context() as patch:
-        dying(patch, 2, Killed())
+        fail_creation(patch, 2, Killed())
         with suppress(Killed):
             run("--at-once", "1")
     assert run("--drop-unknown") == 0
     assert len(records()) == 8
 
 
-def test_two_runs_at_once_make_every_record_once(collection: Any) -> None:
+def test_two_concurrent_runs_make_every_record_once(collection: Any) -> None:
     collection.insert_many([a_document(f"A-{number:02}") for number in range(12)])
     codes: list[int] = []
     threads = [threading.Thread(target=lambda: codes.append(run())) for _ in range(2)]
@@ -265,7 +268,7 @@ def test_two_runs_at_once_make_every_record_once(collection: Any) -> None:
     assert {record.version for record in records().values()} == {1}
 
 
-def test_a_store_that_is_down_for_a_moment_is_waited_for(collection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_short_outage_is_waited_out(collection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     collection.insert_many([a_document(f"A-{number:02}") for number in range(12)])
     waited: list[float] = []
     monkeypatch.setattr(target, "_PAUSES_SECONDS", (0.01, 0.02))
@@ -274,7 +277,7 @@ def test_a_store_that_is_down_for_a_moment_is_waited_for(collection: Any, monkey
     def failing(*arguments: Any, **more: Any) -> Record:
         record = create(*arguments, **more)
         if left:
-            # Made, and the answer was lost
+            # The record was created, and the answer lost
             waited.append(1)
             raise left.pop()
         return record
@@ -286,13 +289,11 @@ def test_a_store_that_is_down_for_a_moment_is_waited_for(collection: Any, monkey
     assert len(records()) == 12
 
 
-def test_a_store_that_stays_down_ends_the_run_which_can_be_gone_on_with(
-    collection: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_long_outage_ends_the_run_and_the_next_run_resumes(collection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     collection.insert_many([a_document(f"A-{number:02}") for number in range(12)])
     with monkeypatch.context() as patch:
         patch.setattr(target, "_PAUSES_SECONDS", (0.01,))
-        dying(patch, 6, Unavailable())
+        fail_creation(patch, 6, Unavailable())
         with pytest.raises(Unavailable):
             run()
     ids = read_ids(monkeypatch)
@@ -301,9 +302,7 @@ def test_a_store_that_stays_down_ends_the_run_which_can_be_gone_on_with(
     assert len(records()) == 12
 
 
-def test_writes_are_made_at_the_same_time_and_no_more_than_said(
-    collection: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_concurrent_writes_reach_and_keep_the_given_limit(collection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source, "_PAGE", 50)
     collection.insert_many([a_document(f"A-{number:02}") for number in range(30)])
     create, turn, now, most = Records.create, threading.Lock(), 0, 0
@@ -326,10 +325,10 @@ def test_writes_are_made_at_the_same_time_and_no_more_than_said(
     assert most == 3
 
 
-# --- what is not taken over
+# --- skipped documents
 
 
-def test_a_document_that_is_none_is_skipped_and_all_others_are_taken(
+def test_an_invalid_document_is_skipped_and_others_are_imported(
     collection: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     oid = ObjectId()
@@ -348,7 +347,7 @@ def test_a_document_that_is_none_is_skipped_and_all_others_are_taken(
     assert run("--skipped", str(file)) == 1
     assert records().keys() == {"A-1", "C-1"}
     statuses = "draft, submitted, review, approved, rejected, disbursed"
-    assert {str(one): reasons for one, reasons in lines(file)} == {
+    assert {str(one): reasons for one, reasons in skipped_lines(file)} == {
         str({"$oid": str(oid)}): [
             "amountMinor: Input should be a valid integer",
             "note: Extra inputs are not permitted",
@@ -363,22 +362,22 @@ def test_a_document_that_is_none_is_skipped_and_all_others_are_taken(
     assert f"{oid}  amountMinor: Input should be a valid integer; note: Extra" in out
 
 
-def test_unknown_fields_are_dropped_where_that_is_meant(collection: Any) -> None:
+def test_the_option_drop_unknown_drops_unknown_fields(collection: Any) -> None:
     collection.insert_one(a_document("A-1", note=1, __v=0))
     assert run("--drop-unknown") == 0
     assert records()["A-1"].doc == DOC
 
 
-def test_text_that_is_none_is_a_fault_of_its_document_alone(collection: Any, tmp_path: Path) -> None:
+def test_invalid_utf8_skips_its_document_alone(collection: Any, tmp_path: Path) -> None:
     broken = encode(a_document("A-1", applicantName="Mark")).replace(b"Mark", b"Ma\xffk")
     collection.insert_many([RawBSONDocument(broken), a_document("A-2")])
     file = tmp_path / "skipped.jsonl"
     assert run("--skipped", str(file)) == 1
     assert records().keys() == {"A-2"}
-    assert lines(file)[0][0] == "A-1"
+    assert skipped_lines(file)[0][0] == "A-1"
 
 
-def test_a_document_whose_reader_fails_keeps_no_other_back(collection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_reader_skips_its_document_alone(collection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     collection.insert_many([a_document("A-1"), a_document("A-2")])
     read = migrate.READERS[KIND]
 
@@ -391,7 +390,7 @@ def test_a_document_whose_reader_fails_keeps_no_other_back(collection: Any, monk
 
 
 @pytest.mark.parametrize(("code", "stops"), [("ValidationException", False), ("AccessDeniedException", True)])
-def test_what_dynamodb_does_not_take_is_skipped_and_what_it_forbids_ends_the_run(
+def test_an_invalid_item_is_skipped_and_a_denied_write_ends_the_run(
     collection: Any, monkeypatch: pytest.MonkeyPatch, code: str, stops: bool
 ) -> None:
     collection.insert_many([a_document("A-1"), a_document("A-2")])
@@ -411,7 +410,7 @@ def test_what_dynamodb_does_not_take_is_skipped_and_what_it_forbids_ends_the_run
         assert records().keys() == {"A-2"}
 
 
-def test_what_is_too_large_for_a_record_is_skipped(collection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_document_too_large_for_a_record_is_skipped(collection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     large = {**DOC, "applicantName": "x" * 360_000}
     monkeypatch.setattr(migrate, "READERS", {KIND: lambda document, **_: (document["_id"], large)})
     collection.insert_one(a_document("A-1"))
@@ -420,8 +419,8 @@ def test_what_is_too_large_for_a_record_is_skipped(collection: Any, monkeypatch:
     assert not records()
 
 
-def test_a_record_that_others_made_is_left_alone(collection: Any, tmp_path: Path) -> None:
-    # Given one that is there, one that was deleted, one with an applicationId that comes twice
+def test_a_record_not_made_by_the_import_is_kept(collection: Any, tmp_path: Path) -> None:
+    # Given an existing record, a deleted record, and an applicationId of several documents
     truth = records_wiring.store()
     truth.create(KIND, "A-1", {**DOC, "amountMinor": 5}, by="ann", operation="one")
     truth.create(KIND, "A-2", DOC, by="ann", operation="two")
@@ -435,14 +434,14 @@ def test_a_record_that_others_made_is_left_alone(collection: Any, tmp_path: Path
     # Then
     assert {name: records()[name] for name in before} == before
     assert records().keys() == {"A-1", "A-2", "A-3", "TWICE"}
-    assert lines(file) == [
+    assert skipped_lines(file) == [
         ("A-1", ["another record has the document's id"]),
         ("A-2", ["a record with the document's id was deleted"]),
         *((f"B-{number}", ["another document of the collection has the same id"]) for number in range(1, 6)),
     ]
 
 
-def test_others_may_be_faster_between_looking_and_making(collection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_made_by_another_during_the_import_is_kept(collection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     collection.insert_one(a_document("A-1"))
     create = Records.create
 
@@ -455,11 +454,11 @@ def test_others_may_be_faster_between_looking_and_making(collection: Any, monkey
     assert records()["A-1"].created_by == "ann"
 
 
-def test_what_became_of_a_record_after_it_was_taken_over_stays(collection: Any, tmp_path: Path) -> None:
-    # Given three that were taken over
+def test_changes_of_a_record_after_its_import_are_kept(collection: Any, tmp_path: Path) -> None:
+    # Given imported records
     collection.insert_many([a_document(f"A-{number}") for number in range(4)])
     assert run() == 0
-    # When one is changed here, one deleted here, and one changed where it came from
+    # When a record is changed, a record is deleted, and a source document is changed
     records_wiring.store().commit(KIND, Change("A-1", 1, {"status": "disbursed"}), by="ann", operation="paid")
     records_wiring.store().remove(KIND, "A-2", 1, by="ann", operation="gone")
     collection.update_one({"_id": "A-3"}, {"$set": {"amountMinor": 9}})
@@ -470,13 +469,13 @@ def test_what_became_of_a_record_after_it_was_taken_over_stays(collection: Any, 
     assert records() == before
     with pytest.raises(RecordNotFound):
         records_wiring.store().get(KIND, "A-2")
-    assert lines(file) == [
+    assert skipped_lines(file) == [
         ("A-2", ["the record was deleted after the import"]),
         ("A-3", ["the document was changed in the collection after the import"]),
     ]
 
 
-def test_an_item_that_is_no_record_keeps_nobody_back(collection: Any) -> None:
+def test_a_malformed_item_skips_its_document_alone(collection: Any) -> None:
     clients.table("records").put({"pk": f"{KIND}#A-1", "version": 1}, when="")
     collection.insert_many([a_document("A-1"), a_document("A-2")])
     assert run() == 1
@@ -486,7 +485,7 @@ def test_an_item_that_is_no_record_keeps_nobody_back(collection: Any) -> None:
 # --- dry run
 
 
-def test_a_dry_run_writes_nothing_and_says_what_a_run_would(
+def test_a_dry_run_writes_nothing_and_reports_the_same_figures(
     collection: Any, mongodb: Mongo, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # Given
@@ -494,7 +493,7 @@ def test_a_dry_run_writes_nothing_and_says_what_a_run_would(
     collection.insert_many([a_document(f"A-{number:02}") for number in range(9)])
     collection.insert_many([a_document(f"B-{number}", applicationId="TWICE") for number in range(6)])
     collection.insert_one(a_document("C-1", note="x"))
-    before, copies = written(), list(mongodb[f"records.{KIND}"].find())
+    before, copies = all_items(), list(mongodb[f"records.{KIND}"].find())
     # When
     said = []
     for arguments in (["--dry-run"], ["--dry-run", "--from-start"], []):
@@ -502,19 +501,17 @@ def test_a_dry_run_writes_nothing_and_says_what_a_run_would(
         out = capsys.readouterr().out.replace("would be ", "").splitlines()
         said.append((out[2:], (tmp_path / "skipped.jsonl").read_text()))
         if arguments:
-            assert written() == before
+            assert all_items() == before
             assert list(mongodb[f"records.{KIND}"].find()) == copies
     # Then
     assert said[0] == said[1] == said[2]
     assert said[0][0][:3] == ["  9 imported", "  0 imported before", "  7 skipped"]
 
 
-def test_a_dry_run_looks_at_everything_and_leaves_the_bookmark_where_it_is(
-    collection: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_dry_run_reads_all_documents_and_keeps_the_bookmark(collection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     collection.insert_many([a_document(f"A-{number:02}") for number in range(12)])
     with monkeypatch.context() as patch:
-        dying(patch, 9, Killed())
+        fail_creation(patch, 9, Killed())
         with suppress(Killed):
             run("--at-once", "1")
     with monkeypatch.context() as patch:
@@ -526,10 +523,10 @@ def test_a_dry_run_looks_at_everything_and_leaves_the_bookmark_where_it_is(
     assert len(ids) == 4
 
 
-# --- what is said
+# --- output
 
 
-def test_a_terminal_is_told_a_few_and_obeys_none(
+def test_the_terminal_shows_a_few_skipped_documents_escaped(
     collection: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     strange = {f"\x1b[3{number}m": 1 for number in range(30)}
@@ -540,50 +537,50 @@ def test_a_terminal_is_told_a_few_and_obeys_none(
     assert "\x1b" not in out
     assert "and 15 more" in out
     assert len(out.splitlines()) < 50
-    assert len(lines(file)) == 25
-    assert {(len(reasons), reasons[-1]) for _, reasons in lines(file)} == {(21, "and 11 more faults")}
+    assert len(skipped_lines(file)) == 25
+    assert {(len(reasons), reasons[-1]) for _, reasons in skipped_lines(file)} == {(21, "and 11 more faults")}
 
 
-def test_the_file_names_what_was_skipped_before_anything_else_is_looked_at(
+def test_skipped_documents_are_filed_before_the_next_page_is_read(
     collection: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given two pages, the first of which has one that is none
+    # Given two pages, the first with an invalid document
     collection.insert_many([a_document(f"A-{number}", **({} if number else {"note": 1})) for number in range(8)])
     file, seen = tmp_path / "skipped.jsonl", {}
     read = migrate.READERS[KIND]
 
     def reading(document: dict[str, Any], **more: Any) -> Any:
-        seen[document["_id"]] = len(lines(file))
+        seen[document["_id"]] = len(skipped_lines(file))
         return read(document, **more)
 
     monkeypatch.setattr(migrate, "READERS", {KIND: reading})
     # When
     assert run("--skipped", str(file)) == 1
-    # Then whoever kills it now loses none of those that the bookmark has passed
+    # Then a kill at this point loses no skipped document that the bookmark has passed
     assert (seen["A-3"], seen["A-4"]) == (0, 1)
 
 
-def test_a_new_run_writes_the_file_anew(collection: Any, tmp_path: Path) -> None:
+def test_a_new_run_overwrites_the_file_of_skipped_documents(collection: Any, tmp_path: Path) -> None:
     collection.insert_one(a_document("A-1", note=1))
     file = tmp_path / "skipped.jsonl"
     for _ in range(2):
         assert run("--skipped", str(file)) == 1
-    assert len(lines(file)) == 1
+    assert len(skipped_lines(file)) == 1
 
 
-def test_an_empty_collection_is_taken_over_at_once(collection: Any, mongodb: Mongo) -> None:
+def test_an_empty_collection_is_imported(collection: Any, mongodb: Mongo) -> None:
     mongodb.create_collection(OLD)
     assert run() == 0
 
 
 @pytest.mark.parametrize("wrong", [["--at-once", "0"], ["--at-once", "101"], ["--at-once", "x"], ["--kind", "song"]])
-def test_what_is_asked_for_wrongly_is_refused(wrong: list[str]) -> None:
+def test_wrong_arguments_are_refused(wrong: list[str]) -> None:
     with pytest.raises(SystemExit):
         migrate.parsed(["--collection", OLD, *wrong])
 
 
 @pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (Unavailable("MongoDB is down."), None)])
-def test_whoever_interrupts_is_told_how_to_go_on(
+def test_an_interrupted_run_prints_how_to_resume(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, code: int | None
 ) -> None:
     def interrupted(*_: Any) -> int:

@@ -1,4 +1,4 @@
-"""The package as a build step: its content, its limits, and the sentences of its failures."""
+"""Building the package: content, limits, and messages of failures."""
 
 import importlib.metadata
 import os
@@ -17,7 +17,7 @@ from infra.environment import ROOT
 from tests.unit.infra.build import Built
 
 
-def test_the_package_holds_the_application_and_nothing_of_the_laptop(built: Built) -> None:
+def test_the_package_holds_the_application_and_no_local_tools(built: Built) -> None:
     with zipfile.ZipFile(built.package.code) as code:
         names = set(code.namelist())
     assert {"app.py", "chalicelib/slices.py"} <= names
@@ -32,7 +32,7 @@ def test_a_package_over_lambdas_limit_is_refused(tmp_path: Path, monkeypatch: py
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as code:
         code.writestr("zeros", b"\0" * 3_000_000)
     assert archive.stat().st_size < 10_000
-    # Then it is what is unpacked that counts
+    # Then the unpacked size counts
     assert package._unpacked(archive) == 3_000_000
     monkeypatch.setattr(package, "MAX_UNPACKED_BYTES", 1_000)
     monkeypatch.setattr(package, "_package", lambda source, stage, folder: {})
@@ -41,9 +41,7 @@ def test_a_package_over_lambdas_limit_is_refused(tmp_path: Path, monkeypatch: py
         package.main()
 
 
-def test_an_application_that_does_not_import_is_told_with_its_own_words(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_import_of_the_application_names_its_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = tmp_path / "repository"
     for part in ("chalicelib", "infra", ".chalice"):
         shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
@@ -61,7 +59,7 @@ def test_packaged_template_is_minified(built: Built) -> None:
 
 
 class Packaging(NamedTuple):
-    """What `package.main` will package: into which folder, and a template of how many bytes."""
+    """The folder of `package.main`, and the size of its template."""
 
     folder: Path
     size_bytes: int

@@ -1,4 +1,4 @@
-"""Deployment through moto's CloudFormation. It knows no SAM, secret or alarm; the rest is what is deployed."""
+"""Deployment through moto's CloudFormation, without SAM, secrets and alarms, which moto lacks."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +9,7 @@ from moto.cloudformation.models import cloudformation_backends
 from pymongo import MongoClient
 
 from chalicelib import slices
+from chalicelib.core.stores import binding
 from infra.deployment import stacks, template
 from infra.deployment.package import Package
 from infra.deployment.stacks import DeployFailed
@@ -33,7 +34,7 @@ def a_package(tmp_path: Path, **changes: Any) -> Package:
     return Package(code, data, {**APP, **changes}, [])
 
 
-def test_deploying_makes_data_code_and_app_and_may_be_repeated(client: Client, tmp_path: Path) -> None:
+def test_a_deployment_makes_both_stacks_and_may_be_repeated(client: Client, tmp_path: Path) -> None:
     # When
     first, again = (stacks.deploy(a_package(tmp_path), STAGE, client=client, variables={}, aws=True) for _ in range(2))
     # Then
@@ -45,7 +46,7 @@ def test_deploying_makes_data_code_and_app_and_may_be_repeated(client: Client, t
     assert names == {f"holdfast-{STAGE}-data", f"holdfast-{STAGE}-app"}
 
 
-def test_the_deployed_tables_are_those_the_tests_use(client: Client, tmp_path: Path) -> None:
+def test_the_deployed_tables_equal_the_tables_of_the_tests(client: Client, tmp_path: Path) -> None:
     # When
     stacks.deploy(a_package(tmp_path), STAGE, client=client, variables={}, aws=True)
     # Then
@@ -63,7 +64,7 @@ def _indexes(table: dict[str, Any]) -> dict[str, Any]:
     return {index["IndexName"]: index["KeySchema"] for index in table.get("GlobalSecondaryIndexes", [])}
 
 
-def test_a_change_is_an_update_and_data_is_kept(client: Client, tmp_path: Path) -> None:
+def test_a_changed_app_is_updated_and_data_is_kept(client: Client, tmp_path: Path) -> None:
     # Given
     stacks.deploy(a_package(tmp_path), STAGE, client=client, variables={}, aws=True)
     table = f"holdfast-{STAGE}-users"
@@ -76,8 +77,8 @@ def test_a_change_is_an_update_and_data_is_kept(client: Client, tmp_path: Path) 
     assert client("dynamodb").get_item(TableName=table, Key={"pk": {"S": "user#ann"}})["Item"]
 
 
-def test_the_app_stack_is_told_of_the_data_what_it_asks_for(client: Client, tmp_path: Path) -> None:
-    # Given an app that asks for the stream, and for nothing else that the data stack says of itself
+def test_the_app_stack_gets_the_outputs_that_it_declares(client: Client, tmp_path: Path) -> None:
+    # Given an app stack with the stream as its only parameter beside the stage
     asks = {"Parameters": {**APP["Parameters"], "RecordsStream": {"Type": "String"}}}
     says = {"Outputs": {**APP["Outputs"], "Told": {"Value": {"Ref": "RecordsStream"}}}}
     sent: dict[str, list[str]] = {}
@@ -91,11 +92,11 @@ def test_the_app_stack_is_told_of_the_data_what_it_asks_for(client: Client, tmp_
     # Then
     (stream,) = client("dynamodbstreams").list_streams(TableName=f"holdfast-{STAGE}-records")["Streams"]
     assert deployed.outputs["Told"] == deployed.outputs["RecordsStream"] == stream["StreamArn"]
-    # And nothing more, which CloudFormation would refuse
+    # And no further parameter, which CloudFormation would refuse
     assert sent == {f"holdfast-{STAGE}-data": ["Stage"], f"holdfast-{STAGE}-app": ["Stage", "RecordsStream"]}
 
 
-def test_functions_get_their_code_and_their_environment(tmp_path: Path) -> None:
+def test_functions_get_their_code_and_environment(tmp_path: Path) -> None:
     # Given
     function: dict[str, Any] = {
         "Type": "AWS::Serverless::Function",
@@ -111,13 +112,13 @@ def test_functions_get_their_code_and_their_environment(tmp_path: Path) -> None:
     assert function["Properties"]["Environment"] == {"Variables": {"A": "1"}}
 
 
-def test_a_template_that_cloudformation_refuses_is_told_with_its_stack(client: Client, tmp_path: Path) -> None:
+def test_a_refused_template_is_reported_with_its_stack(client: Client, tmp_path: Path) -> None:
     broken = a_package(tmp_path, Parameters={"Stage": {"Type": "String"}, "NobodySetsThis": {"Type": "String"}})
     with pytest.raises(DeployFailed, match=rf"(?s)holdfast-{STAGE}-app.*NobodySetsThis"):
         stacks.deploy(broken, STAGE, client=client, variables={}, aws=True)
 
 
-def test_a_stack_whose_creation_failed_is_made_anew(client: Client, tmp_path: Path) -> None:
+def test_a_stack_with_a_failed_creation_is_recreated(client: Client, tmp_path: Path) -> None:
     # Given
     stacks.deploy(a_package(tmp_path), STAGE, client=client, variables={}, aws=True)
     stack = _stack(f"holdfast-{STAGE}-app")
@@ -129,7 +130,7 @@ def test_a_stack_whose_creation_failed_is_made_anew(client: Client, tmp_path: Pa
     assert _stack(f"holdfast-{STAGE}-app").stack_id != stack.stack_id
 
 
-def test_a_stack_that_settles_in_a_failure_is_told(client: Client, tmp_path: Path) -> None:
+def test_a_stack_that_settles_in_a_failure_is_raised(client: Client, tmp_path: Path) -> None:
     stacks.deploy(a_package(tmp_path), STAGE, client=client, variables={}, aws=True)
     _stack(f"holdfast-{STAGE}-app").status = "UPDATE_ROLLBACK_COMPLETE"
     with pytest.raises(DeployFailed, match="UPDATE_ROLLBACK_COMPLETE"):
@@ -148,6 +149,7 @@ def test_indexes_are_made_with_the_deployment(client: Client, tmp_path: Path, mo
     uri = mongod.uri
     with MongoClient[dict[str, Any]](uri) as mongo:
         mongo.get_default_database().approvals.drop_indexes()
+        mongo.get_default_database()[binding.COLLECTION].delete_many({})
         # When
         for _ in range(2):
             stacks.deploy(a_package(tmp_path), STAGE, client=client, variables={"MONGODB_URI": uri}, aws=True)

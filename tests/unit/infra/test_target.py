@@ -1,4 +1,4 @@
-"""The stack that a command works on, and the sentence a command ends with."""
+"""The stack that a command works on, and the message of a failed command."""
 
 import argparse
 import os
@@ -28,14 +28,14 @@ HERE = {
 
 @pytest.fixture
 def environ(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
-    """An environment of its own: what a command sets must not reach other tests."""
+    """Replace the environment, so that a command's variables do not reach other tests."""
     made = {"PATH": os.environ["PATH"]}
     with monkeypatch.context() as patch:
         patch.setattr(os, "environ", made)
         yield made
 
 
-def asked(folder: Path, stage: str | None = None) -> argparse.Namespace:
+def arguments(folder: Path, stage: str | None = None) -> argparse.Namespace:
     return argparse.Namespace(stage=stage, data=folder)
 
 
@@ -51,9 +51,9 @@ def deployed(stage: str = "prod", **more: str) -> Target:
 
 def test_target_without_a_stage_is_the_stack_that_runs_here(tmp_path: Path, environ: dict[str, str]) -> None:
     with pytest.raises(target.NoTarget, match="scripts/up"):
-        target.target_of(asked(tmp_path), environ)
+        target.target_of(arguments(tmp_path), environ)
     running_stack.write(tmp_path, Run(Identity.of(os.getpid()), "http://url", HERE))
-    found = target.target_of(asked(tmp_path), environ)
+    found = target.target_of(arguments(tmp_path), environ)
     assert (found.stage, found.where) == ("local", "http://url")
     target.act_as(found, AWS_CLIENT_MAX_CONNECTIONS="7")
     assert environ.items() >= HERE.items()
@@ -63,7 +63,7 @@ def test_target_without_a_stage_is_the_stack_that_runs_here(tmp_path: Path, envi
 def test_local_stack_overrides_stores_named_by_the_shell(tmp_path: Path, environ: dict[str, str]) -> None:
     environ["MONGODB_URI"] = "mongodb://elsewhere"
     running_stack.write(tmp_path, Run(Identity.of(os.getpid()), "http://url", HERE))
-    target.act_as(target.target_of(asked(tmp_path), environ))
+    target.act_as(target.target_of(arguments(tmp_path), environ))
     assert environ["MONGODB_URI"] == "mongodb://here"
 
 

@@ -1,4 +1,4 @@
-"""The templates that are really deployed: made from the application as it stands."""
+"""The deployed templates, made from the application."""
 
 import copy
 import json
@@ -54,7 +54,7 @@ def test_any_method_of_every_path_runs_in_the_api_function(paths: Template) -> N
     assert {target(path[ANY]) for path in paths.values()} == {"APIHandler"}
 
 
-def test_routes_that_wait_run_in_the_function_for_waiting_and_no_others(built: Built, paths: Template) -> None:
+def test_waiting_routes_alone_run_in_the_wait_function(built: Built, paths: Template) -> None:
     waiting = {(endpoint.method.lower(), endpoint.path) for endpoint in app.endpoints if endpoint.waits}
     found = {(method, path) for path in paths for method in paths[path] if target(paths[path][method]) == "WaitHandler"}
     others = {target(paths[path][method]) for path in paths for method in paths[path]} - {"WaitHandler"}
@@ -63,7 +63,7 @@ def test_routes_that_wait_run_in_the_function_for_waiting_and_no_others(built: B
     assert others == {"APIHandler"}
 
 
-def test_a_path_that_waits_answers_its_other_methods_in_the_api_function(paths: Template) -> None:
+def test_other_methods_of_a_waiting_path_run_in_the_api_function(paths: Template) -> None:
     assert target(paths["/send-notification"]["post"]) == "WaitHandler"
     assert set(paths["/send-notification"]) == {"post", ANY}
     assert target(paths["/send-notification"][ANY]) == "APIHandler"
@@ -72,7 +72,7 @@ def test_a_path_that_waits_answers_its_other_methods_in_the_api_function(paths: 
 # --- functions
 
 
-def test_waiters_have_a_concurrency_a_role_and_a_permission_of_their_own(completed: Template) -> None:
+def test_the_wait_function_has_its_own_concurrency_and_role(completed: Template) -> None:
     resources = completed["Resources"]
     wait, api = resources["WaitHandler"]["Properties"], resources["APIHandler"]["Properties"]
     assert wait["ReservedConcurrentExecutions"] == template.WAITERS
@@ -84,7 +84,7 @@ def test_waiters_have_a_concurrency_a_role_and_a_permission_of_their_own(complet
     assert resources["WaitHandlerInvokePermission"]["Properties"]["FunctionName"] == {"Ref": "WaitHandler"}
 
 
-def test_no_role_may_do_more_than_named_actions_on_named_things(completed: Template) -> None:
+def test_roles_allow_named_actions_on_resources_of_the_stage(completed: Template) -> None:
     roles = [one["Properties"] for one in completed["Resources"].values() if one["Type"] == "AWS::IAM::Role"]
     statements = [
         statement
@@ -101,7 +101,7 @@ def test_no_role_may_do_more_than_named_actions_on_named_things(completed: Templ
             assert "${Stage}" in thing["Fn::Sub"]
 
 
-def test_the_function_for_waiting_writes_no_user(completed: Template) -> None:
+def test_the_wait_function_may_only_read_users(completed: Template) -> None:
     (policy,) = completed["Resources"]["WaitHandlerRole"]["Properties"]["Policies"]
     about_users = [
         action
@@ -113,7 +113,7 @@ def test_the_function_for_waiting_writes_no_user(completed: Template) -> None:
     assert all(action in {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"} for action in about_users)
 
 
-def test_every_function_knows_its_stage_and_has_its_name_and_runtime(completed: Template) -> None:
+def test_every_function_has_name_runtime_and_stage(completed: Template) -> None:
     found = functions(completed)
     assert {"APIHandler", "WaitHandler", "Sweep", "Approval", "Project", "Repair", "Reconcile"} <= set(found)
     names = [properties["FunctionName"]["Fn::Sub"] for properties in found.values()]
@@ -125,7 +125,7 @@ def test_every_function_knows_its_stage_and_has_its_name_and_runtime(completed: 
         assert {"HOLDFAST_STAGE", "HOLDFAST_SECRET_ID", "HOLDFAST_VERSION", "QUEUES_URL_PREFIX"} <= set(variables)
 
 
-def test_functions_on_a_queue_report_single_failures_and_end_before_their_messages_come_again(
+def test_queue_functions_time_out_before_the_visibility_timeout(
     completed: Template,
 ) -> None:
     # When
@@ -144,7 +144,7 @@ def test_functions_on_a_queue_report_single_failures_and_end_before_their_messag
         assert properties["Timeout"] == queue.timeout_seconds <= queue.visibility_seconds
 
 
-def test_the_projector_reads_the_stream_that_the_data_stack_names_in_its_order(completed: Template) -> None:
+def test_the_projector_reads_the_records_stream_in_order(completed: Template) -> None:
     # When
     ((properties, event),) = (
         (properties, event["Properties"])
@@ -152,16 +152,16 @@ def test_the_projector_reads_the_stream_that_the_data_stack_names_in_its_order(c
         for event in properties.get("Events", {}).values()
         if event["Type"] == "DynamoDB"
     )
-    # Then it reads from the beginning, and what cannot be carried keeps its place and is not given up
+    # Then it reads from the beginning, and retries a failed batch in its place for ever
     assert properties["FunctionName"] == {"Fn::Sub": "holdfast-${Stage}-project"}
     assert event["Stream"] == {"Ref": "RecordsStream"}
     assert event["StartingPosition"] == "TRIM_HORIZON"
     assert (event["BisectBatchOnFunctionError"], event["MaximumRetryAttempts"]) == (False, -1)
-    # And the data stack says what the app stack asks for
+    # And the data stack has an output for each parameter of the app stack
     assert set(completed["Parameters"]) - {"Stage"} <= set(template.resources()["Outputs"])
 
 
-def test_functions_that_work_through_much_have_the_time_they_need(completed: Template) -> None:
+def test_functions_of_long_work_have_longer_timeouts(completed: Template) -> None:
     found = functions(completed)
     assert {name: found[name]["Timeout"] for name in ("APIHandler", "Project", "Reconcile", "Sweep")} == {
         "APIHandler": 29,
@@ -200,7 +200,7 @@ def test_completing_a_template_is_pure_and_repeatable(built: Built) -> None:
     assert made[0] == made[1] == built.package.app
 
 
-def test_a_route_that_waits_and_is_not_there_is_told(built: Built) -> None:
+def test_an_unknown_waiting_route_raises_key_error(built: Built) -> None:
     with pytest.raises(KeyError):
         template.completed(built.chalices, [("GET", "/nowhere")])
 
@@ -217,7 +217,7 @@ def test_template_of_120_paths_is_within_half_of_cloudformations_limit(built: Bu
 # --- data
 
 
-def test_what_holds_data_outlives_a_deployment() -> None:
+def test_resources_of_the_data_stack_are_retained() -> None:
     for resource in template.resources()["Resources"].values():
         if resource["Type"] != "AWS::CloudWatch::Alarm":
             assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
@@ -232,7 +232,7 @@ def test_tables_are_backed_up_and_encrypted_and_pay_by_request() -> None:
         assert table["Properties"]["BillingMode"] == "PAY_PER_REQUEST"
 
 
-def test_only_the_truth_of_versioned_records_has_a_stream_of_both_images() -> None:
+def test_the_records_table_alone_has_a_stream_of_both_images() -> None:
     resources = template.resources()
     streams = {
         name: one["Properties"]["StreamSpecification"]
@@ -243,7 +243,7 @@ def test_only_the_truth_of_versioned_records_has_a_stream_of_both_images() -> No
     assert resources["Outputs"]["RecordsStream"]["Value"] == {"Fn::GetAtt": ["RecordsTable", "StreamArn"]}
 
 
-def test_a_projector_that_falls_behind_is_told(completed: Template) -> None:
+def test_an_alarm_watches_the_projectors_iterator_age(completed: Template) -> None:
     alarm = template.resources()["Resources"]["RecordsStreamAlarm"]["Properties"]
     (watched,) = alarm["Dimensions"]
     assert (watched["Name"], watched["Value"]) == ("FunctionName", functions(completed)["Project"]["FunctionName"])

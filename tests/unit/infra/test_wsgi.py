@@ -1,4 +1,4 @@
-"""HTTP to event and back: the same event as the gateway's, under a server that keeps to PEP 3333."""
+"""HTTP to event and back: the gateway's own event, under a server that keeps to PEP 3333."""
 
 import io
 import json
@@ -27,8 +27,8 @@ from tests.unit.conftest import Printed
 PLACES = Places(at_work=1, held=1)
 
 
-class Said(NamedTuple):
-    """What a server would send."""
+class Response(NamedTuple):
+    """A response as the server sends it."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -43,7 +43,7 @@ class Said(NamedTuple):
 
 
 class Recorder(App):
-    """An application that keeps its event and answers with nothing much."""
+    """An application that keeps the last event and answers with a fixed response."""
 
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         self.event, self.left = event, context.get_remaining_time_in_millis()
@@ -65,8 +65,8 @@ def recorder() -> Recorder:
 
 def call(
     server: Server, method: str, path: str, query: str = "", body: bytes | io.BytesIO = b"", **headers: str
-) -> Said:
-    """Ask as a server would: *path* as it was sent."""
+) -> Response:
+    """Call *server* by PEP 3333, with *path* as the client sent it, and return the response."""
     sent = body if isinstance(body, io.BytesIO) else io.BytesIO(body)
     given = {
         "REQUEST_METHOD": method,
@@ -80,15 +80,15 @@ def call(
         **headers,
     }
     setup_testing_defaults(given)
-    told: list[Any] = []
-    answer: Any = validator(server)(given, lambda status, headers, _info=None: told.extend([status, headers]))  # type: ignore[arg-type]
+    statuses: list[Any] = []
+    answer: Any = validator(server)(given, lambda status, headers, _info=None: statuses.extend([status, headers]))  # type: ignore[arg-type]
     words = b"".join(answer)
     answer.close()
-    return Said(int(told[0].split()[0]), told[1], words)
+    return Response(int(statuses[0].split()[0]), statuses[1], words)
 
 
 def _as_environ(sent: dict[str, Any]) -> dict[str, Any]:
-    """Return the headers of an event as a server hands them over."""
+    """Return an event's headers as the WSGI environ has them."""
     named = {name.upper().replace("-", "_"): value for name, value in sent["headers"].items()}
     plain = {"CONTENT_TYPE", "CONTENT_LENGTH"}
     return {name if name in plain else f"HTTP_{name}": value for name, value in named.items()}
@@ -100,7 +100,7 @@ def _as_environ(sent: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "name", ["health", "list-approvals", "preflight", "resolve", "send-notification", "show-user", "wrong-method"]
 )
-def test_a_request_becomes_the_event_that_the_gateway_sent_for_it(recorder: Recorder, name: str) -> None:
+def test_a_request_becomes_the_gateways_own_event(recorder: Recorder, name: str) -> None:
     sent = event(name)
     query = urlencode(sent["multiValueQueryStringParameters"] or {}, doseq=True)
     body = (sent["body"] or "").encode()
@@ -108,13 +108,13 @@ def test_a_request_becomes_the_event_that_the_gateway_sent_for_it(recorder: Reco
     ours = recorder.event
     same = ("resource", "httpMethod", "stageVariables", "body", "isBase64Encoded")
     assert {part: ours[part] for part in same} == {part: sent[part] for part in same}
-    # Escaped or not, it is the same character.
+    # Either may be percent-encoded.
     assert unquote(ours["path"]) == unquote(sent["path"])
     params = [{name: unquote(value) for name, value in (one["pathParameters"] or {}).items()} for one in (ours, sent)]
     assert params[0] == params[1]
     for part in ("queryStringParameters", "multiValueQueryStringParameters"):
         assert ours[part] == sent[part]
-    # A server adds the length, and knows of no case.
+    # A WSGI server adds the length and loses the case of names.
     lowered = {header.lower(): value for header, value in ours["headers"].items()}
     assert lowered.items() >= {header.lower(): value for header, value in sent["headers"].items()}.items()
     asked = ("resourcePath", "httpMethod", "protocol")
@@ -124,7 +124,7 @@ def test_a_request_becomes_the_event_that_the_gateway_sent_for_it(recorder: Reco
     assert ours["requestContext"]["identity"]["sourceIp"] == sent["requestContext"]["identity"]["sourceIp"]
 
 
-def test_every_request_has_an_id_and_as_long_as_a_function(recorder: Recorder) -> None:
+def test_every_request_has_an_id_and_a_functions_time_limit(recorder: Recorder) -> None:
     server = Server(recorder, PLACES)
     ids = set()
     for _ in range(3):
@@ -135,7 +135,7 @@ def test_every_request_has_an_id_and_as_long_as_a_function(recorder: Recorder) -
 
 
 @given(text=st.text(min_size=1).filter(lambda text: "/" not in text))
-def test_what_stands_in_a_placeholder_is_handed_on_as_it_was_meant(text: str) -> None:
+def test_a_path_parameter_of_any_text_is_preserved(text: str) -> None:
     escaped = quote(text.encode(errors="replace"), safe="")
     found = Paths(["/api/things/{name}/parts"]).find(f"/api/things/{escaped}/parts")
     assert found.params is not None
@@ -143,14 +143,14 @@ def test_what_stands_in_a_placeholder_is_handed_on_as_it_was_meant(text: str) ->
 
 
 @pytest.mark.parametrize("path", ["/api/users/a%40b.c", "/api/users/a@b.c", "/api/users/%C3%A4", "/api/users/a%20b"])
-def test_an_escaped_path_comes_out_as_it_went_in(recorder: Recorder, path: str) -> None:
+def test_a_percent_encoded_path_parameter_is_preserved(recorder: Recorder, path: str) -> None:
     call(Server(recorder, PLACES), "GET", path)
     assert recorder.event["resource"] == "/api/users/{username}"
     assert unquote(recorder.event["pathParameters"]["username"]) == unquote(path.rpartition("/")[2])
 
 
 @given(pairs=st.lists(st.tuples(st.text(min_size=1), st.text())))
-def test_a_query_is_handed_on_whole(pairs: list[tuple[str, str]]) -> None:
+def test_a_query_keeps_every_value_of_every_name(pairs: list[tuple[str, str]]) -> None:
     recorder = Recorder("recorder", identify=lambda _: NOBODY)
     encoded = [(name.encode(errors="replace"), value.encode(errors="replace")) for name, value in pairs]
     call(Server(recorder, PLACES), "GET", "/health", urlencode(encoded))
@@ -162,7 +162,7 @@ def test_a_query_is_handed_on_whole(pairs: list[tuple[str, str]]) -> None:
     assert recorder.event["queryStringParameters"] == (last or None)
 
 
-def test_a_literal_segment_goes_before_a_placeholder() -> None:
+def test_a_literal_segment_takes_precedence_over_a_placeholder() -> None:
     paths = Paths(["/a/{x}", "/a/b", "/{x}/b/c", "/a/{x}/c", "/a/{x}/{y}"])
     assert paths.find("/a/b") == ("/a/b", None)
     assert paths.find("/a/z") == ("/a/{x}", {"x": "z"})
@@ -172,11 +172,11 @@ def test_a_literal_segment_goes_before_a_placeholder() -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/nothing", "/a/", "/a//c", "/a/b/c/d", "//"])
-def test_a_path_without_a_route_names_itself(path: str) -> None:
+def test_a_path_without_a_route_is_its_own_resource(path: str) -> None:
     assert Paths(["/a/{x}", "/a/{x}/c"]).find(path) == (path, None)
 
 
-def test_bytes_that_are_no_text_are_replaced_as_the_gateway_does(recorder: Recorder) -> None:
+def test_invalid_utf8_in_a_body_is_replaced(recorder: Recorder) -> None:
     call(Server(recorder, PLACES), "POST", "/api/sessions", body=b"\xff{")
     assert recorder.event["body"] == "\ufffd{"
 
@@ -184,52 +184,50 @@ def test_bytes_that_are_no_text_are_replaced_as_the_gateway_does(recorder: Recor
 # --- the answer
 
 
-def test_an_answer_is_sent_with_all_its_headers(recorder: Recorder) -> None:
-    said = call(Server(recorder, PLACES), "GET", "/health")
-    assert (said.status, said.body) == (200, b"ok")
-    assert [value for name, value in said.headers if name == "Set-Cookie"] == ["a=1", "b=2"]
+def test_an_answer_keeps_repeated_headers(recorder: Recorder) -> None:
+    response = call(Server(recorder, PLACES), "GET", "/health")
+    assert (response.status, response.body) == (200, b"ok")
+    assert [value for name, value in response.headers if name == "Set-Cookie"] == ["a=1", "b=2"]
 
 
 def test_the_application_itself_answers() -> None:
     server = Server(app, PLACES)
     assert call(server, "GET", "/health").json["status"] == "ok"
     for method, path, status in [("GET", "/nothing", 404), ("PUT", "/health", 405), ("GET", "/api/applications", 401)]:
-        said = call(server, method, path)
-        assert (said.status, said.json["status"], said.header("Content-Type")) == (
+        response = call(server, method, path)
+        assert (response.status, response.json["status"], response.header("Content-Type")) == (
             status,
             status,
             "application/problem+json",
         )
-        assert said.json["requestId"] == said.header("X-Request-Id")
+        assert response.json["requestId"] == response.header("X-Request-Id")
 
 
-def test_a_body_is_read_no_further_than_it_takes_to_refuse_it() -> None:
+def test_a_body_over_the_limit_is_read_to_the_limit_alone() -> None:
     longest = settings.load(settings.HttpSettings).max_body_bytes
     sent = io.BytesIO(b"x" * (longest * 3))
     assert call(Server(app, PLACES), "POST", "/api/sessions", body=sent).status == 413
     assert sent.tell() == longest + 1
 
 
-def test_a_body_that_broke_off_asks_nobody(recorder: Recorder) -> None:
-    said = call(Server(recorder, PLACES), "POST", "/api/sessions", body=b'{"a": 1}', CONTENT_LENGTH="50")
-    assert (said.status, said.json["detail"]) == (400, "The body broke off.")
+def test_a_truncated_body_is_400_without_calling_the_application(recorder: Recorder) -> None:
+    response = call(Server(recorder, PLACES), "POST", "/api/sessions", body=b'{"a": 1}', CONTENT_LENGTH="50")
+    assert (response.status, response.json["detail"]) == (400, "The body broke off.")
     assert not hasattr(recorder, "event")
 
 
-def test_what_the_process_has_in_its_environment_is_no_header(
-    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_environment_variables_do_not_become_headers(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://user:secret@proxy")
     call(Server(recorder, PLACES), "GET", "/health", HTTP_PROXY="http://user:secret@proxy", HTTP_ACCEPT="text/plain")
     assert recorder.event["headers"]["Accept"] == "text/plain"
     assert "secret" not in str(recorder.event)
 
 
-# --- those who wait, and those who queue
+# --- held and queued requests
 
 
 class Waiting:
-    """An application with a route that waits until it is let go."""
+    """An application with routes that block until *let_go* is set."""
 
     def __init__(self) -> None:
         self.inside, self.let_go = threading.Semaphore(0), threading.Event()
@@ -259,48 +257,52 @@ def waiting() -> Iterator[Waiting]:
     waiting.let_go.set()
 
 
-def test_so_many_are_held_and_others_are_told_to_come_back(waiting: Waiting, options: Callable[..., None]) -> None:
+def test_a_waiting_request_over_the_limit_is_503_with_retry_after(
+    waiting: Waiting, options: Callable[..., None]
+) -> None:
     options(HTTP_ALLOWED_ORIGINS='["https://page.example"]')
-    server, told = Server(waiting.app, Places(at_work=1, held=2)), []
-    threads = [threading.Thread(target=lambda: told.append(call(server, "GET", "/wait/a").status)) for _ in range(2)]
+    server, statuses = Server(waiting.app, Places(at_work=1, held=2)), []
+    threads = [
+        threading.Thread(target=lambda: statuses.append(call(server, "GET", "/wait/a").status)) for _ in range(2)
+    ]
     for thread in threads:
         thread.start()
         waiting.inside.acquire(timeout=10)
-    # One more waits nowhere; whoever does not wait is answered.
+    # A third waiting request is refused; a request of another route is answered.
     origin = "https://page.example"
     crowded = call(server, "GET", "/wait/b", HTTP_X_REQUEST_ID="mine", HTTP_ORIGIN=origin)
     assert (crowded.status, crowded.header("Retry-After")) == (503, "1")
     assert crowded.header("Content-Type") == "application/problem+json"
-    # As every answer does, it names the request, and pages of an allowed origin can read when to come again.
+    # The refusal has the request's id, and the CORS headers for pages of an allowed origin.
     assert crowded.json["requestId"] == crowded.header("X-Request-Id") == "mine"
     assert crowded.header("Access-Control-Allow-Origin") == origin
     assert call(server, "GET", "/else").status == 204
     waiting.let_go.set()
     for thread in threads:
         thread.join()
-    assert told == [204, 204]
-    # Their places are free again.
+    assert statuses == [204, 204]
+    # The finished requests gave their places back.
     assert call(server, "GET", "/wait/c").status == 204
 
 
-def test_those_at_work_are_so_many_and_others_queue_for_a_while(
+def test_requests_over_the_work_limit_queue_and_then_are_503(
     waiting: Waiting, printed: Printed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given one who is at work for long
-    server, told = Server(waiting.app, Places(at_work=1, held=1)), []
-    slow = threading.Thread(target=lambda: told.append(call(server, "GET", "/slow").status))
+    # Given a slow request at work
+    server, statuses = Server(waiting.app, Places(at_work=1, held=1)), []
+    slow = threading.Thread(target=lambda: statuses.append(call(server, "GET", "/slow").status))
     slow.start()
     waiting.inside.acquire(timeout=10)
-    # When another one's patience ends, it is told so, and the log has it
+    # When a second request queues for too long, it is refused and logged
     monkeypatch.setattr(module, "_QUEUE_SECONDS", 0.01)
     assert call(server, "GET", "/else").status == 503
     assert [(line["route"], line["status"]) for line in printed.lines()] == [("/else", 503)]
-    # When it is patient, it gets its turn
+    # When a request may queue for longer, it gets its turn
     monkeypatch.setattr(module, "_QUEUE_SECONDS", 10)
-    patient = threading.Thread(target=lambda: told.append(call(server, "GET", "/else").status))
+    patient = threading.Thread(target=lambda: statuses.append(call(server, "GET", "/else").status))
     patient.start()
     assert patient.is_alive()
     waiting.let_go.set()
     for thread in (slow, patient):
         thread.join()
-    assert told == [204, 204]
+    assert statuses == [204, 204]

@@ -1,1 +1,1 @@
-"""The ledger, with moto in the place of DynamoDB."""
+"""Tests of `chalicelib/ledger`, with moto in the place of DynamoDB."""

@@ -1,4 +1,4 @@
-"""The chain: who writes to it, what it is sealed by, and how a break is found."""
+"""The ledger's chain of hashes: appending, sealing, and finding a broken entry."""
 
 import hashlib
 import json
@@ -39,7 +39,7 @@ def listed(token: str, **query: str) -> dict[str, Any]:
 
 
 def verified(token: str) -> dict[str, Any]:
-    """Verify the whole chain, however many calls that takes."""
+    """Verify the whole chain, call by call, and return the last answer."""
     answer = ask("GET", "/api/ledger/verify", token=token).json
     while answer["nextCursor"]:
         answer = ask("GET", "/api/ledger/verify", token=token, query={"cursor": answer["nextCursor"]}).json
@@ -48,7 +48,7 @@ def verified(token: str) -> dict[str, Any]:
     return found
 
 
-def test_an_empty_chain_is_whole(admin: str) -> None:
+def test_an_empty_ledger_verifies(admin: str) -> None:
     assert listed(admin) == {"items": [], "nextCursor": None}
     assert verified(admin) == {
         "ok": True,
@@ -59,7 +59,7 @@ def test_an_empty_chain_is_whole(admin: str) -> None:
     }
 
 
-def test_each_entry_is_sealed_with_the_one_before_and_anyone_may_compute_it(admin: str) -> None:
+def test_each_hash_covers_the_entry_and_the_hash_before(admin: str) -> None:
     for number in range(3):
         post(f"a-{number}", 100 + number)
     entries = listed(admin)["items"]
@@ -78,7 +78,7 @@ def test_each_entry_is_sealed_with_the_one_before_and_anyone_may_compute_it(admi
     assert verified(admin)["headHash"] == before
 
 
-def test_of_many_who_write_behind_the_same_entry_one_does(dynamodb: Any) -> None:
+def test_racing_postings_after_an_entry_have_one_winner(dynamodb: Any) -> None:
     post()
     writes = [ledger.posting(ledger.Movement("disbursement", f"a-{n}", 1, "EUR")) for n in range(20)]
 
@@ -96,7 +96,7 @@ def test_of_many_who_write_behind_the_same_entry_one_does(dynamodb: Any) -> None
     assert ledger_wiring.store().head().seq == 2
 
 
-def test_a_list_goes_on_where_it_ended(admin: str) -> None:
+def test_pages_of_entries_follow_each_other(admin: str) -> None:
     for number in range(5):
         post(f"a-{number}")
     first = listed(admin, limit="3")
@@ -141,41 +141,41 @@ def _swap(one: int, other: int) -> None:
     table.batch_write([{**first, "pk": second["pk"]}, {**second, "pk": first["pk"]}])
 
 
-@pytest.mark.parametrize("what", BREAKS)
-@pytest.mark.parametrize("at_once", [2, 1_000])
+@pytest.mark.parametrize("breakage", BREAKS)
+@pytest.mark.parametrize("entries_per_call", [2, 1_000])
 def test_the_first_broken_entry_is_found(
-    admin: str, monkeypatch: pytest.MonkeyPatch, printed: Any, what: str, at_once: int
+    admin: str, monkeypatch: pytest.MonkeyPatch, printed: Any, breakage: str, entries_per_call: int
 ) -> None:
     # Given
-    monkeypatch.setattr(walk, "_ENTRIES_PER_CALL", at_once)
+    monkeypatch.setattr(walk, "_ENTRIES_PER_CALL", entries_per_call)
     for number in range(5):
         post(f"a-{number}")
     assert verified(admin)["ok"]
     # When
-    break_, first = BREAKS[what]
+    break_, first = BREAKS[breakage]
     break_()
     # Then
     found = verified(admin)
     assert (found["ok"], found["firstBrokenSeq"], found["entries"]) == (False, first, first - 1)
 
 
-def test_a_walk_is_bounded_and_counts_what_it_has_seen(admin: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_call_of_verify_is_bounded_and_counts_from_the_start(admin: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(walk, "_ENTRIES_PER_CALL", 2)
     for number in range(5):
         post(f"a-{number}")
     first = ask("GET", "/api/ledger/verify", token=admin).json
     assert (first["ok"], first["entries"], bool(first["nextCursor"])) == (True, 2, True)
-    # What comes meanwhile is looked at as well
+    # Entries posted meanwhile are verified too
     post("a-late")
     assert verified(admin)["entries"] == 6
 
 
-def test_a_cursor_that_was_altered_is_refused(admin: str) -> None:
+def test_a_malformed_cursor_is_refused(admin: str) -> None:
     assert ask("GET", "/api/ledger/verify", token=admin, query={"cursor": "x"}).status == 422
 
 
 @pytest.mark.parametrize("role", [Role.OFFICER, Role.SERVICE, Role.USER])
-def test_the_ledger_is_for_administrators(admin: str, role: Role) -> None:
+def test_the_ledger_is_forbidden_to_other_roles(admin: str, role: Role) -> None:
     token = signed_in("someone", role)
     assert ask("GET", "/api/ledger", token=token).status == 403
     assert ask("GET", "/api/ledger/verify", token=token).status == 403

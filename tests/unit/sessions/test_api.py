@@ -23,7 +23,7 @@ def ann(users: UserStore, mongodb: Mongo) -> User:
     return users.add("ann", passwords.hashed("correct horse"), [Role.USER])
 
 
-def test_the_right_pair_opens_a_session(ann: User) -> None:
+def test_the_right_password_opens_a_session(ann: User) -> None:
     # When
     answer = ask("POST", "/api/sessions", PAIR)
     # Then
@@ -36,11 +36,11 @@ def test_the_right_pair_opens_a_session(ann: User) -> None:
     assert "token" not in current
 
 
-def test_a_name_is_read_however_it_is_typed(ann: User) -> None:
+def test_a_login_name_is_trimmed_and_lowercased(ann: User) -> None:
     assert ask("POST", "/api/sessions", {**PAIR, "username": " ANN "}).status == 201
 
 
-def test_a_wrong_password_and_an_unknown_name_get_the_same_words(ann: User) -> None:
+def test_a_wrong_password_and_an_unknown_name_get_equal_answers(ann: User) -> None:
     wrong = ask("POST", "/api/sessions", {**PAIR, "password": "wrong"})
     unknown = ask("POST", "/api/sessions", {**PAIR, "username": "nobody"})
     assert wrong.status == unknown.status == 401
@@ -53,10 +53,10 @@ def test_a_removed_user_cannot_sign_in(ann: User, users: UserStore) -> None:
     assert ask("POST", "/api/sessions", PAIR).status == 401
 
 
-def test_a_password_changed_between_the_check_and_the_session_wins(
+def test_a_password_change_during_a_login_refuses_the_login(
     ann: User, users: UserStore, mongodb: Mongo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given a change that lands, and ends the sessions it finds, right after our pair was found right
+    # Given a change of the password, and its revocation, right after the check of the old password
     check = users_slice.check
 
     def overtaken(username: str, password: str) -> User | None:
@@ -73,7 +73,7 @@ def test_a_password_changed_between_the_check_and_the_session_wins(
 
 
 @pytest.mark.parametrize("change", ["roles", "removal"])
-def test_any_change_between_the_check_and_the_session_wins(
+def test_a_change_of_the_user_during_a_login_refuses_the_login(
     ann: User, users: UserStore, mongodb: Mongo, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
     # Given
@@ -92,7 +92,7 @@ def test_any_change_between_the_check_and_the_session_wins(
     assert mongodb.sessions.count_documents({}) == 0
 
 
-def test_signing_out_ends_this_session_and_no_other(ann: User) -> None:
+def test_signing_out_ends_the_current_session_alone(ann: User) -> None:
     first, second = (ask("POST", "/api/sessions", PAIR).json["token"] for _ in range(2))
     assert ask("DELETE", "/api/sessions/current", token=first).status == 204
     assert ask("GET", "/api/sessions/current", token=first).status == 401
@@ -128,6 +128,6 @@ def test_an_administrator_lists_and_ends_sessions(ann: User) -> None:
         ("DELETE", "/api/users/ann/sessions"),
     ],
 )
-def test_others_neither_list_nor_end_sessions(sessions: SessionStore, method: str, path: str) -> None:
+def test_listing_and_ending_sessions_needs_an_administrator(sessions: SessionStore, method: str, path: str) -> None:
     officer = sessions.open("olga", [Role.OFFICER, Role.SERVICE, Role.USER], "e").token
     assert ask(method, path, token=officer).status == 403

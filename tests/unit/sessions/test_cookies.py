@@ -1,4 +1,4 @@
-"""Sessions kept by a browser: out of scripts' reach, and of no use to other sites' pages."""
+"""Sessions in a browser's cookie: out of reach of scripts, and useless to pages of other sites."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +20,7 @@ ISSUE = "/api/sessions/current/ticket"
 
 @pytest.fixture
 def ann(users: UserStore, mongodb: Mongo) -> str:
-    """Sign in, and return what the browser sends from then on."""
+    """Sign in, and return the browser's cookie."""
     users.add("ann", passwords.hashed("correct horse"), [Role.ADMIN])
     cookie, _, _ = ask("POST", "/api/sessions", PAIR).headers["Set-Cookie"].partition(";")
     return cookie
@@ -36,7 +36,7 @@ def attributes(answer: Answer) -> tuple[str, set[str]]:
     return first, set(others)
 
 
-def test_a_cookie_is_given_to_those_who_ask(ann: str) -> None:
+def test_a_cookie_is_set_only_on_request(ann: str) -> None:
     with_one, without = ask("POST", "/api/sessions", PAIR), ask("POST", "/api/sessions", {**PAIR, "cookie": False})
     assert (with_one.status, without.status, "Set-Cookie" in without.headers) == (201, 201, False)
     name, others = attributes(with_one)
@@ -54,12 +54,12 @@ def test_a_cookie_works_on_plain_http_where_a_setting_says_so(ann: str, options:
     assert by_cookie("POST", ISSUE, name, "http://evil.example.com").status == 403
 
 
-def test_a_cookie_reads_whatever_page_it_comes_from(ann: str) -> None:
+def test_a_cookie_may_read_from_a_page_of_any_origin(ann: str) -> None:
     for origin in (None, "https://evil.example.com"):
         assert by_cookie("GET", "/api/sessions/current", ann, origin).json["username"] == "ann"
 
 
-def test_a_page_of_our_own_may_act_by_cookie(ann: str) -> None:
+def test_a_page_of_the_same_origin_may_write_by_cookie(ann: str) -> None:
     # The stage stands in the path and not in the origin.
     assert event("health")["requestContext"]["stage"]
     assert by_cookie("POST", ISSUE, ann, f"https://{HOST}").status == 201
@@ -75,24 +75,24 @@ def test_a_page_of_our_own_may_act_by_cookie(ann: str) -> None:
     ],
 )
 @pytest.mark.parametrize(("method", "path"), [("POST", ISSUE), ("DELETE", "/api/sessions/current")])
-def test_a_page_of_elsewhere_may_not(ann: str, origin: str | None, method: str, path: str) -> None:
+def test_a_page_of_another_origin_may_not_write_by_cookie(ann: str, origin: str | None, method: str, path: str) -> None:
     assert by_cookie(method, path, ann, origin).status == 403
     assert by_cookie("GET", "/api/sessions/current", ann).status == 200
 
 
-def test_a_page_of_an_origin_that_is_allowed_by_name_may_act(ann: str, options: Callable[..., None]) -> None:
+def test_a_page_of_an_allowed_origin_may_write_by_cookie(ann: str, options: Callable[..., None]) -> None:
     options(HTTP_ALLOWED_ORIGINS='["https://console.example.com"]')
     assert by_cookie("POST", ISSUE, ann, "https://console.example.com").status == 201
     assert by_cookie("POST", ISSUE, ann, "https://other.example.com").status == 403
 
 
-def test_a_page_that_may_only_read_may_not_act(ann: str, options: Callable[..., None]) -> None:
+def test_a_wildcard_origin_does_not_allow_writes_by_cookie(ann: str, options: Callable[..., None]) -> None:
     options(HTTP_ALLOWED_ORIGINS='["*"]')
     assert by_cookie("POST", ISSUE, ann, "https://evil.example.com").status == 403
     assert by_cookie("POST", ISSUE, ann, "*").status == 403
 
 
-def test_a_token_in_a_header_needs_no_origin_and_goes_first(ann: str) -> None:
+def test_a_token_in_a_header_needs_no_origin_and_beats_a_cookie(ann: str) -> None:
     token = ann.partition("=")[2]
     assert ask("POST", ISSUE, token=token, headers={"Origin": "https://evil.example.com"}).status == 201
     assert by_cookie("POST", ISSUE, "__Host-holdfast=wrong", token=token).status == 201
@@ -100,12 +100,12 @@ def test_a_token_in_a_header_needs_no_origin_and_goes_first(ann: str) -> None:
 
 
 @pytest.mark.parametrize("cookie", ["__Host-holdfast=", "__Host-holdfast", "holdfast={}", "x__Host-holdfast={}"])
-def test_another_cookie_is_nobodys(ann: str, cookie: str) -> None:
+def test_a_cookie_of_another_name_is_no_session(ann: str, cookie: str) -> None:
     sent = cookie.format(ann.partition("=")[2])
     assert by_cookie("GET", "/api/sessions/current", sent).status == 401
 
 
-def test_signing_out_takes_the_cookie_away(ann: str) -> None:
+def test_signing_out_clears_the_cookie(ann: str) -> None:
     gone = by_cookie("DELETE", "/api/sessions/current", ann, f"https://{HOST}")
     assert gone.status == 204
     name, others = attributes(gone)
@@ -114,11 +114,11 @@ def test_signing_out_takes_the_cookie_away(ann: str) -> None:
     assert by_cookie("GET", "/api/sessions/current", ann).status == 401
 
 
-@pytest.mark.parametrize(("allowed", "told"), [('["https://console.example.com"]', "true"), ('["*"]', None)])
-def test_a_page_may_send_cookies_where_its_origin_is_allowed_by_name(
-    ann: str, options: Callable[..., None], allowed: str, told: str | None
+@pytest.mark.parametrize(("allowed", "credentials"), [('["https://console.example.com"]', "true"), ('["*"]', None)])
+def test_credentials_are_allowed_for_named_origins_alone(
+    ann: str, options: Callable[..., None], allowed: str, credentials: str | None
 ) -> None:
     options(HTTP_ALLOWED_ORIGINS=allowed)
     answer = by_cookie("GET", "/api/sessions/current", ann, "https://console.example.com")
     assert answer.headers["Access-Control-Allow-Origin"] == "https://console.example.com"
-    assert answer.headers.get("Access-Control-Allow-Credentials") == told
+    assert answer.headers.get("Access-Control-Allow-Credentials") == credentials

@@ -1,4 +1,4 @@
-"""A password may be guessed ten times, by however many callers at once, and a right one does not count."""
+"""A name has ten wrong passwords per window, also in a race; a right password does not count."""
 
 from functools import partial
 from typing import Any
@@ -23,7 +23,7 @@ WINDOW_SECONDS = 15 * 60
 
 
 class Clock:
-    """Seconds that pass when a test says so."""
+    """A clock that a test moves."""
 
     def __init__(self) -> None:
         self.seconds = 1_800_000_000.0
@@ -50,7 +50,7 @@ def guess(password: str, username: str = "ann") -> Answer:
 
 
 @pytest.mark.parametrize("username", ["ann", "nobody"])
-def test_after_ten_failures_nothing_is_looked_at(ann: None, username: str) -> None:
+def test_an_eleventh_password_is_refused_unchecked_with_429(ann: None, username: str) -> None:
     assert [guess(WRONG, username).status for _ in range(10)] == [401] * 10
     refused, right = guess(WRONG, username), guess(RIGHT, username)
     assert (refused.status, right.status) == (429, 429)
@@ -59,7 +59,7 @@ def test_after_ten_failures_nothing_is_looked_at(ann: None, username: str) -> No
     assert refused.headers == right.headers
 
 
-def test_of_fifty_guesses_at_once_ten_are_looked_at(ann: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_racing_guesses_are_checked_ten_times_at_most(ann: None, monkeypatch: pytest.MonkeyPatch) -> None:
     looked_at, check = [], users_slice.check
 
     def counted(username: str, password: str) -> Any:
@@ -73,38 +73,38 @@ def test_of_fifty_guesses_at_once_ten_are_looked_at(ann: None, monkeypatch: pyte
     assert len(looked_at) == 10
 
 
-def test_a_right_password_uses_up_nothing(ann: None) -> None:
+def test_a_right_password_does_not_count_towards_the_limit(ann: None) -> None:
     assert [guess(WRONG).status for _ in range(9)] == [401] * 9
     assert [guess(RIGHT).status for _ in range(20)] == [201] * 20
     assert [guess(WRONG).status, guess(WRONG).status] == [401, 429]
 
 
-def test_a_name_is_one_name_however_it_is_typed(ann: None) -> None:
+def test_spellings_of_a_name_share_the_limit(ann: None) -> None:
     assert [guess(WRONG, name).status for name in (" ANN", "Ann", "ann ") for _ in range(4)] == [401] * 10 + [429] * 2
 
 
-def test_one_name_does_not_pay_for_another(ann: None) -> None:
+def test_a_name_at_its_limit_does_not_block_another(ann: None) -> None:
     for _ in range(11):
         guess(WRONG, "bob")
     assert (guess(WRONG, "bob").status, guess(RIGHT).status) == (429, 201)
 
 
-def test_when_to_come_back_is_told_truly(ann: None, clock: Clock) -> None:
+def test_retry_after_matches_when_a_token_is_due(ann: None, clock: Clock) -> None:
     for _ in range(10):
         guess(WRONG)
     clock.seconds += int(guess(RIGHT).headers["Retry-After"])
     assert guess(RIGHT).status == 201
 
 
-def test_after_the_window_all_ten_are_back(ann: None, clock: Clock) -> None:
+def test_the_full_limit_is_back_after_the_window(ann: None, clock: Clock) -> None:
     for _ in range(2):
         assert [guess(WRONG).status for _ in range(11)] == [401] * 10 + [429]
         clock.seconds += WINDOW_SECONDS
 
 
-def test_what_signing_in_costs(ann: None, clock: Clock, printed: Any) -> None:
+def test_a_login_has_a_fixed_number_of_store_round_trips(ann: None, clock: Clock, printed: Any) -> None:
     for password in (RIGHT, WRONG, RIGHT):
         guess(password)
         clock.seconds += 1
-    # Budget (two writes where it was idle), user, budget back, session, user again; a wrong one stops at the user.
+    # Token (two writes after an idle time), user, token back, session, user again; a wrong password ends at the user.
     assert [line["storeRoundTrips"] for line in printed.lines()] == [6, 3, 5]

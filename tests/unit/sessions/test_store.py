@@ -1,4 +1,4 @@
-import hashlib
+import hmac
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -34,7 +34,7 @@ def stored(mongodb: Mongo, opening: Opening) -> dict[str, Any]:
 
 
 def age(mongodb: Mongo, opening: Opening, **time: float) -> None:
-    """Make the session look as it would *time* later, had nobody used it since."""
+    """Shift all times of the session into the past by *time*."""
     found = stored(mongodb, opening)
     named = ("createdAt", "lastSeenAt", "expiresAt", "endsAt", "purgeAt")
     older = {name: found[name] - timedelta(**time) for name in named}
@@ -54,28 +54,28 @@ def test_a_new_session_is_found_by_its_token_and_by_its_id(sessions: SessionStor
 def test_only_a_hash_of_the_token_is_stored(sessions: SessionStore, mongodb: Mongo) -> None:
     opening = a_session(sessions)
     found = stored(mongodb, opening)
-    assert found["_id"] == hashlib.sha256(opening.token.encode()).hexdigest()
+    assert found["_id"] == hmac.digest(clients.signing_key("sessions"), opening.token.encode(), "sha256").hex()
     assert opening.token not in repr(list(mongodb.sessions.find()))
     assert len(opening.token) >= 43
 
 
-def test_no_two_tokens_are_the_same(sessions: SessionStore) -> None:
+def test_tokens_of_sessions_are_unique(sessions: SessionStore) -> None:
     assert len({a_session(sessions).token for _ in range(20)}) == 20
 
 
 @pytest.mark.parametrize("name", ["$username", "$$NOW", "a@b.c"])
-def test_a_name_that_looks_like_an_expression_is_a_name(sessions: SessionStore, name: str) -> None:
+def test_a_name_like_a_mongodb_expression_is_kept_as_text(sessions: SessionStore, name: str) -> None:
     assert a_session(sessions, name).session.username == name
     assert [session.username for session in sessions.page(name, 5, None)] == [name]
 
 
 @pytest.mark.parametrize("token", ["", "made up", "$ne", "\x00", "é", "x" * 10_000])
-def test_a_token_nobody_was_given_finds_nothing(sessions: SessionStore, token: str) -> None:
+def test_an_unknown_token_finds_no_session(sessions: SessionStore, token: str) -> None:
     a_session(sessions)
     assert sessions.find(token) is None
 
 
-def test_the_hash_of_a_token_is_no_token(sessions: SessionStore, mongodb: Mongo) -> None:
+def test_a_stored_hash_is_no_valid_token(sessions: SessionStore, mongodb: Mongo) -> None:
     opening = a_session(sessions)
     assert sessions.find(stored(mongodb, opening)["_id"]) is None
 
@@ -83,7 +83,7 @@ def test_the_hash_of_a_token_is_no_token(sessions: SessionStore, mongodb: Mongo)
 # --- time
 
 
-def test_a_session_lives_its_idle_time_and_its_absolute_one(sessions: SessionStore, mongodb: Mongo) -> None:
+def test_a_session_has_an_idle_and_an_absolute_limit(sessions: SessionStore, mongodb: Mongo) -> None:
     opening = a_session(sessions)
     found = stored(mongodb, opening)
     assert found["expiresAt"] - found["createdAt"] == timedelta(minutes=60)
@@ -91,7 +91,7 @@ def test_a_session_lives_its_idle_time_and_its_absolute_one(sessions: SessionSto
     assert found["purgeAt"] == found["expiresAt"] == opening.session.expires_at
 
 
-def test_an_idle_session_is_dead_although_it_is_still_there(sessions: SessionStore, mongodb: Mongo) -> None:
+def test_an_expired_session_is_not_found_while_still_stored(sessions: SessionStore, mongodb: Mongo) -> None:
     # Given
     opening = a_session(sessions)
     age(mongodb, opening, minutes=60)
@@ -103,7 +103,7 @@ def test_an_idle_session_is_dead_although_it_is_still_there(sessions: SessionSto
     assert mongodb.sessions.count_documents({}) == 1
 
 
-def test_use_slides_the_idle_limit(sessions: SessionStore, mongodb: Mongo) -> None:
+def test_use_extends_the_idle_limit(sessions: SessionStore, mongodb: Mongo) -> None:
     # Given
     opening = a_session(sessions)
     age(mongodb, opening, minutes=59)
@@ -116,8 +116,8 @@ def test_use_slides_the_idle_limit(sessions: SessionStore, mongodb: Mongo) -> No
     assert abs(found["lastSeenAt"] - datetime.now(UTC)) < timedelta(seconds=30)
 
 
-def test_no_use_slides_it_beyond_the_absolute_limit(sessions: SessionStore, mongodb: Mongo) -> None:
-    # Given a session that was used all along
+def test_use_never_extends_a_session_past_its_absolute_limit(sessions: SessionStore, mongodb: Mongo) -> None:
+    # Given a session in constant use
     opening = a_session(sessions)
     age(mongodb, opening, hours=11.5)
     soon = datetime.now(UTC) + timedelta(minutes=1)
@@ -131,7 +131,7 @@ def test_no_use_slides_it_beyond_the_absolute_limit(sessions: SessionStore, mong
     assert sessions.find(opening.token) is None
 
 
-def test_the_server_itself_removes_a_dead_session(sessions: SessionStore, mongodb: Mongo) -> None:
+def test_the_ttl_index_removes_expired_sessions(sessions: SessionStore, mongodb: Mongo) -> None:
     living, dead = a_session(sessions), a_session(sessions)
     age(mongodb, dead, minutes=61)
     admin = clients.mongodb().client.admin
@@ -144,41 +144,41 @@ def test_the_server_itself_removes_a_dead_session(sessions: SessionStore, mongod
 
 
 def _store(mongodb: Mongo) -> SessionStore:
-    return SessionStore(mongodb.sessions, SETTINGS)
+    return SessionStore(mongodb.sessions, SETTINGS, lambda: clients.signing_key("sessions"))
 
 
-class Listened(NamedTuple):
-    """A store whose every command is recorded."""
+class RecordedStore(NamedTuple):
+    """A store and the commands of its client."""
 
     store: SessionStore
     sent: SentCommands
 
 
 @pytest.fixture
-def listened(mongod: Mongod, mongodb: Mongo) -> Iterator[Listened]:
+def recorded(mongod: Mongod, mongodb: Mongo) -> Iterator[RecordedStore]:
     with recording_commands(mongod.uri) as (client, sent):
-        yield Listened(_store(client.get_default_database()), sent)
+        yield RecordedStore(_store(client.get_default_database()), sent)
 
 
-def test_a_session_in_use_is_written_at_most_once_a_minute(listened: Listened, mongodb: Mongo) -> None:
+def test_a_session_in_use_is_written_at_most_once_a_minute(recorded: RecordedStore, mongodb: Mongo) -> None:
     # Given
-    opening = a_session(listened.store)
-    listened.sent.commands.clear()
+    opening = a_session(recorded.store)
+    recorded.sent.commands.clear()
     # When
     for _ in range(5):
-        listened.store.find(opening.token)
-    within_the_minute = listened.sent.names()
-    listened.sent.commands.clear()
+        recorded.store.find(opening.token)
+    within_the_minute = recorded.sent.names()
+    recorded.sent.commands.clear()
     age(mongodb, opening, seconds=61)
     for _ in range(5):
-        listened.store.find(opening.token)
+        recorded.store.find(opening.token)
     # Then
     assert within_the_minute == ["find"] * 5
-    assert listened.sent.names() == ["find", "update", "find", "find", "find", "find"]
+    assert recorded.sent.names() == ["find", "update", "find", "find", "find", "find"]
 
 
-class Overtaken(CommandListener):
-    """Has another use of the session come first, at the moment this one goes to write."""
+class BeforeUpdate(CommandListener):
+    """Run *first*, another use of the session, right before the client sends an update."""
 
     def __init__(self, first: Callable[[], object]) -> None:
         self._first = first
@@ -194,7 +194,7 @@ class Overtaken(CommandListener):
         """Nothing to do."""
 
 
-def test_of_two_uses_at_the_same_moment_one_writes(sessions: SessionStore, mongodb: Mongo, mongod: Mongod) -> None:
+def test_two_uses_at_once_write_the_session_once(sessions: SessionStore, mongodb: Mongo, mongod: Mongod) -> None:
     # Given
     opening = a_session(sessions)
     age(mongodb, opening, seconds=61)
@@ -204,26 +204,26 @@ def test_of_two_uses_at_the_same_moment_one_writes(sessions: SessionStore, mongo
         age(mongodb, opening, seconds=5)
 
     # When
-    listener = Overtaken(first)
+    listener = BeforeUpdate(first)
     with MongoClient[dict[str, Any]](mongod.uri, event_listeners=[listener], tz_aware=True) as client:
         assert _store(client.get_default_database()).find(opening.token) is not None
-    # Then what the first wrote stands
+    # Then the first write stands
     assert datetime.now(UTC) - stored(mongodb, opening)["lastSeenAt"] >= timedelta(seconds=5)
 
 
-def test_every_look_up_follows_an_index(listened: Listened, mongod: Mongod) -> None:
+def test_every_query_uses_an_index(recorded: RecordedStore, mongod: Mongod) -> None:
     # Given
-    openings = [a_session(listened.store, f"person-{number % 25}") for number in range(500)]
+    openings = [a_session(recorded.store, f"person-{number % 25}") for number in range(500)]
     session, token = openings[77]
-    listened.sent.commands.clear()
+    recorded.sent.commands.clear()
     # When
-    listened.store.find(token)
-    listened.store.get(session.session_id)
-    listened.store.page(session.username, 5, None)
-    listened.store.page(None, 5, session.session_id)
-    listened.store.end(session.session_id)
-    listened.store.end_all(session.username, "another")
-    commands = list(listened.sent.commands)
+    recorded.store.find(token)
+    recorded.store.get(session.session_id)
+    recorded.store.page(session.username, 5, None)
+    recorded.store.page(None, 5, session.session_id)
+    recorded.store.end(session.session_id)
+    recorded.store.end_all(session.username, "another")
+    commands = list(recorded.sent.commands)
     # Then
     with recording_commands(mongod.uri) as (client, _):
         plans = [explained(client, command) for command in commands]
@@ -232,14 +232,14 @@ def test_every_look_up_follows_an_index(listened: Listened, mongod: Mongod) -> N
     assert [plan.indexes - {"_id_"} for plan in plans] == expected
     assert not any({"SORT", "COLLSCAN"} & plan.names for plan in plans)
     assert max(plan.examined for plan in plans) <= 20
-    # What every request asks goes the shortest way there is.
+    # The query of every request takes the fastest plan.
     assert "IDHACK" in plans[0].names
 
 
 # --- ending
 
 
-def test_an_ended_session_is_dead_at_once(sessions: SessionStore) -> None:
+def test_an_ended_session_is_invalid_at_once(sessions: SessionStore) -> None:
     opening, other = a_session(sessions), a_session(sessions)
     assert sessions.end(opening.session.session_id)
     assert sessions.find(opening.token) is None
@@ -258,7 +258,7 @@ def test_a_touch_does_not_bring_an_ended_session_back(sessions: SessionStore, mo
         assert mongodb.sessions.count_documents({}) == 0
 
 
-def test_all_sessions_of_a_user_end_and_no_one_elses(sessions: SessionStore) -> None:
+def test_end_all_ends_the_sessions_of_its_user_alone(sessions: SessionStore) -> None:
     anns, bob = [a_session(sessions) for _ in range(3)], a_session(sessions, "bob")
     assert sessions.end_all("ann") == 3
     assert [sessions.find(opening.token) for opening in anns] == [None] * 3
@@ -266,7 +266,7 @@ def test_all_sessions_of_a_user_end_and_no_one_elses(sessions: SessionStore) -> 
     assert sessions.end_all("ann") == 0
 
 
-def test_sessions_of_the_epoch_to_keep_live_on(sessions: SessionStore) -> None:
+def test_end_all_keeps_the_sessions_of_the_given_epoch(sessions: SessionStore) -> None:
     old, new = a_session(sessions, epoch="first"), a_session(sessions, epoch="second")
     assert sessions.end_all("ann", keep_epoch="second") == 1
     assert sessions.find(old.token) is None
@@ -276,7 +276,7 @@ def test_sessions_of_the_epoch_to_keep_live_on(sessions: SessionStore) -> None:
 # --- lists
 
 
-def test_pages_are_newest_first_and_go_on_where_the_last_one_ended(sessions: SessionStore) -> None:
+def test_pages_are_newest_first_and_follow_each_other(sessions: SessionStore) -> None:
     made = [a_session(sessions, name).session for name in ("ann", "bob") * 3]
     newest = made[::-1]
     assert sessions.page(None, 4, None) == newest[:4]
@@ -284,7 +284,7 @@ def test_pages_are_newest_first_and_go_on_where_the_last_one_ended(sessions: Ses
     assert sessions.page("ann", 9, None) == newest[1::2]
 
 
-def test_two_sessions_never_share_an_id(sessions: SessionStore, mongodb: Mongo) -> None:
+def test_a_second_session_of_an_id_is_refused(sessions: SessionStore, mongodb: Mongo) -> None:
     opening = a_session(sessions)
     with pytest.raises(DuplicateKeyError):
         mongodb.sessions.insert_one({"_id": ids.new_id(), "sessionId": opening.session.session_id})

@@ -1,4 +1,4 @@
-"""Tickets: for a moment, once, in the place of a session, where no header can be set."""
+"""Tickets: short-lived and single-use, in the place of a session where a client cannot set a header."""
 
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -25,14 +25,14 @@ EVENTS = "/things/a b/events"
 
 
 class Since(Query):
-    """Something a route asks for besides a ticket."""
+    """A query parameter beside the ticket."""
 
     since: int = 0
 
 
 @pytest.fixture(scope="module")
 def watching() -> App:
-    """An application with routes that take tickets; the deployed one has none yet."""
+    """An application with routes that take tickets; the deployed application has no such route yet."""
     routes = Routes("watching")
 
     @routes.add("GET", "/things/{thing}/events", params={"thing": str}, query=Since, answers={200: dict}, tickets=True)
@@ -61,16 +61,16 @@ def issued(token: str, path: str | None = None) -> str:
     return str(ask("POST", ISSUE, {"path": path} if path else {}, token=token).json["ticket"])
 
 
-def show(app: App, path: str, ticket: str, **query: str) -> Answer:
+def use_ticket(app: App, path: str, ticket: str, **query: str) -> Answer:
     return ask("GET", path, query={"ticket": ticket, **query}, at=app)
 
 
-def past(mongodb: Mongo, field: str) -> None:
+def expire(mongodb: Mongo, field: str) -> None:
     mongodb.tickets.update_one({}, {"$set": {field: datetime.now(UTC) - timedelta(seconds=1)}})
 
 
 def test_a_ticket_is_valid_for_thirty_seconds(token: str) -> None:
-    # A body says where it shall serve; none says anywhere.
+    # Without a path in the body, a ticket serves on every path.
     for answer in (ask("POST", ISSUE, {}, token=token), ask("POST", ISSUE, token=token)):
         assert answer.status == 201
         assert set(answer.json) == {"ticket", "expiresAt"}
@@ -78,89 +78,87 @@ def test_a_ticket_is_valid_for_thirty_seconds(token: str) -> None:
         assert timedelta(seconds=25) < left <= timedelta(seconds=31)
 
 
-def test_a_ticket_opens_once(watching: App, token: str) -> None:
+def test_a_ticket_is_accepted_once(watching: App, token: str) -> None:
     ticket = issued(token)
-    first, second = (show(watching, "/socket", ticket) for _ in range(2))
+    first, second = (use_ticket(watching, "/socket", ticket) for _ in range(2))
     assert (first.status, first.json) == (200, {"who": "ann"})
     assert second.status == 401
 
 
-def test_of_many_who_show_a_ticket_at_once_one_gets_in(watching: App, token: str) -> None:
+def test_racing_uses_of_a_ticket_have_one_winner(watching: App, token: str) -> None:
     ticket = issued(token)
-    answers = race([partial(show, watching, "/socket", ticket)] * 32)
+    answers = race([partial(use_ticket, watching, "/socket", ticket)] * 32)
     assert sorted(answer.status for answer in answers if isinstance(answer, Answer)) == [200] + [401] * 31
 
 
-def test_a_ticket_not_used_in_time_is_dead_although_it_is_still_stored(
-    watching: App, token: str, mongodb: Mongo
-) -> None:
+def test_an_expired_ticket_is_refused_while_still_stored(watching: App, token: str, mongodb: Mongo) -> None:
     for path, given in (("/socket", None), (EVENTS, EVENTS)):
         ticket = issued(token, given)
-        past(mongodb, "firstUseBy")
-        assert show(watching, path, ticket).status == 401
+        expire(mongodb, "firstUseBy")
+        assert use_ticket(watching, path, ticket).status == 401
         mongodb.tickets.delete_many({})
 
 
-def test_a_ticket_for_one_path_opens_no_other_and_is_not_used_up_there(watching: App, token: str) -> None:
+def test_a_ticket_for_one_path_is_refused_elsewhere_and_kept(watching: App, token: str) -> None:
     ticket = issued(token, "/socket")
-    assert show(watching, EVENTS, ticket).status == 401
-    assert [show(watching, "/socket", ticket).status for _ in range(2)] == [200, 401]
+    assert use_ticket(watching, EVENTS, ticket).status == 401
+    assert [use_ticket(watching, "/socket", ticket).status for _ in range(2)] == [200, 401]
 
 
-def test_a_ticket_for_events_serves_that_paths_reconnects(watching: App, token: str, mongodb: Mongo) -> None:
+def test_a_ticket_for_events_serves_reconnects_for_an_hour(watching: App, token: str, mongodb: Mongo) -> None:
     # Given
     ticket = issued(token, EVENTS)
-    # When its first thirty seconds are over, and it was used in them
-    assert show(watching, EVENTS, ticket, since="4").json == {"who": "ann", "since": 4}
-    past(mongodb, "firstUseBy")
+    # When the ticket was used within thirty seconds, and these are over
+    assert use_ticket(watching, EVENTS, ticket, since="4").json == {"who": "ann", "since": 4}
+    expire(mongodb, "firstUseBy")
     # Then
-    assert [show(watching, EVENTS, ticket).status for _ in range(3)] == [200] * 3
-    assert show(watching, "/things/other/events", ticket).status == 401
-    # Until its hour is over
+    assert [use_ticket(watching, EVENTS, ticket).status for _ in range(3)] == [200] * 3
+    assert use_ticket(watching, "/things/other/events", ticket).status == 401
+    # Until the hour is over
     (stored,) = mongodb.tickets.find()
     left = stored["purgeAt"] - datetime.now(UTC)
     assert timedelta(minutes=59) < left <= timedelta(hours=1)
-    past(mongodb, "purgeAt")
-    assert show(watching, EVENTS, ticket).status == 401
+    expire(mongodb, "purgeAt")
+    assert use_ticket(watching, EVENTS, ticket).status == 401
 
 
 def test_a_ticket_ends_with_its_session(watching: App, token: str) -> None:
     ticket, events = issued(token), issued(token, EVENTS)
-    assert show(watching, EVENTS, events).status == 200
+    assert use_ticket(watching, EVENTS, events).status == 200
     ask("DELETE", "/api/sessions/current", token=token)
-    assert (show(watching, "/socket", ticket).status, show(watching, EVENTS, events).status) == (401, 401)
+    assert (use_ticket(watching, "/socket", ticket).status, use_ticket(watching, EVENTS, events).status) == (401, 401)
 
 
 def test_only_a_hash_of_a_ticket_is_stored(watching: App, token: str, mongodb: Mongo) -> None:
     ticket = issued(token)
     (stored,) = mongodb.tickets.find()
     assert ticket not in repr(stored)
-    assert show(watching, "/socket", stored["_id"]).status == 401
+    assert use_ticket(watching, "/socket", stored["_id"]).status == 401
 
 
 @pytest.mark.parametrize("path", ["/closed", "/socket"])
-def test_a_route_must_say_that_it_takes_tickets(watching: App, token: str, path: str) -> None:
-    assert show(watching, path, issued(token)).status == (200 if path == "/socket" else 401)
+def test_a_ticket_is_refused_by_routes_without_tickets(watching: App, token: str, path: str) -> None:
+    assert use_ticket(watching, path, issued(token)).status == (200 if path == "/socket" else 401)
 
 
-def test_whoever_can_set_a_header_uses_up_no_ticket(watching: App, token: str) -> None:
+def test_a_token_in_a_header_leaves_the_ticket_unused(watching: App, token: str) -> None:
     ticket = issued(token)
     assert ask("GET", "/socket", token=token, query={"ticket": ticket}, at=watching).status == 200
-    assert show(watching, "/socket", ticket).status == 200
+    assert use_ticket(watching, "/socket", ticket).status == 200
 
 
 @pytest.mark.parametrize("ticket", ["", "x", "ä" * 5000])
-def test_what_is_no_ticket_opens_nothing(watching: App, token: str, ticket: str) -> None:
-    assert show(watching, "/socket", ticket).status == 401
+def test_a_malformed_ticket_is_refused(watching: App, token: str, ticket: str) -> None:
+    assert use_ticket(watching, "/socket", ticket).status == 401
 
 
-def test_a_route_that_changes_something_takes_no_tickets() -> None:
+def test_a_route_of_a_changing_method_cannot_take_tickets() -> None:
     with pytest.raises(ValueError, match="ticket"):
         Routes("wrong").add("POST", "/wrong", tickets=True)
 
 
 @pytest.mark.parametrize("path", ["", "events", "/" + "x" * 1024, 7])
-def test_a_path_that_is_none_gets_no_ticket(token: str, path: object) -> None:
+def test_a_malformed_path_gets_no_ticket(token: str, path: object) -> None:
     assert ask("POST", ISSUE, {"path": path}, token=token).status == 422
 
 
@@ -169,13 +167,13 @@ def test_a_ticket_is_shown_once(token: str) -> None:
     assert [ask("POST", ISSUE, {}, token=token, headers=key).status for _ in range(2)] == [201, 409]
 
 
-def test_an_api_key_needs_no_ticket_and_gets_none(users: UserStore, mongodb: Mongo) -> None:
+def test_an_api_key_gets_no_ticket(users: UserStore, mongodb: Mongo) -> None:
     admin = signed_in("root", Role.ADMIN)
     signed_in("batch", Role.SERVICE)
     key = ask("POST", "/api/users/batch/keys", {"name": "k"}, token=admin).json["key"]
     assert ask("POST", ISSUE, {}, token=key).status == 404
 
 
-def test_tickets_are_removed_by_the_database_in_the_end() -> None:
+def test_tickets_have_a_ttl_index() -> None:
     (index,) = slices.indexes()["tickets"]
     assert (index.document["key"], index.document["expireAfterSeconds"]) == ({"purgeAt": 1}, 0)

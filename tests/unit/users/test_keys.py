@@ -1,4 +1,4 @@
-"""API keys: for services, without MongoDB, dead as soon as their user or their roles are."""
+"""API keys: for services, without MongoDB, invalid as soon as their user or role is gone."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,7 +21,7 @@ from tests.support.users import UNUSABLE, signed_in
 Mongo = Database[dict[str, Any]]
 
 KEYS = "/api/users/batch/keys"
-#: A route that asks DynamoDB alone, for whoever the administrator is.
+#: A route for administrators that reads DynamoDB alone.
 ALONE = "/api/users"
 
 PAST = datetime(2020, 1, 1, tzinfo=UTC)
@@ -51,7 +51,7 @@ def status(key: str) -> int:
     return ask("GET", ALONE, token=key).status
 
 
-def test_a_key_is_used_like_a_token(admin: str, service: str) -> None:
+def test_a_key_authenticates_like_a_session_token(admin: str, service: str) -> None:
     made = make(admin)
     assert made.status == 201
     assert set(made.json) == {"keyId", "key", "name", "createdAt", "createdBy", "expiresAt"}
@@ -82,11 +82,11 @@ def test_a_key_is_shown_once_and_kept_as_a_hash(admin: str, key: str, dynamodb: 
     assert [set(item) for item in listed.json["items"]] == [{"keyId", "name", "createdAt", "createdBy", "expiresAt"}]
     stored = repr(dynamodb.scan(TableName=clients.table("users").name))
     assert secret not in listed.text + stored
-    # What is stored opens nothing.
+    # The stored hash is no key.
     assert status(key.replace(secret, keys.digest(key)[:43])) == 401
 
 
-def test_a_deleted_key_is_dead_at_once_and_the_others_live(admin: str, key: str) -> None:
+def test_a_deleted_key_is_refused_at_once_and_others_work(admin: str, key: str) -> None:
     other = make(admin).json
     assert ask("DELETE", f"{KEYS}/{other['keyId']}", token=admin).status == 204
     assert (status(other["key"]), status(key)) == (401, 200)
@@ -98,12 +98,12 @@ def test_a_key_has_the_roles_its_user_has_now(key: str, users: UserStore) -> Non
     assert (status(key), ask("GET", "/api/sessions/current", token=key).status) == (403, 404)
 
 
-def test_a_user_who_is_no_service_any_more_has_no_valid_key(key: str, users: UserStore) -> None:
+def test_a_key_is_refused_after_its_user_lost_the_service_role(key: str, users: UserStore) -> None:
     users.change("batch", password_hash=None, roles=[Role.ADMIN])
     assert status(key) == 401
 
 
-def test_keys_go_with_their_user_and_do_not_come_back_with_the_name(key: str, users: UserStore) -> None:
+def test_keys_of_a_removed_user_stay_invalid_for_a_new_user(key: str, users: UserStore) -> None:
     users.remove("batch")
     assert status(key) == 401
     (pending,) = users.pending_revocations()
@@ -112,12 +112,12 @@ def test_keys_go_with_their_user_and_do_not_come_back_with_the_name(key: str, us
     assert status(key) == 401
 
 
-def test_a_key_does_not_die_with_a_password(key: str, users: UserStore) -> None:
+def test_a_key_survives_a_password_change(key: str, users: UserStore) -> None:
     users.change("batch", password_hash=UNUSABLE, roles=None)
     assert status(key) == 200
 
 
-def test_a_key_ends_at_its_time(users: UserStore, service: str) -> None:
+def test_a_key_is_invalid_at_its_expiry(users: UserStore, service: str) -> None:
     now = datetime.now(UTC)
     token = put(users, expires_at=now + timedelta(seconds=1))
     assert users.holder(token, now) is not None
@@ -125,12 +125,12 @@ def test_a_key_ends_at_its_time(users: UserStore, service: str) -> None:
 
 
 @pytest.mark.parametrize("when", ["2020-01-01T00:00:00Z", "tomorrow", "2999-01-01T00:00:00", 4_000_000_000])
-def test_a_key_that_has_ended_already_is_not_made(admin: str, service: str, when: object) -> None:
+def test_a_key_with_an_expiry_in_the_past_is_refused(admin: str, service: str, when: object) -> None:
     refused = make(admin, expiresAt=when)
     assert (refused.status, refused.json["errors"][0]["path"]) == (422, "expiresAt")
 
 
-def test_a_key_may_end_in_any_zone(admin: str, service: str) -> None:
+def test_an_expiry_in_any_time_zone_is_stored_in_utc(admin: str, service: str) -> None:
     assert make(admin, expiresAt="2999-01-01T02:00:00+02:00").json["expiresAt"] == "2999-01-01T00:00:00Z"
 
 
@@ -141,12 +141,12 @@ def test_only_services_have_keys(admin: str, users: UserStore) -> None:
     assert ask("GET", "/api/users/nobody/keys", token=admin).status == 404
 
 
-def test_a_user_has_twenty_keys_at_most_however_many_are_asked_for_at_once(service: str, users: UserStore) -> None:
+def test_racing_calls_make_twenty_keys_of_a_user_at_most(service: str, users: UserStore) -> None:
     outcomes = race([lambda: put(users)] * 30)
     assert sum(isinstance(outcome, TooManyKeys) for outcome in outcomes) == 10
     kept = users.keys("batch", datetime.now(UTC))
     assert len(kept) == 20
-    # One less, one more.
+    # A removed key makes room for a new key.
     users.remove_key("batch", kept[0].key_id)
     put(users)
     with pytest.raises(TooManyKeys):
@@ -161,7 +161,7 @@ def test_keys_are_listed_page_by_page(admin: str, service: str) -> None:
     assert second["nextCursor"] is None
 
 
-def test_one_key_does_not_pass_for_another(admin: str, key: str, users: UserStore) -> None:
+def test_a_key_with_parts_of_another_is_refused(admin: str, key: str, users: UserStore) -> None:
     users.add("other", UNUSABLE, [Role.SERVICE, Role.ADMIN])
     other = str(ask("POST", "/api/users/other/keys", {"name": "x"}, token=admin).json["key"])
     (name, key_id, secret), (other_name, _, other_secret) = key.split("."), other.split(".")
@@ -170,22 +170,22 @@ def test_one_key_does_not_pass_for_another(admin: str, key: str, users: UserStor
 
 
 @pytest.mark.parametrize("name", ["YQ", "_-8", "A", "A" * 5000, "", "Y Q"])
-def test_a_key_of_an_unknown_name_is_nobodys(admin: str, name: str) -> None:
+def test_a_key_of_an_unknown_user_is_refused(admin: str, name: str) -> None:
     assert status(f"hfk_{name}.01ARZ3NDEKTSV4RRFFQ69G5FAV.{'x' * 43}") == 401
 
 
 @pytest.mark.parametrize("token", ["hfk_", "hfk_x", "hfk_YQ.01ARZ3NDEKTSV4RRFFQ69G5FAV", "hfk_YQ.x." + "x" * 43])
-def test_what_only_looks_like_a_key_is_nobodys(admin: str, token: str) -> None:
+def test_a_malformed_key_is_refused(admin: str, token: str) -> None:
     assert status(token) == 401
 
 
 @pytest.mark.parametrize("name", ["a", "ann@example.com", "a" * 254, "x+y_z.w-v"])
-def test_a_key_says_whose_it_is(name: str) -> None:
+def test_a_key_names_its_user_and_its_id(name: str) -> None:
     key_id = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
     assert keys.read(keys.new_key(name, key_id)) == (name, key_id)
 
 
-def test_keys_are_the_administrators_to_make(service: str) -> None:
+def test_only_administrators_make_keys(service: str) -> None:
     officer = signed_in("olga", Role.OFFICER, Role.SERVICE)
     assert make(officer).status == 403
 
@@ -209,7 +209,7 @@ def test_expired_keys_are_not_listed(admin: str, service: str, users: UserStore)
 
 
 def put(users: UserStore, expires_at: datetime | None = None) -> str:
-    """Give the service a key past the API."""
+    """Store a key of the service without the API; return the key."""
     key_id = ids.new_id()
     token = keys.new_key("batch", key_id)
     ends = expires_at.isoformat() if expires_at else None

@@ -27,19 +27,17 @@ def test_any_text_can_be_a_password(password: str) -> None:
 @pytest.mark.parametrize(
     "broken", ["", "plain", "$argon2id$v=19$m=19456,t=2,p=1$short", "$2b$12$abcdefghijklmnopqrstuv"]
 )
-def test_what_is_not_a_hash_matches_nothing(broken: str) -> None:
+def test_a_malformed_hash_matches_no_password(broken: str) -> None:
     assert not passwords.matches("correct horse", broken)
 
 
-def test_hashes_are_made_as_owasp_says() -> None:
+def test_hashes_use_owasps_argon2id_parameters() -> None:
     found = extract_parameters(passwords.hashed("correct horse"))
     assert (found.type, found.memory_cost, found.time_cost, found.parallelism) == (Type.ID, 19_456, 2, 1)
 
 
-def test_an_unknown_users_password_is_hashed_as_hard_as_a_known_ones(
-    users: UserStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whether a user exists is not to be told from how long an answer takes: the same work is done for both."""
+def test_an_unknown_user_costs_the_same_hash_as_a_known_user(users: UserStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The response time must not reveal whether a user exists."""
     # Given
     verified = []
     verify = PasswordHasher.verify
@@ -59,12 +57,12 @@ def test_an_unknown_users_password_is_hashed_as_hard_as_a_known_ones(
 
 
 def test_the_hash_for_unknown_users_takes_real_work() -> None:
-    """It must be well-formed: a hash that cannot be read would be refused at once, and tell."""
+    """A malformed hash would be refused at once, and the response time would reveal unknown users."""
     began = time.process_time()
     assert not passwords.matches("anything", None)
     assert time.process_time() - began > 0.005
 
 
-def test_nobody_has_the_password_of_nobody() -> None:
+def test_no_password_matches_a_missing_hash() -> None:
     for guess in ("", "password", "holdfast", "nobody", "None", "admin"):
         assert not passwords.matches(guess, None)

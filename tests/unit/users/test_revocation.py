@@ -22,7 +22,7 @@ def opened(sessions: SessionStore, user: User) -> str:
     return sessions.open(user.username, user.roles, user.epoch).token
 
 
-def test_a_changed_users_sessions_end_and_those_opened_since_do_not(
+def test_a_change_ends_older_sessions_and_keeps_newer_sessions(
     users: UserStore, sessions: SessionStore, ann: User
 ) -> None:
     # Given
@@ -38,7 +38,7 @@ def test_a_changed_users_sessions_end_and_those_opened_since_do_not(
     assert users.pending_revocations() == []
 
 
-def test_what_a_process_left_when_it_died_after_the_change_is_finished_by_the_sweep(
+def test_the_sweep_revokes_sessions_after_an_interrupted_change(
     users: UserStore, sessions: SessionStore, ann: User
 ) -> None:
     # Given
@@ -52,7 +52,7 @@ def test_what_a_process_left_when_it_died_after_the_change_is_finished_by_the_sw
     assert users.pending_revocations() == []
 
 
-def test_what_a_process_left_when_it_died_after_a_removal_is_finished_by_the_sweep(
+def test_the_sweep_revokes_sessions_after_an_interrupted_removal(
     users: UserStore, sessions: SessionStore, ann: User
 ) -> None:
     # Given
@@ -66,7 +66,7 @@ def test_what_a_process_left_when_it_died_after_a_removal_is_finished_by_the_swe
     assert again.epoch != ann.epoch
 
 
-def test_the_mark_stays_until_the_sessions_have_ended(
+def test_a_failed_revocation_stays_pending_for_the_sweep(
     users: UserStore, sessions: SessionStore, ann: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given
@@ -83,7 +83,7 @@ def test_the_mark_stays_until_the_sessions_have_ended(
             revocation.revoke(changed)
         with pytest.raises(Unavailable):
             revocation.sweep()
-    # Then it is tried again
+    # Then the next sweep succeeds
     assert sessions.find(old) is not None
     assert revocation.sweep() == 1
     assert sessions.find(old) is None
@@ -104,7 +104,7 @@ def test_an_older_revocation_leaves_a_newer_change_to_be_finished(
     assert sessions.find(between) is None
 
 
-def test_a_sweep_that_fails_leaves_the_others_theirs(
+def test_a_failed_sweep_of_one_slice_does_not_stop_the_others(
     users: UserStore, sessions: SessionStore, ann: User, monkeypatch: pytest.MonkeyPatch, printed: Any
 ) -> None:
     # Given
@@ -115,14 +115,14 @@ def test_a_sweep_that_fails_leaves_the_others_theirs(
 
     monkeypatch.setattr(approvals_wiring, "store", down)
     # When
-    slices.sweep(Swept())
+    slices.sweep(ScheduleEvent())
     # Then
     assert users.pending_revocations() == []
     assert [line.get("action") for line in printed.lines()] == ["approvals_sweep_failed", None]
     assert (printed.lines()[1]["users"], printed.lines()[1]["sweepsFailed"]) == (1, 1)
 
 
-class Swept:
+class ScheduleEvent:
     """A schedule's event, as chalice hands it over."""
 
     event_id = "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa"

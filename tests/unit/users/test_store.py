@@ -38,7 +38,7 @@ def test_a_new_user_is_found(users: UserStore) -> None:
     assert (found.user, found.password_hash) == (user, "a hash")
 
 
-def test_a_user_nobody_made_is_not_found(users: UserStore) -> None:
+def test_an_unknown_user_is_not_found(users: UserStore) -> None:
     assert users.find("nobody") is None
     assert users.credentials("nobody") is None
     with pytest.raises(UserNotFound):
@@ -47,7 +47,7 @@ def test_a_user_nobody_made_is_not_found(users: UserStore) -> None:
         users.remove("nobody")
 
 
-def test_a_taken_name_leaves_its_user_alone(users: UserStore) -> None:
+def test_a_taken_name_is_refused_and_its_user_unchanged(users: UserStore) -> None:
     first = add(users)
     with pytest.raises(UsernameTaken):
         users.add("ann", "another hash", [Role.ADMIN])
@@ -56,7 +56,7 @@ def test_a_taken_name_leaves_its_user_alone(users: UserStore) -> None:
     assert (found.user, found.password_hash) == (first, "a hash")
 
 
-def test_of_fifty_who_want_a_name_at_once_one_gets_it(users: UserStore) -> None:
+def test_racing_additions_of_a_name_have_one_winner(users: UserStore) -> None:
     # When
     results = race([partial(users.add, "ann", f"hash {number}", [Role.USER]) for number in range(50)])
     # Then
@@ -77,7 +77,7 @@ def test_of_fifty_who_want_a_name_at_once_one_gets_it(users: UserStore) -> None:
         ({"password_hash": "new", "roles": [Role.ADMIN]}, "new", {Role.ADMIN}),
     ],
 )
-def test_a_change_is_written_with_a_new_epoch_and_its_mark(
+def test_a_change_writes_a_new_epoch_and_a_pending_revocation(
     users: UserStore, dynamodb: Any, changes: dict[str, Any], password_hash: str, roles: set[Role]
 ) -> None:
     # Given
@@ -93,7 +93,7 @@ def test_a_change_is_written_with_a_new_epoch_and_its_mark(
     assert users.pending_revocations() == [Revocation("ann", after.epoch, gone=False)]
 
 
-def test_a_removed_user_is_gone_at_once_and_keeps_the_name_until_the_sessions_ended(users: UserStore) -> None:
+def test_a_removed_users_name_is_taken_until_revocation_completes(users: UserStore) -> None:
     # Given
     add(users)
     # When
@@ -108,12 +108,12 @@ def test_a_removed_user_is_gone_at_once_and_keeps_the_name_until_the_sessions_en
         users.change("ann", password_hash="x", roles=None)
     with pytest.raises(UsernameTaken):
         add(users)
-    # And when they have
+    # And when the revocation is complete
     users.complete_revocation(Revocation("ann", removed.epoch, gone=True))
     assert add(users).epoch != removed.epoch
 
 
-def test_a_mark_goes_when_it_was_seen_to(users: UserStore, dynamodb: Any) -> None:
+def test_a_completed_revocation_is_no_longer_pending(users: UserStore, dynamodb: Any) -> None:
     add(users)
     changed = users.change("ann", password_hash="new", roles=None)
     users.complete_revocation(Revocation("ann", changed.epoch, gone=False))
@@ -145,8 +145,8 @@ def test_completing_a_revocation_of_a_deleted_user_does_nothing(users: UserStore
 
 
 @pytest.fixture
-def lossy(users: UserStore, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """While it is set, DynamoDB carries a write out and its answer is lost on the way; the SDK then asks again."""
+def lose_response(users: UserStore, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """While set, the response of the next write is lost after DynamoDB applied the write; the SDK then retries."""
     losing, answer = threading.Event(), BotocoreStubber.__call__
 
     def lose(stubber: BotocoreStubber, event_name: str, request: Any, **more: Any) -> Any:
@@ -160,30 +160,30 @@ def lossy(users: UserStore, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     return losing
 
 
-def test_a_name_taken_by_the_very_call_whose_answer_was_lost_is_ours(users: UserStore, lossy: threading.Event) -> None:
-    lossy.set()
+def test_an_addition_with_a_lost_response_succeeds(users: UserStore, lose_response: threading.Event) -> None:
+    lose_response.set()
     user = add(users)
     assert users.find("ann") == user
-    assert not lossy.is_set()
+    assert not lose_response.is_set()
 
 
-def test_a_removal_whose_answer_was_lost_has_happened(users: UserStore, lossy: threading.Event) -> None:
+def test_a_removal_with_a_lost_response_succeeds(users: UserStore, lose_response: threading.Event) -> None:
     add(users)
-    lossy.set()
+    lose_response.set()
     removed = users.remove("ann")
     assert users.pending_revocations() == [Revocation("ann", removed.epoch, gone=True)]
 
 
-def test_a_change_whose_answer_was_lost_is_made_once(users: UserStore, lossy: threading.Event) -> None:
+def test_a_change_with_a_lost_response_is_made_once(users: UserStore, lose_response: threading.Event) -> None:
     add(users)
-    lossy.set()
+    lose_response.set()
     assert users.change("ann", password_hash="new", roles=None) == users.find("ann")
 
 
 # --- lists
 
 
-def test_pages_are_in_the_order_of_names_and_leave_nobody_out(users: UserStore) -> None:
+def test_pages_list_every_user_in_order_of_names(users: UserStore) -> None:
     # Given
     names = sorted(["bob", "ann", "a", "zoe", "ann@example.org", "ann.b", "ann-b", "ann_b", "0day"])
     for name in reversed(names):
@@ -196,7 +196,7 @@ def test_pages_are_in_the_order_of_names_and_leave_nobody_out(users: UserStore) 
     assert read == names
 
 
-def test_a_page_holds_what_the_user_is_and_no_hash(users: UserStore, dynamodb: Any) -> None:
+def test_a_page_of_users_holds_no_password_hash(users: UserStore, dynamodb: Any) -> None:
     user = add(users)
     assert users.page(9, None) == [user.shown()]
     query = {"KeyConditionExpression": "kind = :kind", "ExpressionAttributeValues": {":kind": {"S": "user"}}}

@@ -1,6 +1,6 @@
 """Claims in any order of events: attempts that die, take over, finish late; lost answers, late requests.
 
-What must hold is checked on what really stands in the table, after every step.
+The invariants are checked on the stored item after every step.
 """
 
 from itertools import count
@@ -24,14 +24,14 @@ PROCESSES = 3
 #: A table is shared by all examples, and no key is used by two.
 EXAMPLES = count()
 
-WHO = st.integers(0, PROCESSES - 1)
+ANY_PROCESS = st.integers(0, PROCESSES - 1)
 #: Beginning takes a second write where it takes over.
 FATES = st.sampled_from([[], [], *([fate] for fate in Fate), *([Fate.FINE, fate] for fate in Fate)])
-PRINTS = st.sampled_from(["", "", "", "other"])
+FINGERPRINTS = st.sampled_from(["", "", "", "other"])
 
 
 class Ours(NamedTuple):
-    """A claim and who was given it; kept for ever, as a worker that was paused keeps it."""
+    """A claim and its process; kept for ever, as a paused worker keeps its claim."""
 
     process: int
     claim: Claim
@@ -50,7 +50,7 @@ class Machine(RuleBasedStateMachine):
         self.processes = [Process(self.network) for _ in range(PROCESSES)]
         options = CoordinationSettings(skew_allowance_ms=SKEW_MS, claim_lease_ms=LEASE_MS)
         self.stores = [Claims(self.table, options, now=clock.now) for clock in self.processes]
-        #: What the table held after the last step, and how often something was written beside a result.
+        #: The stored item after the last step, and the number of companion writes.
         self.item: Item | None = None
         self.finished = 0
         self.results = count()
@@ -60,18 +60,18 @@ class Machine(RuleBasedStateMachine):
         self.network.ms += milliseconds
 
     @precondition(lambda self: self.item)
-    @rule(what=st.sampled_from(["lease", "claim"]), beyond_ms=st.sampled_from([0, SKEW_MS, SKEW_MS + 1]))
-    def the_end_comes(self, what: str, beyond_ms: int) -> None:
+    @rule(end=st.sampled_from(["lease", "claim"]), beyond_ms=st.sampled_from([0, SKEW_MS, SKEW_MS + 1]))
+    def the_end_comes(self, end: str, beyond_ms: int) -> None:
         """Time passes to one of the moments around which work changes hands."""
         item = self.item or {}
-        end_ms = item["ttl"] * 1000 if what == "claim" else item.get("leaseUntil", 0)
+        end_ms = item["ttl"] * 1000 if end == "claim" else item.get("leaseUntil", 0)
         self.network.ms = max(self.network.ms, end_ms + beyond_ms - EPOCH_MS)
 
-    @rule(process=WHO, share=st.sampled_from([0, 0.5, 1]))
+    @rule(process=ANY_PROCESS, share=st.sampled_from([0, 0.5, 1]))
     def clock_is_set(self, process: int, share: float) -> None:
         self.processes[process].skew_ms = round(self.skew_ms * share)
 
-    @rule(target=claims, process=WHO, fingerprint=PRINTS, fates=FATES)
+    @rule(target=claims, process=ANY_PROCESS, fingerprint=FINGERPRINTS, fates=FATES)
     def begin(self, process: int, fingerprint: str, fates: list[Fate]) -> Ours | MultipleResults[Ours]:
         before, now_ms = self.item, self.now_ms(process)
         try:
@@ -143,7 +143,7 @@ class Machine(RuleBasedStateMachine):
         assert times == self.finished
 
     def excuse(self, error: ServiceError, *, running: bool, fates: list[Fate]) -> None:
-        """An attempt is told that it lost only when it did; anything else is the network's doing."""
+        """Check that `ClaimLost` is raised only for a lost claim, and other errors only for a network fault."""
         assert not running if isinstance(error, ClaimLost) else {Fate.LOST, Fate.LATE} & set(fates)
 
     def runs(self, claim: Claim) -> bool:
@@ -152,15 +152,15 @@ class Machine(RuleBasedStateMachine):
     def now_ms(self, process: int) -> int:
         return self.network.now_ms() + self.processes[process].skew_ms
 
-    def judge(self, error: ServiceError, before: Item | None, now_ms: int, print_: str, fates: list[Fate]) -> None:
-        """A claim is refused only for what really stood in its way."""
+    def judge(self, error: ServiceError, before: Item | None, now_ms: int, fingerprint: str, fates: list[Fate]) -> None:
+        """Check that the refusal of a claim names the true reason."""
         if isinstance(error, Unavailable) and not isinstance(error, StillRunning):
             assert {Fate.LOST, Fate.LATE} & set(fates)
             return
         assert before is not None
         assert before["ttl"] >= now_ms // 1000
         if isinstance(error, OtherRequest):
-            assert before["fingerprint"] != print_
+            assert before["fingerprint"] != fingerprint
         if isinstance(error, AlreadyDone):
             assert (before["state"], before["result"]) == ("done", error.result)
         if isinstance(error, StillRunning):
@@ -168,21 +168,21 @@ class Machine(RuleBasedStateMachine):
             assert before["leaseUntil"] + SKEW_MS >= now_ms
 
     def look(self) -> None:
-        """See what stands now, and whether it may have come to that from what stood before."""
+        """Read the item, and check that its change from the last step is a legal one."""
         before, self.item = self.item, self.network.look(NAME, f"claim#{self.key}")
         after = self.item
         if before is None:
             return
         assert after is not None
         if after["state"] == "running":
-            # DynamoDB may remove what is past its TTL: never a claim whose attempt may still be at work.
+            # DynamoDB may remove items past their TTL: never a claim whose attempt may still be at work.
             assert after["ttl"] * 1000 >= after["leaseUntil"]
         if after["resourceId"] == before["resourceId"]:
             assert after["fingerprint"] == before["fingerprint"]
             if before["state"] == "done":
                 assert after == before
         else:
-            # Made anew, which nobody's clock allows before its time.
+            # Made anew, and no clock allows that before the TTL.
             assert before["ttl"] * 1000 < self.network.now_ms() + self.skew_ms
             if before["state"] == "running" and self.skew_ms <= SKEW_MS:
                 assert before["leaseUntil"] < self.network.now_ms() + SKEW_MS
@@ -192,7 +192,7 @@ class Machine(RuleBasedStateMachine):
 
 
 class Crash(BaseException):
-    """The process is gone: nothing that comes after it happens."""
+    """The process died: no later statement runs."""
 
 
 class Once(RuleBasedStateMachine):
@@ -214,7 +214,7 @@ class Once(RuleBasedStateMachine):
     @rule(end=st.sampled_from(["well", "fails", "crashes", "slow", "overtaken"]), fates=FATES)
     def call(self, end: str, fates: list[Fate]) -> None:
         def work(claim: Claim) -> str:
-            # What is made, is made under the claim's id: a second time is the same one.
+            # The resource has the claim's id: a second attempt makes the same resource.
             self.made.add(claim.resource_id)
             if end == "fails":
                 raise ZeroDivisionError

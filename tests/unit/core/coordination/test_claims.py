@@ -1,4 +1,4 @@
-"""A piece of work is done once, also when whoever began it died, and everybody learns the one result."""
+"""Claimed work is done once, also when its first attempt died; every caller gets the same result."""
 
 from collections.abc import Callable
 from functools import partial
@@ -42,14 +42,14 @@ def test_claimed_work_is_not_claimed_again(begin: Begin) -> None:
     assert running.value.headers() == {"Retry-After": "1"}
 
 
-def test_done_work_answers_its_result(claims: Claims, begin: Begin) -> None:
+def test_claim_of_done_work_returns_its_result(claims: Claims, begin: Begin) -> None:
     claims.finish(begin(), "the result")
     with pytest.raises(AlreadyDone) as done:
         begin()
     assert done.value.result == "the result"
 
 
-def test_work_is_taken_over_once_its_lease_is_surely_over(network: FaultyNetwork, begin: Begin) -> None:
+def test_work_is_taken_over_only_after_lease_and_skew_allowance(network: FaultyNetwork, begin: Begin) -> None:
     # Given
     first = begin()
     network.ms += DEAD_MS - 1
@@ -64,7 +64,7 @@ def test_work_is_taken_over_once_its_lease_is_surely_over(network: FaultyNetwork
     assert second.resource_id == first.resource_id
 
 
-def test_a_dead_attempt_finishes_nothing(network: FaultyNetwork, claims: Claims, begin: Begin, table: Table) -> None:
+def test_attempt_taken_over_cannot_finish(network: FaultyNetwork, claims: Claims, begin: Begin, table: Table) -> None:
     # Given
     dead = begin()
     network.ms += DEAD_MS
@@ -86,7 +86,7 @@ def test_a_dead_attempt_finishes_nothing(network: FaultyNetwork, claims: Claims,
             claims.finish(dead, "of the dead", also)
 
 
-def test_an_attempt_whose_lease_is_over_may_finish_until_it_is_taken_over(
+def test_expired_attempt_may_finish_until_it_is_taken_over(
     network: FaultyNetwork, claims: Claims, begin: Begin
 ) -> None:
     claim = begin()
@@ -114,9 +114,7 @@ def test_finishing_after_a_lost_answer_is_harmless(network: FaultyNetwork, claim
         claims.finish(claim, "result")
 
 
-def test_what_is_written_beside_the_result_is_written_with_it_or_not_at_all(
-    claims: Claims, begin: Begin, table: Table
-) -> None:
+def test_result_and_its_companion_write_are_atomic(claims: Claims, begin: Begin, table: Table) -> None:
     claim = begin()
     impossible = table.update_entry("beside", "SET a = :a", when="a = :a", values={":a": 1})
     with pytest.raises(GuardedRefused):
@@ -127,13 +125,13 @@ def test_what_is_written_beside_the_result_is_written_with_it_or_not_at_all(
     assert (table.get("beside") or {})["a"] == 1
 
 
-def test_abandoned_work_is_begun_at_once_under_the_same_resource(claims: Claims, begin: Begin) -> None:
+def test_abandoned_work_is_claimed_at_once_with_the_same_resource(claims: Claims, begin: Begin) -> None:
     first = begin()
     claims.abandon(first)
     claims.abandon(first)
     second = begin()
     assert (second.taken_over, second.resource_id) == (True, first.resource_id)
-    # And whoever abandoned it earlier does so no more
+    # And the first attempt cannot abandon the claim of the second
     claims.abandon(first)
     with pytest.raises(StillRunning):
         begin()
@@ -163,17 +161,17 @@ def test_a_key_belongs_to_one_request(network: FaultyNetwork, claims: Claims, be
         begin(fingerprint="one")
 
 
-def test_done_work_past_its_time_is_claimed_anew_though_ttl_has_not_removed_it(
+def test_claim_past_its_ttl_is_made_anew_before_it_is_deleted(
     network: FaultyNetwork, claims: Claims, begin: Begin
 ) -> None:
     # Given
     first = begin(ttl_seconds=60, fingerprint="one")
     claims.finish(first, "result")
-    # When it is remembered for all of its time
+    # When the claim lasts for its whole TTL
     network.ms += 60_000
     with pytest.raises(AlreadyDone):
         begin(ttl_seconds=60, fingerprint="one")
-    # Then no longer
+    # Then the claim has expired
     network.ms += 1_000
     second = begin(ttl_seconds=60, fingerprint="two")
     assert not second.taken_over
@@ -190,9 +188,7 @@ def test_a_claim_outlives_its_lease_however_short_its_ttl(network: FaultyNetwork
     assert begin(ttl_seconds=1).resource_id == first.resource_id
 
 
-def test_a_takeover_keeps_the_claim_for_as_long_as_the_first_attempt_would_have(
-    network: FaultyNetwork, begin: Begin
-) -> None:
+def test_takeover_renews_the_ttl_of_the_claim(network: FaultyNetwork, begin: Begin) -> None:
     begin(ttl_seconds=60)
     network.ms += 55_000
     begin(ttl_seconds=60)
@@ -202,7 +198,7 @@ def test_a_takeover_keeps_the_claim_for_as_long_as_the_first_attempt_would_have(
     assert (network.look(NAME, "claim#work") or {})["ttl"] == EPOCH_MS // 1000 + 55 + 60
 
 
-def test_a_lease_is_cut_to_what_the_invocation_has_left(network: FaultyNetwork, begin: Begin) -> None:
+def test_claim_lease_is_cut_to_the_invocations_remaining_time(network: FaultyNetwork, begin: Begin) -> None:
     for left_ms in (200, 0):
         with deadline.bind(Invocation(left_ms)):
             claim = begin()
@@ -211,14 +207,14 @@ def test_a_lease_is_cut_to_what_the_invocation_has_left(network: FaultyNetwork, 
     assert begin().resource_id == claim.resource_id
 
 
-def test_a_claim_whose_first_answer_was_lost_is_ours(network: FaultyNetwork, claims: Claims, begin: Begin) -> None:
+def test_claim_retried_after_a_lost_answer_succeeds(network: FaultyNetwork, claims: Claims, begin: Begin) -> None:
     with network.send("begin", [Fate.TWICE]):
         claim = begin()
     assert not claim.taken_over
     claims.finish(claim, "result")
 
 
-def test_a_takeover_whose_first_answer_was_lost_is_ours(network: FaultyNetwork, claims: Claims, begin: Begin) -> None:
+def test_takeover_retried_after_a_lost_answer_succeeds(network: FaultyNetwork, claims: Claims, begin: Begin) -> None:
     first = begin()
     network.ms += DEAD_MS
     with network.send("begin", [Fate.FINE, Fate.TWICE]):
@@ -227,10 +223,10 @@ def test_a_takeover_whose_first_answer_was_lost_is_ours(network: FaultyNetwork, 
     claims.finish(second, "result")
 
 
-def test_whoever_loses_a_takeover_to_a_result_is_given_the_result(
+def test_takeover_that_loses_to_a_result_returns_the_result(
     network: FaultyNetwork, claims: Claims, begin: Begin, table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given an attempt thought dead that finishes while it is being taken over
+    # Given an expired attempt that finishes during the takeover
     claim, update = begin(), table.update
     network.ms += DEAD_MS
 
@@ -246,7 +242,7 @@ def test_whoever_loses_a_takeover_to_a_result_is_given_the_result(
     assert done.value.result == "just in time"
 
 
-def test_done_work_is_reopened_by_one_under_the_same_resource(claims: Claims, begin: Begin) -> None:
+def test_done_work_is_reopened_once_with_the_same_resource(claims: Claims, begin: Begin) -> None:
     # Given
     first = begin()
     with pytest.raises(StillRunning):
@@ -261,14 +257,12 @@ def test_done_work_is_reopened_by_one_under_the_same_resource(claims: Claims, be
     with pytest.raises(ClaimLost):
         claims.finish(first, "of the first")
     claims.finish(second, "done")
-    # And whoever saw only the first result does not do it a third time
+    # And a caller that saw only the first result does not repeat the work
     with pytest.raises(StillRunning):
         claims.reopen("work", "failed", ttl_seconds=DAY)
 
 
-def test_reopened_work_whose_first_answer_was_lost_is_ours(
-    network: FaultyNetwork, claims: Claims, begin: Begin
-) -> None:
+def test_reopening_retried_after_a_lost_answer_succeeds(network: FaultyNetwork, claims: Claims, begin: Begin) -> None:
     claims.finish(begin(ttl_seconds=60), "failed")
     network.ms += 50_000
     with network.send("reopen", [Fate.TWICE]):
@@ -289,7 +283,7 @@ def test_once_runs_once_and_answers_the_same_to_all(claims: Claims) -> None:
     assert len(runs) == 1
 
 
-def test_work_that_failed_is_begun_again_at_once_under_the_same_resource(claims: Claims) -> None:
+def test_failed_work_is_claimed_at_once_with_the_same_resource(claims: Claims) -> None:
     seen = []
 
     def failing(claim: Claim) -> str:
@@ -301,7 +295,7 @@ def test_work_that_failed_is_begun_again_at_once_under_the_same_resource(claims:
     assert claims.once("work", lambda claim: claim.resource_id, ttl_seconds=DAY) == seen[0]
 
 
-def test_work_that_outlived_its_lease_learns_that_it_was_taken_over(network: FaultyNetwork, claims: Claims) -> None:
+def test_work_longer_than_its_lease_fails_once_taken_over(network: FaultyNetwork, claims: Claims) -> None:
     def slow(_: Claim) -> str:
         network.ms += DEAD_MS
         return "slow, and " + claims.once("work", lambda claim: "quick", ttl_seconds=DAY)
@@ -311,7 +305,7 @@ def test_work_that_outlived_its_lease_learns_that_it_was_taken_over(network: Fau
     assert claims.once("work", slow, ttl_seconds=DAY) == "quick"
 
 
-def test_of_many_at_once_one_begins_and_of_many_at_once_one_takes_over(network: FaultyNetwork, begin: Begin) -> None:
+def test_of_many_concurrent_claims_one_begins_and_one_takes_over(network: FaultyNetwork, begin: Begin) -> None:
     resources = set()
     for _ in range(4):
         results = race([begin] * 16)

@@ -1,4 +1,4 @@
-"""Counts are exact, cost one round trip to read, and move only with what they count."""
+"""Counts are exact, cost one round trip to read, and move only in the transaction of the counted thing."""
 
 from collections.abc import Callable
 from functools import partial
@@ -26,15 +26,15 @@ def move(*writes: Write) -> None:
     clients.table("coordination").transact(writes)
 
 
-def test_what_never_moved_is_nothing(counts: Counts) -> None:
+def test_count_never_moved_is_zero(counts: Counts) -> None:
     assert counts.read(["a"], ["done", "failed"]) == {"a": {"done": 0, "failed": 0}}
 
 
-def test_every_one_of_many_at_once_is_counted(counts: Counts) -> None:
-    def one(field: str) -> Callable[[], None]:
+def test_all_concurrent_moves_are_counted(counts: Counts) -> None:
+    def mover(field: str) -> Callable[[], None]:
         return lambda: move(counts.adding("a", field))
 
-    race([one("done")] * 40 + [one("failed")] * 24)
+    race([mover("done")] * 40 + [mover("failed")] * 24)
     assert counts.read(["a"], ["done", "failed"]) == {"a": {"done": 40, "failed": 24}}
 
 
@@ -45,20 +45,20 @@ def test_names_and_fields_are_counted_apart(counts: Counts) -> None:
     assert counts.read(["a", "a-b", "b"], ["done"]) == {"a": {"done": 3}, "a-b": {"done": 2}, "b": {"done": 0}}
 
 
-def test_a_count_does_not_move_when_what_it_counts_does_not_happen(counts: Counts) -> None:
+def test_count_does_not_move_when_its_transaction_is_refused(counts: Counts) -> None:
     never = clients.table("coordination").update_entry("x", "SET a = :a", when="a = :a", values={":a": "there"})
     with pytest.raises(TransactionRefused):
         move(never, counts.adding("a", "done"))
     assert counts.read(["a"], ["done"]) == {"a": {"done": 0}}
 
 
-def test_writes_are_spread(counts: Counts) -> None:
+def test_moves_of_a_count_are_spread_over_eight_items(counts: Counts) -> None:
     keys = {counts.adding("a", "done")["Update"]["Key"]["pk"]["S"] for _ in range(200)}
     assert len(keys) == 8
 
 
-@pytest.mark.parametrize(("names", "trips"), [(1, 1), (12, 1), (13, 2), (30, 3)])
-def test_a_dozen_names_are_one_round_trip(counts: Counts, dynamodb: Any, names: int, trips: int) -> None:
+@pytest.mark.parametrize(("names", "round_trips"), [(1, 1), (12, 1), (13, 2), (30, 3)])
+def test_twelve_counts_are_read_in_one_round_trip(counts: Counts, dynamodb: Any, names: int, round_trips: int) -> None:
     asked: list[int] = []
     note = partial(_note, asked)
     dynamodb.meta.events.register("provide-client-params.dynamodb.BatchGetItem", note)
@@ -66,7 +66,7 @@ def test_a_dozen_names_are_one_round_trip(counts: Counts, dynamodb: Any, names: 
     found = counts.read([f"n{number}" for number in range(names)], ["done"])
     dynamodb.meta.events.unregister("provide-client-params.dynamodb.BatchGetItem", note)
     assert sum(count["done"] for count in found.values()) == 1
-    assert len(asked) == trips
+    assert len(asked) == round_trips
     assert max(asked) <= 100
 
 
@@ -90,13 +90,13 @@ def _rest() -> dict[str, Any]:
 
 @pytest.fixture
 def bare(aws: None) -> Any:
-    """A client of this test alone, to be stubbed."""
+    """A client for stubbing, used by this test alone."""
     import botocore.session  # noqa: PLC0415 # only here
 
     return botocore.session.get_session().create_client("dynamodb", region_name="us-east-1")
 
 
-def test_what_dynamodb_left_out_is_asked_for_after_a_pause(bare: Any) -> None:
+def test_unprocessed_keys_are_read_after_a_pause(bare: Any) -> None:
     pauses: list[float] = []
     first = {"Responses": {NAME: [to_attributes({"pk": "count#a#0", "done": 2})]}, "UnprocessedKeys": _rest()}
     second = {"Responses": {NAME: [to_attributes({"pk": "count#a#1", "done": 3})]}}
@@ -104,7 +104,7 @@ def test_what_dynamodb_left_out_is_asked_for_after_a_pause(bare: Any) -> None:
     assert len(pauses) == 1
 
 
-def test_a_table_that_never_answers_in_full_is_busy(bare: Any) -> None:
+def test_keys_that_stay_unprocessed_are_unavailable(bare: Any) -> None:
     answers = [{"Responses": {}, "UnprocessedKeys": _rest()}] * 10
     with pytest.raises(Unavailable):
         _stubbed(bare, answers, []).read(["a"], ["done"])

@@ -1,6 +1,6 @@
 """Locks in any order of events: pauses, takeovers, moving clocks, lost answers, late requests.
 
-What must hold is checked on what really stands in the table, after every step.
+The invariants are checked on the stored item after every step.
 """
 
 from collections.abc import Iterable
@@ -31,7 +31,7 @@ FATES = st.sampled_from([[], [], *([fate] for fate in Fate)])
 
 
 class Held(NamedTuple):
-    """A lease and whose it is; kept for ever, as a holder that was paused keeps it."""
+    """A lease and its process; kept for ever, as a paused holder keeps its lease."""
 
     process: int
     lease: Lease
@@ -50,13 +50,13 @@ class Machine(RuleBasedStateMachine):
         self.processes = [Process(self.network, booted_ms=1000 * number) for number in range(PROCESSES)]
         options = CoordinationSettings(skew_allowance_ms=SKEW_MS)
         self.locks = [Locks(self.table, options, now=clock.now, ticks=clock.ticks) for clock in self.processes]
-        #: What the table held after the last step.
+        #: The stored item after the last step.
         self.item: Item = {}
         self.writes = 0
-        #: Each fence's owner; until when, in the network's time, its holder was told that the lock is its own.
+        #: The owner of each fence; the expiry reported to its holder, in the network's time.
         self.owners: dict[int, str] = {}
-        self.told_ms: dict[int, int] = {}
-        #: Who has let go, or was made to.
+        self.reported_ms: dict[int, int] = {}
+        #: Owners that released the lock, or whose lock was broken.
         self.gone: set[str] = set()
 
     @rule(milliseconds=st.sampled_from([1, 7, 49, 50, 51, 60, 110, 111, 251, 1000]))
@@ -90,8 +90,8 @@ class Machine(RuleBasedStateMachine):
             return multiple()
         assert free
         self.look("acquire")
-        assert (self.item["owner"], self.item["fence"]) == (lease.owner, lease.fence)
-        self.tell(process, lease)
+        assert (self.item["owner"], self.item["fence"]) == (lease.owner, lease.fencing_token)
+        self.note_lease(process, lease)
         return Held(process, lease)
 
     @rule(target=leases, held=leases, ttl_ms=TTLS, fates=FATES)
@@ -107,7 +107,7 @@ class Machine(RuleBasedStateMachine):
         assert ours
         assert lease.until >= self.processes[held.process].ticks() + ttl_ms / 1000 - 1e-6
         self.look("extend")
-        self.tell(held.process, lease)
+        self.note_lease(held.process, lease)
         return Held(held.process, lease)
 
     @rule(held=leases, fates=FATES)
@@ -128,7 +128,7 @@ class Machine(RuleBasedStateMachine):
         ours = self.ours(held.lease)
         counter = f"count#{self.name}"
         entry = self.table.update_entry(counter, "ADD writes :one SET fence = :fence", values={":one": 1, ":fence": 0})
-        entry["Update"]["ExpressionAttributeValues"][":fence"] = {"N": str(held.lease.fence)}
+        entry["Update"]["ExpressionAttributeValues"][":fence"] = {"N": str(held.lease.fencing_token)}
         try:
             with self.network.send("write", fates):
                 self.locks[held.process].guarded(held.lease, [entry])
@@ -158,7 +158,7 @@ class Machine(RuleBasedStateMachine):
         before = dict(self.item)
         doing = self.network.deliver()
         if doing == "write":
-            # The transaction itself says whose it was; it may have been applied only under the fence that stands.
+            # The counter holds the fence of its last write, which must be the current fence.
             written = self.counter()
             assert written.get("writes", 0) in {self.writes, self.writes + 1}
             if written.get("writes", 0) > self.writes:
@@ -169,32 +169,32 @@ class Machine(RuleBasedStateMachine):
         self.count()
 
     def teardown(self) -> None:
-        # Cleanup sees every lock of the table: one left held would have a part in the next example.
+        # Cleanup examines every lock of the table: a lock left held would affect the next example.
         self.locks[0].break_(self.name)
 
     def ours(self, lease: Lease) -> bool:
-        return (self.item.get("owner"), self.item.get("fence")) == (lease.owner, lease.fence)
+        return (self.item.get("owner"), self.item.get("fence")) == (lease.owner, lease.fencing_token)
 
     def judge(self, error: ServiceError, *, ours: bool, fates: Iterable[Fate]) -> None:
-        """A holder is told that it lost only when it did; anything else is the network's doing."""
+        """Check that `LockLost` is raised only for a lost lock, and `Unavailable` only for a network fault."""
         if isinstance(error, LockLost):
             assert not ours
         else:
             assert isinstance(error, Unavailable)
             assert {Fate.LOST, Fate.LATE} & set(fates)
 
-    def tell(self, process: int, lease: Lease) -> None:
+    def note_lease(self, process: int, lease: Lease) -> None:
         until_ms = self.processes[process].until_ms(lease.until)
-        self.told_ms[lease.fence] = max(until_ms, self.told_ms.get(lease.fence, 0))
-        self.promised()
+        self.reported_ms[lease.fencing_token] = max(until_ms, self.reported_ms.get(lease.fencing_token, 0))
+        self.check_reported()
 
-    def promised(self) -> None:
-        """A holder is never told of more time than stands in the table, by the slowest clock there is."""
+    def check_reported(self) -> None:
+        """Check that no holder was given more time than is stored, by the slowest clock."""
         if "owner" in self.item:
-            assert self.told_ms.get(self.item["fence"], 0) <= self.item["expiresAt"]
+            assert self.reported_ms.get(self.item["fence"], 0) <= self.item["expiresAt"]
 
     def look(self, doing: str) -> None:
-        """See what stands now, and whether it may have come to that from what stood before."""
+        """Read the item, and check that its change from the last step is a legal one."""
         before, after = self.item, self.network.look(NAME, f"lock#{self.name}") or {}
         self.item = after
         assert "ttl" not in after
@@ -209,9 +209,9 @@ class Machine(RuleBasedStateMachine):
             if doing in {"break", "release"}:
                 self.gone.add(last)
             elif last not in self.gone and self.skew_ms <= SKEW_MS:
-                # A holder knew that its time was over before anyone else could act on it.
-                assert self.network.now_ms() > self.told_ms.get(before["fence"], 0)
-        self.promised()
+                # The holder's lease ended for the holder before any other process could take over.
+                assert self.network.now_ms() > self.reported_ms.get(before["fence"], 0)
+        self.check_reported()
 
     def counter(self) -> Item:
         return self.network.look(NAME, f"count#{self.name}") or {}

@@ -1,4 +1,4 @@
-"""At most one holder of a fence, fences that only grow, and nothing written by a holder whose time is over."""
+"""A fencing token has at most one holder and only grows; a stale holder writes nothing."""
 
 from collections.abc import Callable
 from functools import partial
@@ -24,7 +24,7 @@ NewLocks = Callable[..., Locks]
 
 @pytest.fixture
 def process(network: FaultyNetwork, table: Table) -> NewLocks:
-    """Makes the locks of another process, its clock as far ahead as wanted."""
+    """Make the locks of another process, with a clock ahead by the given skew."""
 
     def make(skew_ms: int = 0) -> Locks:
         clock = Process(network, skew_ms, booted_ms=skew_ms * 7)
@@ -42,41 +42,41 @@ def marked(table: Table, mark: str, when: str = "") -> Write:
     return table.update_entry("marked", "SET mark = :mark", when=when, values={":mark": mark})
 
 
-def test_a_held_lock_is_not_had_again(locks: Locks, process: NewLocks) -> None:
+def test_held_lock_is_not_acquired_again(locks: Locks, process: NewLocks) -> None:
     locks.try_acquire("a", 1000)
     for contender in (locks, process()):
         with pytest.raises(LockHeld):
             contender.try_acquire("a", 1000)
-    assert process().try_acquire("b", 1000).fence == 1
+    assert process().try_acquire("b", 1000).fencing_token == 1
 
 
-def test_a_lock_tells_when_it_may_be_had(network: FaultyNetwork, locks: Locks) -> None:
+def test_refused_acquisition_names_when_the_lock_expires(network: FaultyNetwork, locks: Locks) -> None:
     locks.try_acquire("a", 1000)
     with pytest.raises(LockHeld) as held:
         locks.try_acquire("a", 1000)
     assert held.value.expires_at_ms == network.now_ms() + 1000
 
 
-def test_an_expired_lock_is_had_by_whoever_comes_first_once_clocks_agree_that_it_is(
+def test_expired_lock_is_acquired_only_after_the_skew_allowance(
     network: FaultyNetwork, locks: Locks, process: NewLocks
 ) -> None:
     # Given
     locks.try_acquire("a", 1000)
     fresh = process()
-    # When every clock that is within the allowance could still be before the end
+    # When a clock within the allowance may still read a time before the expiry
     network.ms += 1000 + SKEW_MS
     with pytest.raises(LockHeld):
         fresh.try_acquire("a", 1000)
-    # Then a millisecond later none is
+    # Then a millisecond later no clock does
     network.ms += 1
-    assert fresh.try_acquire("a", 1000).fence == 2
+    assert fresh.try_acquire("a", 1000).fencing_token == 2
 
 
 def test_fences_grow_through_release_break_cleanup_and_takeover(network: FaultyNetwork, locks: Locks) -> None:
     fences = []
     for end in ("release", "break", "clean up", "take over"):
         lease = locks.try_acquire("a", 1000)
-        fences.append(lease.fence)
+        fences.append(lease.fencing_token)
         if end == "release":
             locks.release(lease)
         elif end == "break":
@@ -84,7 +84,7 @@ def test_fences_grow_through_release_break_cleanup_and_takeover(network: FaultyN
         else:
             network.ms += 2000
             assert end == "take over" or locks.clean_up() == 1
-    assert [*fences, locks.try_acquire("a", 1000).fence] == [1, 2, 3, 4, 5]
+    assert [*fences, locks.try_acquire("a", 1000).fencing_token] == [1, 2, 3, 4, 5]
 
 
 def test_a_lock_has_no_ttl_and_is_never_deleted(network: FaultyNetwork, locks: Locks) -> None:
@@ -131,7 +131,7 @@ def test_no_guarded_write_of_a_stale_holder_is_applied(
     assert table.get("marked") is None
 
 
-def test_a_refused_companion_is_not_a_lost_lock(locks: Locks, table: Table) -> None:
+def test_failed_guarded_condition_is_not_reported_as_lock_lost(locks: Locks, table: Table) -> None:
     lease = locks.try_acquire("a", 1000)
     with pytest.raises(GuardedRefused):
         locks.guarded(
@@ -167,7 +167,7 @@ def test_a_broken_lock_is_not_released_by_its_holder(locks: Locks) -> None:
         locks.extend(lease, 1000)
 
 
-def test_an_extended_lock_is_kept_and_its_holder_knows_how_long(
+def test_extended_lock_stays_held_until_its_reported_expiry(
     network: FaultyNetwork, locks: Locks, process: NewLocks
 ) -> None:
     lease = locks.try_acquire("a", 1000)
@@ -175,13 +175,13 @@ def test_an_extended_lock_is_kept_and_its_holder_knows_how_long(
     network.ms += 900
     lease = locks.extend(lease, 1000)
     assert lease.until == pytest.approx(1.9)
-    assert lease.fence == 1
+    assert lease.fencing_token == 1
     network.ms += 1000 + SKEW_MS
     with pytest.raises(LockHeld):
         process().try_acquire("a", 1000)
 
 
-def test_an_extension_never_takes_time_away(network: FaultyNetwork, locks: Locks, process: NewLocks) -> None:
+def test_shorter_extension_does_not_shorten_the_lease(network: FaultyNetwork, locks: Locks, process: NewLocks) -> None:
     lease = locks.try_acquire("a", 1000)
     assert locks.extend(lease, 10).until == lease.until
     network.ms += 1000
@@ -189,7 +189,7 @@ def test_an_extension_never_takes_time_away(network: FaultyNetwork, locks: Locks
         process().try_acquire("a", 1000)
 
 
-def test_an_extension_that_arrives_after_a_later_one_does_not_shorten_it(network: FaultyNetwork, locks: Locks) -> None:
+def test_late_extension_does_not_shorten_a_newer_one(network: FaultyNetwork, locks: Locks) -> None:
     lease = locks.try_acquire("a", 1000)
     with network.send("extend", [Fate.LATE]), pytest.raises(Unavailable):
         locks.extend(lease, 1000)
@@ -200,7 +200,7 @@ def test_an_extension_that_arrives_after_a_later_one_does_not_shorten_it(network
 
 
 @pytest.mark.parametrize("skew_ms", [-SKEW_MS, 0, SKEW_MS])
-def test_a_holder_knows_that_its_time_is_over_before_others_may_take_over(
+def test_lease_ends_for_its_holder_before_any_takeover(
     network: FaultyNetwork, locks: Locks, process: NewLocks, skew_ms: int
 ) -> None:
     lease, contender, taken = locks.try_acquire("a", 100), process(skew_ms), None
@@ -212,7 +212,7 @@ def test_a_holder_knows_that_its_time_is_over_before_others_may_take_over(
     assert network.ms / 1000 > lease.until
 
 
-def test_a_lock_is_cut_to_what_the_invocation_has_left(network: FaultyNetwork, locks: Locks) -> None:
+def test_lock_lease_is_cut_to_the_invocations_remaining_time(network: FaultyNetwork, locks: Locks) -> None:
     with deadline.bind(Invocation(300)):
         lease = locks.try_acquire("a", 1000)
         assert lease.until == pytest.approx(0.3)
@@ -221,21 +221,19 @@ def test_a_lock_is_cut_to_what_the_invocation_has_left(network: FaultyNetwork, l
 
 
 @pytest.mark.parametrize("left_ms", [0, -5])
-def test_an_invocation_with_no_time_left_gets_no_time(locks: Locks, left_ms: int) -> None:
+def test_invocation_without_time_left_gets_an_empty_lease(locks: Locks, left_ms: int) -> None:
     with deadline.bind(Invocation(left_ms)):
         assert locks.try_acquire("a", 1000).until == 0
 
 
-def test_an_acquisition_whose_first_answer_was_lost_is_still_ours(network: FaultyNetwork, locks: Locks) -> None:
+def test_acquisition_retried_after_a_lost_answer_succeeds(network: FaultyNetwork, locks: Locks) -> None:
     with network.send("acquire", [Fate.TWICE]):
         lease = locks.try_acquire("a", 1000)
-    assert lease.fence == 1
+    assert lease.fencing_token == 1
     locks.guarded(lease, [])
 
 
-def test_a_release_whose_first_answer_was_lost_is_no_loss(
-    network: FaultyNetwork, locks: Locks, process: NewLocks
-) -> None:
+def test_release_retried_after_a_lost_answer_succeeds(network: FaultyNetwork, locks: Locks, process: NewLocks) -> None:
     lease = locks.try_acquire("a", 1000)
     with network.send("release", [Fate.TWICE]):
         locks.release(lease)
@@ -243,36 +241,40 @@ def test_a_release_whose_first_answer_was_lost_is_no_loss(
     locks.release(lease)
 
 
-def test_an_extension_whose_first_answer_was_lost_is_no_loss(network: FaultyNetwork, locks: Locks) -> None:
+def test_extension_retried_after_a_lost_answer_succeeds(network: FaultyNetwork, locks: Locks) -> None:
     lease = locks.try_acquire("a", 1000)
     network.ms += 10
     with network.send("extend", [Fate.TWICE]):
         assert locks.extend(lease, 1000).until == pytest.approx(1.01)
 
 
-def test_a_copy_of_an_old_request_makes_no_second_holder_of_a_fence(
+def test_copy_of_an_old_acquisition_gives_no_fence_a_second_holder(
     network: FaultyNetwork, locks: Locks, table: Table
 ) -> None:
-    # Given a lock that was had, with a copy of the request still under way, and released
+    # Given an acquired and released lock, with a copy of the request still under way
     with network.send("acquire", [Fate.ECHO]):
         lease = locks.try_acquire("a", 1000)
     locks.release(lease)
     # When the copy arrives
     network.deliver()
-    # Then it made a fence of its own, under which nobody writes
+    # Then the copy made a fence of its own, and no writer holds that fence
     with pytest.raises(LockLost):
         locks.guarded(lease, [marked(table, "stale")])
     assert (network.look(NAME, "lock#a") or {})["fence"] == 2
 
 
-def test_waiting_has_the_lock_as_soon_as_it_expires(network: FaultyNetwork, locks: Locks, process: NewLocks) -> None:
+def test_waiting_caller_acquires_the_lock_as_soon_as_it_expires(
+    network: FaultyNetwork, locks: Locks, process: NewLocks
+) -> None:
     locks.try_acquire("a", 700)
-    assert process().acquire("a", 1000, wait_ms=5000).fence == 2
+    assert process().acquire("a", 1000, wait_ms=5000).fencing_token == 2
     assert network.ms == 700 + SKEW_MS + 1
 
 
-def test_waiting_has_a_released_lock_soon(network: FaultyNetwork, table: Table, locks: Locks) -> None:
-    # Given someone who gives the lock back while the other sleeps
+def test_waiting_caller_acquires_a_released_lock_within_a_second(
+    network: FaultyNetwork, table: Table, locks: Locks
+) -> None:
+    # Given a holder that releases the lock while the waiter sleeps
     lease = locks.try_acquire("a", 60_000)
 
     def pause(seconds: float) -> None:
@@ -299,22 +301,22 @@ def test_waiting_ends_at_its_deadline(network: FaultyNetwork, locks: Locks, proc
 def test_a_lock_is_held_inside_and_free_afterwards(network: FaultyNetwork, locks: Locks, process: NewLocks) -> None:
     with locks.lock("a", 1000) as lease, pytest.raises(LockHeld):
         process().try_acquire("a", 1000)
-    assert lease.fence == 1
+    assert lease.fencing_token == 1
     with pytest.raises(ZeroDivisionError), locks.lock("a", 1000):
         _ = 1 / 0
     with locks.lock("a", 1000) as third:
-        assert third.fence == 3
+        assert third.fencing_token == 3
 
 
 @pytest.mark.parametrize(("trouble", "counted"), [("broken", "locksLost"), ("unreachable", "locksLeft"), ("", None)])
-def test_what_was_done_under_a_lock_stands_when_its_release_fails(
+def test_failed_release_is_counted_and_not_raised(
     network: FaultyNetwork, locks: Locks, trouble: str, counted: str | None
 ) -> None:
     with logs.invocation("test") as line, locks.lock("a", 1000):
         if trouble == "broken":
             locks.break_("a")
         if trouble == "unreachable":
-            # Everything that follows is the release.
+            # The next write is the release.
             network._fates = [Fate.LOST]
     assert set(line.counts) == ({counted} if counted else set())
 
@@ -325,12 +327,12 @@ def test_held_locks_are_listed_by_name_and_released_ones_are_not(network: Faulty
     locks.release(locks.try_acquire("d", 1000))
     held = locks.held()
     assert [holder.name for holder in held] == ["a", "b", "c"]
-    assert {(holder.fence, holder.acquired_at_ms, holder.expires_at_ms) for holder in held} == {
+    assert {(holder.fencing_token, holder.acquired_at_ms, holder.expires_at_ms) for holder in held} == {
         (1, network.now_ms(), network.now_ms() + 1000)
     }
 
 
-def test_cleanup_leaves_the_living_alone(network: FaultyNetwork, locks: Locks) -> None:
+def test_cleanup_releases_only_expired_locks(network: FaultyNetwork, locks: Locks) -> None:
     locks.try_acquire("dead", 1000)
     network.ms += 1000 + SKEW_MS
     living = locks.try_acquire("living", 1000)
@@ -341,8 +343,8 @@ def test_cleanup_leaves_the_living_alone(network: FaultyNetwork, locks: Locks) -
     locks.extend(living, 1000)
 
 
-def test_cleanup_goes_through_them_all(network: FaultyNetwork, locks: Locks) -> None:
-    # More than one page of the living before the one that is dead
+def test_cleanup_examines_every_page_of_locks(network: FaultyNetwork, locks: Locks) -> None:
+    # More than one page of held locks before the expired lock
     for number in range(100):
         locks.try_acquire(f"a{number:03}", 60_000)
     locks.try_acquire("b", 1000)
@@ -351,7 +353,7 @@ def test_cleanup_goes_through_them_all(network: FaultyNetwork, locks: Locks) -> 
     assert len(locks.held()) == 100
 
 
-def test_cleanup_decides_by_what_stands_and_not_by_what_it_read(
+def test_cleanup_spares_a_lock_extended_since_it_was_listed(
     network: FaultyNetwork, locks: Locks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a list that is out of date, as a list from an index may be
@@ -365,15 +367,15 @@ def test_cleanup_decides_by_what_stands_and_not_by_what_it_read(
     locks.guarded(lease, [])
 
 
-def test_of_many_at_once_one_has_the_lock(locks: Locks) -> None:
+def test_of_many_concurrent_acquisitions_one_succeeds(locks: Locks) -> None:
     for fence in range(1, 6):
         results = race([partial(locks.try_acquire, "a", 60_000)] * 16)
         (lease,) = [result for result in results if isinstance(result, Lease)]
-        assert lease.fence == fence
+        assert lease.fencing_token == fence
         locks.release(lease)
 
 
-def test_owners_are_never_the_same_twice(locks: Locks, network: FaultyNetwork) -> None:
+def test_owner_is_new_with_each_acquisition(locks: Locks, network: FaultyNetwork) -> None:
     owners: set[Any] = set()
     for _ in range(20):
         lease = locks.try_acquire("a", 1000)

@@ -1,4 +1,4 @@
-"""No token is spent twice, and whoever is refused is told exactly when to come again."""
+"""No token is spent twice, and a refusal names the exact moment of the next token."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -18,7 +18,7 @@ from tests.support.faulty_network import EPOCH_MS, Fate, FaultyNetwork, Process,
 from tests.unit.core.conftest import NAME
 
 TEN = Limit(10, 1000)
-HAD = Taken(ok=True, retry_after_ms=0)
+GRANTED = Taken(ok=True, retry_after_ms=0)
 #: A table is shared by all examples, and no key is used by two.
 EXAMPLES = count()
 
@@ -36,11 +36,11 @@ def take(rates: Rates) -> Take:
 
 
 def taken(take: Take) -> int:
-    """Take until there is no more, or far too much was had; return how many."""
+    """Take tokens until a refusal, 50 at most; return their number."""
     return next((number for number in range(50) if not take().ok), 50)
 
 
-def test_all_tokens_may_be_had_at_once_and_no_more(network: FaultyNetwork, take: Take) -> None:
+def test_all_tokens_may_be_taken_at_once_and_no_more(network: FaultyNetwork, take: Take) -> None:
     assert taken(take) == 10
     assert take() == Taken(ok=False, retry_after_ms=100)
 
@@ -51,19 +51,19 @@ def test_tokens_come_back_one_by_one(network: FaultyNetwork, take: Take) -> None
         network.ms += 99
         assert take() == Taken(ok=False, retry_after_ms=1)
         network.ms += 1
-        assert take() == HAD
+        assert take() == GRANTED
     network.ms += 350
     assert taken(take) == 3
 
 
-def test_a_token_is_not_promised_before_it_is_there(network: FaultyNetwork, rates: Rates) -> None:
+def test_retry_after_matches_when_a_token_is_due(network: FaultyNetwork, rates: Rates) -> None:
     take = partial(rates.take, "key", Limit(3, 100))
     taken(take)
     assert take() == Taken(ok=False, retry_after_ms=34)
     network.ms += 33
     assert not take().ok
     network.ms += 1
-    assert take() == HAD
+    assert take() == GRANTED
 
 
 def test_an_idle_key_saves_no_more_than_all_tokens(network: FaultyNetwork, take: Take) -> None:
@@ -74,15 +74,15 @@ def test_an_idle_key_saves_no_more_than_all_tokens(network: FaultyNetwork, take:
 
 def test_keys_do_not_share_tokens(rates: Rates, take: Take) -> None:
     taken(take)
-    assert rates.take("other", TEN) == HAD
+    assert rates.take("other", TEN) == GRANTED
 
 
-def test_one_token_in_a_quarter_of_an_hour(network: FaultyNetwork, rates: Rates) -> None:
+def test_limit_of_one_token_per_quarter_hour_is_kept(network: FaultyNetwork, rates: Rates) -> None:
     limit = Limit(1, 900_000)
-    assert rates.take("key", limit) == HAD
+    assert rates.take("key", limit) == GRANTED
     assert rates.take("key", limit) == Taken(ok=False, retry_after_ms=900_000)
     network.ms += 900_000
-    assert rates.take("key", limit) == HAD
+    assert rates.take("key", limit) == GRANTED
 
 
 @pytest.mark.parametrize("limit", [Limit(7, 1000), Limit(3, 1), Limit(60, 1)])
@@ -94,7 +94,7 @@ def test_a_limit_that_does_not_divide_its_period_is_never_exceeded(
     assert at_once == limit.tokens
 
 
-def test_no_limit_is_none() -> None:
+def test_interval_of_a_very_high_limit_is_a_microsecond() -> None:
     assert Limit(5000, 1).interval_us == 1
 
 
@@ -104,7 +104,7 @@ def test_a_taken_token_can_be_given_back(take: Take, rates: Rates) -> None:
     assert taken(take) == 1
 
 
-def test_a_token_given_back_to_an_idle_key_is_no_extra(network: FaultyNetwork, take: Take, rates: Rates) -> None:
+def test_token_given_back_to_an_idle_key_adds_nothing(network: FaultyNetwork, take: Take, rates: Rates) -> None:
     rates.give_back("key", TEN)
     take()
     network.ms += 100
@@ -112,7 +112,7 @@ def test_a_token_given_back_to_an_idle_key_is_no_extra(network: FaultyNetwork, t
     assert taken(take) == 10
 
 
-def test_a_token_is_given_back_once_though_its_answer_was_lost(
+def test_giving_back_retried_after_a_lost_answer_adds_one_token(
     network: FaultyNetwork, take: Take, rates: Rates
 ) -> None:
     taken(take)
@@ -122,22 +122,22 @@ def test_a_token_is_given_back_once_though_its_answer_was_lost(
 
 
 @pytest.mark.parametrize("before", [0, 1, 5])
-def test_an_answer_that_was_lost_gives_no_token(network: FaultyNetwork, take: Take, before: int) -> None:
+def test_take_retried_after_a_lost_answer_gives_no_extra_token(network: FaultyNetwork, take: Take, before: int) -> None:
     for _ in range(before):
         take()
     with network.send("take", [Fate.TWICE, Fate.TWICE]):
-        assert take() == HAD
+        assert take() == GRANTED
     assert taken(take) <= 9 - before
 
 
-def test_a_rate_is_remembered_until_it_is_idle(network: FaultyNetwork, take: Take) -> None:
+def test_rate_item_is_kept_until_its_key_is_idle(network: FaultyNetwork, take: Take) -> None:
     taken(take)
     item = network.look(NAME, "rate#key") or {}
     assert item["arrival"] == (EPOCH_MS + 1000) * 1000
     assert item["ttl"] * 1_000_000 >= item["arrival"]
 
 
-def test_a_slow_clock_gives_no_extra_token_and_a_fast_one_only_its_lead(
+def test_slow_clock_adds_no_token_and_fast_clock_only_its_lead(
     network: FaultyNetwork, table: Table, take: Take
 ) -> None:
     slow, fast = (Rates(table, now=Process(network, skew_ms).now) for skew_ms in (-5000, 250))
@@ -148,11 +148,11 @@ def test_a_slow_clock_gives_no_extra_token_and_a_fast_one_only_its_lead(
 
 
 @pytest.mark.parametrize("busy", [False, True])
-def test_of_many_at_once_exactly_the_tokens_are_had(take: Take, busy: bool) -> None:
+def test_concurrent_takes_get_exactly_the_tokens_left(take: Take, busy: bool) -> None:
     if busy:
         take()
-    had = [result for result in race([take] * 32) if isinstance(result, Taken) and result.ok]
-    assert len(had) == 10 - busy
+    allowed = [result for result in race([take] * 32) if isinstance(result, Taken) and result.ok]
+    assert len(allowed) == 10 - busy
 
 
 class Machine(RuleBasedStateMachine):
@@ -164,9 +164,9 @@ class Machine(RuleBasedStateMachine):
         self.key, self.limit = f"machine-{next(EXAMPLES)}", TEN
         self.clock = Process(self.network)
         self.rates = Rates(Table(self.network, NAME), now=self.clock.now)
-        #: When a token was had (+1) or given back (-1), in milliseconds.
+        #: When a token was taken (+1) or given back (-1), in milliseconds.
         self.moves: list[tuple[int, int]] = []
-        #: What a bucket of that size holds, and when it was looked at: the limit in other words.
+        #: A token bucket of the same limit, and the time of its last refill: an independent model.
         self.bucket, self.seen_ms = Fraction(0), 0
 
     @initialize(limit=st.sampled_from([Limit(1, 100), Limit(3, 100), TEN, Limit(7, 1000)]))
@@ -198,7 +198,7 @@ class Machine(RuleBasedStateMachine):
             with self.network.send("give back", fates if self.faulty else []):
                 self.rates.give_back(self.key, self.limit)
         except Unavailable:
-            # It happened, as far as the limit can tell.
+            # The limit must count the token as given back.
             assert self.faulty
         self.moves.append((self.network.ms, -1))
         self.bucket = min(self.bucket + 1, Fraction(self.limit.tokens))
@@ -209,7 +209,7 @@ class Machine(RuleBasedStateMachine):
         answer = Taken(ok=True, retry_after_ms=0)
         while answer.ok:
             answer = self.rates.take(self.key, self.limit)
-            # Fails, and so ends, where there is no end of tokens.
+            # Fails, and so ends the loop, if tokens never run out.
             self.settle(answer)
         self.network.ms += answer.retry_after_ms - 1
         assert self.rates.take(self.key, self.limit) == Taken(ok=False, retry_after_ms=1)
@@ -229,10 +229,10 @@ class Machine(RuleBasedStateMachine):
         if answer.ok:
             self.bucket -= 1
             self.moves.append((self.network.ms, 1))
-            self.bounded()
+            self.check_limit()
 
-    def bounded(self) -> None:
-        """Over any time up to now, no more was had than all tokens and what came in between."""
+    def check_limit(self) -> None:
+        """Check every period up to now: at most all tokens, plus the refill of the period, were taken."""
         had = 0
         for at_ms, move in reversed(self.moves):
             had += move

@@ -1,4 +1,4 @@
-"""Loopback admitted, deadlines that a test can wait for, and certificates of our own."""
+"""Fixtures: loopback admitted, short deadlines, and certificates of a test authority."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,12 +7,12 @@ import pytest
 import trustme
 
 from chalicelib.core.egress import sockets
-from tests.support.hostile_servers import Serve, certified, serving
+from tests.support.hostile_servers import Serve, peer_factory, tls_context
 
 
 @pytest.fixture
 def loopback(options: Callable[..., None]) -> Callable[..., None]:
-    """Loopback admitted, and deadlines as short as a test can wait for; returns how to set others."""
+    """Admit loopback and set short deadlines; return a function that sets other options."""
 
     def use(**more: str) -> None:
         options(
@@ -31,7 +31,7 @@ def loopback(options: Callable[..., None]) -> Callable[..., None]:
 
 @pytest.fixture
 def authority(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[trustme.CA]:
-    """A certificate authority that this process trusts, as it would one that the system trusts."""
+    """A certificate authority that this process trusts."""
     made = trustme.CA()
     made.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
@@ -47,5 +47,5 @@ def scheme(request: pytest.FixtureRequest, authority: trustme.CA) -> str:
 
 @pytest.fixture
 def serve(scheme: str, authority: trustme.CA) -> Serve:
-    """Starts a peer that speaks *scheme*."""
-    return serving(certified(authority, "127.0.0.1") if scheme == "https" else None)
+    """Start a peer that speaks *scheme*."""
+    return peer_factory(tls_context(authority, "127.0.0.1") if scheme == "https" else None)

@@ -1,4 +1,4 @@
-"""Public means public, in whatever an address is wrapped."""
+"""`vet` admits public addresses alone, in every embedding of IPv4 in IPv6."""
 
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from chalicelib.core.egress import vet
 
 #: Every network with a purpose of its own, as IANA's registries of special-purpose addresses list them, with multicast,
-#: the reserved rest, and the site-local and 6bone ranges that were given up.
+#: the reserved rest, and the abandoned site-local and 6bone ranges.
 REGISTRY_V4 = [
     "0.0.0.0/8",
     "0.0.0.0/32",
@@ -110,7 +110,7 @@ def test_no_special_address_of_ipv6_is_public(address: IPv6Address) -> None:
 
 
 @given(st.ip_addresses())
-def test_what_python_knows_to_be_private_is_not_public(address: IPv4Address | IPv6Address) -> None:
+def test_address_that_python_calls_private_is_not_public(address: IPv4Address | IPv6Address) -> None:
     # Python counts all of ::/8 as reserved, where NAT64 has its place.
     reserved = address.is_reserved and address not in IPv6Network("64:ff9b::/96")
     if not address.is_global or address.is_multicast or reserved:
@@ -124,7 +124,7 @@ def test_admitting_loopback_admits_loopback_alone(address: IPv4Address | IPv6Add
 
 
 @given(st.ip_addresses(v=4), mores)
-def test_of_all_embeddings_nat64_alone_stands_for_the_address_within(address: IPv4Address, more: int) -> None:
+def test_nat64_alone_stands_for_its_embedded_address(address: IPv4Address, more: int) -> None:
     for name, embed in EMBEDDED.items():
         embedded = str(IPv6Address(embed(int(address), more)))
         assert vet(embedded) == (name == "NAT64" and vet(str(address)))
@@ -157,12 +157,12 @@ def test_of_all_embeddings_nat64_alone_stands_for_the_address_within(address: IP
         "64:ff9b::101:101",
     ],
 )
-def test_the_internet_begins_right_beside_what_is_special(address: str) -> None:
+def test_addresses_beside_special_networks_are_public(address: str) -> None:
     assert vet(address)
 
 
 @pytest.mark.parametrize(
     "text", ["", "hook.test", "127.1", "0x7f000001", "2130706433", "1.1.1.1 ", "1.1.1.01", "[::1]"]
 )
-def test_what_is_not_an_address_is_not_public(text: str) -> None:
+def test_text_that_is_no_address_is_not_public(text: str) -> None:
     assert not vet(text, allow_loopback=True)

@@ -1,4 +1,4 @@
-"""A call sends what it was given, once, and returns what was answered."""
+"""A call sends its request once and unchanged, and returns the answer."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 
 from chalicelib.core import egress
 from chalicelib.core.errors import Invalid
-from tests.support.hostile_servers import OK, Names, Peer, answer, post, say
+from tests.support.hostile_servers import OK, Peer, Resolver, answer, post, send_bytes
 
 
-def test_a_request_arrives_as_it_was_given(loopback: None) -> None:
+def test_request_arrives_unchanged(loopback: None) -> None:
     with Peer(answer("HTTP/1.1 202 Accepted\nRetry-After: 7\nContent-Type: text/plain\nX-Other: x", b"got it")) as peer:
         url = f"http://HOOK.test.:{peer.port}/a/../b;c?d=%20&e[]=f"
-        reply = post(url, b'{"a":1}', resolve=Names({"hook.test": [["127.0.0.1"]]}), **{"Webhook-Id": "msg_1"})
+        reply = post(url, b'{"a":1}', resolve=Resolver({"hook.test": [["127.0.0.1"]]}), **{"Webhook-Id": "msg_1"})
     head, _, body = peer.requests[0].partition(b"\r\n\r\n")
     first, *lines = head.decode().split("\r\n")
     assert first == "POST /a/../b;c?d=%20&e[]=f HTTP/1.1"
@@ -34,16 +34,16 @@ def test_a_request_arrives_as_it_was_given(loopback: None) -> None:
 
 
 def test_the_next_address_is_tried_only_where_connecting_failed(loopback: None) -> None:
-    names = Names({"hook.test": [["127.0.0.3", "127.0.0.2", "127.0.0.1"]]})
+    names = Resolver({"hook.test": [["127.0.0.3", "127.0.0.2", "127.0.0.1"]]})
     with Peer(answer("HTTP/1.1 500 Oh"), host="127.0.0.2") as second, Peer(OK, port=second.port) as third:
         reply = post(f"http://hook.test:{second.port}/", resolve=names)
     assert (reply.status, second.connections, third.connections) == (500, 1, 0)
 
 
-def test_a_server_that_hangs_up_is_not_asked_twice(loopback: None) -> None:
-    names = Names({"hook.test": [["127.0.0.2", "127.0.0.1"]]})
+def test_server_that_hangs_up_is_not_called_twice(loopback: None) -> None:
+    names = Resolver({"hook.test": [["127.0.0.2", "127.0.0.1"]]})
     with (
-        Peer(say(b""), host="127.0.0.2") as first,
+        Peer(send_bytes(b""), host="127.0.0.2") as first,
         Peer(OK, port=first.port) as second,
         pytest.raises(egress.Unreachable),
     ):
@@ -92,19 +92,19 @@ def test_no_proxy_is_used(loopback: None, monkeypatch: pytest.MonkeyPatch) -> No
         ("Expect", "100-continue"),
     ],
 )
-def test_a_header_that_would_become_more_than_a_header_is_not_sent(name: str, value: str, loopback: None) -> None:
+def test_header_that_would_alter_the_request_is_refused(name: str, value: str, loopback: None) -> None:
     with Peer(OK) as peer, pytest.raises(egress.HeaderRefused) as error:
         egress.post(f"http://127.0.0.1:{peer.port}/", b"{}", {name: value})
     assert isinstance(error.value, Invalid)
     assert peer.connections == 0
 
 
-def test_a_packed_body_is_not_unpacked(loopback: None) -> None:
+def test_compressed_body_is_not_decompressed(loopback: None) -> None:
     with Peer(answer("HTTP/1.1 200 OK\nContent-Encoding: gzip", b"\x1f\x8b not opened")) as peer:
         assert post(f"http://127.0.0.1:{peer.port}/").body == b"\x1f\x8b not opened"
 
 
-def test_a_long_header_is_kept_in_part(loopback: None) -> None:
+def test_long_response_header_is_truncated(loopback: None) -> None:
     with Peer(answer(f"HTTP/1.1 200 OK\nContent-Type: {'x' * 5000}")) as peer:
         assert post(f"http://127.0.0.1:{peer.port}/").headers == {"Content-Type": "x" * 256}
 
@@ -136,8 +136,8 @@ said = st.binary() | st.builds(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(said)
-def test_whatever_a_server_says_is_an_answer_or_one_of_our_errors(loopback: None, words: bytes) -> None:
-    with Peer(say(words)) as peer:
+def test_any_bytes_of_a_server_make_an_answer_or_an_egress_error(loopback: None, words: bytes) -> None:
+    with Peer(send_bytes(words)) as peer:
         try:
             reply = post(f"http://127.0.0.1:{peer.port}/")
         except (egress.Unreachable, egress.TimedOut):

@@ -1,4 +1,4 @@
-"""A name is asked for once, wherever it leads the second time, and nobody waits for it beyond the deadline."""
+"""A name is resolved once per call, and the wait for the resolver ends at the deadline."""
 
 import itertools
 import socket
@@ -10,34 +10,34 @@ import pytest
 
 from chalicelib.core import egress
 from chalicelib.core.errors import Unavailable
-from tests.support.hostile_servers import OK, Names, Peer, post, within
+from tests.support.hostile_servers import OK, Peer, Resolver, lasting, post
 from tests.support.urls import PUBLIC
 
 
 @pytest.mark.parametrize("call", [egress.check, post])
 def test_a_name_is_looked_up_once(call: Callable[..., Any], loopback: None) -> None:
-    names = Names({"hook.test": [["127.0.0.1"]]})
+    names = Resolver({"hook.test": [["127.0.0.1"]]})
     with Peer(OK) as peer:
         call(f"http://hook.test:{peer.port}/", resolve=names)
-    assert names.asked == ["hook.test"]
+    assert names.lookups == ["hook.test"]
 
 
-def test_an_address_is_not_looked_up(loopback: None) -> None:
-    names = Names({})
+def test_numeric_address_is_not_looked_up(loopback: None) -> None:
+    names = Resolver({})
     with Peer(OK) as peer:
         post(f"http://127.0.0.1:{peer.port}/", resolve=names)
-    assert names.asked == []
+    assert names.lookups == []
 
 
-def test_a_name_that_rebinds_is_called_where_it_was_vetted(loopback: None) -> None:
-    names = Names({"hook.test": [["127.0.0.2"], ["127.0.0.1"]]})
+def test_rebinding_name_is_called_at_its_vetted_address(loopback: None) -> None:
+    names = Resolver({"hook.test": [["127.0.0.2"], ["127.0.0.1"]]})
     with Peer(OK, host="127.0.0.2") as vetted, Peer(OK, port=vetted.port) as target:
         post(f"http://hook.test:{vetted.port}/", resolve=names)
     assert (vetted.connections, target.connections) == (1, 0)
 
 
-def test_a_name_that_was_public_when_it_was_given_is_vetted_again(options: Callable[..., None]) -> None:
-    names = Names({"hook.test": [[PUBLIC], ["127.0.0.1"]]})
+def test_name_public_when_checked_is_vetted_again_by_the_call(options: Callable[..., None]) -> None:
+    names = Resolver({"hook.test": [[PUBLIC], ["127.0.0.1"]]})
     with Peer(OK) as peer:
         egress.check(f"http://hook.test:{peer.port}/", resolve=names)
         with pytest.raises(egress.AddressRefused):
@@ -46,14 +46,14 @@ def test_a_name_that_was_public_when_it_was_given_is_vetted_again(options: Calla
 
 
 @pytest.mark.parametrize("addresses", [*itertools.permutations(["127.0.0.1", "127.0.0.2", "10.0.0.1"])])
-def test_one_private_address_condemns_the_name_wherever_it_stands(addresses: tuple[str, ...], loopback: None) -> None:
+def test_name_with_one_private_address_is_refused(addresses: tuple[str, ...], loopback: None) -> None:
     with Peer(OK) as peer, pytest.raises(egress.AddressRefused):
-        post(f"http://hook.test:{peer.port}/", resolve=Names({"hook.test": [addresses]}))
+        post(f"http://hook.test:{peer.port}/", resolve=Resolver({"hook.test": [addresses]}))
     assert peer.connections == 0
 
 
 @pytest.mark.parametrize("code", [socket.EAI_NONAME, socket.EAI_NODATA])
-def test_a_name_that_does_not_exist_is_refused_when_it_is_given_and_retried_when_it_is_called(code: int) -> None:
+def test_unknown_name_is_refused_by_check_and_retried_by_call(code: int) -> None:
     def unknown(*_: Any, **__: Any) -> Any:
         raise socket.gaierror(code, "no")
 
@@ -65,7 +65,7 @@ def test_a_name_that_does_not_exist_is_refused_when_it_is_given_and_retried_when
 
 
 @pytest.mark.parametrize("error", [socket.gaierror(socket.EAI_AGAIN, "later"), OSError("out of sockets")])
-def test_a_resolver_that_is_down_says_nothing_about_the_address(error: OSError) -> None:
+def test_unreachable_resolver_does_not_refuse_the_address(error: OSError) -> None:
     def down(*_: Any, **__: Any) -> Any:
         raise error
 
@@ -83,6 +83,6 @@ def test_the_deadline_holds_while_the_resolver_is_silent(loopback: Callable[...,
         return []
 
     for call in (egress.check, post):
-        with within(0.2), pytest.raises(egress.TimedOut):
+        with lasting(0.2), pytest.raises(egress.TimedOut):
             call("https://hook.test/", resolve=silent)
     let_go.set()

@@ -1,4 +1,4 @@
-"""A call ends at its deadline and keeps no more than its limit, whatever the server does."""
+"""A call ends at its deadline and keeps no more than its limit, against any server."""
 
 import socket
 import threading
@@ -10,11 +10,11 @@ import trustme
 
 from chalicelib.core import egress
 from chalicelib.core.runtime import deadline
-from tests.support.hostile_servers import OK, Behaviour, Peer, Serve, answer, post, say, within
+from tests.support.hostile_servers import OK, Behaviour, Peer, Serve, answer, lasting, post, send_bytes
 
 
 def dripping(start: bytes) -> Behaviour:
-    """Say *start*, and then one byte after the other until the client hangs up."""
+    """Send *start*, then single bytes until the client hangs up."""
 
     def drip(connection: socket.socket, request: bytes) -> None:
         connection.sendall(start)
@@ -26,48 +26,48 @@ def dripping(start: bytes) -> Behaviour:
 
 
 def silent(connection: socket.socket, request: bytes) -> None:
-    """Say nothing until the client has hung up."""
+    """Send nothing until the client hangs up."""
     connection.recv(1)
 
 
 @pytest.mark.parametrize("start", [b"", b"HTTP/1.1 200 ", b"HTTP/1.1 200 OK\r\nX-Slow: "])
-def test_headers_that_drip_are_cut_at_the_deadline(
+def test_dripping_headers_are_cut_at_the_deadline(
     start: bytes, scheme: str, serve: Serve, loopback: Callable[..., None]
 ) -> None:
     loopback(TOTAL_TIMEOUT_MS="400")
-    with serve(dripping(start)) as peer, within(0.4), pytest.raises(egress.TimedOut):
+    with serve(dripping(start)) as peer, lasting(0.4), pytest.raises(egress.TimedOut):
         post(f"{scheme}://127.0.0.1:{peer.port}/")
 
 
 @pytest.mark.parametrize("framing", [b"Content-Length: 100000\r\n", b"", b"Transfer-Encoding: chunked\r\n"])
-def test_a_body_that_drips_is_cut_at_the_deadline_and_the_answer_stands(
+def test_dripping_body_is_cut_and_its_answer_kept(
     framing: bytes, scheme: str, serve: Serve, loopback: Callable[..., None]
 ) -> None:
     loopback(TOTAL_TIMEOUT_MS="400")
     chunk = b"ffff\r\n" if b"chunked" in framing else b""
-    with serve(dripping(b"HTTP/1.1 200 OK\r\n" + framing + b"\r\n" + chunk)) as peer, within(0.4):
+    with serve(dripping(b"HTTP/1.1 200 OK\r\n" + framing + b"\r\n" + chunk)) as peer, lasting(0.4):
         reply = post(f"{scheme}://127.0.0.1:{peer.port}/")
     assert (reply.status, reply.complete) == (200, False)
     assert set(reply.body) == {ord("x")}
 
 
-def test_a_silent_server_is_left_before_the_deadline(scheme: str, serve: Serve, loopback: Callable[..., None]) -> None:
+def test_silent_server_times_out_before_the_deadline(scheme: str, serve: Serve, loopback: Callable[..., None]) -> None:
     loopback(READ_TIMEOUT_MS="300")
-    with serve(silent) as peer, within(0.3), pytest.raises(egress.TimedOut):
+    with serve(silent) as peer, lasting(0.3), pytest.raises(egress.TimedOut):
         post(f"{scheme}://127.0.0.1:{peer.port}/")
 
 
-def test_a_server_that_does_not_read_is_left(scheme: str, serve: Serve, loopback: Callable[..., None]) -> None:
+def test_server_that_does_not_read_times_out(scheme: str, serve: Serve, loopback: Callable[..., None]) -> None:
     loopback(TOTAL_TIMEOUT_MS="300")
 
     def stall(connection: socket.socket, request: bytes) -> None:
         threading.Event().wait(1)
 
-    with serve(stall, reads=False) as peer, within(0.3), pytest.raises(egress.TimedOut):
+    with serve(stall, reads=False) as peer, lasting(0.3), pytest.raises(egress.TimedOut):
         post(f"{scheme}://127.0.0.1:{peer.port}/", b"x" * 50_000_000)
 
 
-def test_a_server_that_reads_slowly_is_left_at_the_deadline(
+def test_slowly_reading_server_times_out_at_the_deadline(
     scheme: str, serve: Serve, loopback: Callable[..., None]
 ) -> None:
     loopback(TOTAL_TIMEOUT_MS="400")
@@ -76,13 +76,13 @@ def test_a_server_that_reads_slowly_is_left_at_the_deadline(
         while connection.recv(65_536):
             threading.Event().wait(0.02)
 
-    with serve(sip, reads=False) as peer, within(0.4), pytest.raises(egress.TimedOut):
+    with serve(sip, reads=False) as peer, lasting(0.4), pytest.raises(egress.TimedOut):
         post(f"{scheme}://127.0.0.1:{peer.port}/", b"x" * 50_000_000)
 
 
-def test_a_handshake_that_does_not_come_is_left(authority: trustme.CA, loopback: Callable[..., None]) -> None:
+def test_missing_tls_handshake_times_out(authority: trustme.CA, loopback: Callable[..., None]) -> None:
     loopback(CONNECT_TIMEOUT_MS="300")
-    with Peer(silent) as peer, within(0.3), pytest.raises(egress.TimedOut):
+    with Peer(silent) as peer, lasting(0.3), pytest.raises(egress.TimedOut):
         post(f"https://127.0.0.1:{peer.port}/")
 
 
@@ -93,13 +93,13 @@ def test_interim_answers_without_end_are_cut_at_the_deadline(loopback: Callable[
         while True:
             connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    with Peer(interim) as peer, within(0.4), pytest.raises(egress.TimedOut):
+    with Peer(interim) as peer, lasting(0.4), pytest.raises(egress.TimedOut):
         post(f"http://127.0.0.1:{peer.port}/")
 
 
 def test_a_call_ends_before_its_function_does(loopback: None) -> None:
     remaining = SimpleNamespace(get_remaining_time_in_millis=lambda: 900)
-    with Peer(dripping(b"")) as peer, deadline.bind(remaining), within(0.4), pytest.raises(egress.TimedOut):
+    with Peer(dripping(b"")) as peer, deadline.bind(remaining), lasting(0.4), pytest.raises(egress.TimedOut):
         post(f"http://127.0.0.1:{peer.port}/")
 
 
@@ -131,14 +131,14 @@ def test_a_huge_body_is_bounded(framing: bytes, scheme: str, serve: Serve, loopb
 
 
 @pytest.mark.parametrize(("size", "complete"), [(0, True), (999, True), (1000, True), (1001, False)])
-def test_a_body_that_just_fits_is_whole(size: int, complete: bool, loopback: Callable[..., None]) -> None:
+def test_body_up_to_the_limit_is_complete(size: int, complete: bool, loopback: Callable[..., None]) -> None:
     loopback(MAX_RESPONSE_BYTES="1000")
     with Peer(answer("HTTP/1.1 200 OK", b"x" * size)) as peer:
         reply = post(f"http://127.0.0.1:{peer.port}/")
     assert (reply.body, reply.complete) == (b"x" * min(size, 1000), complete)
 
 
-def test_a_body_that_breaks_off_is_not_whole(loopback: None) -> None:
-    with Peer(say(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")) as peer:
+def test_truncated_body_is_marked_incomplete(loopback: None) -> None:
+    with Peer(send_bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")) as peer:
         reply = post(f"http://127.0.0.1:{peer.port}/")
     assert (reply.body, reply.complete) == (b"abc", False)

@@ -1,4 +1,4 @@
-"""How long a server wants to be left alone, whatever it says."""
+"""`Retry-After` is read as seconds or date, within bounds; malformed values give the default."""
 
 from email.utils import formatdate
 from time import time

@@ -1,4 +1,4 @@
-"""What is given as an address is refused at once, and again when it is called, unless it leads to the internet."""
+"""A URL is refused by `check` and again by the call, unless the URL leads to a public address."""
 
 import socket
 from typing import Any
@@ -9,27 +9,27 @@ from hypothesis import strategies as st
 
 from chalicelib.core import egress
 from chalicelib.core.errors import FieldError
-from tests.support.hostile_servers import Names
+from tests.support.hostile_servers import Resolver
 from tests.support.urls import LOOPBACK, NAMES, PRIVATE, PUBLIC, SPELLINGS
 
 
 @pytest.mark.parametrize("url", [*PRIVATE, *LOOPBACK, *SPELLINGS])
-def test_it_is_refused_when_it_is_given_and_again_when_it_is_called(url: str) -> None:
+def test_private_or_malformed_url_is_refused_by_check_and_call(url: str) -> None:
     with pytest.raises(egress.AddressRefused):
-        egress.check(url, resolve=Names(NAMES))
+        egress.check(url, resolve=Resolver(NAMES))
     with pytest.raises((egress.AddressRefused, egress.UnknownName)):
-        egress.post(url, b"{}", {}, resolve=Names(NAMES))
+        egress.post(url, b"{}", {}, resolve=Resolver(NAMES))
 
 
 @pytest.mark.parametrize("url", [*PRIVATE, *SPELLINGS])
-def test_loopback_being_admitted_admits_nothing_else(url: str, loopback: None) -> None:
+def test_loopback_setting_admits_no_other_private_url(url: str, loopback: None) -> None:
     with pytest.raises(egress.AddressRefused):
-        egress.check(url, resolve=Names(NAMES))
+        egress.check(url, resolve=Resolver(NAMES))
 
 
 @pytest.mark.parametrize("url", LOOPBACK)
-def test_the_setting_admits_loopback_however_it_is_written(url: str, loopback: None) -> None:
-    egress.check(url, resolve=Names(NAMES))
+def test_loopback_setting_admits_every_spelling_of_loopback(url: str, loopback: None) -> None:
+    egress.check(url, resolve=Resolver(NAMES))
 
 
 @pytest.mark.parametrize(
@@ -44,8 +44,8 @@ def test_the_setting_admits_loopback_however_it_is_written(url: str, loopback: N
         "https://[64:ff9b::8.8.8.8]/",
     ],
 )
-def test_an_address_on_the_internet_is_admitted(url: str) -> None:
-    egress.check(url, resolve=Names(NAMES))
+def test_public_url_is_admitted(url: str) -> None:
+    egress.check(url, resolve=Resolver(NAMES))
 
 
 @given(
@@ -53,30 +53,30 @@ def test_an_address_on_the_internet_is_admitted(url: str) -> None:
     | st.builds("http://{}{}".format, st.text(), st.text())
     | st.from_regex(r"https?://\S{1,30}", fullmatch=True)
 )
-def test_whatever_is_given_it_is_refused_unless_it_is_a_public_address(text: str) -> None:
-    asked = Names({})
+def test_any_url_leading_to_a_private_address_is_refused(text: str) -> None:
+    names = Resolver({})
 
     def private(host: str, port: int, **more: Any) -> Any:
-        asked.asked.append(host)
+        names.lookups.append(host)
         return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("10.0.0.1", port))]
 
     try:
         egress.check(text, resolve=private)
     except egress.AddressRefused:
         return
-    assert not asked.asked, "a name was admitted although it leads to 10.0.0.1"
+    assert not names.lookups, "a name was admitted although it leads to 10.0.0.1"
 
 
-def test_a_reason_does_not_say_where_a_name_leads() -> None:
+def test_refusal_does_not_reveal_the_address_of_a_name() -> None:
     with pytest.raises(egress.AddressRefused) as error:
-        egress.check("https://metadata.test/", field="callbackUrl", resolve=Names(NAMES))
-    told = error.value.problem("r-1")
-    assert told["status"] == 422
-    assert told["errors"] == [FieldError("callbackUrl", "This leads to an address that is not public.")._asdict()]
-    assert "169.254" not in repr(told)
+        egress.check("https://metadata.test/", field="callbackUrl", resolve=Resolver(NAMES))
+    problem = error.value.problem("r-1")
+    assert problem["status"] == 422
+    assert problem["errors"] == [FieldError("callbackUrl", "This leads to an address that is not public.")._asdict()]
+    assert "169.254" not in repr(problem)
 
 
-def test_the_corpus_is_as_large_as_it_looks() -> None:
+def test_corpus_of_refused_urls_has_no_duplicates() -> None:
     assert len({*PRIVATE, *LOOPBACK, *SPELLINGS}) == len(PRIVATE) + len(LOOPBACK) + len(SPELLINGS) >= 60
 
 
@@ -92,6 +92,6 @@ def test_the_corpus_is_as_large_as_it_looks() -> None:
         ("http://hook.test/a b", "has a space"),
     ],
 )
-def test_a_reason_says_what_to_mend(url: str, reason: str) -> None:
+def test_refusal_names_the_fault_of_the_url(url: str, reason: str) -> None:
     with pytest.raises(egress.AddressRefused, match=reason):
-        egress.check(url, resolve=Names(NAMES))
+        egress.check(url, resolve=Resolver(NAMES))

@@ -1,4 +1,4 @@
-"""A queue on moto whose poller and whose claims go by the test's own clock."""
+"""A queue on moto; its poller and its claims use the test's clock."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -18,7 +18,7 @@ def poller(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqsPoller
     clock = Clock()
     made = SqsPoller(clients.aws("sqs"), clock)
     claims = Claims(clients.table("coordination"), CoordinationSettings(), now=clock)
-    monkeypatch.setattr(queueing_wiring, "sender", lambda: made.mail)
+    monkeypatch.setattr(queueing_wiring, "sender", lambda: made.sender)
     monkeypatch.setattr(coordination_wiring, "claims", lambda: claims)
     yield made
     clients.aws("sqs").meta.events.unregister("provide-client-params.sqs.ChangeMessageVisibility", unique_id="poller")

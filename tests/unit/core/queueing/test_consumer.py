@@ -1,4 +1,4 @@
-"""Messages come twice, workers die, and each work is done, counted and buried as promised."""
+"""Messages come twice and workers die; each work is still done and counted once."""
 
 import json
 from collections import Counter
@@ -10,16 +10,16 @@ from chalicelib.core.coordination import wiring as coordination_wiring
 from chalicelib.core.coordination.claims import Claim, Claims
 from chalicelib.core.coordination.errors import StillRunning
 from chalicelib.core.errors import Unavailable
-from chalicelib.core.queueing.consumer import Later
+from chalicelib.core.queueing.attempts import Later
 from chalicelib.core.stores import clients
 from tests.support.queue import (
     Job,
     Killed,
     RecordingHandler,
     SqsPoller,
-    break_down,
-    counted,
-    no_table,
+    raise_unavailable,
+    raise_unexpected_error,
+    read_counts,
 )
 from tests.unit.conftest import Printed
 
@@ -28,10 +28,10 @@ def test_each_message_is_worked_on_and_counted(poller: SqsPoller, handler: Recor
     poller.add("a", "b", "c")
     assert poller.deliver(handler) == []
     assert handler.done == Counter("abc")
-    assert (counted(), poller.left(), poller.letters()) == ((3, 0), 0, [])
+    assert (read_counts(), poller.left(), poller.dead_letters()) == ((3, 0), 0, [])
 
 
-def test_a_work_is_done_once_however_often_its_message_comes(poller: SqsPoller, handler: RecordingHandler) -> None:
+def test_work_is_done_once_for_any_number_of_messages(poller: SqsPoller, handler: RecordingHandler) -> None:
     # Given three copies of one message and a second delivery of each
     poller.add("a", copies=3)
     batch = poller.batch()
@@ -39,10 +39,10 @@ def test_a_work_is_done_once_however_often_its_message_comes(poller: SqsPoller, 
     poller.deliver(handler, batch)
     # Then
     assert handler.done == Counter("a")
-    assert counted() == (1, 0)
+    assert read_counts() == (1, 0)
 
 
-def test_a_copy_that_comes_while_the_work_is_being_done_waits(
+def test_copy_delivered_during_the_work_is_retried_later(
     poller: SqsPoller, handler: RecordingHandler, printed: Printed
 ) -> None:
     poller.add("a")
@@ -54,14 +54,12 @@ def test_a_copy_that_comes_while_the_work_is_being_done_waits(
 
     poller.deliver(meanwhile, first)
     assert handler.done == Counter("a")
-    assert counted() == (1, 0)
+    assert read_counts() == (1, 0)
     assert [line["outcome"] for line in printed.lines()] == ["again", "done"]
 
 
-def test_work_whose_worker_died_is_done_again_under_a_claim_that_says_so(
-    poller: SqsPoller, handler: RecordingHandler
-) -> None:
-    # Given a worker that died between doing and saying so
+def test_work_of_a_dead_worker_is_redone_under_a_takeover_claim(poller: SqsPoller, handler: RecordingHandler) -> None:
+    # Given a worker that died between the work and its finish
     poller.add("a")
     batch = poller.batch()
 
@@ -71,18 +69,18 @@ def test_work_whose_worker_died_is_done_again_under_a_claim_that_says_so(
 
     with pytest.raises(Killed):
         poller.deliver(do_and_die, batch)
-    assert counted() == (0, 0)
-    # When its time is over and the message comes again
+    assert read_counts() == (0, 0)
+    # When the lease is over and the message comes again
     poller.wait(batch)
     assert poller.deliver(handler) == []
     # Then the second attempt knows, and works on the same resource
     first, second = handler.runs
     assert (first.taken_over, second.taken_over) == (False, True)
     assert first.resource_id == second.resource_id
-    assert counted() == (1, 0)
+    assert read_counts() == (1, 0)
 
 
-def test_work_is_not_done_again_if_its_worker_died_after_saying_so(
+def test_work_is_not_redone_if_its_worker_died_after_finishing(
     poller: SqsPoller, handler: RecordingHandler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     poller.add("a")
@@ -100,10 +98,10 @@ def test_work_is_not_done_again_if_its_worker_died_after_saying_so(
     poller.wait(batch)
     assert poller.deliver(handler) == []
     assert handler.done == Counter("a")
-    assert (counted(), poller.left()) == ((1, 0), 0)
+    assert (read_counts(), poller.left()) == ((1, 0), 0)
 
 
-def test_only_what_failed_comes_again(poller: SqsPoller, handler: RecordingHandler) -> None:
+def test_only_failed_messages_are_retried(poller: SqsPoller, handler: RecordingHandler) -> None:
     poller.add("a", "bad", "b", "worse", "c")
     batch = poller.batch()
     ids = {json.loads(record["body"])["jobId"]: record["messageId"] for record in batch}
@@ -117,28 +115,28 @@ def test_only_what_failed_comes_again(poller: SqsPoller, handler: RecordingHandl
 
     assert sorted(poller.deliver(some, batch)) == sorted([ids["bad"], ids["worse"]])
     assert handler.done == Counter("abc")
-    assert (counted(), poller.left()) == ((3, 0), 2)
-    # And what failed is free to be done at once, under the same resource
+    assert (read_counts(), poller.left()) == ((3, 0), 2)
+    # And failed work may be done at once, with the same resource
     poller.wait(batch, seconds=0)
     poller.deliver(handler)
-    assert counted() == (5, 0)
+    assert read_counts() == (5, 0)
 
 
-def test_who_asks_for_later_is_asked_then(poller: SqsPoller, printed: Printed) -> None:
+def test_later_postpones_the_message_by_the_given_seconds(poller: SqsPoller, printed: Printed) -> None:
     def later(job: Job, claim: Claim) -> None:
         raise Later("the paint is wet", 41.2)
 
     poller.add("a")
     batch = poller.batch()
     assert poller.deliver(later, batch) == [batch[0]["messageId"]]
-    # Never sooner than was asked for
+    # Never sooner than the handler asked
     assert poller.postponed == [42]
     (line,) = printed.lines()
     assert (line["outcome"], line["why"]) == ("again", "the paint is wet")
 
 
 @pytest.mark.parametrize(("asked", "given"), [(-5, 1), (0, 1), (0.2, 1), (10**6, 900)])
-def test_what_sqs_would_not_take_as_a_pause_is_cut(poller: SqsPoller, asked: float, given: int) -> None:
+def test_pause_beyond_the_limits_of_sqs_is_cut(poller: SqsPoller, asked: float, given: int) -> None:
     def later(job: Job, claim: Claim) -> None:
         raise Later("later", asked)
 
@@ -147,17 +145,17 @@ def test_what_sqs_would_not_take_as_a_pause_is_cut(poller: SqsPoller, asked: flo
     assert poller.postponed == [given]
 
 
-def test_each_failure_makes_the_next_pause_longer_at_most(poller: SqsPoller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_longest_pause_doubles_with_each_failure(poller: SqsPoller, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chalicelib.core.runtime.backoff.random.uniform", lambda _, longest: longest)
     poller.add("a")
     for _ in range(2):
         batch = poller.batch()
-        poller.deliver(no_table, batch)
+        poller.deliver(raise_unavailable, batch)
         poller.wait(batch)
     assert poller.postponed == [2, 4]
 
 
-def test_a_message_comes_again_also_when_its_pause_cannot_be_set(
+def test_message_is_retried_when_its_pause_cannot_be_set(
     poller: SqsPoller, handler: RecordingHandler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unreachable(*_: Any) -> None:
@@ -166,11 +164,11 @@ def test_a_message_comes_again_also_when_its_pause_cannot_be_set(
     poller.add("a", "b")
     batch = poller.batch()
     with monkeypatch.context() as down:
-        down.setattr(poller.mail, "postpone", unreachable)
-        assert len(poller.deliver(no_table, batch)) == 2
+        down.setattr(poller.sender, "postpone", unreachable)
+        assert len(poller.deliver(raise_unavailable, batch)) == 2
     poller.wait(batch, seconds=0)
     poller.deliver(handler)
-    assert counted() == (2, 0)
+    assert read_counts() == (2, 0)
 
 
 def test_a_function_that_runs_out_of_time_leaves_the_rest(
@@ -188,17 +186,15 @@ def test_a_function_that_runs_out_of_time_leaves_the_rest(
     monkeypatch.setattr("tests.support.queue.Context", lambda _: Watch())
     # When
     failed = poller.deliver(handler, batch)
-    # Then the rest is as it was, and the log says so
+    # Then the rest is unchanged, and the log names the messages left
     assert len(handler.runs) == 2
     assert failed == [record["messageId"] for record in batch[2:]]
-    assert (counted(), poller.left(), poller.postponed) == ((2, 0), 2, [])
+    assert (read_counts(), poller.left(), poller.postponed) == ((2, 0), 2, [0, 0])
     assert [line["outcome"] for line in printed.lines()] == ["done", "done", "left", "left"]
     assert printed.lines()[-1]["workId"] == "d"
 
 
-def test_work_that_took_longer_than_its_lease_and_was_taken_over_is_not_counted_twice(
-    poller: SqsPoller, handler: RecordingHandler
-) -> None:
+def test_work_taken_over_after_its_lease_is_counted_once(poller: SqsPoller, handler: RecordingHandler) -> None:
     poller.add("a")
     batch = poller.batch()
 
@@ -208,18 +204,18 @@ def test_work_that_took_longer_than_its_lease_and_was_taken_over_is_not_counted_
         handler(job, claim)
 
     assert poller.deliver(sleep, batch) == [batch[0]["messageId"]]
-    assert counted() == (1, 0)
+    assert read_counts() == (1, 0)
     assert len({claim.resource_id for claim in handler.runs}) == 1
 
 
-def test_a_work_is_known_by_its_queue_too(poller: SqsPoller, handler: RecordingHandler) -> None:
+def test_claim_of_another_queue_does_not_stop_the_work(poller: SqsPoller, handler: RecordingHandler) -> None:
     poller.add("a")
     coordination_wiring.claims().begin("other/a", ttl_seconds=60)
     poller.deliver(handler)
-    assert counted() == (1, 0)
+    assert read_counts() == (1, 0)
 
 
-def test_each_message_is_one_line_that_follows_its_cause(
+def test_each_message_logs_one_record_with_its_cause(
     poller: SqsPoller, handler: RecordingHandler, printed: Printed
 ) -> None:
     # Given
@@ -237,27 +233,27 @@ def test_each_message_is_one_line_that_follows_its_cause(
         assert line["receives"] == 1
     assert (first["outcome"], second["outcome"]) == ("done", "repeated")
     assert first["messagesDone"] == 1
-    # And its whole cost at the store: to claim and to finish
+    # And the work costs two round trips: claim and finish
     assert first["storeRoundTrips"] == 2
 
 
-def test_a_fault_of_ours_is_logged_with_its_traceback_and_its_request(poller: SqsPoller, printed: Printed) -> None:
+def test_unexpected_error_is_logged_with_traceback_and_request_id(poller: SqsPoller, printed: Printed) -> None:
     poller.add("a")
-    poller.deliver(break_down)
+    poller.deliver(raise_unexpected_error)
     fault, line = printed.lines()
     assert (fault["action"], fault["requestId"]) == ("message_failed", "cause of a")
     assert "ZeroDivisionError" in fault["exception"]
     assert line["outcome"] == "again"
 
 
-def test_what_was_to_be_expected_is_no_traceback(poller: SqsPoller, printed: Printed) -> None:
+def test_expected_error_is_logged_without_traceback(poller: SqsPoller, printed: Printed) -> None:
     poller.add("a")
-    poller.deliver(no_table)
+    poller.deliver(raise_unavailable)
     (line,) = printed.lines()
     assert (line["outcome"], line["why"]) == ("again", "The yard is locked.")
 
 
-def test_the_claim_outlives_the_message_and_its_letter(poller: SqsPoller, handler: RecordingHandler) -> None:
+def test_claim_outlives_the_message_and_its_dead_letter(poller: SqsPoller, handler: RecordingHandler) -> None:
     poller.add("a")
     poller.deliver(handler)
     stands = clients.table("coordination").get("claim#jobs/a") or {}

@@ -12,31 +12,32 @@ from chalicelib.core.coordination import wiring as coordination_wiring
 from chalicelib.core.coordination.claims import Claim, Claims
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.queueing import wiring as queueing_wiring
-from chalicelib.core.queueing.consumer import Poison, run_batch
+from chalicelib.core.queueing.attempts import Poison
+from chalicelib.core.queueing.consumer import run_batch
 from chalicelib.core.queueing.queues import Queue
 from chalicelib.core.queueing.sender import Sender
 from chalicelib.core.runtime.settings import CoordinationSettings
 from chalicelib.core.stores import clients
-from tests.support.queue import PREFIX, Clock, Job, Killed, asked, record
+from tests.support.queue import PREFIX, Clock, Job, Killed, record, sqs_event
 
 #: Where a worker may die, or fail.
-_ENDS = ("", "before", "after", "counted", "buried", "fails")
+_ENDS = ("", "before", "after", "counted", "dead_lettered", "fails")
 _WORKS = ("a", "b", "poison")
 
 
 class Delivery(NamedTuple):
-    """A function gets copy *copy* of the message of *work*; *inside* happens while it is at work."""
+    """A function gets copy *copy* of the message of *work*; the deliveries *inside* happen during the work."""
 
     work: str
     copy: int
     end: str
-    #: How long the work takes: beyond its lease, others may take it over.
+    #: Duration of the work: beyond the lease, others may take the work over.
     seconds: int
     inside: "list[Delivery]"
 
 
 def _deliveries(inside: st.SearchStrategy[list[Delivery]]) -> st.SearchStrategy[list[Delivery]]:
-    one = st.builds(
+    delivery = st.builds(
         Delivery,
         work=st.sampled_from(_WORKS),
         copy=st.integers(1, 2),
@@ -44,28 +45,28 @@ def _deliveries(inside: st.SearchStrategy[list[Delivery]]) -> st.SearchStrategy[
         seconds=st.sampled_from([0, 10, 40]),
         inside=inside,
     )
-    return st.lists(one, max_size=3)
+    return st.lists(delivery, max_size=3)
 
 
 _ORDERS: st.SearchStrategy[list[Delivery]] = st.recursive(st.just([]), _deliveries, max_leaves=5)
 
 
-class Yard:
-    """Where the jobs of one example are done, under names that no other example has."""
+class ExampleQueue:
+    """The queue and the effects of one example, under names of its own."""
 
     def __init__(self, number: int, clock: Clock) -> None:
         self.queue = Queue(
             f"jobs-{number}", visibility_seconds=60, attempts=99, batch_size=10, concurrency=2, timeout_seconds=50
         )
         self.clock = clock
-        #: What the jobs made, by work: by the ids of the resources.
+        #: The ids of the resources that the jobs made, by work.
         self.made: dict[str, set[str]] = {}
-        self.buried: list[str] = []
+        self.dead_lettered: list[str] = []
         self._ends: list[str] = []
 
     def deliver(self, delivery: Delivery) -> bool:
         """Return whether the message is settled; a worker that died settles nothing."""
-        event = asked([record(delivery.work, f"{delivery.work}-{delivery.copy}")])
+        event = sqs_event([record(delivery.work, f"{delivery.work}-{delivery.copy}")])
         self._ends.append(delivery.end)
         try:
             answer = run_batch(event, self.queue, Job, partial(self._handle, delivery))
@@ -92,11 +93,11 @@ class Yard:
         self._die("counted")
 
     def dead_letter(self, queue: Queue, body: str, reason: str) -> None:
-        self.buried.append(Job.model_validate_json(body).work_id)
-        self._die("buried")
+        self.dead_lettered.append(Job.model_validate_json(body).work_id)
+        self._die("dead_lettered")
 
     def postpone(self, *_: Any) -> None:
-        """Let it be: the example decides when what comes again."""
+        """Do nothing: the example decides the order of deliveries."""
 
     def _die(self, here: str) -> None:
         if self._ends[-1] == here:
@@ -108,42 +109,42 @@ class Yard:
 
 
 @pytest.fixture
-def yards(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Yard]:
-    """Makes yards, each with the whole process to itself."""
+def new_queue(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[], ExampleQueue]:
+    """Make example queues; each takes the place of the former in the whole process."""
     clock = Clock()
     mail = Sender(clients.aws("sqs"), PREFIX)
     claims = Claims(clients.table("coordination"), CoordinationSettings(), now=clock)
     finish = claims.finish
     monkeypatch.setattr(queueing_wiring, "sender", lambda: mail)
     monkeypatch.setattr(coordination_wiring, "claims", lambda: claims)
-    made: list[Yard] = []
+    made: list[ExampleQueue] = []
 
-    def make() -> Yard:
-        yard = Yard(len(made), clock)
-        made.append(yard)
-        monkeypatch.setattr(claims, "finish", partial(yard.finish, finish))
-        monkeypatch.setattr(mail, "dead_letter", yard.dead_letter)
-        monkeypatch.setattr(mail, "postpone", yard.postpone)
-        return yard
+    def make() -> ExampleQueue:
+        example = ExampleQueue(len(made), clock)
+        made.append(example)
+        monkeypatch.setattr(claims, "finish", partial(example.finish, finish))
+        monkeypatch.setattr(mail, "dead_letter", example.dead_letter)
+        monkeypatch.setattr(mail, "postpone", example.postpone)
+        return example
 
     return make
 
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(order=_ORDERS)
-def test_whatever_happens_each_work_has_one_effect_and_counts_once(
-    yards: Callable[[], Yard], order: list[Delivery]
+def test_each_work_has_one_effect_and_one_count_in_any_order(
+    new_queue: Callable[[], ExampleQueue], order: list[Delivery]
 ) -> None:
     # Given
-    yard = yards()
-    # When anything happens, and then every copy comes until it is settled
+    example = new_queue()
+    # When the deliveries happen, and then every copy is delivered until it is settled
     for delivery in order:
-        yard.deliver(delivery)
+        example.deliver(delivery)
     for work in _WORKS:
         for copy in (1, 2):
-            yard.clock.seconds += 60
-            assert yard.deliver(Delivery(work, copy, "", 0, []))
+            example.clock.seconds += 60
+            assert example.deliver(Delivery(work, copy, "", 0, []))
     # Then
-    assert {work: len(ids) for work, ids in yard.made.items()} == {"a": 1, "b": 1}
-    assert yard.counted() == (2, 1)
-    assert set(yard.buried) == {"poison"}
+    assert {work: len(ids) for work, ids in example.made.items()} == {"a": 1, "b": 1}
+    assert example.counted() == (2, 1)
+    assert set(example.dead_lettered) == {"poison"}

@@ -1,4 +1,4 @@
-"""A worker is told of each message that was settled, done or given up, so that an outbox can end its entry."""
+"""`ended` is called for each settled message, done or dead-lettered, so that an outbox can end its entry."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,8 +7,9 @@ import pytest
 
 from chalicelib.core.coordination.claims import Claim
 from chalicelib.core.errors import Unavailable
-from chalicelib.core.queueing.consumer import Later, Poison, run_batch
-from tests.support.queue import JOBS, Job, asked, record
+from chalicelib.core.queueing.attempts import Later, Poison
+from chalicelib.core.queueing.consumer import run_batch
+from tests.support.queue import JOBS, Job, record, sqs_event
 
 pytestmark = pytest.mark.usefixtures("dynamodb", "mail")
 Handle = Callable[[Job, Claim], None]
@@ -23,9 +24,9 @@ def jobs(aws: None) -> None:
 
 
 def work(handle: Handle, ended: Callable[[Job], None], **more: Any) -> list[Any]:
-    """Have a worker see to one job; return what must come again."""
+    """Run a worker on one job; return the failures to be retried."""
     batch = [record("c-1", more.pop("message_id", "m-1"), **more)]
-    found: list[Any] = run_batch(asked(batch), JOBS, Job, handle, ended)["batchItemFailures"]
+    found: list[Any] = run_batch(sqs_event(batch), JOBS, Job, handle, ended)["batchItemFailures"]
     return found
 
 
@@ -42,15 +43,17 @@ def later(_job: Job, _claim: Claim) -> None:
 
 
 @pytest.mark.usefixtures("jobs")
-@pytest.mark.parametrize(("handle", "receives"), [(nothing, 1), (poisoned, 1), (later, JOBS.attempts)])
-def test_a_message_that_is_settled_has_ended(handle: Handle, receives: int) -> None:
+@pytest.mark.parametrize(("handle", "failures"), [(nothing, 0), (poisoned, 0), (later, JOBS.attempts - 1)])
+def test_settled_message_calls_ended(handle: Handle, failures: int) -> None:
     ended: list[str] = []
-    assert work(handle, lambda job: ended.append(job.job_id), receives=receives) == []
+    for _ in range(failures):
+        assert work(handle, lambda job: ended.append(job.job_id))
+    assert work(handle, lambda job: ended.append(job.job_id)) == []
     assert ended == ["c-1"]
 
 
 @pytest.mark.usefixtures("jobs")
-def test_a_message_that_comes_again_has_not_ended() -> None:
+def test_message_to_be_retried_does_not_call_ended() -> None:
     ended: list[str] = []
     assert work(later, lambda job: ended.append(job.job_id))
     assert ended == []
@@ -58,8 +61,8 @@ def test_a_message_that_comes_again_has_not_ended() -> None:
 
 @pytest.mark.usefixtures("jobs")
 @pytest.mark.parametrize("handle", [nothing, poisoned])
-def test_an_end_that_failed_is_made_up_for_when_the_message_comes_again(handle: Handle) -> None:
-    # Given a store that is down right after the work was settled
+def test_failed_call_of_ended_is_repeated_on_redelivery(handle: Handle) -> None:
+    # Given a store that goes down right after the work was settled
     def down(_job: Job) -> None:
         raise Unavailable
 

@@ -1,4 +1,4 @@
-"""Effects marked in a document: dispatched by the one who marked them, else swept, and kept until they are done."""
+"""Entries of an outbox: dispatched by their writer, else swept, and kept until their effects are done."""
 
 import json
 from collections.abc import Iterator
@@ -42,15 +42,17 @@ def _address(document_id: str, effect: str) -> Address:
     return Address(JOBS, Job(job_id=f"{document_id}.{effect}"))
 
 
-def mark(documents: Documents, document_id: str, due_in_ms: int, *effects: str, dispatched: bool = True) -> None:
-    """Write a document whose *effects* are due then, in the update that causes them."""
+def write_entries(
+    documents: Documents, document_id: str, due_in_ms: int, *effects: str, dispatched: bool = True
+) -> None:
+    """Write a document with an outbox entry for each of *effects*, due in *due_in_ms*."""
     due = {"$add": ["$$NOW", due_in_ms]}
     made = [entries.entry(effect, due, dispatched=dispatched) for effect in effects or ("told",)]
     documents.update_one({"_id": document_id}, [{"$set": {"outbox": made}}], upsert=True)
 
 
 def shift(documents: Documents, **time: float) -> None:
-    """Have all entries be older."""
+    """Make all entries older by *time*."""
     by = round(timedelta(**time).total_seconds() * 1000)
     older = {
         "effect": "$$this.effect",
@@ -61,7 +63,7 @@ def shift(documents: Documents, **time: float) -> None:
 
 
 def sent(seconds: int | None = None) -> list[str]:
-    """Return what the queue has, those delayed too; with *seconds*, demand that each is delayed for about so long."""
+    """Return the jobs in the queue, delayed jobs too; with *seconds*, demand about so long a delay of each."""
     found = []
     for message in _messages():
         found.append(json.loads(message["body"])["jobId"])
@@ -71,21 +73,21 @@ def sent(seconds: int | None = None) -> list[str]:
 
 
 def _messages() -> list[dict[str, Any]]:
-    # Only moto's own state tells a delay.
+    # Only moto's own state shows a delay.
     queue = get_backend("sqs")["123456789012"]["us-east-1"].queues[f"holdfast-unit-{JOBS.name}"]
     now = datetime.now(UTC).timestamp() * 1000
-    return [{"body": one.body, "delay": -(-(one.delayed_until - now) // 1000)} for one in queue._messages]
+    return [{"body": message.body, "delay": -(-(message.delayed_until - now) // 1000)} for message in queue._messages]
 
 
 def test_an_entry_far_ahead_is_dispatched_by_the_sweep_in_time(box: Outbox, documents: Documents) -> None:
     # Given
-    mark(documents, "d", HORIZON_MS + 60_000)
+    write_entries(documents, "d", HORIZON_MS + 60_000)
     box.dispatch("d", [Entry("told", HORIZON_MS + 60_000)])
     assert (box.sweep(), sent()) == (0, [])
-    # When the sweep that comes next can reach it
+    # When the entry is within the horizon of the next sweep
     shift(documents, seconds=70)
     assert box.sweep() == 1
-    # Then SQS keeps the message until its moment, and nobody sends another
+    # Then SQS holds the message until its moment, and no second message is sent
     assert sent(seconds=80) == ["d.told"]
     assert (box.sweep(), len(sent())) == (0, 1)
 
@@ -101,20 +103,20 @@ def test_near_entries_are_dispatched_in_one_call_with_their_delays(box: Outbox, 
 
 
 def test_an_entry_whose_writer_died_is_swept_after_its_grace(box: Outbox, documents: Documents) -> None:
-    mark(documents, "d", 0)
+    write_entries(documents, "d", 0)
     assert box.sweep() == 0
     shift(documents, seconds=16)
     assert (box.sweep(), sent()) == (1, ["d.told"])
 
 
-def test_an_entry_that_nobody_dispatches_is_swept_at_once(box: Outbox, documents: Documents) -> None:
-    mark(documents, "d", 0, dispatched=False)
+def test_undispatched_entry_is_swept_at_once(box: Outbox, documents: Documents) -> None:
+    write_entries(documents, "d", 0, dispatched=False)
     assert (box.sweep(), sent()) == (1, ["d.told"])
 
 
 def test_a_dispatched_entry_stays_until_its_worker_ends_it(box: Outbox, documents: Documents) -> None:
     # Given
-    mark(documents, "d", 0, "one", "two", dispatched=False)
+    write_entries(documents, "d", 0, "one", "two", dispatched=False)
     box.sweep()
     assert box.next_due() is not None
     # When
@@ -127,7 +129,7 @@ def test_a_dispatched_entry_stays_until_its_worker_ends_it(box: Outbox, document
 
 
 def test_an_entry_whose_message_was_lost_is_dispatched_again(box: Outbox, documents: Documents) -> None:
-    mark(documents, "d", 0, dispatched=False)
+    write_entries(documents, "d", 0, dispatched=False)
     box.sweep()
     shift(documents, minutes=59)
     assert box.sweep() == 0
@@ -135,15 +137,15 @@ def test_an_entry_whose_message_was_lost_is_dispatched_again(box: Outbox, docume
     assert (box.sweep(), len(sent())) == (1, 2)
 
 
-def test_an_entry_that_a_worker_has_taken_is_held(box: Outbox, documents: Documents) -> None:
-    mark(documents, "d", 0)
+def test_entry_taken_by_a_worker_is_not_swept(box: Outbox, documents: Documents) -> None:
+    write_entries(documents, "d", 0)
     shift(documents, seconds=20)
     documents.update_one({"_id": "d"}, [{"$set": {"outbox": entries.held("told")}}])
     assert box.sweep() == 0
 
 
-def test_only_the_effect_that_was_taken_is_held(box: Outbox, documents: Documents) -> None:
-    mark(documents, "d", 0, "one", "two")
+def test_other_entries_are_swept_beside_a_held_entry(box: Outbox, documents: Documents) -> None:
+    write_entries(documents, "d", 0, "one", "two")
     shift(documents, seconds=20)
     documents.update_one({"_id": "d"}, [{"$set": {"outbox": entries.held("one")}}])
     assert (box.sweep(), sent()) == (1, ["d.two"])
@@ -154,9 +156,9 @@ def test_an_entry_written_by_an_older_release_is_swept(box: Outbox, documents: D
     assert (box.sweep(), box.sweep(), sent()) == (1, 0, ["d.told"])
 
 
-def test_the_next_due_moment_is_the_first_of_all(box: Outbox, documents: Documents) -> None:
-    mark(documents, "later", HOUR_MS)
-    mark(documents, "sooner", 5 * SECOND_MS, "one")
+def test_next_due_is_the_earliest_moment_of_all_documents(box: Outbox, documents: Documents) -> None:
+    write_entries(documents, "later", HOUR_MS)
+    write_entries(documents, "sooner", 5 * SECOND_MS, "one")
     documents.insert_one({"_id": "none", "outbox": []})
     due = box.next_due()
     assert due is not None
@@ -168,7 +170,7 @@ def test_a_sweep_goes_on_until_nothing_is_left(
 ) -> None:
     monkeypatch.setattr(outbox, "_PAGE", 3)
     for number in range(8):
-        mark(documents, f"d-{number}", 0, dispatched=False)
+        write_entries(documents, f"d-{number}", 0, dispatched=False)
     assert box.sweep() == 8
     assert len(sent()) == 8
 
@@ -178,7 +180,7 @@ def test_a_sweep_without_time_dispatches_one_page_and_leaves_the_rest(
 ) -> None:
     monkeypatch.setattr(outbox, "_PAGE", 3)
     for number in range(8):
-        mark(documents, f"d-{number}", 0, dispatched=False)
+        write_entries(documents, f"d-{number}", 0, dispatched=False)
     with deadline.bind(Context(500)):
         assert [box.sweep(), box.sweep()] == [3, 3]
     assert box.sweep() == 2
@@ -191,7 +193,7 @@ def test_a_queue_that_is_down_leaves_every_entry_to_the_next_sweep(
     def down(*_: object) -> None:
         raise Unavailable
 
-    mark(documents, "d", 0, dispatched=False)
+    write_entries(documents, "d", 0, dispatched=False)
     with monkeypatch.context() as patch:
         patch.setattr(Sender, "send_all", down)
         # When
@@ -204,7 +206,7 @@ def test_a_queue_that_is_down_leaves_every_entry_to_the_next_sweep(
     assert box.sweep() == 1
 
 
-def test_nothing_near_asks_no_queue(box: Outbox) -> None:
+def test_dispatch_without_near_entries_asks_no_queue(box: Outbox) -> None:
     with logs.invocation("test") as line:
         box.dispatch("d", [])
         box.dispatch("d", [Entry("far", HORIZON_MS * 2)])

@@ -1,4 +1,4 @@
-"""What a queue's declaration becomes, and what goes into a queue."""
+"""A queue's declaration makes its resources; its sender writes messages and dead letters."""
 
 import json
 from typing import Any
@@ -40,61 +40,61 @@ def received(name: str = JOBS.name) -> list[dict[str, Any]]:
 def test_a_message_carries_its_schema_and_its_cause(poller: SqsPoller) -> None:
     with logs.invocation("test") as line:
         line.add(requestId="the cause")
-        poller.mail.send(JOBS, Job(job_id="a"))
+        poller.sender.send(JOBS, Job(job_id="a"))
     (message,) = received()
     assert json.loads(message["Body"]) == {"schema": 1, "causedBy": "the cause", "jobId": "a"}
 
 
-def test_a_message_that_nobody_caused_says_so() -> None:
+def test_message_outside_an_invocation_has_an_empty_cause() -> None:
     assert Job(job_id="a").caused_by == ""
 
 
 def test_a_message_is_seen_after_its_delay(poller: SqsPoller) -> None:
-    poller.mail.send(JOBS, Job(job_id="a"), delay_seconds=60)
+    poller.sender.send(JOBS, Job(job_id="a"), delay_seconds=60)
     assert received() == []
-    assert poller.mail.depth(JOBS) == Depth(pending=1, processing=0, dead=0)
+    assert poller.sender.depth(JOBS) == Depth(pending=1, processing=0, dead=0)
 
 
 @pytest.mark.parametrize("seconds", [-1, 901, 10**6])
-def test_a_delay_that_sqs_does_not_take_is_cut(poller: SqsPoller, seconds: int) -> None:
-    poller.mail.send(JOBS, Job(job_id="a"), delay_seconds=seconds)
-    assert poller.mail.depth(JOBS).pending == 1
+def test_delay_beyond_the_limits_of_sqs_is_cut(poller: SqsPoller, seconds: int) -> None:
+    poller.sender.send(JOBS, Job(job_id="a"), delay_seconds=seconds)
+    assert poller.sender.depth(JOBS).pending == 1
 
 
-def test_a_letter_carries_its_reason(poller: SqsPoller) -> None:
-    poller.mail.dead_letter(JOBS, "body", "why")
-    (letter,) = received(JOBS.dead_letters)
-    assert letter["Body"] == "body"
-    assert letter["MessageAttributes"]["reason"]["StringValue"] == "why"
+def test_dead_letter_carries_its_reason(poller: SqsPoller) -> None:
+    poller.sender.dead_letter(JOBS, "body", "why")
+    (dead_letter,) = received(JOBS.dead_letters)
+    assert dead_letter["Body"] == "body"
+    assert dead_letter["MessageAttributes"]["reason"]["StringValue"] == "why"
 
 
 def test_a_postponed_message_is_hidden_and_still_there(poller: SqsPoller) -> None:
     poller.add("a")
-    poller.mail.postpone(JOBS, received()[0]["ReceiptHandle"], 100)
+    poller.sender.postpone(JOBS, received()[0]["ReceiptHandle"], 100)
     assert received() == []
-    assert poller.mail.depth(JOBS) == Depth(pending=0, processing=1, dead=0)
+    assert poller.sender.depth(JOBS) == Depth(pending=0, processing=1, dead=0)
 
 
-def test_letters_count_also_while_somebody_reads_them(poller: SqsPoller) -> None:
+def test_dead_letters_being_read_are_still_counted(poller: SqsPoller) -> None:
     for _ in range(3):
-        poller.mail.dead_letter(JOBS, "body", "why")
+        poller.sender.dead_letter(JOBS, "body", "why")
     assert len(received(JOBS.dead_letters)) >= 1
-    assert poller.mail.depth(JOBS).dead == 3
+    assert poller.sender.depth(JOBS).dead == 3
 
 
-def test_a_queue_that_cannot_be_reached_is_said_to_be_so(poller: SqsPoller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_queue_is_unavailable(poller: SqsPoller, monkeypatch: pytest.MonkeyPatch) -> None:
     from botocore.exceptions import EndpointConnectionError  # noqa: PLC0415 # only here
 
     def down(**_: Any) -> None:
         raise EndpointConnectionError(endpoint_url="http://sqs")
 
     for call in ("send_message", "change_message_visibility", "get_queue_attributes"):
-        monkeypatch.setattr(poller.mail._client, call, down)
+        monkeypatch.setattr(poller.sender._client, call, down)
     for ask in (
-        lambda: poller.mail.send(JOBS, Job(job_id="a")),
-        lambda: poller.mail.dead_letter(JOBS, "body", "why"),
-        lambda: poller.mail.postpone(JOBS, "receipt", 1),
-        lambda: poller.mail.depth(JOBS),
+        lambda: poller.sender.send(JOBS, Job(job_id="a")),
+        lambda: poller.sender.dead_letter(JOBS, "body", "why"),
+        lambda: poller.sender.postpone(JOBS, "receipt", 1),
+        lambda: poller.sender.depth(JOBS),
     ):
         with pytest.raises(Unavailable):
             ask()
@@ -119,29 +119,29 @@ def test_a_queue_that_cannot_be_reached_is_said_to_be_so(poller: SqsPoller, monk
         {"concurrency": 1001},
     ],
 )
-def test_a_queue_that_could_not_work_cannot_be_declared(wrong: dict[str, Any]) -> None:
+def test_invalid_declaration_of_a_queue_is_refused(wrong: dict[str, Any]) -> None:
     Queue(**FINE)
     with pytest.raises(ValueError, match=r"webhook|validation"):
         Queue(**FINE | wrong)
 
 
-def test_every_queue_has_names_of_its_own() -> None:
+def test_names_of_queues_and_dead_letter_queues_are_unique() -> None:
     names = [name for queue in QUEUES for name in (queue.name, queue.dead_letters)]
     assert len(names) == len(set(names))
     assert [named(queue.name) for queue in QUEUES] == list(QUEUES)
 
 
 @pytest.mark.parametrize("queue", [*QUEUES, Queue(**FINE)], ids=lambda queue: queue.name)
-def test_a_declaration_is_a_queue_its_dead_letters_and_an_alarm(queue: Queue) -> None:
+def test_declaration_makes_queue_dead_letter_queue_and_alarm(queue: Queue) -> None:
     made = template._queue(queue)
     assert all(name.isalnum() for name in made)
     by_kind = {resource["Type"]: (name, resource) for name, resource in made.items()}
     dead_id, dead = next((name, it) for name, it in made.items() if name.endswith("DeadLetters"))
     alive = next(it["Properties"] for name, it in made.items() if name.endswith("Queue"))
-    # The queue's own burial comes after the worker's, which has a reason.
+    # SQS counts deliveries, and only the worker counts attempts: SQS dead-letters as late as it can.
     assert alive["RedrivePolicy"] == {
         "deadLetterTargetArn": {"Fn::GetAtt": [dead_id, "Arn"]},
-        "maxReceiveCount": queue.attempts + 1,
+        "maxReceiveCount": 1_000,
     }
     assert alive["VisibilityTimeout"] == queue.visibility_seconds
     assert alive["QueueName"] == {"Fn::Sub": f"holdfast-${{Stage}}-{queue.name}"}
@@ -149,7 +149,7 @@ def test_a_declaration_is_a_queue_its_dead_letters_and_an_alarm(queue: Queue) ->
     for properties in (alive, dead["Properties"]):
         assert properties["MessageRetentionPeriod"] == RETENTION_SECONDS
         assert properties["SqsManagedSseEnabled"] is True
-    # What was not yet done outlives the functions.
+    # Waiting messages outlive the functions.
     queues = [resource for resource in made.values() if resource["Type"] == "AWS::SQS::Queue"]
     assert {resource["DeletionPolicy"] for resource in queues} == {"Retain"}
     _, alarm = by_kind["AWS::CloudWatch::Alarm"]
@@ -158,7 +158,7 @@ def test_a_declaration_is_a_queue_its_dead_letters_and_an_alarm(queue: Queue) ->
 
 @pytest.mark.parametrize("queue", QUEUES, ids=lambda queue: queue.name)
 def test_a_mapping_reports_each_failure_and_is_bounded_as_declared(queue: Queue) -> None:
-    # Given what chalice makes of `on_sqs_message(queue=...)`
+    # Given the function that chalice makes for `on_sqs_message(queue=...)`
     function: dict[str, Any] = {"Timeout": 29}
     event = {"Queue": {"Fn::Sub": f"arn:${{AWS::Partition}}:sqs:${{AWS::Region}}:${{AWS::AccountId}}:{queue.name}"}}
     # When

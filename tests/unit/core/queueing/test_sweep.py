@@ -1,4 +1,4 @@
-"""The sweep of every minute: slices take turns, each with a budget of its own."""
+"""The sweep of each minute: slices take turns, each with its own time budget."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 class Scheduled:
-    """A schedule's event, as chalice hands it over."""
+    """A schedule's event in chalice's form."""
 
     event_id = "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa"
 
@@ -34,7 +34,7 @@ def noting(order: list[str], name: str) -> Sweep:
     return Sweep(name, lambda: order.append(name) or 0)  # type: ignore[func-returns-value]
 
 
-def test_another_slice_is_first_each_minute(printed: Printed) -> None:
+def test_slices_take_turns_at_being_swept_first(printed: Printed) -> None:
     firsts = []
     for minute in range(6):
         order: list[str] = []
@@ -44,7 +44,7 @@ def test_another_slice_is_first_each_minute(printed: Printed) -> None:
     assert firsts == ["a", "b", "c", "a", "b", "c"]
 
 
-def test_a_slice_with_endless_work_leaves_the_others_their_time(printed: Printed) -> None:
+def test_slice_with_endless_work_leaves_time_for_others(printed: Printed) -> None:
     # Given
     left: dict[str, int] = {}
 
@@ -61,7 +61,7 @@ def test_a_slice_with_endless_work_leaves_the_others_their_time(printed: Printed
 
         return note
 
-    # When one of three uses all it may
+    # When one of three slices uses its whole budget
     run(Sweep("greedy", endless), Sweep("b", patient("b")), Sweep("c", patient("c")), remaining_ms=1_600)
     # Then
     assert min(left.values()) >= 100
@@ -70,7 +70,7 @@ def test_a_slice_with_endless_work_leaves_the_others_their_time(printed: Printed
     assert (line["b"], line["c"]) == (0, 0)
 
 
-def test_a_sweep_that_fails_leaves_the_others_theirs(printed: Printed) -> None:
+def test_failed_sweep_of_a_slice_does_not_stop_the_others(printed: Printed) -> None:
     def failing() -> int:
         raise ValueError("no")
 
@@ -93,5 +93,5 @@ def test_the_age_of_the_oldest_due_entry_is_a_metric(printed: Printed, due: date
     assert "bOldestDueMs" not in line
 
 
-def test_every_slice_with_due_moments_says_which_is_next(mongodb: Any, dynamodb: Any) -> None:
+def test_next_due_is_reported_for_each_slice_with_due_moments(mongodb: Any, dynamodb: Any) -> None:
     assert slices.next_due() == {"users": None, "approvals": None}

@@ -1,4 +1,4 @@
-"""Records for tests, what a stream says of them, and everything that looks for what became of them."""
+"""Builders: notes in any state, their stream records, and the messages of a queue."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from chalicelib.core.stores import clients
 from chalicelib.core.stores.attributes import Item, to_attributes
 
 LONG_AGO = "2020-01-02T03:04:05.678Z"
-#: As many characters as no record may have.
+#: More characters than a record may have.
 TOO_MANY = 350_000
 
 
@@ -20,14 +20,14 @@ def _keys(record: Record) -> Mapping[str, Any]:
     return {"title": record.doc["title"].casefold()}
 
 
-#: The sort of record that these tests are about; one without a title is poison.
+#: The kind of record of these tests; the view cannot project a note without a title.
 NOTE = Kind("note", _keys)
-#: Whoever follows notes.
+#: The queue of a subscriber to notes.
 FOLLOWERS = Queue("followers", visibility_seconds=60, attempts=3, batch_size=10, concurrency=2, timeout_seconds=50)
 
 
 def a_record(record_id: str = "n-1", version: int = 1, **fields: Any) -> Record:
-    """One state of a note; *fields* may name any member."""
+    """A state of a note; *fields* may name any member."""
     made = f"operation-{record_id}-1"
     state: dict[str, Any] = {
         "kind": NOTE.name,
@@ -45,12 +45,12 @@ def a_record(record_id: str = "n-1", version: int = 1, **fields: Any) -> Record:
 
 
 def a_tombstone(record_id: str = "n-1", version: int = 2, **fields: Any) -> Record:
-    """The state of a note that was deleted."""
+    """The state of a deleted note."""
     return a_record(record_id, version, doc={}, deleted=True, **fields)
 
 
 def item_of(record: Record) -> Item:
-    """Return *record* as it stands in its table."""
+    """Return the stored item of *record*."""
     item: Item = {
         "pk": key(record.kind, record.id),
         "version": record.version,
@@ -68,7 +68,7 @@ def item_of(record: Record) -> Item:
 
 
 def streamed(item: Item, event_name: str = "MODIFY", *, old: Item | None = None) -> dict[str, Any]:
-    """Return what a stream says where *item* was written, in the place of *old*."""
+    """Return the stream record of a write that replaced *old* by *item*."""
     change = {
         "Keys": to_attributes({"pk": item["pk"]}),
         "NewImage": to_attributes(item),
@@ -80,7 +80,7 @@ def streamed(item: Item, event_name: str = "MODIFY", *, old: Item | None = None)
 
 
 def put(record: Record) -> Record:
-    """Have the truth be *record*, with nobody told."""
+    """Store *record*; no view, event or history follows."""
     clients.table("records").put(item_of(record), when="")
     return record
 
@@ -107,8 +107,8 @@ def removed(records: Records, expected: int | None, operation: str, record_id: s
     return records.remove(NOTE.name, record_id, expected, by="eve", operation=operation)
 
 
-def letters(queue: Queue = REPAIR) -> list[str]:
-    """Take every message out of *queue*; return their bodies."""
+def take_messages(queue: Queue = REPAIR) -> list[str]:
+    """Take every message out of *queue*; return the bodies."""
     client, found = clients.aws("sqs"), []
     url = f"https://sqs.us-east-1.amazonaws.com/123456789012/holdfast-unit-{queue.name}"
     while messages := client.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):

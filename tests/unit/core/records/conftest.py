@@ -1,4 +1,4 @@
-"""Notes: a kind of record that only these tests know, its view on a real mongod, its truth and its history in moto."""
+"""Notes: a kind of record for these tests, with the view on a real mongod, records and history in moto."""
 
 from typing import Any
 
@@ -16,16 +16,17 @@ from chalicelib.core.records.store import Records
 from chalicelib.core.records.view import View, collection_of
 from chalicelib.core.runtime import settings
 from chalicelib.core.stores import clients
+from chalicelib.core.stores.binding import Deployment
 from tests.unit.conftest import STAGE
-from tests.unit.core.records.build import FOLLOWERS, NOTE, letters
+from tests.unit.core.records.build import FOLLOWERS, NOTE, take_messages
 
-#: Few enough to be seen forgotten.
+#: Few enough that tests see versions dropped.
 KEPT = 5
 
 
 @pytest.fixture
 def copies(mongodb: Database[dict[str, Any]]) -> Collection[dict[str, Any]]:
-    """The copies of notes: none yet."""
+    """The empty collection of copies of notes."""
     collection = mongodb[collection_of(NOTE.name)]
     collection.delete_many({})
     return collection
@@ -38,13 +39,13 @@ def view(copies: Collection[dict[str, Any]]) -> View:
 
 @pytest.fixture
 def shown() -> list[Record]:
-    """What was to be shown early, in its order."""
+    """The states given to eager projection, in order."""
     return []
 
 
 @pytest.fixture
-def records(dynamodb: Any, shown: list[Record]) -> Records:
-    """The truth; nothing follows it by itself."""
+def records(bound: Deployment, shown: list[Record]) -> Records:
+    """The system of record; no projection follows by itself."""
     return Records(clients.table("records"), shown.extend)
 
 
@@ -55,7 +56,7 @@ def history(dynamodb: Any) -> History:
 
 @pytest.fixture
 def followers(mail: Sender) -> Subscription:
-    """Who is told of every version of a note, and their queue, empty."""
+    """A subscription to notes, with an empty queue."""
     clients.aws("sqs").create_queue(QueueName=f"holdfast-{STAGE}-{FOLLOWERS.name}")
     return Subscription(FOLLOWERS, frozenset({NOTE.name}))
 
@@ -69,7 +70,7 @@ def projector(view: View, history: History, followers: Subscription, mail: Sende
 def wired(
     monkeypatch: pytest.MonkeyPatch, view: View, history: History, records: Records, projector: Projector
 ) -> Projector:
-    """Have the functions of this process work on notes alone."""
+    """Make the functions of this process work on notes alone."""
     monkeypatch.setattr(records_wiring, "kinds", lambda: {NOTE.name: NOTE})
     monkeypatch.setattr(records_wiring, "view", lambda: view)
     monkeypatch.setattr(records_wiring, "store", lambda: records)
@@ -79,6 +80,6 @@ def wired(
     return projector
 
 
-def told() -> list[Event]:
-    """Take every event that followers were told."""
-    return [Event.model_validate_json(body) for body in letters(FOLLOWERS)]
+def take_events() -> list[Event]:
+    """Take every event out of the queue of followers."""
+    return [Event.model_validate_json(body) for body in take_messages(FOLLOWERS)]

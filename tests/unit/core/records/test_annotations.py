@@ -1,4 +1,4 @@
-"""Annotations: what workers add beside a document, without raising the version that a user holds."""
+"""Annotations: fields that workers add beside a document, without raising its version."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -31,7 +31,7 @@ KIND = NOTE.name
 
 @pytest.fixture
 def eager(dynamodb: Any, view: View) -> Records:
-    """Records whose writes are applied to the view, and fail where that fails."""
+    """Records that project each write at once; a failed projection fails the write."""
 
     def show(states: Sequence[Record]) -> None:
         assert view.apply(states) == []
@@ -154,7 +154,7 @@ def test_an_annotation_too_large_for_its_item_is_refused(records: Records) -> No
     with pytest.raises(RecordTooLarge):
         annotated(records, {"text": "x" * TOO_MANY}, operation="read")
     assert records.get(KIND, "n-1") == first
-    # Together with what is there; moto refuses that, and writes it all the same.
+    # The size counts the stored fields too; moto refuses such an update, and writes all the same.
     with pytest.raises(RecordTooLarge):
         annotated(records, {"text": "x" * 120_000}, operation="read")
 

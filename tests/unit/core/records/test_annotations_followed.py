@@ -15,7 +15,7 @@ from chalicelib.core.records.history import History
 from chalicelib.core.records.models import Record
 from chalicelib.core.records.project import Projector, Repair
 from chalicelib.core.records.queues import REPAIR
-from chalicelib.core.records.reconcile import Found
+from chalicelib.core.records.reconcile import PassResult
 from chalicelib.core.records.store import Records
 from chalicelib.core.records.view import View
 from chalicelib.core.stores import clients
@@ -24,11 +24,11 @@ from tests.unit.core.records.build import (
     a_record,
     a_tombstone,
     item_of,
-    letters,
     put,
     streamed,
+    take_messages,
 )
-from tests.unit.core.records.conftest import told
+from tests.unit.core.records.conftest import take_events
 
 Copies = Collection[dict[str, Any]]
 KIND = NOTE.name
@@ -36,7 +36,7 @@ KIND = NOTE.name
 
 @pytest.fixture
 def eager(dynamodb: Any, view: View) -> Records:
-    """Records whose writes are applied to the view, and fail where that fails."""
+    """Records that project each write at once; a failed projection fails the write."""
 
     def show(states: Sequence[Record]) -> None:
         assert view.apply(states) == []
@@ -98,7 +98,7 @@ def test_a_copy_never_steps_back_whatever_the_order(view: View, copies: Copies, 
 
 
 def _stream(states: list[Record]) -> list[dict[str, Any]]:
-    """Return what the stream says of a record's life."""
+    """Return the stream records of a record's life."""
     olds = [None, *(item_of(state) for state in states[:-1])]
     return [streamed(item_of(state), old=old) for state, old in zip(states, olds, strict=True)]
 
@@ -116,7 +116,7 @@ def test_annotations_reach_the_view_and_publish_no_version_twice(
     assert [projector.project(changes[:cut]), projector.project(changes[cut:])] == [0, 0]
     # Then
     assert _copy(copies, record_id)["annotations"] == {"text": "read"}
-    assert sorted(event.record_version for event in told()) == [1, 2, 3, 4]
+    assert sorted(event.record_version for event in take_events()) == [1, 2, 3, 4]
     page = history.page(KIND, record_id, 10)
     assert [found.version.version for found in page] == [4, 3, 2, 1]
     assert [found.version.doc for found in page] == [
@@ -130,13 +130,13 @@ def test_annotations_reach_the_view_and_publish_no_version_twice(
 def test_an_annotation_between_two_versions_of_one_batch_is_kept(projector: Projector, copies: Copies) -> None:
     projector.project(_stream(LIFE[:3]))
     assert (_copy(copies)["version"], _copy(copies)["annotations"]) == (2, {"score": 1})
-    assert [event.record_version for event in told()] == [1, 2]
+    assert [event.record_version for event in take_events()] == [1, 2]
 
 
 def test_an_item_written_by_hand_at_the_same_version_is_published(projector: Projector, history: History) -> None:
     """Only an annotation is no version: a write that raised neither count is projected in full."""
     projector.project([streamed(item_of(a_record(doc={"title": "by hand"})), old=item_of(a_record()))])
-    assert [event.record_version for event in told()] == [1]
+    assert [event.record_version for event in take_events()] == [1]
     assert len(history.page(KIND, "n-1", 10)) == 1
 
 
@@ -148,15 +148,15 @@ def test_each_annotation_that_cannot_be_shown_has_its_own_repair(projector: Proj
     first = streamed(item_of(UNSHOWABLE), old=item_of(a_record()))
     second = streamed(item_of(worse), old=item_of(UNSHOWABLE))
     assert [projector.project([change]) for change in (first, second)] == [1, 1]
-    repairs = [Repair.model_validate_json(body) for body in letters(REPAIR)]
+    repairs = [Repair.model_validate_json(body) for body in take_messages(REPAIR)]
     assert [repair.work_id for repair in repairs] == ["note/n-1@0/revision 7", "note/n-1@0/revision 8"]
-    assert (told(), history.page(KIND, "n-1", 10)) == ([], [])
+    assert (take_events(), history.page(KIND, "n-1", 10)) == ([], [])
 
 
 def test_an_annotation_that_cannot_be_read_goes_to_repair(projector: Projector) -> None:
     broken = item_of(UNSHOWABLE) | {"annotations": {"score": "no JSON"}}
     assert projector.project([streamed(broken, old=item_of(a_record()))]) == 1
-    (body,) = letters(REPAIR)
+    (body,) = take_messages(REPAIR)
     assert Repair.model_validate_json(body).work_id == "note/n-1@0/revision 7"
 
 
@@ -171,32 +171,32 @@ def test_a_repaired_annotation_is_shown_and_nothing_is_published(
     history.add([put(NOTED)])
     reconcile.repair(KIND, "n-1", 0)
     assert _copy(copies)["annotations"] == {"score": 1}
-    assert told() == []
+    assert take_events() == []
 
 
 def test_a_repaired_annotation_of_an_unpublished_version_publishes_it(wired: Projector, history: History) -> None:
     put(NOTED)
     reconcile.repair(KIND, "n-1", 0)
-    assert [event.record_version for event in told()] == [2]
+    assert [event.record_version for event in take_events()] == [2]
     assert len(history.page(KIND, "n-1", 10)) == 1
 
 
 def test_reconcile_shows_an_annotation_that_the_view_lacks(wired: Projector, history: History, copies: Copies) -> None:
     # Given a copy that an earlier release wrote
     wired.project([streamed(item_of(a_record(version=version))) for version in (1, 2)])
-    told()
+    take_events()
     put(NOTED)
     # When
-    assert reconcile.step().mended == 1
+    assert reconcile.step().repaired == 1
     # Then
     assert _copy(copies)["annotations"] == {"score": 1}
-    assert told() == []
-    assert reconcile.step().mended == 0
+    assert take_events() == []
+    assert reconcile.step().repaired == 0
 
 
 def test_reconcile_forgets_an_annotated_copy_without_a_record(wired: Projector, view: View, copies: Copies) -> None:
     view.apply([NOTED])
-    assert reconcile.step() == Found(compared=1, mended=1, finished=True)
+    assert reconcile.step() == PassResult(compared=1, repaired=1, finished=True)
     assert copies.count_documents({}) == 0
 
 
@@ -204,12 +204,12 @@ def test_a_forgotten_tombstone_of_an_annotated_record_is_not_missing(wired: Proj
     gone = a_tombstone(version=2, revision=3)
     wired.project([streamed(item_of(state)) for state in (a_record(), put(gone))])
     copies.delete_many({})
-    assert reconcile.step().mended == 0
+    assert reconcile.step().repaired == 0
 
 
 def test_a_lost_version_before_an_annotation_is_published_once(wired: Projector, history: History) -> None:
     wired.project([streamed(item_of(a_record(version=1)))])
     put(a_record(version=3, annotations={"score": 1}, revision=4))
-    assert [reconcile.step().mended for _ in range(2)] == [2, 0]
-    assert sorted(event.record_version for event in told()) == [1, 2, 3]
+    assert [reconcile.step().repaired for _ in range(2)] == [2, 0]
+    assert sorted(event.record_version for event in take_events()) == [1, 2, 3]
     assert [found.version.lost for found in history.page(KIND, "n-1", 10)] == [False, True, False]

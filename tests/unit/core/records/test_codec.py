@@ -1,4 +1,4 @@
-"""A record survives its item, whatever is in its document; what is no record is said not to be."""
+"""A record survives the way through its item; a malformed item is refused."""
 
 from typing import Any
 
@@ -48,7 +48,7 @@ def test_an_item_without_one_of_its_attributes_is_no_record(left_out: str) -> No
     ],
     ids=str,
 )
-def test_an_item_with_an_attribute_of_another_sort_is_no_record(odd: dict[str, Any]) -> None:
+def test_item_with_an_attribute_of_the_wrong_type_is_no_record(odd: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"where it must be|is none|Expecting value"):
         record_of(item_of(a_record()) | odd)
 
@@ -60,14 +60,14 @@ def test_a_document_of_350_kb_is_the_largest() -> None:
         fields_of({"ab": "x" * (TOO_MANY - 3)})
 
 
-def test_a_document_is_weighed_in_bytes() -> None:
+def test_document_size_is_measured_in_bytes() -> None:
     with pytest.raises(RecordTooLarge):
         fields_of({"a": "é" * (TOO_MANY // 2)})
     with pytest.raises(RecordTooLarge):
         fields_of({"é" * (TOO_MANY // 2): None})
 
 
-def test_a_change_of_nothing_demands_only_that_the_record_is_there() -> None:
+def test_empty_change_demands_only_a_live_record() -> None:
     update = Update({}, None, ())
     assert (update.sets, update.names, update.values) == ([], {}, {})
     assert update.when == "attribute_exists(pk) AND attribute_not_exists(deleted)"

@@ -1,4 +1,4 @@
-"""Counts that are remembered for a moment, in proportion to what they count."""
+"""Cached counts of lists, kept for a time in proportion to their size."""
 
 import pytest
 
@@ -24,7 +24,9 @@ def totals(clock: Clock) -> CountCache:
 
 
 @pytest.mark.parametrize(("total", "seconds"), [(10_000, 1.0), (5_000, 0.5), (100, 0.01)])
-def test_a_count_is_known_as_long_as_it_took_work(totals: CountCache, clock: Clock, total: int, seconds: float) -> None:
+def test_count_is_cached_in_proportion_to_its_size(
+    totals: CountCache, clock: Clock, total: int, seconds: float
+) -> None:
     assert totals.keep("all", total) == total
     clock.now += seconds * 0.99
     assert totals.known("all") == total
@@ -32,26 +34,26 @@ def test_a_count_is_known_as_long_as_it_took_work(totals: CountCache, clock: Clo
     assert totals.known("all") is None
 
 
-def test_what_was_never_counted_or_is_empty_is_to_be_counted(totals: CountCache) -> None:
+def test_absent_or_zero_count_is_not_cached(totals: CountCache) -> None:
     assert totals.known("all") is None
     totals.keep("all", 0)
     assert totals.known("all") is None
 
 
-def test_each_list_has_its_own(totals: CountCache) -> None:
+def test_each_list_has_its_own_cached_count(totals: CountCache) -> None:
     totals.keep(("approved", "ada"), 700)
     totals.keep(("approved",), 900)
     assert (totals.known(("approved", "ada")), totals.known(("approved",))) == (700, 900)
     assert totals.known(("draft",)) is None
 
 
-def test_nothing_is_kept_where_nothing_may_be_old(clock: Clock) -> None:
+def test_cache_time_of_zero_keeps_no_count(clock: Clock) -> None:
     totals = CountCache(kept_ms=0, ticks=clock)
     totals.keep("all", 10_000)
     assert totals.known("all") is None
 
 
-def test_the_memory_of_many_lists_is_bounded(totals: CountCache, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cache_of_many_lists_is_bounded(totals: CountCache, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_MOST", 3)
     for number in range(10):
         totals.keep(number, 10_000)

@@ -1,4 +1,4 @@
-"""A request means the version that it names, in its body or by the ETag of a read."""
+"""A request names the expected version in its body or by the ETag of a read."""
 
 import pytest
 
@@ -8,27 +8,27 @@ from chalicelib.core.records.etags import etag, version
 from tests.unit.core.records.build import a_record
 
 
-def test_what_a_read_has_given_means_the_version_that_was_read() -> None:
+def test_etag_of_a_read_names_the_version_read() -> None:
     given = etag(a_record(version=12))
     assert given == {"ETag": '"12"'}
     assert version(None, given["ETag"]) == 12
 
 
-def test_the_request_itself_may_name_its_version() -> None:
+def test_version_in_the_body_is_accepted() -> None:
     assert version(3, None) == 3
 
 
 @pytest.mark.parametrize("if_match", ['"3"', ' "3" ', '\t"3"'])
-def test_both_may_name_the_same(if_match: str) -> None:
+def test_body_and_header_may_name_the_same_version(if_match: str) -> None:
     assert version(3, if_match) == 3
 
 
-def test_a_request_that_names_none_is_asked_for_one() -> None:
+def test_request_without_a_version_is_refused() -> None:
     with pytest.raises(VersionRequired):
         version(None, None)
 
 
-def test_two_that_differ_mean_nothing() -> None:
+def test_body_and_header_that_differ_are_refused() -> None:
     with pytest.raises(Invalid) as refused:
         version(3, '"4"')
     assert [(error.path, error.message) for error in refused.value.errors] == [
@@ -56,7 +56,7 @@ def test_two_that_differ_mean_nothing() -> None:
     ],
 )
 @pytest.mark.parametrize("given", [None, 3])
-def test_what_no_read_has_given_is_refused(given: int | None, if_match: str) -> None:
+def test_malformed_if_match_header_is_refused(given: int | None, if_match: str) -> None:
     with pytest.raises(Invalid) as refused:
         version(given, if_match)
     assert [error.path for error in refused.value.errors] == ["If-Match"]

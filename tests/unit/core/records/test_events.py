@@ -1,4 +1,4 @@
-"""Every version is an event, told under one id to whoever asked for its kind."""
+"""Each version is published under one event id to the subscribers of its kind."""
 
 import json
 from dataclasses import replace
@@ -11,8 +11,8 @@ from chalicelib.core.records.events import Event, Subscription, publish
 from chalicelib.core.records.models import Record
 from chalicelib.core.stores import clients
 from tests.unit.conftest import STAGE
-from tests.unit.core.records.build import FOLLOWERS, NOTE, a_record, a_tombstone, letters
-from tests.unit.core.records.conftest import told
+from tests.unit.core.records.build import FOLLOWERS, NOTE, a_record, a_tombstone, take_messages
+from tests.unit.core.records.conftest import take_events
 
 
 @pytest.mark.parametrize(
@@ -25,11 +25,11 @@ from tests.unit.core.records.conftest import told
     ],
     ids=["created", "updated", "deleted", "made anew"],
 )
-def test_an_event_says_what_came_to_be_and_carries_no_document(
+def test_event_names_its_operation_and_carries_no_document(
     followers: Subscription, mail: Sender, record: Record, operation: str
 ) -> None:
     publish([record], [followers], mail)
-    (body,) = letters(FOLLOWERS)
+    (body,) = take_messages(FOLLOWERS)
     assert json.loads(body) == {
         "schema": 1,
         "causedBy": record.operation,
@@ -41,29 +41,29 @@ def test_an_event_says_what_came_to_be_and_carries_no_document(
     assert Event.model_validate_json(body).work_id == f"note/n-1@{record.version}"
 
 
-def test_an_event_that_is_told_again_has_the_same_id(followers: Subscription, mail: Sender) -> None:
+def test_event_published_again_has_the_same_id(followers: Subscription, mail: Sender) -> None:
     for _ in range(2):
         publish([a_record()], [followers], mail)
-    assert [event.work_id for event in told()] == ["note/n-1@1"] * 2
+    assert [event.work_id for event in take_events()] == ["note/n-1@1"] * 2
 
 
-def test_each_is_told_of_the_kinds_it_asked_for(followers: Subscription, mail: Sender) -> None:
-    # Given one who asked for every kind
+def test_subscriber_gets_events_of_its_kinds_alone(followers: Subscription, mail: Sender) -> None:
+    # Given a subscriber to every kind
     everything = replace(FOLLOWERS, name="everything")
     clients.aws("sqs").create_queue(QueueName=f"holdfast-{STAGE}-everything")
     # When
     publish([a_record(), a_record(kind="memo")], [followers, Subscription(everything)], mail)
     # Then
-    assert [event.kind for event in told()] == ["note"]
-    assert sorted(json.loads(body)["kind"] for body in letters(everything)) == ["memo", "note"]
+    assert [event.kind for event in take_events()] == ["note"]
+    assert sorted(json.loads(body)["kind"] for body in take_messages(everything)) == ["memo", "note"]
 
 
-def test_many_are_told_at_once(followers: Subscription, mail: Sender) -> None:
+def test_many_events_are_published_in_one_call(followers: Subscription, mail: Sender) -> None:
     publish([a_record(version=version) for version in range(1, 26)], [followers], mail)
-    assert sorted(event.record_version for event in told()) == list(range(1, 26))
+    assert sorted(event.record_version for event in take_events()) == list(range(1, 26))
 
 
-def test_a_queue_that_does_not_take_an_event_says_so(
+def test_event_refused_by_its_queue_is_unavailable(
     followers: Subscription, mail: Sender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refusal = {"Failed": [{"Id": "0", "SenderFault": False, "Code": "InternalError"}]}
@@ -72,6 +72,6 @@ def test_a_queue_that_does_not_take_an_event_says_so(
         publish([a_record()], [followers], mail)
 
 
-def test_nobody_is_known_by_name() -> None:
-    """Who follows records is gathered elsewhere: without subscriptions, nothing is sent."""
+def test_event_without_subscriptions_is_sent_nowhere() -> None:
+    """Subscriptions come from the caller alone; `publish` knows no subscriber by name."""
     publish([a_record(kind=NOTE.name)], [], Sender(None, "nowhere/"))

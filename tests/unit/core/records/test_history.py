@@ -1,4 +1,4 @@
-"""Every version is written down once, whoever writes it how often, and only the last are kept."""
+"""History holds each version once, also after repeated writes, and keeps only the last versions."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -30,7 +30,7 @@ def test_a_version_is_kept_as_it_was(history: History) -> None:
     ]
 
 
-def test_each_version_says_what_it_changed_the_newest_first(history: History) -> None:
+def test_page_lists_the_changes_of_each_version_newest_first(history: History) -> None:
     # Given
     history.add([a_record(doc={"title": "A", "n": 1}), a_record(version=2, doc={"title": "B", "n": 1})])
     history.add([a_tombstone(version=3), a_record(version=4, doc={"title": "C"})])
@@ -46,7 +46,7 @@ def test_each_version_says_what_it_changed_the_newest_first(history: History) ->
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 4, 5, 100])
-def test_pages_of_any_size_show_every_version_once_and_all_that_it_changed(history: History, limit: int) -> None:
+def test_pages_of_any_size_list_each_version_and_its_changes_once(history: History, limit: int) -> None:
     # Given
     history.add([a_record(version=version) for version in range(1, 6)])
     # When
@@ -66,7 +66,7 @@ def test_a_page_begins_below_the_version_that_is_given(history: History) -> None
     assert history.page(KIND, "n-1", 2, 1) == []
 
 
-def test_large_versions_are_all_seen_by_asking_on(history: History) -> None:
+def test_pages_of_large_versions_list_all_of_them(history: History) -> None:
     history.add([a_record(version=version, doc={"title": "x" * 340_000 + str(version)}) for version in range(1, 6)])
     seen: list[int] = []
     while page := history.page(KIND, "n-1", 5, seen[-1] if seen else None):
@@ -75,7 +75,7 @@ def test_large_versions_are_all_seen_by_asking_on(history: History) -> None:
     assert seen == [5, 4, 3, 2, 1]
 
 
-def test_of_what_never_was_there_is_no_history(history: History) -> None:
+def test_record_never_made_has_no_history(history: History) -> None:
     history.add([a_record("n-2")])
     assert history.page(KIND, "n-1", 10) == []
 
@@ -92,7 +92,7 @@ def test_only_the_last_versions_are_kept(history: History) -> None:
     cuts=st.lists(st.integers(1, 6), min_size=12, max_size=12),
     again=st.lists(st.integers(0, 11), max_size=3),
 )
-def test_in_any_order_and_twice_what_is_kept_is_written_down(
+def test_versions_in_any_order_and_twice_leave_the_last_ones(
     history: History, order: list[int], cuts: list[int], again: list[int]
 ) -> None:
     # Given a record of this example's own
@@ -100,12 +100,12 @@ def test_in_any_order_and_twice_what_is_kept_is_written_down(
     states = [a_record(record_id, version) for version in order] + [
         a_record(record_id, order[place]) for place in again
     ]
-    # When it is written in batches of any size, of which some come twice
+    # When the states are written in batches of any size, some twice
     for size in cuts:
         history.add(states[:size])
         states = states[size:]
     history.add(states)
-    # Then the last versions are there, each as it was
+    # Then the last versions are there, each unchanged
     page = history.page(KIND, record_id, 100)
     assert [changed.version.version for changed in page][:KEPT] == [12, 11, 10, 9, 8]
     assert all(changed.version.doc == {"title": f"Title {changed.version.version}"} for changed in page)
@@ -113,7 +113,7 @@ def test_in_any_order_and_twice_what_is_kept_is_written_down(
 
 @pytest.fixture
 def sizes(dynamodb: Any) -> Iterator[list[int]]:
-    """Note how much each call writes."""
+    """The number of items that each batch write sends."""
     noted: list[int] = []
 
     def note(params: dict[str, Any], **_: Any) -> None:
@@ -125,41 +125,41 @@ def sizes(dynamodb: Any) -> Iterator[list[int]]:
     dynamodb.meta.events.unregister("provide-client-params.dynamodb.BatchWriteItem", note)
 
 
-def test_what_is_forgotten_at_once_is_not_written_first(history: History, sizes: list[int]) -> None:
+def test_version_beyond_the_kept_number_is_not_written(history: History, sizes: list[int]) -> None:
     """DynamoDB refuses a call that names a key twice."""
     history.add([a_record(version=version) for version in [*range(1, 61), 60]])
     assert _written(history) == [60, 59, 58, 57, 56]
     assert sizes == [25, 25, 10]
 
 
-def test_what_is_written_down_is_known_by_key_and_number(history: History) -> None:
+def test_has_returns_the_stored_versions_by_key_and_number(history: History) -> None:
     history.add([a_record(version=2), a_record("n-2", 1)])
     asked = [(a_record(), 1), (a_record(), 2), (a_record("n-2"), 1), (a_record("n-3"), 1)]
     assert history.has(asked) == {("note#n-1", 2), ("note#n-2", 1)}
 
 
-def test_a_version_of_which_nothing_is_known_is_written_down_as_lost(history: History) -> None:
+def test_unknown_version_is_stored_as_lost(history: History) -> None:
     history.add([a_record(version=1), a_record(version=3)])
     history.add_lost(a_record(version=3), 2)
     lost = history.page(KIND, "n-1", 10)[1]
     assert lost == Changed(Version(2, LONG_AGO, "", None, lost=True), [])
 
 
-def test_what_is_known_is_not_lost(history: History) -> None:
+def test_known_version_is_not_replaced_by_lost(history: History) -> None:
     history.add([a_record(version=2)])
     before = history.page(KIND, "n-1", 10)
     history.add_lost(a_record(version=3), 2)
     assert history.page(KIND, "n-1", 10) == before
 
 
-def test_what_was_thought_lost_is_written_down_when_it_comes_after_all(history: History) -> None:
+def test_lost_version_is_replaced_when_it_arrives(history: History) -> None:
     history.add_lost(a_record(version=2), 1)
     history.add([a_record(version=1)])
     (found,) = history.page(KIND, "n-1", 10)
     assert (found.version.lost, found.version.doc) == (False, {"title": "Title 1"})
 
 
-def test_what_was_changed_is_compared_with_the_last_that_is_known(history: History) -> None:
+def test_changes_are_compared_with_the_last_known_version(history: History) -> None:
     history.add([a_record(version=1, doc={"title": "A", "n": 1}), a_record(version=4, doc={"title": "B", "n": 1})])
     for version in (2, 3):
         history.add_lost(a_record(version=4), version)
@@ -170,7 +170,7 @@ def test_what_was_changed_is_compared_with_the_last_that_is_known(history: Histo
     ]
 
 
-def test_states_that_come_twice_are_written_once_25_in_a_call(history: History, sizes: list[int]) -> None:
+def test_repeated_states_are_written_once_25_per_call(history: History, sizes: list[int]) -> None:
     states = [a_record(f"n-{number}") for number in range(60)]
     history.add(states + states)
     assert sizes == [25, 25, 10]

@@ -1,6 +1,6 @@
 """Records in any order of events: writers, workers that annotate, stale versions, lost answers, late copies.
 
-What must hold is checked on what really stands in the table, after every step.
+The invariants are checked on the stored item after every step.
 """
 
 from dataclasses import replace
@@ -27,12 +27,12 @@ KIND = NOTE.name
 EXAMPLES = count()
 
 FATES = st.sampled_from([[], [], *([fate] for fate in Fate)])
-#: How far what a writer believes is from what is; None means whichever version there is.
+#: How many versions a writer is behind; None means any version.
 BEHIND = st.sampled_from([0, 0, 0, 1, 2, -1, None])
 
 
 class Machine(RuleBasedStateMachine):
-    """One record. *states* is what it must have been, write by write; an operation's writes are known by its id."""
+    """One record. *states* lists its expected states, write by write; each operation's id marks its writes."""
 
     def __init__(self, client: Any) -> None:
         super().__init__()
@@ -43,12 +43,12 @@ class Machine(RuleBasedStateMachine):
         #: The operation of the last annotation.
         self.annotated = ""
         self.operations = count()
-        #: What each operation would do: whether to a version, and which fields, None for all.
+        #: Verb, expected version (None means any) and fields of each operation.
         self.wanted: dict[str, tuple[str, int | None, Doc]] = {}
-        #: The last thing that was asked for, to be asked for again.
+        #: The last operation, for `repeat`.
         self.last = ""
 
-    # --- what writers do
+    # --- steps of writers
 
     @rule(fates=FATES)
     def create(self, fates: list[Fate]) -> None:
@@ -76,7 +76,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.last)
     @rule(fates=FATES)
     def repeat(self, fates: list[Fate]) -> None:
-        """Whoever saw no answer asks again under the same operation."""
+        """A writer without an answer repeats the call under the same operation."""
         self.ask(self.last, fates)
 
     @precondition(lambda self: self.network.underway)
@@ -85,7 +85,7 @@ class Machine(RuleBasedStateMachine):
         operation = self.network.deliver()
         self.look(operation)
 
-    # --- and what must come of it
+    # --- expectations
 
     def do(self, verb: str, expected: int | None, fields: Doc, fates: list[Fate]) -> None:
         operation = f"{self.id}-{len(self.wanted)}"
@@ -109,7 +109,7 @@ class Machine(RuleBasedStateMachine):
         else:
             self.look(operation)
             assert record == self.current()
-            # It was done just now, or before and nobody has changed it since; what was made may have changed.
+            # The operation took effect now or before. Only a create may have been followed by edits.
             assert operation in {record.operation, record.made, self.annotated}
 
     def send(self, operation: str) -> Record:
@@ -123,7 +123,7 @@ class Machine(RuleBasedStateMachine):
         return self.records.commit(KIND, Change(self.id, expected, fields), by=operation, operation=operation)
 
     def may(self, operation: str, before: Record | None) -> bool:
-        """Return whether the operation may be done to what stands there."""
+        """Return whether the operation is legal in the state *before*."""
         verb, expected, _ = self.wanted[operation]
         if verb == "create":
             return before is None or (before.deleted and before.made != operation)
@@ -134,7 +134,7 @@ class Machine(RuleBasedStateMachine):
         return before.operation != operation if expected is None else expected == before.version
 
     def judge(self, operation: str, refusal: Exception, before: Record | None) -> None:
-        """A refusal says what really stood in the way."""
+        """Check that the refusal carries the true current state."""
         if self.wanted[operation][0] == "create":
             assert isinstance(refusal, RecordExists)
             assert refusal.current == before
@@ -145,13 +145,13 @@ class Machine(RuleBasedStateMachine):
             assert refusal.current == before
 
     def look(self, operation: str) -> None:
-        """See what stands now, and whether it may have come to that from what stood before by this operation."""
+        """Read the item, and check that *operation* may have made its new state."""
         before, item = self.current(), self.item()
         after = record_of(item) if item else None
         if after == before:
             return
         assert after is not None
-        # Every write goes one up, in one state after the other, and only from a state in which it may be done.
+        # Each write raises the sequence by one, and only from a state in which the write is legal.
         assert after.sequence == len(self.states) + 1
         assert self.may(operation, before)
         if self.wanted[operation][0] == "annotate":
@@ -161,14 +161,14 @@ class Machine(RuleBasedStateMachine):
         self.states.append(after)
 
     def look_at_annotation(self, operation: str, before: Record | None, after: Record) -> None:
-        """Nothing but the annotations and their count has changed."""
+        """Check that only the annotations and their count have changed."""
         assert before is not None
         fields = self.wanted[operation][2]
         assert after == replace(before, annotations={**before.annotations, **fields}, revision=before.revision + 1)
         self.annotated = operation
 
     def look_at_version(self, operation: str, before: Record | None, after: Record) -> None:
-        """The version went up, the count of annotations stayed, and they did where the record lives on."""
+        """Check that version and document changed; an edit keeps the annotations, a create or removal clears them."""
         assert after.version == (before.version if before else 0) + 1
         assert after.revision == (before.revision if before else 0)
         assert after.operation == after.updated_by == operation
@@ -187,7 +187,7 @@ class Machine(RuleBasedStateMachine):
             )
 
     def expected(self, behind: int | None) -> int | None:
-        """Return the version that a writer means who is *behind*."""
+        """Return the version expected by a writer who is *behind*."""
         current = self.current()
         return None if behind is None else max(1, (current.version if current else 0) - behind)
 

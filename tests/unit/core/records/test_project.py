@@ -1,4 +1,4 @@
-"""States reach view, subscribers and history whatever order they come in; one that cannot keeps nobody waiting."""
+"""States reach view, subscribers and history in any order; a failing state delays no other."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -30,31 +30,31 @@ from tests.unit.core.records.build import (
     a_tombstone,
     changed,
     item_of,
-    letters,
     made,
     removed,
     streamed,
+    take_messages,
 )
-from tests.unit.core.records.conftest import told
+from tests.unit.core.records.conftest import take_events
 
 Copies = Collection[dict[str, Any]]
 
 
 def _repairs() -> list[Repair]:
-    return [Repair.model_validate_json(body) for body in letters(REPAIR)]
+    return [Repair.model_validate_json(body) for body in take_messages(REPAIR)]
 
 
 def _written(history: History, record_id: str = "n-1") -> list[int]:
     return [changed.version.version for changed in history.page(NOTE.name, record_id, 100)]
 
 
-# --- carried
+# --- projected
 
 
 def test_every_version_reaches_view_followers_and_history(
     projector: Projector, records: Records, view: View, history: History
 ) -> None:
-    # Given what a stream says of a record's life
+    # Given the stream records of a record's life
     first = made(records)
     second = changed(records, 1, {"title": "Second"}, operation="change")
     third = removed(records, 2, "remove")
@@ -63,7 +63,7 @@ def test_every_version_reaches_view_followers_and_history(
     # Then
     assert poisoned == 0
     assert view.sequences(NOTE.name, ["n-1"]) == {"n-1": 3}
-    assert [(event.record_version, event.operation, event.caused_by) for event in told()] == [
+    assert [(event.record_version, event.operation, event.caused_by) for event in take_events()] == [
         (1, "created", "make"),
         (2, "updated", "change"),
         (3, "deleted", "remove"),
@@ -73,21 +73,19 @@ def test_every_version_reaches_view_followers_and_history(
 
 
 @pytest.mark.parametrize("kind", ["unheard-of", "", "$cmd", "a..b", "dot."])
-def test_a_kind_that_nobody_knows_goes_to_repair_whatever_it_is_called(
-    projector: Projector, mail: Sender, view: View, kind: str
-) -> None:
+def test_unknown_kind_goes_to_repair(projector: Projector, mail: Sender, view: View, kind: str) -> None:
     strange = streamed(item_of(a_record("n-1", kind=kind)))
     assert projector.project([strange, streamed(item_of(a_record("n-2")))]) == 1
     assert view.sequences(NOTE.name, ["n-2"]) == {"n-2": 1}
 
 
-def test_a_batch_of_nothing_is_carried(projector: Projector) -> None:
+def test_empty_batch_is_projected(projector: Projector) -> None:
     assert projector.project([]) == 0
     assert projector.project_records([]) == []
 
 
-def test_what_is_taken_away_is_not_followed(projector: Projector, view: View, history: History) -> None:
-    # Given what a stream says where TTL or an operator removes an item
+def test_item_removed_from_the_table_is_not_projected(projector: Projector, view: View, history: History) -> None:
+    # Given the stream record of an item removed by TTL or by an operator
     gone = streamed(item_of(a_record()), "REMOVE")
     gone["userIdentity"] = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
     gone["dynamodb"]["OldImage"] = gone["dynamodb"].pop("NewImage")
@@ -95,7 +93,7 @@ def test_what_is_taken_away_is_not_followed(projector: Projector, view: View, hi
     assert projector.project([gone, streamed(item_of(a_record("n-2")))]) == 0
     # Then
     assert view.sequences(NOTE.name, ["n-1", "n-2"]) == {"n-2": 1}
-    assert [event.id for event in told()] == ["n-2"]
+    assert [event.id for event in take_events()] == ["n-2"]
     assert (_written(history), _repairs()) == ([], [])
 
 
@@ -104,7 +102,7 @@ LIFE = [a_record(version=1), a_record(version=2), a_tombstone(version=3), a_reco
 
 @hypothesis(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=st.permutations(range(4)), again=st.lists(st.integers(0, 3), max_size=4), cut=st.integers(0, 8))
-def test_in_any_order_and_twice_all_is_carried(
+def test_states_in_any_order_and_twice_are_all_projected(
     projector: Projector, copies: Copies, history: History, *, order: list[int], again: list[int], cut: int
 ) -> None:
     # Given a record of this example's own
@@ -115,7 +113,7 @@ def test_in_any_order_and_twice_all_is_carried(
         assert projector.project([streamed(item_of(state)) for state in batch]) == 0
     # Then
     assert (copies.find_one({"_id": record_id}) or {})["version"] == 4
-    events = told()
+    events = take_events()
     assert {(event.record_version, event.operation) for event in events} == {
         (1, "created"),
         (2, "updated"),
@@ -126,9 +124,7 @@ def test_in_any_order_and_twice_all_is_carried(
     assert [changed.version.version for changed in history.page(NOTE.name, record_id, 10)] == [4, 3, 2, 1]
 
 
-def test_the_view_comes_first_then_the_events_then_history(
-    projector: Projector, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_projector_writes_view_then_events_then_history(projector: Projector, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
 
     def noted(step: str) -> Callable[..., list[Any]]:
@@ -153,11 +149,11 @@ def _down(*_: Any, **__: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("owner", "name", "shown", "heard"),
+    ("owner", "name", "projected", "published"),
     [(View, "apply", False, False), (events, "publish", True, False), (History, "add", True, True)],
     ids=["view", "followers", "history"],
 )
-def test_a_store_that_is_down_holds_the_batch_up_and_nothing_is_said_to_be_told_that_was_not(
+def test_unreachable_store_holds_the_batch_back_for_a_retry(
     projector: Projector,
     view: View,
     history: History,
@@ -165,8 +161,8 @@ def test_a_store_that_is_down_holds_the_batch_up_and_nothing_is_said_to_be_told_
     *,
     owner: Any,
     name: str,
-    shown: bool,
-    heard: bool,
+    projected: bool,
+    published: bool,
 ) -> None:
     # Given
     batch = [streamed(item_of(a_record(record_id))) for record_id in ("a", "b")]
@@ -174,18 +170,18 @@ def test_a_store_that_is_down_holds_the_batch_up_and_nothing_is_said_to_be_told_
         patch.setattr(owner, name, _down)
         with pytest.raises(Unavailable):
             projector.project(batch)
-    assert bool(view.sequences(NOTE.name, ["a"])) is shown
-    assert bool(told()) is heard
+    assert bool(view.sequences(NOTE.name, ["a"])) is projected
+    assert bool(take_events()) is published
     assert _written(history, "a") == []
     assert _repairs() == []
-    # When it is back and the batch comes again
+    # When the store is back and the batch comes again
     assert projector.project(batch) == 0
     # Then
     assert _written(history, "a") == _written(history, "b") == [1]
-    assert [event.id for event in told()] == ["a", "b"]
+    assert [event.id for event in take_events()] == ["a", "b"]
 
 
-def test_what_cannot_be_sent_to_repair_is_not_left_behind(
+def test_failed_send_to_repair_holds_the_batch_back(
     projector: Projector, mail: Sender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     poison = streamed(item_of(a_record(doc={})))
@@ -249,7 +245,7 @@ def _imageless() -> dict[str, Any]:
         "no image",
     ],
 )
-def test_what_cannot_be_read_goes_to_repair_and_all_others_are_carried(
+def test_unreadable_record_goes_to_repair_and_others_are_projected(
     projector: Projector, view: View, history: History, printed: Any, *, change: dict[str, Any], version: int
 ) -> None:
     # When
@@ -259,12 +255,12 @@ def test_what_cannot_be_read_goes_to_repair_and_all_others_are_carried(
     (repair,) = _repairs()
     assert (repair.kind, repair.id, repair.record_version) == ("note", "bad", version)
     assert view.sequences(NOTE.name, ["a", "b", "bad"]) == {"a": 1, "b": 1}
-    assert [event.id for event in told()] == ["a", "b"]
+    assert [event.id for event in take_events()] == ["a", "b"]
     assert _written(history, "a") == _written(history, "b") == [1]
     assert [line["action"] for line in printed.lines()] == ["record_not_read"]
 
 
-def test_what_is_no_record_at_all_goes_to_repair(projector: Projector) -> None:
+def test_item_that_is_no_record_goes_to_repair(projector: Projector) -> None:
     change = {
         "eventName": "INSERT",
         "dynamodb": {"Keys": to_attributes({"pk": "junk"}), "NewImage": to_attributes({"pk": "junk"})},
@@ -273,7 +269,7 @@ def test_what_is_no_record_at_all_goes_to_repair(projector: Projector) -> None:
     assert [(repair.kind, repair.id) for repair in _repairs()] == [("junk", "")]
 
 
-def test_what_cannot_be_shown_goes_to_repair_and_is_told_and_written_down(
+def test_record_the_view_refuses_is_repaired_published_and_kept(
     projector: Projector, history: History, printed: Any
 ) -> None:
     batch = [a_record("a"), a_record("bad", doc={}), a_record("bad", 2, doc={}, kind="unheard-of")]
@@ -282,13 +278,13 @@ def test_what_cannot_be_shown_goes_to_repair_and_is_told_and_written_down(
         ("note/bad@1/stream", "operation-bad-1"),
         ("unheard-of/bad@2/stream", "operation-bad-2"),
     ]
-    assert [event.id for event in told()] == ["a", "bad"]
+    assert [event.id for event in take_events()] == ["a", "bad"]
     assert _written(history, "bad") == [1]
     assert {line["action"] for line in printed.lines()} == {"record_not_projected"}
 
 
 def _refusing(refused: Callable[[Record], bool], step: Callable[..., Any]) -> Callable[..., Any]:
-    """Do *step* unless one of its records is *refused*."""
+    """Return *step*, failing for any batch with a *refused* record."""
 
     def some(*arguments: Any) -> Any:
         records = next(argument for argument in arguments if isinstance(argument, list))
@@ -299,17 +295,17 @@ def _refusing(refused: Callable[[Record], bool], step: Callable[..., Any]) -> Ca
     return some
 
 
-def test_what_cannot_be_told_is_not_written_down_as_if_it_was(
+def test_version_that_cannot_be_published_stays_out_of_history(
     projector: Projector, history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events, "publish", _refusing(lambda record: record.id == "bad", events.publish))
     failed = projector.project_records([a_record("a"), a_record("bad"), a_record("b")])
     assert [(fault.record.id, str(fault.error)) for fault in failed] == [("bad", "not this one")]
     assert (_written(history, "a"), _written(history, "bad"), _written(history, "b")) == ([1], [], [1])
-    assert {event.id for event in told()} == {"a", "b"}
+    assert {event.id for event in take_events()} == {"a", "b"}
 
 
-def test_what_cannot_be_written_down_keeps_no_other_from_it(
+def test_version_history_refuses_holds_up_no_other(
     projector: Projector, history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(History, "add", _refusing(lambda record: record.id == "bad", History.add))
@@ -326,7 +322,7 @@ def test_a_version_that_fails_at_each_step_is_sent_to_repair_once(
     assert len(_repairs()) == 1
 
 
-def test_a_batch_of_one_step_falls_back_to_single_ones_only_where_it_must(
+def test_batch_without_failures_is_written_in_one_call(
     projector: Projector, followers: Subscription, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
@@ -342,7 +338,7 @@ def test_a_batch_of_one_step_falls_back_to_single_ones_only_where_it_must(
     assert followers.queue is FOLLOWERS
 
 
-def test_a_repair_says_which_version_and_why(mail: Sender) -> None:
+def test_repair_message_names_its_version_and_cause(mail: Sender) -> None:
     repair = Repair(kind="note", id="n-1", record_version=3)
     assert json.loads(repair.model_dump_json()) == {
         "schema": 1,

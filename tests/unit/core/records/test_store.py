@@ -1,4 +1,4 @@
-"""The truth: one winner per version, no version twice, nothing lost, and an operation that comes twice known again."""
+"""The system of record: one winner per version, no version twice or lost, repeated operations recognised."""
 
 from collections.abc import Callable
 from typing import Any
@@ -28,7 +28,7 @@ def _versions(outcomes: list[Record | ServiceError]) -> list[int]:
 # --- create, get and get_including_deleted
 
 
-def test_a_new_record_has_version_1_and_comes_back_as_it_was_made(records: Records) -> None:
+def test_new_record_has_version_1_and_is_read_as_made(records: Records) -> None:
     doc: Doc = {"title": "$set", "a.b": [1, {"c": None}], "big": 2**70, "share": 0.1, "#f0": ":v0", "size": "é"}
     record = records.create(KIND, "n-1", doc, by="ann", operation="make")
     assert records.get(KIND, "n-1") == record
@@ -38,7 +38,7 @@ def test_a_new_record_has_version_1_and_comes_back_as_it_was_made(records: Recor
     assert record.created
 
 
-def test_what_never_was_is_not_found(records: Records) -> None:
+def test_record_never_made_is_not_found(records: Records) -> None:
     with pytest.raises(RecordNotFound):
         records.get(KIND, "n-1")
     assert records.get_including_deleted(KIND, "n-1") is None
@@ -52,7 +52,7 @@ def test_kinds_and_ids_are_kept_apart(records: Records) -> None:
         records.get(KIND, "2")
 
 
-def test_of_50_created_at_once_under_one_id_one_is_made(records: Records, shown: list[Record]) -> None:
+def test_of_50_concurrent_creates_of_one_id_one_succeeds(records: Records, shown: list[Record]) -> None:
     outcomes = race([lambda n=n: made(records, operation=f"make-{n}", title=str(n)) for n in range(50)])  # type: ignore[misc]
     (winner,) = (outcome for outcome in outcomes if isinstance(outcome, Record))
     assert sum(isinstance(outcome, RecordExists) for outcome in outcomes) == 49
@@ -60,7 +60,7 @@ def test_of_50_created_at_once_under_one_id_one_is_made(records: Records, shown:
     assert (winner.version, shown) == (1, [winner])
 
 
-def test_whoever_comes_too_late_is_told_what_is_there(records: Records) -> None:
+def test_refused_create_names_the_current_version_and_editor(records: Records) -> None:
     made(records)
     changed(records, 1, {"title": "Second"}, operation="change")
     with pytest.raises(RecordExists) as refused:
@@ -68,20 +68,20 @@ def test_whoever_comes_too_late_is_told_what_is_there(records: Records) -> None:
     assert refused.value.members() == {"currentVersion": 2, "updatedBy": "bob"}
 
 
-def test_creating_again_under_the_same_operation_answers_the_same(records: Records, shown: list[Record]) -> None:
+def test_create_repeated_under_its_operation_returns_the_record(records: Records, shown: list[Record]) -> None:
     record = made(records)
     assert made(records) == record
     assert shown == [record, record]
 
 
-def test_creating_again_answers_what_others_have_made_of_it_and_changes_nothing(records: Records) -> None:
+def test_create_repeated_after_an_edit_returns_the_edited_record(records: Records) -> None:
     made(records)
     second = changed(records, 1, {"title": "Second"}, operation="change")
     assert made(records) == second
     assert records.get(KIND, "n-1") == second
 
 
-def test_a_record_made_anew_goes_on_with_its_versions(records: Records) -> None:
+def test_record_made_anew_continues_its_versions(records: Records) -> None:
     # Given
     made(records, left="over")
     removed(records, 1, "remove")
@@ -92,19 +92,19 @@ def test_a_record_made_anew_goes_on_with_its_versions(records: Records) -> None:
     assert records.get(KIND, "n-1") == anew
 
 
-def test_of_many_made_anew_at_once_one_is(records: Records) -> None:
+def test_of_many_concurrent_recreations_one_succeeds(records: Records) -> None:
     made(records)
     removed(records, 1, "remove")
     outcomes = race([lambda n=n: made(records, operation=f"anew-{n}") for n in range(30)])  # type: ignore[misc]
     assert _versions(outcomes) == [3]
 
 
-def test_a_create_that_arrives_late_does_not_bring_back_what_was_deleted(records: Records, shown: list[Record]) -> None:
+def test_late_create_does_not_restore_a_deleted_record(records: Records, shown: list[Record]) -> None:
     # Given
     made(records)
     gone = removed(records, 1, "remove")
     shown.clear()
-    # When the first request comes once more
+    # When the first request arrives once more
     with pytest.raises(RecordExists):
         made(records)
     # Then
@@ -134,9 +134,7 @@ def test_a_change_replaces_its_fields_and_leaves_the_others(records: Records) ->
     assert records.get(KIND, "n-1") == second
 
 
-def test_of_100_at_once_with_one_version_one_wins_and_all_others_are_told_who(
-    records: Records, shown: list[Record]
-) -> None:
+def test_of_100_edits_of_one_version_one_wins_and_is_named_to_others(records: Records, shown: list[Record]) -> None:
     # Given
     made(records)
     shown.clear()
@@ -157,7 +155,7 @@ def test_of_100_at_once_with_one_version_one_wins_and_all_others_are_told_who(
     assert records.get(KIND, "n-1") == winner
 
 
-def test_of_many_that_mean_no_version_all_are_made_and_no_version_comes_twice(records: Records) -> None:
+def test_concurrent_edits_of_any_version_all_succeed_once_each(records: Records) -> None:
     made(records)
     outcomes = race(
         [lambda n=n: changed(records, None, {f"field-{n}": n}, operation=f"change-{n}") for n in range(40)]  # type: ignore[misc]
@@ -167,7 +165,7 @@ def test_of_many_that_mean_no_version_all_are_made_and_no_version_comes_twice(re
 
 
 @pytest.mark.parametrize("expected", [1, 3])
-def test_another_version_than_was_expected_is_a_conflict(records: Records, expected: int) -> None:
+def test_edit_of_another_version_is_a_conflict(records: Records, expected: int) -> None:
     made(records)
     second = changed(records, 1, {"title": "Second"}, operation="change")
     with pytest.raises(VersionConflict) as refused:
@@ -178,18 +176,18 @@ def test_another_version_than_was_expected_is_a_conflict(records: Records, expec
 
 
 @pytest.mark.parametrize("expected", [1, None])
-def test_a_change_whose_answer_was_lost_is_known_again(
+def test_edit_repeated_after_a_lost_answer_is_recognised(
     records: Records, shown: list[Record], expected: int | None
 ) -> None:
     made(records)
     second = changed(records, expected, {"title": "Second"}, operation="change")
     assert changed(records, expected, {"title": "Second"}, operation="change") == second
     assert records.get(KIND, "n-1") == second
-    # It may be that it died before it was shown.
+    # The first call may have died before its eager projection.
     assert shown[-2:] == [second, second]
 
 
-def test_a_change_that_was_followed_by_another_is_a_conflict_when_it_is_made_again(records: Records) -> None:
+def test_edit_repeated_after_a_later_edit_is_a_conflict(records: Records) -> None:
     made(records)
     changed(records, 1, {"title": "Second"}, operation="change")
     third = changed(records, 2, {"title": "Third"}, operation="another")
@@ -200,7 +198,7 @@ def test_a_change_that_was_followed_by_another_is_a_conflict_when_it_is_made_aga
 
 
 @pytest.mark.parametrize("expected", [1, 2, None])
-def test_what_is_not_there_cannot_be_changed(records: Records, expected: int | None) -> None:
+def test_edit_of_a_missing_or_deleted_record_is_not_found(records: Records, expected: int | None) -> None:
     with pytest.raises(RecordNotFound):
         changed(records, expected, {"title": "Second"}, operation="change")
     made(records)
@@ -245,13 +243,13 @@ def test_a_change_is_made_where_one_of_its_states_holds(
         assert records.get(KIND, "n-1") == first
 
 
-def test_whoever_means_another_version_is_told_so_before_the_state_it_is_in(records: Records) -> None:
+def test_version_conflict_takes_precedence_over_the_wrong_state(records: Records) -> None:
     made(records, status="other")
     with pytest.raises(VersionConflict):
         _change_where(records, STATES, 2)
 
 
-def test_a_move_whose_answer_was_lost_is_known_again_though_its_state_is_past(records: Records) -> None:
+def test_status_move_repeated_after_a_lost_answer_is_recognised(records: Records) -> None:
     made(records, status="draft")
     change = Change("n-1", None, {"status": "closed"}, [{"status": ["draft"]}])
     first, again = (records.commit(KIND, change, by="bob", operation="move") for _ in range(2))
@@ -269,13 +267,13 @@ def test_a_change_that_is_too_large_is_not_made(records: Records, shown: list[Re
     assert shown == []
 
 
-def test_a_change_that_is_too_large_together_with_what_is_there_is_refused_as_such(records: Records) -> None:
+def test_edit_that_makes_its_record_too_large_is_refused(records: Records) -> None:
     made(records, text="x" * 300_000)
     with pytest.raises(RecordTooLarge):
         changed(records, 1, {"more": "y" * 120_000}, operation="change")
 
 
-def test_another_refusal_of_dynamodb_is_a_fault(dynamodb: Any) -> None:
+def test_other_error_of_dynamodb_passes_through(dynamodb: Any) -> None:
     nowhere = Records(Table(dynamodb, "no-such-table"), lambda _: None)
     with pytest.raises(ClientError):
         changed(nowhere, 1, {}, operation="change")
@@ -284,7 +282,7 @@ def test_another_refusal_of_dynamodb_is_a_fault(dynamodb: Any) -> None:
 # --- commit_all
 
 
-def test_of_many_changes_each_has_its_own_outcome_in_their_order(records: Records, shown: list[Record]) -> None:
+def test_many_changes_return_one_outcome_each_in_order(records: Records, shown: list[Record]) -> None:
     # Given
     for record_id in ("a", "b", "c", "d"):
         made(records, record_id, status="draft")
@@ -313,7 +311,7 @@ def test_of_many_changes_each_has_its_own_outcome_in_their_order(records: Record
     assert [records.get(KIND, record_id).version for record_id in ("b", "d")] == [1, 1]
 
 
-def test_many_changes_made_again_are_known_again(records: Records) -> None:
+def test_repeated_bulk_change_is_recognised(records: Records) -> None:
     for number in range(25):
         made(records, f"n-{number}")
     changes = [Change(f"n-{number}", 1 if number % 2 else None, {"n": number}) for number in range(25)]
@@ -327,11 +325,13 @@ def test_no_changes_have_no_outcomes(records: Records) -> None:
     assert records.commit_all(KIND, [], by="bob", operation="change") == []
 
 
-def test_what_many_changes_cost_is_their_callers(records: Records) -> None:
+def test_round_trips_of_a_bulk_change_are_counted_for_its_caller(records: Records) -> None:
     for record_id in ("a", "b", "c"):
         made(records, record_id)
     with logs.invocation("test") as line:
-        records.commit_all(KIND, [Change(one, 1, {}) for one in ("a", "b", "c")], by="bob", operation="change")
+        records.commit_all(
+            KIND, [Change(record_id, 1, {}) for record_id in ("a", "b", "c")], by="bob", operation="change"
+        )
     assert line.round_trips == 3
 
 
@@ -348,7 +348,7 @@ def test_a_deleted_record_leaves_its_next_version_and_no_document(records: Recor
     assert records.get_including_deleted(KIND, "n-1") == gone == shown[-1]
 
 
-def test_of_many_that_delete_or_change_at_once_one_wins(records: Records) -> None:
+def test_of_concurrent_edits_and_deletions_one_wins(records: Records) -> None:
     made(records)
     deletes = [lambda n=n: removed(records, 1, f"remove-{n}") for n in range(20)]
     changes = [lambda n=n: changed(records, 1, {"n": n}, operation=f"change-{n}") for n in range(20)]
@@ -358,7 +358,7 @@ def test_of_many_that_delete_or_change_at_once_one_wins(records: Records) -> Non
 
 
 @pytest.mark.parametrize("expected", [1, None])
-def test_a_deletion_whose_answer_was_lost_is_known_again(records: Records, expected: int | None) -> None:
+def test_deletion_repeated_after_a_lost_answer_is_recognised(records: Records, expected: int | None) -> None:
     made(records)
     gone = removed(records, expected, "remove")
     assert removed(records, expected, "remove") == gone
@@ -367,7 +367,7 @@ def test_a_deletion_whose_answer_was_lost_is_known_again(records: Records, expec
     assert records.get_including_deleted(KIND, "n-1") == gone
 
 
-def test_what_is_not_as_it_was_expected_is_not_deleted(records: Records) -> None:
+def test_deletion_demands_the_expected_version_and_state(records: Records) -> None:
     first = made(records, status="paid")
     with pytest.raises(VersionConflict):
         removed(records, 2, "remove")
@@ -390,15 +390,15 @@ def _counted(records: Records, operation: str, change: Callable[[Doc], Doc] = _c
     return records.update_with_retry(KIND, "n-1", change, by="bob", operation=operation, attempts=attempts)
 
 
-def test_of_many_that_add_at_once_every_one_is_added(records: Records) -> None:
+def test_concurrent_increments_are_all_applied(records: Records) -> None:
     made(records, count=0)
     outcomes = race([lambda n=n: _counted(records, f"count-{n}", attempts=50) for n in range(20)])  # type: ignore[misc]
     assert sorted(_versions(outcomes)) == list(range(2, 22))
     assert records.get(KIND, "n-1").doc == {"count": 20}
 
 
-def test_a_change_is_asked_anew_for_each_state_it_meets_and_nothing_is_read_twice(records: Records) -> None:
-    # Given somebody who is twice faster
+def test_overtaken_update_is_recomputed_from_the_refusals_state(records: Records) -> None:
+    # Given another writer that commits first, twice
     made(records, count=0)
     seen: list[int] = []
 
@@ -414,11 +414,11 @@ def test_a_change_is_asked_anew_for_each_state_it_meets_and_nothing_is_read_twic
     # Then
     assert seen == [0, 10, 20]
     assert (record.doc, record.version) == ({"count": 21}, 4)
-    # Of six, two were the other's.
+    # Two of the six round trips were the other writer's.
     assert line.round_trips - 2 == 4
 
 
-def test_whoever_is_overtaken_too_often_is_told(records: Records) -> None:
+def test_update_overtaken_on_every_attempt_is_a_conflict(records: Records) -> None:
     made(records, count=0)
     asked = []
 
@@ -433,7 +433,7 @@ def test_whoever_is_overtaken_too_often_is_told(records: Records) -> None:
     assert records.get(KIND, "n-1").doc == {"count": -1}
 
 
-def test_what_is_deleted_meanwhile_is_not_changed(records: Records) -> None:
+def test_update_of_a_record_deleted_meanwhile_is_not_found(records: Records) -> None:
     made(records, count=0)
 
     def too_late(doc: Doc) -> Doc:
@@ -444,7 +444,7 @@ def test_what_is_deleted_meanwhile_is_not_changed(records: Records) -> None:
         _counted(records, "count", too_late)
 
 
-def test_a_change_asked_for_no_attempt_is_a_fault(records: Records) -> None:
+def test_update_with_no_attempts_is_a_value_error(records: Records) -> None:
     made(records, count=0)
     with pytest.raises(ValueError, match="attempts"):
         _counted(records, "count", attempts=0)
@@ -453,7 +453,7 @@ def test_a_change_asked_for_no_attempt_is_a_fault(records: Records) -> None:
 # --- prepare
 
 
-def test_a_prepared_write_makes_the_state_that_it_says(records: Records) -> None:
+def test_prepared_write_makes_the_state_it_announced(records: Records) -> None:
     record = made(records, title="First", stays=1)
     prepared = records.prepare(record, {"title": "Second"}, by="bob", operation="change")
     assert records.get(KIND, "n-1") == record
@@ -462,31 +462,31 @@ def test_a_prepared_write_makes_the_state_that_it_says(records: Records) -> None
     assert (prepared.record.version, prepared.record.doc) == (2, {"title": "Second", "stays": 1})
 
 
-def test_a_prepared_write_is_made_together_with_others_under_a_lock(records: Records) -> None:
+def test_prepared_writes_commit_together_only_under_a_held_lock(records: Records) -> None:
     # Given
     record, other = made(records, "a"), made(records, "b")
-    prepared = [records.prepare(one, {"paid": True}, by="bob", operation="pay") for one in (record, other)]
+    prepared = [records.prepare(each, {"paid": True}, by="bob", operation="pay") for each in (record, other)]
     locks = coordination_wiring.locks()
     lease = locks.acquire("pay", 10_000, 0)
-    # When the lock is lost, nothing is written
+    # When the lock is lost, no record is written
     locks.break_("pay")
     with pytest.raises(LockLost):
-        locks.guarded(lease, [one.write for one in prepared])
+        locks.guarded(lease, [each.write for each in prepared])
     assert records.get(KIND, "a") == record
     # Then under a lock that is held, both are
-    locks.guarded(locks.acquire("pay", 10_000, 0), [one.write for one in prepared])
-    assert [records.get(KIND, "a"), records.get(KIND, "b")] == [one.record for one in prepared]
+    locks.guarded(locks.acquire("pay", 10_000, 0), [each.write for each in prepared])
+    assert [records.get(KIND, "a"), records.get(KIND, "b")] == [each.record for each in prepared]
 
 
-def test_a_prepared_write_is_refused_where_its_record_moved_on(records: Records) -> None:
+def test_prepared_write_is_refused_after_another_edit(records: Records) -> None:
     # Given
     record, other = made(records, "a"), made(records, "b")
-    prepared = [records.prepare(one, {"paid": True}, by="bob", operation="pay") for one in (record, other)]
+    prepared = [records.prepare(each, {"paid": True}, by="bob", operation="pay") for each in (record, other)]
     changed(records, 1, {"title": "Second"}, record_id="b", operation="change")
     # When
     locks = coordination_wiring.locks()
     with pytest.raises(GuardedRefused):
-        locks.guarded(locks.acquire("pay", 10_000, 0), [one.write for one in prepared])
+        locks.guarded(locks.acquire("pay", 10_000, 0), [each.write for each in prepared])
     # Then neither was made
     assert records.get(KIND, "a") == record
     assert records.get(KIND, "b").version == 2
@@ -509,7 +509,7 @@ def test_a_prepared_write_demands_its_states(records: Records, status: str, writ
 # --- batch_get and walk
 
 
-def test_those_that_exist_are_known_also_when_they_were_deleted(records: Records) -> None:
+def test_batch_get_returns_existing_and_deleted_records(records: Records) -> None:
     made(records, "a")
     made(records, "b")
     removed(records, 1, "remove", "b")
@@ -517,7 +517,7 @@ def test_those_that_exist_are_known_also_when_they_were_deleted(records: Records
     assert {item["pk"] for item in found} == {"note#a", "note#b"}
 
 
-def test_a_walk_sees_every_record_once(records: Records) -> None:
+def test_walk_returns_each_record_once(records: Records) -> None:
     ids = {f"n-{number}" for number in range(12)}
     for record_id in ids:
         made(records, record_id)

@@ -1,4 +1,4 @@
-"""Copies only ever move to a higher version, whoever applies what, how often and in which order."""
+"""Copies move only to higher versions, in any order of concurrent and repeated writes."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -38,10 +38,10 @@ def _version(copies: Copies, record_id: str = "n-1") -> int:
     return copy["version"] if copy else 0
 
 
-# --- what is shown
+# --- content of a copy
 
 
-def test_a_copy_holds_the_record_and_what_lists_search_it_by(view: View, copies: Copies) -> None:
+def test_copy_holds_the_record_and_its_search_keys(view: View, copies: Copies) -> None:
     record = a_record(version=3)
     assert view.apply([record]) == []
     assert copies.find_one() == {
@@ -57,18 +57,18 @@ def test_a_copy_holds_the_record_and_what_lists_search_it_by(view: View, copies:
     }
 
 
-def test_a_document_of_any_spelling_is_shown_as_it_is(view: View, copies: Copies) -> None:
+def test_document_with_operator_names_is_projected_unchanged(view: View, copies: Copies) -> None:
     doc = {"title": "$$NOW", "$set": {"version": 9}, "a.b": [{"$where": "1"}, None], "": "", "live": False}
     assert view.apply([a_record(doc=doc)]) == []
     assert (copies.find_one() or {})["doc"] == doc
 
 
-def test_of_a_batch_each_record_is_shown_in_its_last_state(view: View, copies: Copies) -> None:
+def test_batch_projects_the_last_state_of_each_record(view: View, copies: Copies) -> None:
     view.apply([a_record("a", 1), a_record("b", 2), a_record("a", 3), a_record("b", 1)])
     assert view.sequences(NOTE.name, ["a", "b", "c"]) == {"a": 3, "b": 2}
 
 
-def test_kinds_are_shown_apart(copies: Copies, mongodb: Database[dict[str, Any]]) -> None:
+def test_kinds_are_projected_into_separate_collections(copies: Copies, mongodb: Database[dict[str, Any]]) -> None:
     other = Kind("memo")
     mongodb[collection_of("memo")].delete_many({})
     view = View(clients.mongodb, {NOTE.name: NOTE, "memo": other}, _options())
@@ -80,7 +80,7 @@ def test_kinds_are_shown_apart(copies: Copies, mongodb: Database[dict[str, Any]]
 
 
 @pytest.mark.parametrize("late", [1, 2])
-def test_what_is_not_newer_changes_nothing(view: View, copies: Copies, late: int) -> None:
+def test_state_that_is_not_newer_changes_nothing(view: View, copies: Copies, late: int) -> None:
     view.apply([a_record(version=2)])
     assert view.apply([a_record(version=late, doc={"title": "late"})]) == []
     assert (copies.find_one() or {})["doc"] == {"title": "Title 2"}
@@ -92,7 +92,7 @@ def test_a_deleted_record_leaves_a_tombstone_that_no_older_state_removes(view: V
     view.apply([a_tombstone(version=3)])
     # When
     view.apply([a_record(version=2)])
-    # Then no list has it, and MongoDB forgets it once no older state can be on its way
+    # Then no list has the record, and MongoDB removes the tombstone once no older state can arrive
     tombstone = copies.find_one() or {}
     assert tombstone.keys() == {"_id", "version", "purgeAt"}
     assert tombstone["version"] == 3
@@ -101,7 +101,7 @@ def test_a_deleted_record_leaves_a_tombstone_that_no_older_state_removes(view: V
     assert view.walk(NOTE.name, "", 10) == []
 
 
-def test_a_record_made_anew_is_shown_and_not_forgotten(view: View, copies: Copies) -> None:
+def test_record_made_anew_is_projected_and_loses_its_purge_time(view: View, copies: Copies) -> None:
     view.apply([a_tombstone(version=2)])
     view.apply([a_record(version=3)])
     assert "purgeAt" not in (copies.find_one() or {})
@@ -132,7 +132,7 @@ def test_any_order_of_any_copies_ends_at_the_highest_version(
         assert copies.count_documents({"live": True}) == (highest in {1, 2, 4})
 
 
-def test_of_two_first_copies_made_at_once_the_higher_stays(view: View, copies: Copies) -> None:
+def test_higher_of_two_concurrent_first_copies_stays(view: View, copies: Copies) -> None:
     ids = [f"n-{number}" for number in range(100)]
     for _ in range(15):
         copies.delete_many({})
@@ -141,7 +141,7 @@ def test_of_two_first_copies_made_at_once_the_higher_stays(view: View, copies: C
         assert set(view.sequences(NOTE.name, ids).values()) == {2}
 
 
-# --- one that cannot be shown
+# --- records that cannot be projected
 
 
 def _unsearchable(_: Record) -> dict[str, Any]:
@@ -157,9 +157,9 @@ def _unsearchable(_: Record) -> dict[str, Any]:
         (a_record("bad", doc={"title": "", "\x00": 1}), InvalidDocument),
         (a_record("bad", doc={"title": "", "set": {1}}), InvalidDocument),
     ],
-    ids=["unknown kind", "no keys", "beyond 64 bits", "a name that BSON has not", "no value"],
+    ids=["unknown kind", "no keys", "beyond 64 bits", "a name invalid in BSON", "a value invalid in BSON"],
 )
-def test_one_that_can_never_be_shown_fails_alone(
+def test_record_that_cannot_be_projected_fails_alone(
     view: View, copies: Copies, poison: Record, error: type[Exception]
 ) -> None:
     (failed,) = view.apply([a_record("a"), poison, a_record("b")])
@@ -168,15 +168,15 @@ def test_one_that_can_never_be_shown_fails_alone(
     assert view.sequences(NOTE.name, ["a", "b", "bad"]) == {"a": 1, "b": 1}
 
 
-def test_a_batch_of_nothing_that_can_be_shown_is_no_fault_of_mongodb(view: View, copies: Copies) -> None:
+def test_batch_without_projectable_records_is_not_unavailable(view: View, copies: Copies) -> None:
     failed = view.apply([a_record("bad", doc={}), a_record("worse", kind="unheard-of")])
     assert [type(fault.error) for fault in failed] == [KeyError, UnknownKind]
 
 
-def test_one_that_mongodb_refuses_fails_alone_and_what_is_shown_already_is_no_failure(
+def test_mongodb_rejects_one_record_without_failing_the_batch(
     view: View, copies: Copies, mongodb: Database[dict[str, Any]]
 ) -> None:
-    # Given a rule of the collection's own, and a copy that is as new
+    # Given a validator of the collection, and a copy of the same version
     view.apply([a_record("a")])
     mongodb.command("collMod", copies.name, validator={"doc.title": {"$ne": "forbidden"}})
     # When
@@ -187,7 +187,7 @@ def test_one_that_mongodb_refuses_fails_alone_and_what_is_shown_already_is_no_fa
     assert view.sequences(NOTE.name, ["a", "b", "bad"]) == {"a": 1, "b": 1}
 
 
-def test_what_is_not_shown_yet_is_told_with_one_question_for_each_kind(mongod: Mongod, copies: Copies) -> None:
+def test_stale_records_are_found_with_one_query_per_kind(mongod: Mongod, copies: Copies) -> None:
     with recording_commands(mongod.uri) as (client, sent):
         view = View(client.get_default_database, {NOTE.name: NOTE}, settings.load(settings.RecordSettings))
         view.apply([a_record("a", 3), a_tombstone("gone", 5)])
@@ -195,7 +195,7 @@ def test_what_is_not_shown_yet_is_told_with_one_question_for_each_kind(mongod: M
         lower, same, higher = a_record("a", 2), a_record("a", 3), a_record("a", 4)
         new, back, strange = a_record("new"), a_record("gone", 4), a_record("x", kind="unheard-of")
         assert view.stale([lower, same, higher, new, back, strange]) == [higher, new, strange]
-        # Of a kind that nobody knows, nothing is shown; its name may be none for a collection.
+        # An unknown kind asks nothing: its name may be invalid for a collection.
         assert sent.names() == ["find"]
         assert view.stale([]) == []
 
@@ -210,7 +210,7 @@ def _nowhere() -> Database[dict[str, Any]]:
 
 @pytest.fixture
 def closing() -> Any:
-    """Make clients that end with the test."""
+    """Register clients to close after the test."""
     made: list[MongoClient[dict[str, Any]]] = []
     yield made.append
     for client in made:
@@ -231,18 +231,18 @@ def test_a_database_that_is_gone_is_unavailable(closing: Callable[[Any], None]) 
             call()
 
 
-def test_what_no_majority_keeps_is_not_shown(mongod: Mongod, copies: Copies, closing: Callable[[Any], None]) -> None:
-    # Given a write concern that this one member cannot give
+def test_write_without_a_majority_is_unavailable(
+    mongod: Mongod, copies: Copies, closing: Callable[[Any], None]
+) -> None:
+    # Given a write concern that a single member cannot satisfy
     database = clients.mongodb().with_options(write_concern=pymongo.WriteConcern(w=2, wtimeout=50))
     view = View(lambda: database, {NOTE.name: NOTE}, _options())
     with pytest.raises(Unavailable):
         view.apply([a_record()])
 
 
-def test_what_a_majority_has_not_acknowledged_yet_is_unavailable(
-    view: View, copies: Copies, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Given an answer as a replica set gives it that loses its majority meanwhile, beside copies that are as new
+def test_write_concern_error_is_unavailable(view: View, copies: Copies, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given the answer of a replica set that loses its majority during the write
     details = {"writeConcernErrors": [{"code": 91, "errmsg": "shutting down"}], "writeErrors": []}
 
     def fail(*_: Any, **__: Any) -> None:
@@ -253,11 +253,11 @@ def test_what_a_majority_has_not_acknowledged_yet_is_unavailable(
         view.apply([a_record()])
 
 
-# --- shown early
+# --- eager projection
 
 
 class Ticks:
-    """A clock that moves when the test says so."""
+    """A clock that the test moves."""
 
     def __init__(self) -> None:
         self.seconds = 100.0
@@ -266,21 +266,21 @@ class Ticks:
         return self.seconds
 
 
-def test_what_was_just_written_is_shown_early(view: View, copies: Copies) -> None:
+def test_written_record_is_projected_eagerly(view: View, copies: Copies) -> None:
     with logs.invocation("test") as line:
         view.apply_eagerly([a_record()])
     assert _version(copies) == 1
     assert line.counts.get("viewsLate") == 0
 
 
-def test_a_change_is_not_failed_by_what_cannot_be_shown(view: View, copies: Copies) -> None:
+def test_write_succeeds_when_its_record_cannot_be_projected(view: View, copies: Copies) -> None:
     with logs.invocation("test") as line:
         view.apply_eagerly([a_record("bad", doc={}), a_record("b")])
     assert view.sequences(NOTE.name, ["bad", "b"]) == {"b": 1}
     assert line.counts["viewsLate"] == 1
 
 
-def test_a_change_is_not_failed_by_a_fault_of_the_view(printed: Any, copies: Copies) -> None:
+def test_write_succeeds_when_the_view_has_a_fault(printed: Any, copies: Copies) -> None:
     def broken() -> Database[dict[str, Any]]:
         raise ZeroDivisionError
 
@@ -288,9 +288,7 @@ def test_a_change_is_not_failed_by_a_fault_of_the_view(printed: Any, copies: Cop
     assert [line["action"] for line in printed.lines()] == ["eager_view_failed"]
 
 
-def test_while_mongodb_is_gone_writes_do_not_wait_for_it_one_after_the_other(
-    copies: Copies, closing: Callable[[Any], None]
-) -> None:
+def test_eager_projection_pauses_while_mongodb_is_down(copies: Copies, closing: Callable[[Any], None]) -> None:
     # Given
     ticks, asked, gone = Ticks(), [], _nowhere()
     closing(gone.client)
@@ -305,12 +303,12 @@ def test_while_mongodb_is_gone_writes_do_not_wait_for_it_one_after_the_other(
         for seconds in (100, 101, 104.9, 105.1, 106):
             ticks.seconds = seconds
             view.apply_eagerly([a_record()])
-    # Then it was tried, and tried again after a pause
+    # Then MongoDB was asked once, and again after the pause
     assert asked == [100, 105.1]
     assert line.counts["viewsLate"] == 2
 
 
-def test_the_first_after_the_pause_is_shown(copies: Copies, closing: Callable[[Any], None]) -> None:
+def test_eager_projection_resumes_after_the_pause(copies: Copies, closing: Callable[[Any], None]) -> None:
     ticks, gone = Ticks(), _nowhere()
     closing(gone.client)
     places = iter([gone, clients.mongodb()])
@@ -321,10 +319,10 @@ def test_the_first_after_the_pause_is_shown(copies: Copies, closing: Callable[[A
     assert _version(copies) == 1
 
 
-def test_a_write_waits_no_longer_than_it_may_for_being_shown(
+def test_eager_projection_gives_up_at_its_deadline(
     copies: Copies, mongodb: Database[dict[str, Any]], options: Callable[..., None]
 ) -> None:
-    # Given a MongoDB that is there, and does not answer writes
+    # Given a MongoDB that is reachable and does not answer writes
     options(RECORDS_EARLY_WITHIN_MS="50")
     view = View(clients.mongodb, {NOTE.name: NOTE}, _options())
     admin = mongodb.client.admin
@@ -336,12 +334,12 @@ def test_a_write_waits_no_longer_than_it_may_for_being_shown(
             view.apply_eagerly([a_record()])
     finally:
         admin.command("fsyncUnlock")
-    # Then it waited for less than any other operation may
+    # Then the wait was shorter than the timeout of other operations
     assert monotonic() - began < settings.load(settings.MongoSettings).operation_timeout_ms / 1000 - 0.5
     assert line.counts["viewsLate"] == 1
 
 
-def test_nothing_to_show_asks_nobody() -> None:
+def test_empty_batch_asks_no_database() -> None:
     def database() -> Database[dict[str, Any]]:
         raise AssertionError("asked")
 
@@ -351,10 +349,10 @@ def test_nothing_to_show_asks_nobody() -> None:
     assert line.counts == {}
 
 
-# --- walked and forgotten
+# --- walk and forget
 
 
-def test_a_walk_sees_every_living_copy_once_in_the_order_of_ids(view: View, copies: Copies) -> None:
+def test_walk_returns_each_live_copy_once_in_order_of_ids(view: View, copies: Copies) -> None:
     view.apply([a_record(f"n-{number}") for number in range(5)] + [a_tombstone("n-2", 2)])
     seen: list[str] = []
     while page := view.walk(NOTE.name, seen[-1] if seen else "", 2):
@@ -363,7 +361,7 @@ def test_a_walk_sees_every_living_copy_once_in_the_order_of_ids(view: View, copi
     assert seen == ["n-0", "n-1", "n-3", "n-4"]
 
 
-def test_a_copy_that_moved_on_is_not_forgotten(view: View, copies: Copies) -> None:
+def test_newer_copy_is_not_forgotten(view: View, copies: Copies) -> None:
     view.apply([a_record(version=2)])
     view.forget(NOTE.name, "n-1", 1)
     assert _version(copies) == 2

@@ -1,4 +1,4 @@
-"""The functions behind the truth: its stream, the repair queue and the hourly comparison."""
+"""The functions behind the system of record: stream, repair queue and hourly comparison."""
 
 import copy
 from typing import Any
@@ -15,13 +15,14 @@ from chalicelib.core.records import reconcile, worker
 from chalicelib.core.records.history import History
 from chalicelib.core.records.project import Projector, Repair
 from chalicelib.core.records.queues import REPAIR
-from chalicelib.core.records.reconcile import Found
+from chalicelib.core.records.reconcile import PassResult
 from chalicelib.core.records.view import View
 from chalicelib.core.runtime import ids
-from chalicelib.core.stores import clients
+from chalicelib.core.stores import binding, clients
+from chalicelib.core.stores.binding import Deployment
 from tests.support.gateway import Context, event
 from tests.unit.core.records.build import NOTE, a_record, item_of, put, streamed
-from tests.unit.core.records.conftest import told
+from tests.unit.core.records.conftest import take_events
 
 Copies = Collection[dict[str, Any]]
 
@@ -52,7 +53,7 @@ def _schedule(remaining_ms: int = 300_000) -> CloudWatchEvent:
 # --- the stream
 
 
-def test_a_batch_of_the_stream_is_carried_and_counted(view: View, history: History, printed: Any) -> None:
+def test_batch_of_the_stream_is_projected_and_counted(view: View, history: History, printed: Any) -> None:
     # When
     worker.project(_stream(streamed(item_of(a_record("a"))), streamed(item_of(a_record("bad", doc={})))))
     # Then
@@ -63,7 +64,7 @@ def test_a_batch_of_the_stream_is_carried_and_counted(view: View, history: Histo
     assert queueing_wiring.sender().depth(REPAIR).pending == 1
 
 
-def test_a_store_that_is_down_has_the_stream_keep_its_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_store_makes_the_stream_retry_its_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(View, "apply", _down)
     with pytest.raises(Unavailable):
         worker.project(_stream(streamed(item_of(a_record()))))
@@ -76,7 +77,7 @@ def _down(*_: Any, **__: Any) -> None:
 # --- the repair queue
 
 
-def test_a_repair_is_made_once_however_often_it_is_delivered(view: View) -> None:
+def test_repair_delivered_three_times_runs_once(view: View) -> None:
     # Given
     put(a_record(version=2))
     repair = Repair(kind=NOTE.name, id="n-1", record_version=2)
@@ -85,13 +86,13 @@ def test_a_repair_is_made_once_however_often_it_is_delivered(view: View) -> None
         assert worker.repair(_messages(repair)) == {"batchItemFailures": []}
     # Then
     assert view.sequences(NOTE.name, ["n-1"]) == {"n-1": 2}
-    assert len(told()) == 1
+    assert len(take_events()) == 1
     assert coordination_wiring.counts().read(["repair"], ["completed", "failed"]) == {
         "repair": {"completed": 1, "failed": 0}
     }
 
 
-def test_another_cause_has_it_made_again(wired: Projector, copies: Copies) -> None:
+def test_repair_for_another_cause_runs_again(wired: Projector, copies: Copies) -> None:
     put(a_record())
     worker.repair(_messages(Repair(kind=NOTE.name, id="n-1", record_version=1)))
     copies.delete_many({})
@@ -99,11 +100,11 @@ def test_another_cause_has_it_made_again(wired: Projector, copies: Copies) -> No
     assert copies.count_documents({}) == 1
 
 
-def test_what_still_cannot_be_carried_comes_again_and_others_are(wired: Projector, view: View, mail: Sender) -> None:
+def test_failed_repairs_are_retried_and_others_succeed(wired: Projector, view: View, mail: Sender) -> None:
     # Given
     put(a_record("bad", doc={}))
     put(a_record("good"))
-    batch = _messages(*(Repair(kind=NOTE.name, id=one, record_version=1) for one in ("bad", "good")))
+    batch = _messages(*(Repair(kind=NOTE.name, id=record_id, record_version=1) for record_id in ("bad", "good")))
     # When
     answer = worker.repair(batch)
     # Then
@@ -112,19 +113,19 @@ def test_what_still_cannot_be_carried_comes_again_and_others_are(wired: Projecto
     assert view.sequences(NOTE.name, ["good"]) == {"good": 1}
 
 
-def test_what_can_never_be_carried_is_buried_with_why(mail: Sender) -> None:
+def test_repair_that_fails_for_good_is_dead_lettered_with_reason(mail: Sender) -> None:
     # Given
     put(a_record("bad", doc={}))
     repair = Repair(kind=NOTE.name, id="bad", record_version=1)
-    # When it is tried for the last time
+    # When the last attempt fails
     assert worker.repair(_messages(repair, receives=REPAIR.attempts)) == {"batchItemFailures": []}
     # Then
-    (letter,) = _letters()
-    assert Repair.model_validate_json(letter["Body"]) == repair
-    assert letter["MessageAttributes"]["reason"]["StringValue"] == "after 12 attempts: KeyError"
+    (dead_letter,) = _dead_letters()
+    assert Repair.model_validate_json(dead_letter["Body"]) == repair
+    assert dead_letter["MessageAttributes"]["reason"]["StringValue"] == "after 12 attempts: KeyError"
 
 
-def _letters() -> list[dict[str, Any]]:
+def _dead_letters() -> list[dict[str, Any]]:
     client = clients.aws("sqs")
     url = client.get_queue_url(QueueName=f"holdfast-unit-{REPAIR.dead_letters}")["QueueUrl"]
     found: list[dict[str, Any]] = client.receive_message(QueueUrl=url, MessageAttributeNames=["All"])["Messages"]
@@ -136,27 +137,27 @@ def _letters() -> list[dict[str, Any]]:
 
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Note each step, and see that one is alone while it is made."""
+    """Note the name of the lock held during each step."""
     made: list[str] = []
 
-    def step() -> Found:
+    def step() -> PassResult:
         made.append(coordination_wiring.locks().held()[0].name)
-        return Found(3, 2, finished=True)
+        return PassResult(3, 2, finished=True)
 
     monkeypatch.setattr(reconcile, "step", step)
     return made
 
 
-def test_a_comparison_says_what_it_found(steps: list[str], printed: Any) -> None:
+def test_comparison_logs_its_counts(steps: list[str], printed: Any) -> None:
     worker.reconcile(_schedule())
     assert steps == ["reconcile"]
     (line,) = printed.lines()
     assert (line["kind"], line["finished"]) == ("reconcile", True)
-    assert (line["recordsCompared"], line["recordsMended"]) == (3, 2)
+    assert (line["recordsCompared"], line["recordsRepaired"]) == (3, 2)
     assert line["requestId"] == event("sweep")["id"]
 
 
-def test_of_two_at_once_the_second_does_nothing(steps: list[str], printed: Any) -> None:
+def test_second_of_two_concurrent_comparisons_is_skipped(steps: list[str], printed: Any) -> None:
     # Given
     lease = coordination_wiring.locks().acquire("reconcile", 60_000, 0)
     # When
@@ -170,7 +171,7 @@ def test_of_two_at_once_the_second_does_nothing(steps: list[str], printed: Any) 
     assert len(steps) == 1
 
 
-def test_a_comparison_that_fails_frees_its_lock(monkeypatch: pytest.MonkeyPatch, printed: Any) -> None:
+def test_failed_comparison_releases_its_lock(monkeypatch: pytest.MonkeyPatch, printed: Any) -> None:
     monkeypatch.setattr(reconcile, "step", _down)
     with pytest.raises(Unavailable):
         worker.reconcile(_schedule())
@@ -178,7 +179,26 @@ def test_a_comparison_that_fails_frees_its_lock(monkeypatch: pytest.MonkeyPatch,
     assert [line["kind"] for line in printed.lines()] == ["reconcile"]
 
 
-def test_a_comparison_really_compares(view: View) -> None:
+@pytest.mark.parametrize("mark", [None, Deployment("01OTHER", "prod")], ids=["no mark", "foreign mark"])
+def test_reconciliation_of_an_unmarked_database_changes_nothing(
+    mark: Deployment | None, copies: Copies, mongodb: Any, printed: Any
+) -> None:
+    # Given lists without a record of this stage, in a database that this stage has not marked
+    copies.insert_one({"_id": "theirs", "version": 1, "live": True})
+    mongodb[binding.COLLECTION].delete_many({})
+    if mark:
+        binding.rebind(mongodb, mark)
+    # When
+    worker.reconcile(_schedule())
+    # Then the lists are as before, and an error says why
+    assert copies.count_documents({"_id": "theirs"}) == 1
+    error, line = printed.lines()
+    assert (error["level"], error["action"]) == ("ERROR", "database_refused")
+    assert ("belongs to deployment 01OTHER" if mark else "carries no mark") in error["message"]
+    assert (line["kind"], line["reconcilesRefused"]) == ("reconcile", 1)
+
+
+def test_comparison_repairs_a_missing_copy(view: View) -> None:
     put(a_record())
     worker.reconcile(_schedule())
     assert view.sequences(NOTE.name, ["n-1"]) == {"n-1": 1}

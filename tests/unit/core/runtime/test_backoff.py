@@ -9,7 +9,7 @@ BACKOFF = Backoff(first_seconds=0.02, longest_seconds=0.5)
 
 @pytest.fixture
 def bounds(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, float]]:
-    """Between what a pause was drawn; the highest is what comes."""
+    """The bounds of each random draw; each draw returns the upper bound."""
     drawn: list[tuple[float, float]] = []
 
     def uniform(low: float, high: float) -> float:

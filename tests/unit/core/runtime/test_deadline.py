@@ -21,13 +21,13 @@ def test_wanted_time_is_clamped_to_what_the_margin_leaves(left_ms: int, margin_m
         assert deadline.clamp_ms(1_000, margin_ms=margin_ms) == expected
 
 
-def test_just_as_much_time_as_is_left_is_allowed() -> None:
+def test_remaining_time_is_allowed_and_a_millisecond_more_is_not() -> None:
     with deadline.bind(Context(remaining_ms=3_000)):
         assert deadline.allows(3_000)
         assert not deadline.allows(3_001)
 
 
-def test_an_invocations_time_ends_with_its_block() -> None:
+def test_bound_deadline_ends_with_its_block() -> None:
     with deadline.bind(Context(remaining_ms=3_000)):
         with deadline.bind(Context(remaining_ms=7)):
             assert deadline.remaining_ms() == 7

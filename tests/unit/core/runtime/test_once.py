@@ -1,4 +1,4 @@
-"""One of each per process, however many threads ask first."""
+"""`once`: one value per process and argument, also under concurrent first calls."""
 
 import threading
 
@@ -9,7 +9,7 @@ from chalicelib.core.runtime.once import once
 from tests.support.concurrency import race
 
 
-def test_threads_that_ask_together_get_the_same_one_which_is_made_once() -> None:
+def test_concurrent_first_calls_share_one_value() -> None:
     made: list[object] = []
     slowly = threading.Event()
 
@@ -21,10 +21,10 @@ def test_threads_that_ask_together_get_the_same_one_which_is_made_once() -> None
 
     found = race([make] * 16)
     assert len(made) == 1
-    assert {id(one) for one in found} == {id(made[0])}
+    assert {id(value) for value in found} == {id(made[0])}
 
 
-def test_each_argument_has_its_own() -> None:
+def test_each_argument_has_its_own_value() -> None:
     @once
     def make(name: str) -> list[str]:
         return [name]
@@ -34,7 +34,7 @@ def test_each_argument_has_its_own() -> None:
     assert make.kept() == 2
 
 
-def test_those_who_wait_share_what_comes_of_it() -> None:
+def test_concurrent_callers_share_the_exception() -> None:
     tried: list[int] = []
     slowly = threading.Event()
 
@@ -45,11 +45,11 @@ def test_those_who_wait_share_what_comes_of_it() -> None:
         raise Unavailable
 
     assert [type(found) for found in race([make] * 8)] == [Unavailable] * 8
-    # Whoever came after the first had failed may have tried again; nobody tried for each.
+    # A thread that came after the failure may have tried again; eight tries would mean that nobody waited.
     assert len(tried) < 4
 
 
-def test_what_could_not_be_made_is_tried_again() -> None:
+def test_failure_is_not_cached() -> None:
     divisors = [0, 1]
 
     @once
@@ -61,7 +61,7 @@ def test_what_could_not_be_made_is_tried_again() -> None:
     assert (make(), make()) == (7, 7)
 
 
-def test_what_is_made_may_ask_for_what_it_needs() -> None:
+def test_memoized_function_may_call_another_memoized_function() -> None:
     @once
     def inner() -> int:
         return 1
@@ -73,7 +73,7 @@ def test_what_is_made_may_ask_for_what_it_needs() -> None:
     assert outer() == 2
 
 
-def test_it_can_be_forgotten_and_another_made_that_is_not_kept() -> None:
+def test_value_can_be_cleared_or_made_without_caching() -> None:
     make = once(object)
     first = make()
     assert make.make() is not first

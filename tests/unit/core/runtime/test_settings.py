@@ -21,7 +21,7 @@ def test_everything_has_a_default(options: Options) -> None:
         assert settings.load(section) == section()
 
 
-def test_an_option_is_read_by_the_name_it_is_documented_under(options: Options) -> None:
+def test_option_is_read_by_its_documented_name(options: Options) -> None:
     options(
         SESSIONS_IDLE_MINUTES="7", HTTP_ALLOWED_ORIGINS='["https://a.example"]', MONGODB_URI="mongodb://secret@host"
     )
@@ -30,13 +30,13 @@ def test_an_option_is_read_by_the_name_it_is_documented_under(options: Options) 
     assert settings.option(SessionSettings, "idle_minutes") == "SESSIONS_IDLE_MINUTES"
 
 
-def test_an_empty_variable_is_an_option_not_given(options: Options) -> None:
+def test_empty_variable_counts_as_unset(options: Options) -> None:
     options(SESSIONS_IDLE_MINUTES="", HTTP_ALLOWED_ORIGINS="")
     assert settings.load(SessionSettings) == SessionSettings()
     assert settings.load(HttpSettings).allowed_origins == frozenset()
 
 
-def test_all_faults_are_told_at_once_by_name_and_without_their_values(options: Options) -> None:
+def test_all_invalid_options_are_named_at_once_without_values(options: Options) -> None:
     # Given
     faulty = {
         "HOLDFAST_STAGE": "Not A Stage",
@@ -66,7 +66,7 @@ def test_secrets_do_not_print(options: Options) -> None:
         assert "hunter" not in shown
 
 
-def test_what_is_named_like_a_secret_is_one() -> None:
+def test_option_named_like_a_secret_has_a_secret_type() -> None:
     for section in SECTIONS:
         for name, field in section.model_fields.items():
             if name.endswith(("_key", "_password", "_token", "uri")):
@@ -74,7 +74,7 @@ def test_what_is_named_like_a_secret_is_one() -> None:
 
 
 @pytest.mark.parametrize("section", SECTIONS, ids=NAMES)
-def test_a_section_says_what_it_is_and_so_does_each_option(section: Any) -> None:
+def test_section_and_each_option_are_described(section: Any) -> None:
     assert section.__doc__
     assert section.model_config["env_prefix"].endswith("_")
     assert all(field.description for field in section.model_fields.values())
@@ -107,7 +107,7 @@ def test_settings_are_read_once(options: Options, monkeypatch: pytest.MonkeyPatc
     assert settings.load(SessionSettings) is first
 
 
-def test_a_class_that_is_defined_later_is_read_when_it_is_asked_for(options: Options) -> None:
+def test_section_defined_later_is_read_on_demand(options: Options) -> None:
     options(LATER_COUNT="3")
     settings.load(HoldfastSettings)
 

@@ -1,4 +1,4 @@
-"""Which of a driver's errors mean that a store is down, provoked with the real drivers."""
+"""Errors of the real drivers: an unreachable store is `Unavailable`, other errors pass through."""
 
 import socket
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def dynamodb(port: int) -> Any:
 
 @pytest.fixture
 def mute() -> Iterator[int]:
-    """A port that takes connections and never answers."""
+    """The port of a server that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield int(listener.getsockname()[1])
 
@@ -42,13 +42,13 @@ def mute() -> Iterator[int]:
 # --- MongoDB
 
 
-def test_a_server_that_is_not_there_is_unavailable() -> None:
+def test_absent_mongodb_server_is_unavailable() -> None:
     where = f"mongodb://127.0.0.1:{ports.free()}/?timeoutMS=300"
     with MongoClient[dict[str, Any]](where) as client, pytest.raises(Unavailable), reaching_mongodb():
         client.holdfast.anything.find_one({})
 
 
-def test_a_server_that_takes_the_call_and_never_answers_is_unavailable(mute: int) -> None:
+def test_silent_mongodb_server_is_unavailable(mute: int) -> None:
     where = f"mongodb://127.0.0.1:{mute}/?directConnection=true&timeoutMS=300&connectTimeoutMS=200"
     with MongoClient[dict[str, Any]](where) as client, pytest.raises(Unavailable), reaching_mongodb():
         client.holdfast.anything.find_one({})
@@ -63,13 +63,13 @@ def test_a_server_slower_than_the_deadline_is_unavailable(mongod: Mongod) -> Non
 
 
 def test_a_server_that_is_no_primary_is_unavailable(mongod: Mongod) -> None:
-    # Given a set that has only this member, asked for by another name
+    # Given a replica set with one member, addressed by another set name
     where = f"mongodb://127.0.0.1:{mongod.port}/?replicaSet=another&timeoutMS=300"
     with MongoClient[dict[str, Any]](where) as client, pytest.raises(Unavailable), reaching_mongodb():
         client.holdfast.anything.insert_one({})
 
 
-def test_what_the_server_refuses_is_a_fault_of_ours(mongod: Mongod) -> None:
+def test_command_refused_by_mongodb_is_not_unavailable(mongod: Mongod) -> None:
     with MongoClient[dict[str, Any]](mongod.uri) as client, pytest.raises(OperationFailure), reaching_mongodb():
         client.holdfast.anything.find_one({"$nonsense": 1})
 
@@ -77,12 +77,12 @@ def test_what_the_server_refuses_is_a_fault_of_ours(mongod: Mongod) -> None:
 # --- AWS
 
 
-def test_an_endpoint_that_is_not_there_is_unavailable() -> None:
+def test_absent_aws_endpoint_is_unavailable() -> None:
     with pytest.raises(Unavailable), reaching_aws():
         dynamodb(ports.free()).list_tables()
 
 
-def test_an_endpoint_that_never_answers_is_unavailable(mute: int) -> None:
+def test_silent_aws_endpoint_is_unavailable(mute: int) -> None:
     with pytest.raises(Unavailable), reaching_aws():
         dynamodb(mute).list_tables()
 
@@ -107,7 +107,7 @@ def test_a_service_that_is_busy_or_broken_is_unavailable(code: str, status: int)
 
 
 @pytest.mark.parametrize("code", ["ValidationException", "AccessDeniedException", "ResourceNotFoundException"])
-def test_what_the_service_refuses_is_a_fault_of_ours(code: str) -> None:
+def test_request_refused_by_aws_is_not_unavailable(code: str) -> None:
     client = dynamodb(1)
     with Stubber(client) as stubber:
         stubber.add_client_error("list_tables", code)
@@ -124,7 +124,7 @@ def test_other_errors_pass_as_they_are() -> None:
 # --- secrets
 
 
-def test_a_secret_comes_from_the_deployments_entry(aws: None, options: Any) -> None:
+def test_secret_is_read_from_the_deployments_entry(aws: None, options: Any) -> None:
     # Given
     options(HOLDFAST_SECRET_ID="holdfast-unit")
     clients.aws("secretsmanager").create_secret(

@@ -1,4 +1,4 @@
-"""Items in and out: what goes in comes out, through DynamoDB's own types and through a table."""
+"""Items survive the way through DynamoDB's types and through a table."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ FLAT_ITEMS = st.dictionaries(st.text(min_size=1, max_size=20), LISTS, max_size=6
 
 
 @given(item=ITEMS)
-def test_what_is_typed_is_plain_again(item: dict[str, Any]) -> None:
+def test_item_survives_conversion_to_attributes_and_back(item: dict[str, Any]) -> None:
     again = from_attributes(to_attributes(item))
     assert again == item
     # True == 1 to Python, and not to DynamoDB.
@@ -31,8 +31,8 @@ def test_what_is_typed_is_plain_again(item: dict[str, Any]) -> None:
 
 @given(item=FLAT_ITEMS)
 @hypothesis(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_what_is_put_is_read_again(dynamodb: Any, item: dict[str, Any]) -> None:
-    # A name that DynamoDB reserves is a name like any other here.
+def test_item_read_from_the_table_equals_the_item_put(dynamodb: Any, item: dict[str, Any]) -> None:
+    # Names that DynamoDB reserves need no care here.
     stored = {"pk": "x", **{name: value for name, value in item.items() if name not in {"pk", "kind", "dismiss"}}}
     table = clients.table("users").name
     dynamodb.put_item(TableName=table, Item=to_attributes(stored))
@@ -41,6 +41,6 @@ def test_what_is_put_is_read_again(dynamodb: Any, item: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("value", [None, 1.5, {"a": 1.5}, {"a"}, b"x", (1,), [None], [[1.5]]])
-def test_what_has_no_place_in_an_item_is_refused(value: Any) -> None:
+def test_value_without_a_dynamodb_type_is_refused(value: Any) -> None:
     with pytest.raises(TypeError, match="has no place in an item"):
         to_attributes({"name": value})

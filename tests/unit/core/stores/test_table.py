@@ -1,6 +1,6 @@
-"""What was decided is told, with what stood there; what was not decided is asked again, and never taken for a loss.
+"""A refusal carries the stored item; a transient error is retried and never reported as a loss.
 
-Neither moto nor an emulator ever tells of a conflict or throttles, so the service's words are put in its mouth here.
+Neither moto nor an emulator reports conflicts or throttles, so a stub answers with the service's errors.
 """
 
 from collections.abc import Callable, Iterator
@@ -42,7 +42,7 @@ def stubber() -> Iterator[Stubber]:
 
 @pytest.fixture
 def pauses() -> list[float]:
-    """Seconds that were waited between attempts."""
+    """Seconds waited between attempts."""
     return []
 
 
@@ -58,7 +58,7 @@ def real(dynamodb: Any) -> Table:
 
 @pytest.fixture
 def tokens(stubber: Stubber) -> list[str]:
-    """The token of every transaction that was asked for."""
+    """The request token of every transaction sent."""
     seen: list[str] = []
 
     def see(params: dict[str, Any], **_: Any) -> None:
@@ -69,7 +69,7 @@ def tokens(stubber: Stubber) -> list[str]:
 
 
 def calls(table: Table) -> dict[str, Call]:
-    """Every call a table makes, by botocore's name for it."""
+    """Map botocore's name of each operation to the table's call."""
     update = partial(table.update, "a", "SET n = :n", when="n = :n", values={":n": 1})
     return {
         "get_item": partial(table.get, "a"),
@@ -89,7 +89,7 @@ def cancel(stubber: Stubber, *codes: str) -> None:
 
 @pytest.mark.parametrize("code", TRANSIENT)
 @pytest.mark.parametrize("operation", ["get_item", "put_item", "update_item", "delete_item", "query"])
-def test_what_was_not_decided_is_asked_again(
+def test_transient_error_is_retried_after_a_pause(
     table: Table, stubber: Stubber, pauses: list[float], code: str, operation: str
 ) -> None:
     for _ in range(3):
@@ -103,7 +103,7 @@ def test_what_was_not_decided_is_asked_again(
 
 @pytest.mark.parametrize("operation", ["put_item", "update_item", "delete_item", "transact_write_items"])
 @pytest.mark.parametrize("code", ["TransactionConflictException", "ThrottlingException"])
-def test_after_so_many_attempts_the_table_is_unavailable_and_nothing_is_lost(
+def test_conflict_on_every_attempt_is_unavailable_and_not_a_loss(
     table: Table, stubber: Stubber, pauses: list[float], code: str, operation: str
 ) -> None:
     for _ in range(ATTEMPTS):
@@ -136,7 +136,7 @@ def test_pauses_are_full_jitter_under_a_growing_ceiling(
 
 
 @pytest.mark.parametrize("reason", ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"])
-def test_a_cancelled_transaction_is_asked_again_under_the_same_token(
+def test_cancelled_transaction_is_retried_under_the_same_token(
     table: Table, stubber: Stubber, tokens: list[str], pauses: list[float], reason: str
 ) -> None:
     for _ in range(4):
@@ -149,7 +149,7 @@ def test_a_cancelled_transaction_is_asked_again_under_the_same_token(
     assert len(set(tokens)) == 1
 
 
-def test_every_transaction_has_a_token_of_its_own(table: Table, stubber: Stubber, tokens: list[str]) -> None:
+def test_each_transaction_has_its_own_request_token(table: Table, stubber: Stubber, tokens: list[str]) -> None:
     for _ in range(2):
         stubber.add_response("transact_write_items", {}, {"TransactItems": ANY, "ClientRequestToken": ANY})
         calls(table)["transact_write_items"]()
@@ -159,7 +159,7 @@ def test_every_transaction_has_a_token_of_its_own(table: Table, stubber: Stubber
 @pytest.mark.parametrize(
     "codes", [("ConditionalCheckFailed", "TransactionConflict"), ("ThrottlingError", "ConditionalCheckFailed")]
 )
-def test_a_failed_condition_is_final_whatever_else_got_in_the_way(
+def test_failed_condition_is_final_despite_other_transient_reasons(
     table: Table, stubber: Stubber, pauses: list[float], codes: tuple[str, ...]
 ) -> None:
     cancel(stubber, *codes)
@@ -170,13 +170,13 @@ def test_a_failed_condition_is_final_whatever_else_got_in_the_way(
 
 
 @pytest.mark.parametrize("code", ["ValidationException", "ResourceNotFoundException", "AccessDeniedException"])
-def test_a_fault_of_ours_is_not_asked_again(table: Table, stubber: Stubber, code: str) -> None:
+def test_invalid_request_is_not_retried(table: Table, stubber: Stubber, code: str) -> None:
     stubber.add_client_error("update_item", code)
     with pytest.raises(ClientError):
         calls(table)["update_item"]()
 
 
-def test_a_transaction_cancelled_for_a_fault_of_ours_is_not_asked_again(table: Table, stubber: Stubber) -> None:
+def test_transaction_cancelled_as_invalid_is_not_retried(table: Table, stubber: Stubber) -> None:
     cancel(stubber, "None", "ValidationError")
     with pytest.raises(ClientError):
         calls(table)["transact_write_items"]()
@@ -190,7 +190,7 @@ def test_a_broken_service_is_unavailable(table: Table, stubber: Stubber, code: s
 
 
 @pytest.mark.parametrize("error", [ConnectTimeoutError, ReadTimeoutError])
-def test_an_answer_that_never_came_is_unavailable_and_no_loss(error: type[Exception]) -> None:
+def test_timed_out_write_is_unavailable_and_not_a_loss(error: type[Exception]) -> None:
     class Silent:
         def update_item(self, **_: Any) -> None:
             raise error(endpoint_url="http://dynamodb")  # type: ignore[call-arg]
@@ -199,7 +199,7 @@ def test_an_answer_that_never_came_is_unavailable_and_no_loss(error: type[Except
         calls(Table(Silent(), "silent"))["update_item"]()
 
 
-def test_a_holder_whose_guarded_write_met_a_conflict_has_not_lost_its_lock(
+def test_guarded_write_in_conflict_is_not_reported_as_lock_lost(
     table: Table, stubber: Stubber, tokens: list[str]
 ) -> None:
     locks, lease = Locks(table, CoordinationSettings()), Lease("a", "me", 1, 0.0)
@@ -220,7 +220,7 @@ def test_a_holder_whose_guarded_write_met_a_conflict_has_not_lost_its_lock(
         locks.guarded(lease, [])
 
 
-def test_a_refused_write_tells_what_stands(real: Table) -> None:
+def test_refused_write_carries_the_stored_item(real: Table) -> None:
     real.put({"pk": "a", "n": 1, "on": True, "names": ["x"]}, when="attribute_not_exists(pk)")
     stands = {"pk": "a", "n": 1, "on": True, "names": ["x"]}
     refusals: list[Call] = [
@@ -237,7 +237,7 @@ def test_a_refused_write_tells_what_stands(real: Table) -> None:
     assert refused.value.item is None
 
 
-def test_a_refused_transaction_tells_why_and_writes_nothing(real: Table) -> None:
+def test_refused_transaction_names_its_reasons_and_writes_nothing(real: Table) -> None:
     for name in ("a", "c"):
         real.put({"pk": name, "n": 1}, when="attribute_not_exists(pk)")
     fine = real.update_entry("b", "SET n = :n", values={":n": 5})
@@ -252,7 +252,7 @@ def test_a_refused_transaction_tells_why_and_writes_nothing(real: Table) -> None
     assert real.get("b") is None
 
 
-def test_a_page_begins_beyond_the_key_named(real: Table) -> None:
+def test_query_page_begins_after_the_given_key(real: Table) -> None:
     for name in "cab":
         real.put({"pk": name, "held": "lock"}, when="attribute_not_exists(pk)")
     found = [item["pk"] for item in real.query("by-held", "held", "lock", limit=2)]

@@ -39,7 +39,7 @@ def ann(sessions: SessionStore) -> str:
 
 
 def refused(answer: Answer, status: int) -> dict[str, Any]:
-    """Return the problem, having checked what every problem has."""
+    """Check the members of every problem, and return the problem."""
     assert answer.status == status
     assert answer.headers["Content-Type"] == "application/problem+json"
     problem: dict[str, Any] = answer.json
@@ -91,7 +91,7 @@ def test_a_body_in_base64_is_read(users: UserStore, mongodb: Mongo) -> None:
     assert refused(invoke(event("login-base64")), 401)
 
 
-def test_a_name_that_is_escaped_in_the_path_is_read_as_it_was_meant(admin: str, users: UserStore) -> None:
+def test_escaped_name_in_the_path_is_decoded(admin: str, users: UserStore) -> None:
     users.add("ann@example.org", "hash", [Role.USER])
     sent = event("show-user")
     sent["headers"]["Authorization"] = f"Bearer {admin}"
@@ -104,7 +104,7 @@ def test_a_name_that_is_escaped_in_the_path_is_read_as_it_was_meant(admin: str, 
 @pytest.mark.parametrize(
     "text", ["", "{", "nonsense", '{"username": "ann"', "\x00", '{"username": "\\ud800"}', "[" * 500]
 )
-def test_what_is_not_json_is_400(text: str, admin: str) -> None:
+def test_body_that_is_no_json_is_400(text: str, admin: str) -> None:
     refused(ask("POST", "/send-notification", text=text, token=admin), 400)
 
 
@@ -148,7 +148,7 @@ def test_the_wrong_role_is_403(ann: str) -> None:
     refused(ask("POST", "/send-notification", {"username": "bob"}, token=ann), 403)
 
 
-def test_who_may_call_is_asked_before_what_they_say(ann: str) -> None:
+def test_caller_is_checked_before_the_body(ann: str) -> None:
     refused(ask("POST", "/api/users", text="nonsense", token=ann), 403)
     refused(ask("POST", "/api/users", text="nonsense"), 401)
 
@@ -161,14 +161,14 @@ def test_an_unknown_path_is_404(path: str) -> None:
 @pytest.mark.parametrize(
     "bad", ["short", "01kam2q3r4s5t6v7w8x9y0z1a2", "$where", "%2e%2e", "01KAM2Q3R4S5T6V7W8X9Y0Z1A2X"]
 )
-def test_an_id_that_cannot_exist_is_404_before_a_store_is_asked(admin: str, printed: Printed, bad: str) -> None:
+def test_impossible_id_is_404_without_a_store_round_trip(admin: str, printed: Printed, bad: str) -> None:
     refused(ask("GET", f"/api/pending-responses/{bad}", token=admin), 404)
     # The session's own read.
     assert printed.lines()[-1]["storeRoundTrips"] == 1
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE"])
-def test_a_wrong_method_is_405_and_told_the_right_ones(method: str) -> None:
+def test_wrong_method_is_405_with_the_allowed_methods(method: str) -> None:
     answer = ask(method, "/health")
     refused(answer, 405)
     assert answer.headers["Allow"] == "GET"
@@ -191,24 +191,24 @@ def test_a_body_over_the_limit_is_413_before_it_is_parsed(options: Options) -> N
     refused(invoke(sent), 413)
 
 
-def test_a_body_of_exactly_the_limit_is_let_in(options: Options) -> None:
+def test_body_of_exactly_the_limit_is_read(options: Options) -> None:
     # Given
     options(HTTP_MAX_BODY_BYTES="90")
     sent = event("login-base64")
     sent["body"] = base64.b64encode(b"x" * 90).decode()
-    # Then it is read, and what it says is another matter
+    # Then the body is read, and refused for its content alone
     refused(ask("POST", "/api/sessions", text="x" * 90), 400)
     refused(invoke(sent), 400)
 
 
 @pytest.mark.parametrize("media", ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", "", "json"])
-def test_what_is_sent_as_something_else_is_415(media: str) -> None:
+def test_other_media_type_is_415(media: str) -> None:
     answer = ask("POST", "/api/sessions", {"username": "ann", "password": "x"}, headers={"Content-Type": media})
     refused(answer, 415)
 
 
 @pytest.mark.parametrize("media", ["application/json; charset=utf-8", "Application/JSON", " application/json "])
-def test_json_by_any_of_its_spellings_is_read(media: str) -> None:
+def test_json_media_type_is_read_in_any_spelling(media: str) -> None:
     answer = ask("POST", "/api/sessions", text="nonsense", headers={"Content-Type": media})
     refused(answer, 400)
 
@@ -244,7 +244,7 @@ def test_a_query_that_cannot_be_read_is_422(admin: str, query: dict[str, str], p
     assert [fault["path"] for fault in problem["errors"]] == [path]
 
 
-def test_a_fault_of_ours_is_500_without_a_word_of_it(
+def test_unexpected_error_is_500_without_its_text(
     monkeypatch: pytest.MonkeyPatch, admin: str, printed: Printed
 ) -> None:
     # Given
@@ -264,14 +264,15 @@ def test_a_fault_of_ours_is_500_without_a_word_of_it(
     assert line["status"] == 500
 
 
-def test_a_store_that_is_down_is_503_with_a_time_to_come_back(
+def test_unreachable_store_is_503_with_retry_after(
     monkeypatch: pytest.MonkeyPatch, dynamodb: Any, options: Options, printed: Printed
 ) -> None:
-    # Given a port nobody listens on
+    # Given a port without a listener
     options(MONGODB_URI="mongodb://127.0.0.1:9/?directConnection=true", MONGODB_OPERATION_TIMEOUT_MS="300")
     down = clients.mongodb.make()
     monkeypatch.setattr(clients, "mongodb", lambda: down)
-    monkeypatch.setattr(sessions_wiring, "store", lambda: SessionStore(down.sessions, settings.load(SessionSettings)))
+    store = SessionStore(down.sessions, settings.load(SessionSettings), lambda: b"a key")
+    monkeypatch.setattr(sessions_wiring, "store", lambda: store)
     # When
     answer = ask("GET", "/api/sessions/current", token="any")
     ready = ask("GET", "/ready")
@@ -290,7 +291,7 @@ def test_a_store_that_is_down_is_503_with_a_time_to_come_back(
 # --- CORS
 
 
-def test_without_origins_no_browser_is_let_in() -> None:
+def test_without_allowed_origins_no_cors_header_is_sent() -> None:
     answer = ask("GET", "/health", headers={"Origin": "https://console.example.org"})
     assert not [name for name in answer.headers if name.startswith("Access-Control")]
 
@@ -306,14 +307,14 @@ def test_an_allowed_origin_may_read_the_answer_and_its_headers(options: Options)
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example.org", "https://console.example.org.evil.org", "null", None])
-def test_another_origin_may_not_and_caches_know_it(options: Options, origin: str | None) -> None:
+def test_other_origin_gets_no_cors_header_and_vary_names_it(options: Options, origin: str | None) -> None:
     options(HTTP_ALLOWED_ORIGINS='["https://console.example.org"]')
     answer = ask("GET", "/health", headers={"Origin": origin} if origin else {})
     assert "Access-Control-Allow-Origin" not in answer.headers
     assert answer.headers["Vary"] == "Origin"
 
 
-def test_any_origin_is_let_in_where_the_settings_say_so(options: Options) -> None:
+def test_wildcard_setting_allows_any_origin(options: Options) -> None:
     options(HTTP_ALLOWED_ORIGINS='["*"]')
     answer = ask("GET", "/health", headers={"Origin": "https://anyone.example"})
     assert answer.headers["Access-Control-Allow-Origin"] == "https://anyone.example"
@@ -335,7 +336,7 @@ def test_a_preflight_is_answered_for_the_route_and_without_a_session(options: Op
 
 
 class Echo(Model):
-    """What a request said."""
+    """The content of a request."""
 
     word: str
 
@@ -382,7 +383,7 @@ def test_threads_never_see_each_others_request() -> None:
 # --- the log
 
 
-def test_one_invocation_is_one_line_that_says_all_of_it(ann: str, printed: Printed) -> None:
+def test_invocation_logs_one_complete_record(ann: str, printed: Printed) -> None:
     # When
     sent = event("list-approvals")
     sent["headers"]["Authorization"] = f"Bearer {ann}"
@@ -411,13 +412,13 @@ def test_one_invocation_is_one_line_that_says_all_of_it(ann: str, printed: Print
 
 
 @pytest.mark.parametrize("sent", ["wrong-method", "preflight", "send-notification"])
-def test_what_is_refused_is_one_line_too(mongodb: Mongo, printed: Printed, sent: str) -> None:
+def test_refused_request_logs_one_record(mongodb: Mongo, printed: Printed, sent: str) -> None:
     answer = invoke(event(sent))
     (line,) = printed.lines()
     assert line["status"] == answer.status
 
 
-def test_nothing_of_one_invocation_is_on_the_next_ones_line(ann: str, printed: Printed) -> None:
+def test_log_record_holds_nothing_of_the_invocation_before(ann: str, printed: Printed) -> None:
     # When
     ask("GET", "/api/sessions/current", token=ann)
     ask("GET", "/health")
@@ -468,7 +469,7 @@ def test_no_password_token_or_body_is_ever_logged(
 # --- what may stand under a path
 
 
-def test_every_route_of_the_application_is_known_to_chalice_and_the_other_way_round() -> None:
+def test_routes_of_chalice_and_of_the_application_are_the_same() -> None:
     known = {(method, path) for path, methods in app.routes.items() for method in methods}
     assert known == {(endpoint.method, endpoint.path) for endpoint in app.endpoints}
 

@@ -1,4 +1,4 @@
-"""A call that is made again with its Idempotency-Key is answered as it was, and does nothing a second time."""
+"""A call repeated with its Idempotency-Key gets the first answer, and does its work once."""
 
 import json
 from collections.abc import Callable
@@ -31,7 +31,7 @@ DEATHS = 50
 
 
 class Death(BaseException):
-    """The process is gone: nothing of it runs any more."""
+    """The process died: no later statement runs."""
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def ann(admin: str) -> str:
 
 @pytest.fixture
 def claims(dynamodb: Any) -> Callable[[], list[dict[str, Any]]]:
-    """What is kept of calls."""
+    """Return the stored claims of calls."""
 
     def kept() -> list[dict[str, Any]]:
         items = [from_attributes(item) for item in dynamodb.scan(TableName=COORDINATION)["Items"]]
@@ -57,7 +57,7 @@ def claims(dynamodb: Any) -> Callable[[], list[dict[str, Any]]]:
 
 @pytest.fixture
 def dying(monkeypatch: pytest.MonkeyPatch, dynamodb: Any) -> Callable[[Callable[[], Answer]], None]:
-    """Make a call whose process dies when the work is done and nobody knows it, and let its lease run out."""
+    """Make a call whose process dies between work and answer, and let its lease expire."""
     held: list[Claim] = []
 
     def die(_: Claims, claim: Claim, *_result: Any) -> None:
@@ -69,7 +69,7 @@ def dying(monkeypatch: pytest.MonkeyPatch, dynamodb: Any) -> Callable[[Callable[
             patch.setattr(Claims, "finish", die)
             with pytest.raises(Death):
                 call()
-        # Its lease holds others off until it is over.
+        # Until the lease expires, a repeat is refused.
         assert call().status == 409
         dynamodb.update_item(
             TableName=COORDINATION,
@@ -90,11 +90,11 @@ def put(token: str, username: str = "ann", **fields: Any) -> str:
     return str(ask("POST", "/send-notification", new, token=token).json["requestId"])
 
 
-def test_a_call_made_again_is_answered_as_it_was(admin: str) -> None:
+def test_repeated_call_gets_the_first_answer(admin: str) -> None:
     # Given
     first = create(admin)
     assert (first.status, "Idempotency-Replayed" in first.headers) == (201, False)
-    # And what was made is no longer as it was
+    # And the user has changed since
     ask("PATCH", "/api/users/bob", {"roles": ["user"]}, token=admin)
     # When
     again = create(admin)
@@ -104,7 +104,7 @@ def test_a_call_made_again_is_answered_as_it_was(admin: str) -> None:
     assert again.headers["Content-Type"] == first.headers["Content-Type"]
 
 
-def test_without_a_key_a_call_made_again_is_another_call(admin: str) -> None:
+def test_repeated_call_without_a_key_is_performed_again(admin: str) -> None:
     assert ask("POST", "/api/users", BOB, token=admin).status == 201
     assert ask("POST", "/api/users", BOB, token=admin).status == 409
 
@@ -116,22 +116,22 @@ def test_a_key_with_another_body_is_refused(admin: str, body: Any) -> None:
     assert (refused.status, refused.json["errors"][0]["path"]) == (422, "Idempotency-Key")
 
 
-def test_a_key_is_compared_by_the_path_asked_for_and_not_by_its_route(admin: str, ann: str) -> None:
-    one, other = put(admin), put(admin)
+def test_key_used_for_another_path_of_its_route_is_refused(admin: str, ann: str) -> None:
+    first, second = put(admin), put(admin)
     answers = [
         ask("POST", f"/api/pending-responses/{request_id}/resolve", {"action": "approve"}, token=ann, headers=KEY)
-        for request_id in (one, other)
+        for request_id in (first, second)
     ]
     assert [answer.status for answer in answers] == [200, 422]
 
 
-def test_a_path_is_the_same_however_it_is_escaped(admin: str) -> None:
-    told = create(admin, {**BOB, "username": "bob@example.org"}, key="make")
-    assert told.status == 201
-    # The gateway hands over what was sent; a server in its place, what that means.
+def test_escaped_and_plain_path_count_as_the_same_call(admin: str) -> None:
+    made = create(admin, {**BOB, "username": "bob@example.org"}, key="make")
+    assert made.status == 201
+    # The gateway hands over the escaped path; `scripts/serve` hands over the decoded path.
     paths = ("/api/users/bob%40example.org/keys", "/api/users/bob@example.org/keys")
     first, again = (ask("POST", path, {"name": "batch"}, token=admin, headers=KEY) for path in paths)
-    # It is the same call, whose secret answer was not kept; another one would be refused with 422.
+    # The same call, whose secret answer was not kept; another call would be refused with 422.
     assert (first.status, again.status) == (201, 409)
 
 
@@ -139,7 +139,7 @@ def test_a_key_belongs_to_its_caller_and_its_route(admin: str, ann: str) -> None
     # Given
     other_admin = signed_in("boss", Role.ADMIN)
     assert create(admin).status == 201
-    # When it is used by someone else, and elsewhere
+    # When another caller uses the key, and another route
     by_another = create(other_admin)
     elsewhere = ask("POST", "/api/pending-responses/cleanup", token=admin, headers=KEY)
     # Then
@@ -147,7 +147,7 @@ def test_a_key_belongs_to_its_caller_and_its_route(admin: str, ann: str) -> None
     assert "Idempotency-Replayed" not in by_another.headers | elsewhere.headers
 
 
-def test_of_calls_at_once_with_one_key_one_does_the_work(admin: str, mongodb: Mongo, ann: str) -> None:
+def test_of_concurrent_calls_with_one_key_one_does_the_work(admin: str, mongodb: Mongo, ann: str) -> None:
     def call() -> Answer:
         new = {"username": "ann", "wait": False}
         return ask("POST", "/send-notification", new, token=admin, headers=KEY)
@@ -160,25 +160,25 @@ def test_of_calls_at_once_with_one_key_one_does_the_work(admin: str, mongodb: Mo
     assert mongodb.approvals.count_documents({}) == 1
 
 
-def test_a_call_that_ended_in_an_error_is_performed_anew(admin: str) -> None:
+def test_call_that_ended_in_an_error_is_performed_again(admin: str) -> None:
     # Given a name that was taken
     ask("POST", "/api/users", BOB, token=admin)
     assert create(admin).status == 409
-    # And is free now
+    # And is free again
     ask("DELETE", "/api/users/bob", token=admin)
     # Then
     again = create(admin)
     assert (again.status, "Idempotency-Replayed" in again.headers) == (201, False)
 
 
-def test_a_body_that_is_refused_uses_up_no_key(admin: str, claims: Any) -> None:
+def test_refused_body_leaves_its_key_unused(admin: str, claims: Any) -> None:
     assert create(admin, {**BOB, "roles": ["king"]}).status == 422
     assert claims() == []
     assert create(admin).status == 201
 
 
 @pytest.mark.parametrize("key", ["", "with a space", "k" * 256, "schlüssel", "tab\tbed"])
-def test_a_key_that_cannot_be_one_is_refused(admin: str, key: str) -> None:
+def test_malformed_key_is_refused(admin: str, key: str) -> None:
     refused = create(admin, key=key)
     assert (refused.status, refused.json["errors"][0]["path"]) == (422, "Idempotency-Key")
     assert ask("GET", "/api/users/bob", token=admin).status == 404
@@ -199,7 +199,7 @@ def test_an_answer_is_kept_for_a_day_and_its_key_only_as_a_hash(admin: str, clai
 # Deaths between the work and the answer.
 
 
-def test_a_user_made_by_a_call_that_died_is_the_one_its_retry_answers(admin: str, users: Any, dying: Any) -> None:
+def test_retry_returns_the_user_made_by_a_call_that_died(admin: str, users: Any, dying: Any) -> None:
     for number in range(DEATHS):
         new = {**BOB, "username": f"bob-{number}"}
         dying(lambda new=new, key=f"k{number}": create(admin, new, key=key))
@@ -209,7 +209,7 @@ def test_a_user_made_by_a_call_that_died_is_the_one_its_retry_answers(admin: str
         assert users.find(new["username"]) == made
 
 
-def test_a_question_put_by_a_call_that_died_is_put_once(admin: str, ann: str, mongodb: Mongo, dying: Any) -> None:
+def test_request_made_by_a_call_that_died_is_made_once(admin: str, ann: str, mongodb: Mongo, dying: Any) -> None:
     for number in range(DEATHS):
 
         def call(key: str = f"k{number}") -> Answer:
@@ -223,7 +223,7 @@ def test_a_question_put_by_a_call_that_died_is_put_once(admin: str, ann: str, mo
 
 
 @pytest.mark.parametrize(("verb", "state"), [("resolve", "resolved"), ("cancel", "cancelled")])
-def test_what_was_settled_by_a_call_that_died_is_its_retrys_answer(
+def test_retry_returns_the_request_settled_by_a_call_that_died(
     admin: str, ann: str, dying: Any, verb: str, state: str
 ) -> None:
     for number in range(DEATHS // 5):
@@ -236,11 +236,11 @@ def test_what_was_settled_by_a_call_that_died_is_its_retrys_answer(
         dying(call)
         answer = call()
         assert (answer.status, answer.json["status"], answer.json["requestId"]) == (200, state, request_id)
-        # And to anyone else it is settled.
+        # For any other call the request is settled.
         assert call(f"another{number}").status == 409
 
 
-def test_the_oldest_answered_by_a_call_that_died_is_not_followed_by_the_next(admin: str, ann: str, dying: Any) -> None:
+def test_retry_of_a_call_that_died_settles_no_second_request(admin: str, ann: str, dying: Any) -> None:
     oldest = put(admin)
     for number in range(DEATHS // 5):
         next_one = put(admin)
@@ -254,7 +254,7 @@ def test_the_oldest_answered_by_a_call_that_died_is_not_followed_by_the_next(adm
         assert (answer.status, answer.json["requestId"], answer.json["status"]) == (200, oldest, "resolved")
         assert ask("GET", f"/api/pending-responses/{next_one}", token=ann).json["status"] == "pending"
         oldest = next_one
-    # Nor by nothing, where it was the last.
+    # The same holds where no other request is pending.
     dying(last := partial(call, "last"))
     assert (last().status, last().json["requestId"]) == (200, oldest)
 
@@ -276,7 +276,7 @@ def test_an_api_key_of_a_call_that_died_is_replaced(admin: str, dying: Any) -> N
 # Answers that are not kept.
 
 
-def test_an_answer_that_could_not_be_recorded_stands(
+def test_answer_is_returned_when_its_claim_cannot_be_finished(
     admin: str, users: Any, claims: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
@@ -287,7 +287,7 @@ def test_an_answer_that_could_not_be_recorded_stands(
 
 
 @pytest.mark.parametrize(("path", "status"), [("/api/pending-responses/cleanup", 200), ("/api/users/bob/keys", 409)])
-def test_a_call_that_was_taken_over_meanwhile_answers_unless_its_secret_is_void(
+def test_call_taken_over_answers_unless_its_secret_is_void(
     admin: str, monkeypatch: pytest.MonkeyPatch, path: str, status: int
 ) -> None:
     create(admin)
@@ -296,13 +296,13 @@ def test_a_call_that_was_taken_over_meanwhile_answers_unless_its_secret_is_void(
     assert ask("POST", path, body, token=admin, headers={"Idempotency-Key": "another"}).status == status
 
 
-def test_an_error_is_told_also_when_the_claim_cannot_be_given_up(admin: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_is_answered_when_its_claim_cannot_be_abandoned(admin: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ask("POST", "/api/users", BOB, token=admin)
     monkeypatch.setattr(Claims, "abandon", _raising(Unavailable()))
     assert create(admin).status == 409
 
 
-def test_an_answer_too_large_to_keep_is_made_again(admin: str, ann: str, claims: Any) -> None:
+def test_answer_too_large_to_keep_is_computed_again(admin: str, ann: str, claims: Any) -> None:
     # Given
     request_id = put(admin, data={"page": "é" * 120_000})
     path = f"/api/pending-responses/{request_id}/resolve"
@@ -329,7 +329,7 @@ def _raising(error: Exception) -> Callable[..., None]:
     return fail
 
 
-def test_calls_of_nobody_have_no_keys(admin: str, claims: Any) -> None:
+def test_call_without_a_session_uses_no_key(admin: str, claims: Any) -> None:
     wrong = {"username": "nobody", "password": "wrong"}
     assert ask("POST", "/api/sessions", wrong, headers=KEY).status == 401
     assert claims() == []

@@ -20,7 +20,7 @@ def document() -> dict[str, Any]:
 
 
 def operation(document: dict[str, Any], endpoint: Endpoint) -> dict[str, Any]:
-    """Return what the document says of *endpoint*, whatever its path calls its parameters."""
+    """Return the document's operation of *endpoint*; names of path parameters may differ."""
     shape = re.sub(r"\{\w+\}", "{}", endpoint.path)
     (found,) = [item for path, item in document["paths"].items() if re.sub(r"\{\w+\}", "{}", path) == shape]
     described: dict[str, Any] = found[endpoint.method.lower()]
@@ -32,13 +32,13 @@ def test_the_document_is_valid_openapi_3_1(document: dict[str, Any]) -> None:
     schemathesis.openapi.from_dict(document).validate()
 
 
-def test_a_broken_document_would_be_told(document: dict[str, Any]) -> None:
+def test_validation_refuses_a_broken_document(document: dict[str, Any]) -> None:
     broken = {name: value for name, value in document.items() if name != "info"}
     with pytest.raises(ValueError, match=r'"info" is a required property'):
         schemathesis.openapi.from_dict(broken).validate()
 
 
-def test_every_route_is_in_it_and_nothing_else(document: dict[str, Any]) -> None:
+def test_document_describes_exactly_the_served_routes(document: dict[str, Any]) -> None:
     described = {
         (method.upper(), re.sub(r"\{\w+\}", "{}", path)) for path, item in document["paths"].items() for method in item
     }
@@ -52,7 +52,7 @@ def test_every_operation_has_an_id_of_its_own(document: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("endpoint", app.endpoints, ids=lambda endpoint: f"{endpoint.method} {endpoint.path}")
-def test_an_operation_says_what_the_route_demands_and_may_answer(document: dict[str, Any], endpoint: Endpoint) -> None:
+def test_operation_describes_demands_and_answers_of_its_route(document: dict[str, Any], endpoint: Endpoint) -> None:
     # Given
     described = operation(document, endpoint)
     statuses = set(described["responses"])
@@ -72,7 +72,7 @@ def raised(endpoint: Endpoint) -> set[str]:
     return {str(int(error.status)) for error in endpoint.raises}
 
 
-def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+def test_every_reference_names_a_schema(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     for reference in re.findall(r'"\$ref": "([^"]+)"', json.dumps(document)):
         assert reference.removeprefix("#/components/schemas/") in schemas
@@ -84,14 +84,14 @@ def test_an_error_is_described_as_a_problem(document: dict[str, Any]) -> None:
     assert document["components"]["schemas"]["Problem"]["required"]
 
 
-def test_fields_are_named_as_they_travel_and_unknown_ones_are_refused(document: dict[str, Any]) -> None:
+def test_schema_has_wire_names_and_refuses_unknown_fields(document: dict[str, Any]) -> None:
     new = document["components"]["schemas"]["NewApproval"]
     assert {"username", "timeoutMs", "data"} <= set(new["properties"])
     assert new["additionalProperties"] is False
     assert new["required"] == ["username"]
 
 
-def test_no_schema_shows_a_field_of_ours(document: dict[str, Any]) -> None:
+def test_no_schema_has_an_internal_field(document: dict[str, Any]) -> None:
     shown = {name for schema in document["components"]["schemas"].values() for name in schema.get("properties", {})}
     assert not {"purgeAt", "outbox", "passwordHash", "epoch", "_id"} & shown
     assert not [name for name in shown if "_" in name]

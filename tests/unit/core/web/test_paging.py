@@ -31,15 +31,15 @@ def page(cursor: str | None = None, limit: int = 3, **more: Any) -> tuple[Sequen
     position=st.text(),
     query=st.dictionaries(st.text(), st.none() | st.booleans() | st.integers() | st.text(), max_size=5),
 )
-def test_what_was_sealed_is_opened(position: str, query: dict[str, Any]) -> None:
+def test_sealed_position_is_opened_with_its_query(position: str, query: dict[str, Any]) -> None:
     assert CURSORS.open(query, CURSORS.seal(query, position)) == position
 
 
 @given(position=st.text(), data=st.data())
-def test_a_cursor_altered_anywhere_is_refused(position: str, data: st.DataObject) -> None:
+def test_altered_cursor_is_refused(position: str, data: st.DataObject) -> None:
     # Given
     cursor = CURSORS.seal({"list": "items"}, position)
-    # But for its last letter: of that, base64 leaves two bits that nobody reads.
+    # Except the last letter, in which base64 leaves two bits unused.
     at = data.draw(st.integers(0, len(cursor) - 2))
     put = data.draw(st.sampled_from("AQgw-_.!é").filter(lambda letter: letter != cursor[at]))
     altered = cursor[:at] + put + cursor[at + 1 :]
@@ -50,12 +50,12 @@ def test_a_cursor_altered_anywhere_is_refused(position: str, data: st.DataObject
 
 
 @given(cursor=st.text())
-def test_what_was_never_sealed_is_refused(cursor: str) -> None:
+def test_text_that_is_no_cursor_is_refused(cursor: str) -> None:
     with pytest.raises(Invalid):
         CURSORS.open({}, cursor)
 
 
-def test_a_cursor_is_bound_to_the_list_and_to_the_query_it_came_from() -> None:
+def test_cursor_is_bound_to_its_list_and_query() -> None:
     # Given
     _, cursor = page(status="pending")
     assert cursor is not None
@@ -69,7 +69,7 @@ def test_a_cursor_is_bound_to_the_list_and_to_the_query_it_came_from() -> None:
         CURSORS.page("others", Asked(limit=3, cursor=cursor, status="pending"), fetch, str)
 
 
-def test_another_key_opens_nothing() -> None:
+def test_cursor_sealed_with_another_key_is_refused() -> None:
     _, cursor = page()
     assert cursor is not None
     with pytest.raises(Invalid):
@@ -82,7 +82,7 @@ def test_the_limit_may_change_from_page_to_page() -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 6, 7, 8])
-def test_pages_end_with_the_list_and_leave_nothing_out(limit: int) -> None:
+def test_pages_of_any_size_list_every_item_once(limit: int) -> None:
     # When
     items, cursor = page(limit=limit)
     read, pages = list(items), 1
@@ -95,7 +95,7 @@ def test_pages_end_with_the_list_and_leave_nothing_out(limit: int) -> None:
     assert pages == -(-len(ITEMS) // limit)
 
 
-def test_the_key_is_asked_for_when_the_first_cursor_is_needed() -> None:
+def test_signing_key_is_read_with_the_first_cursor() -> None:
     def no_key() -> str:
         raise AssertionError("asked for too early")
 

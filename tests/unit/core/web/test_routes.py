@@ -9,7 +9,7 @@ from tests.support.gateway import Context, event
 
 
 class Shown(Model):
-    """Who is asking."""
+    """The caller of the request."""
 
     username: str
 
@@ -22,7 +22,7 @@ def _asked(app: App) -> str:
     return answer
 
 
-def test_routes_mounted_by_two_apps_ask_each_its_own() -> None:
+def test_routes_mounted_by_two_apps_identify_callers_separately() -> None:
     # Given
     routes = Routes("whoami")
 
@@ -40,7 +40,7 @@ def test_routes_mounted_by_two_apps_ask_each_its_own() -> None:
 
 
 def test_misspelt_option_is_refused_at_import() -> None:
-    # Were mypy to let this pass, it would call the comment unused.
+    # If mypy accepted the misspelling, mypy would report an unused comment.
     with pytest.raises(TypeError, match="boddy"):
         Routes("wrong").add("POST", "/wrong", boddy=Shown)  # type: ignore[call-arg]
 

@@ -1,0 +1,162 @@
+"""Attempts: a piece of work is claimed, tried, and then finished, left for another attempt, or dead-lettered.
+
+The claim is under the work's business id, and one transaction finishes the claim and raises the queue's count, so each
+piece of work is done and counted once, however often a message is delivered. The claim counts the failed attempts. Only
+an attempt that began counts: deliveries by SQS that come to nothing, for lack of time or behind another attempt, use up
+no attempt. Work whose every attempt killed its worker is dead-lettered as well.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from chalicelib.core.coordination import wiring as coordination
+from chalicelib.core.coordination.claims import Claim
+from chalicelib.core.coordination.errors import AlreadyDone
+from chalicelib.core.errors import ServiceError
+from chalicelib.core.queueing import wiring
+from chalicelib.core.queueing.queues import LONGEST_DELAY_SECONDS, RETENTION_SECONDS, Queue
+from chalicelib.core.runtime import logs
+from chalicelib.core.runtime.backoff import Backoff
+
+#: A claim outlives every copy of its message: the retention of the queue, of the dead-letter queue, and a day.
+_CLAIM_SECONDS = 2 * RETENTION_SECONDS + 24 * 3600
+#: The pause before the next attempt, unless the work chose a pause.
+BACKOFF = Backoff(first_seconds=2, longest_seconds=LONGEST_DELAY_SECONDS)
+
+#: The results of a finished claim: done, or failed, followed by the id of the failed message and the reason.
+_DONE, _FAILED = "done", "failed"
+_ALL_DIED = "no attempt ended"
+#: Characters that SQS does not take as text; a reason may quote any text.
+_NO_TEXT = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_LONGEST_REASON = 1_000
+
+
+class Outcome(StrEnum):
+    """The end of an attempt; each is also a metric (``messagesDone`` and so on)."""
+
+    DONE = "done"
+    #: The work was done before.
+    REPEATED = "repeated"
+    #: The work was given up and dead-lettered.
+    DEAD = "deadLettered"
+    #: The attempt failed; another one follows.
+    AGAIN = "again"
+    #: Too little time was left for an attempt.
+    LEFT = "left"
+
+    @property
+    def metric(self) -> str:
+        """The outcome as a part of a metric's name."""
+        return self[0].upper() + self[1:]
+
+    @property
+    def settled(self) -> bool:
+        """Whether no attempt follows."""
+        return self not in {Outcome.AGAIN, Outcome.LEFT}
+
+
+class Poison(ServiceError):
+    """The work can never succeed."""
+
+
+class Later(ServiceError):
+    """The work cannot be done yet; *after_seconds* says when to try again, if known. *counted*: it was an attempt."""
+
+    def __init__(self, detail: str, after_seconds: float | None = None, *, counted: bool = True) -> None:
+        super().__init__(detail)
+        self.after_seconds, self.counted = after_seconds, counted
+
+
+class Retry(Exception):
+    """The attempt failed. The cause is the work's error; another attempt is due after *after_seconds*."""
+
+    def __init__(self, after_seconds: float) -> None:
+        super().__init__(f"another attempt is due in {after_seconds:.1f} s")
+        self.after_seconds = after_seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A piece of work of *queue*, known by *work_id*. *body* becomes the dead letter if the work is given up."""
+
+    queue: Queue
+    work_id: str
+    body: str
+    #: The id of the message that brought the work: SQS gives a dead letter that is sent back a new id.
+    message_id: str
+    #: Whether the work was dead-lettered before, and the message is a dead letter that was sent back.
+    sent_back: bool
+
+
+def attempt(piece: Piece, work: Callable[[Claim], None]) -> Outcome:
+    """Do *work* once, unless the piece was done, or was given up and not sent back. Return how the attempt ended.
+
+    After a crash *work* may run again, with `Claim.taken_over`. *work* raises `Poison` to give up at once, and `Later`
+    to choose the time of the next attempt.
+
+    Raises:
+        Retry: the attempt failed, and another one is due after a pause.
+        StillRunning: another attempt holds the claim; this one used up nothing.
+    """
+    key = f"{piece.queue.name}/{piece.work_id}"
+    try:
+        claim = coordination.claims().begin(key, ttl_seconds=_CLAIM_SECONDS)
+    except AlreadyDone as done:
+        if done.result == _DONE:
+            return Outcome.REPEATED
+        _, failed_id, reason = done.result.split(" ", 2)
+        # A dead letter that is sent back gets a new message id. The same id means a second delivery, or a worker that
+        # died between counting and dead-lettering: then the work is not to be tried once more.
+        if not piece.sent_back or failed_id == piece.message_id:
+            wiring.sender().dead_letter(piece.queue, piece.body, reason)
+            return Outcome.DEAD
+        claim = coordination.claims().reopen(key, done.result, ttl_seconds=_CLAIM_SECONDS)
+    return _run(piece, claim, work)
+
+
+def _run(piece: Piece, claim: Claim, work: Callable[[Claim], None]) -> Outcome:
+    if claim.failures >= piece.queue.attempts:
+        return _dead_letter(piece, claim, f"after {claim.failures} attempts: {_ALL_DIED}")
+    try:
+        work(claim)
+    except Poison as error:
+        return _dead_letter(piece, claim, str(error))
+    except Exception as error:  # noqa: BLE001 # whatever the work raises, the attempt failed
+        return _fail(piece, claim, error)
+    coordination.claims().finish(claim, _DONE, also=[coordination.counts().adding(piece.queue.name, "completed")])
+    return Outcome.DONE
+
+
+def _fail(piece: Piece, claim: Claim, error: Exception) -> Outcome:
+    """Count the failed attempt, and dead-letter after the last one.
+
+    Raises:
+        Retry: there is an attempt left.
+    """
+    asked = error if isinstance(error, Later) else None
+    attempts = claim.failures + (asked is None or asked.counted)
+    if attempts >= piece.queue.attempts:
+        if not isinstance(error, ServiceError):
+            logs.failed("message_given_up", error)
+        return _dead_letter(piece, claim, f"after {attempts} attempts: {_reason(error)}")
+    coordination.claims().abandon(claim, failed=attempts > claim.failures)
+    if asked is None or asked.after_seconds is None:
+        raise Retry(BACKOFF.seconds(max(attempts, 1))) from error
+    raise Retry(asked.after_seconds) from error
+
+
+def _dead_letter(piece: Piece, claim: Claim, reason: str) -> Outcome:
+    """Count the failure with the claim, then dead-letter. After a crash in between, the next attempt dead-letters."""
+    reason = _NO_TEXT.sub("?", reason)[:_LONGEST_REASON] or "no reason was given"
+    also = [coordination.counts().adding(piece.queue.name, "failed")]
+    coordination.claims().finish(claim, f"{_FAILED} {piece.message_id} {reason}", also=also)
+    logs.line().add(why=reason)
+    wiring.sender().dead_letter(piece.queue, piece.body, reason)
+    return Outcome.DEAD
+
+
+def _reason(error: Exception) -> str:
+    # Only errors of this service have messages that are safe to show.
+    return str(error) if isinstance(error, ServiceError) else type(error).__name__
