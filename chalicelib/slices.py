@@ -17,7 +17,7 @@ from chalicelib.core.queueing import sweep as sweeping
 from chalicelib.core.queueing.sweep import Sweep
 from chalicelib.core.records import wiring as records
 from chalicelib.core.records.queues import REPAIR
-from chalicelib.core.slice import Slice
+from chalicelib.core.slice import Slice, Upgrade
 from chalicelib.devices.slice import SLICE as DEVICES
 from chalicelib.ledger.slice import SLICE as LEDGER
 from chalicelib.sessions.slice import SLICE as SESSIONS
@@ -49,6 +49,11 @@ def indexes() -> Mapping[str, Sequence["IndexModel"]]:
         "places": places.INDEXES,
         **{collection: wanted for slice_ in SLICES for collection, wanted in slice_.indexes().items()},
     }
+
+
+def upgrades() -> Mapping[str, Upgrade]:
+    """Return every upgrade of stored documents by collection."""
+    return {collection: upgrade for slice_ in SLICES for collection, upgrade in slice_.upgrades().items()}
 
 
 def sweeps() -> tuple[Sweep, ...]:

@@ -1,11 +1,13 @@
 """HTTP routes of approvals."""
 
 import json
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from functools import partial
 
 from chalicelib import users
 from chalicelib.approvals import callback, wiring, worker
+from chalicelib.approvals.documents import position
 from chalicelib.approvals.errors import (
     ActionNotOffered,
     AlreadyAnswered,
@@ -36,6 +38,7 @@ from chalicelib.core.coordination import wiring as coordination
 from chalicelib.core.errors import FieldError, Forbidden
 from chalicelib.core.models import Id
 from chalicelib.core.runtime import deadline
+from chalicelib.core.runtime.accounts import Account
 from chalicelib.core.web import ADMIN_ONLY, Answer, Call, Caller, Page, Role, Routes, paging
 
 #: Part of the function's time reserved for answering, and for a store that is slow to fail.
@@ -62,18 +65,18 @@ _PARAMS = {"request_id": Id}
 def ask(call: Call[NewApproval, None]) -> Answer:
     """Put a question to a user. Wait for the answer, or fetch the answer later with the request id."""
     new = call.body
-    _check_people(new)
+    known = _accounts(new)
     if new.callback_url is not None:
         egress.check(new.callback_url, field="callbackUrl")
     if not new.wait:
-        made = _put(call).approval
+        made = _put(call, known).approval
         return Answer(202, Accepted.model_validate(made.model_dump(include=set(Accepted.model_fields))))
     wait_ms = new.timeout_ms + _SLACK_MS
     # The place is taken first: a question whose caller cannot be held must not reach anybody.
     with _place(call.caller, wait_ms, call.operation.id) as free:
         if not free:
             raise NoPlaceToWait
-        settled = _wait(_put(call), wait_ms)
+        settled = _wait(_put(call, known), wait_ms)
     return Answer(200, Outcome.model_validate(settled.model_dump(include=set(Outcome.model_fields))))
 
 
@@ -81,13 +84,14 @@ def ask(call: Call[NewApproval, None]) -> Answer:
 def list_approvals(call: Call[None, ApprovalQuery]) -> Page[Approval]:
     """List requests, newest first. An administrator sees all requests, a user only the requests the user may answer."""
     query = call.query
-    username = query.username if call.caller.is_admin else query.username or call.caller.username
-    if username:
-        call.caller.require_self_or_admin(username)
-    fetch = partial(wiring.store().page, username, query.status)
-    page, next_cursor = paging.cursors().page(
-        "approvals", query, fetch, lambda approval: approval.request_id, lambda approval: len(json.dumps(approval.data))
-    )
+    account_id = None
+    if query.username or not call.caller.is_admin:
+        account = _account(call.caller, query.username or call.caller.username)
+        if account is None:
+            return Page[Approval](items=[], next_cursor=None)
+        account_id = account.account_id
+    fetch = partial(wiring.store().page, account_id, query.status)
+    page, next_cursor = paging.cursors().page("approvals by time", query, fetch, position, _weight)
     return Page[Approval](items=list(page), next_cursor=next_cursor)
 
 
@@ -103,7 +107,7 @@ def list_approvals(call: Call[None, ApprovalQuery]) -> Page[Approval]:
 def show_approval(call: Call[None, WaitQuery], request_id: str) -> Approval:
     """Show a request. With `waitMs`, answer as soon as the request is settled; at once if too many callers wait."""
     seen = wiring.store().get(request_id)
-    call.caller.require_self_or_admin(seen.approval.created_by, *seen.approval.approvers)
+    call.caller.require_self_or_admin(seen.created_by, *seen.accounts)
     if seen.settled or not call.query.wait_ms:
         return _wait(seen, 0)
     with _place(call.caller, call.query.wait_ms, call.operation.id) as free:
@@ -121,7 +125,7 @@ def show_approval(call: Call[None, WaitQuery], request_id: str) -> Approval:
 def resolve(call: Call[GivenAction, None], request_id: str) -> Approval:
     """Answer a request. Of concurrent answers that settle the request, the first is kept."""
     caller, store = call.caller, wiring.store()
-    seen = store.resolve(request_id, call.body.action, caller.username, call.operation.id, anyone=caller.is_admin)
+    seen = store.resolve(request_id, call.body.action, caller.account, call.operation.id, anyone=caller.is_admin)
     return dispatch(seen).approval
 
 
@@ -130,16 +134,18 @@ def resolve(call: Call[GivenAction, None], request_id: str) -> Approval:
     "/api/user-action",
     body=UserAction,
     answers={200: Approval},
-    raises=(NothingPending, Forbidden, ActionNotOffered),
+    raises=(NothingPending, Forbidden, AlreadyAnswered, ActionNotOffered),
 )
 def act(call: Call[UserAction, None]) -> Approval:
-    """Answer a user's oldest pending request."""
-    call.caller.require_self_or_admin(call.body.username)
+    """Answer a user's oldest pending request. The answer names the caller, who counts once in each request."""
+    person = _account(call.caller, call.body.username)
     store, operation = wiring.store(), call.operation
     # The request answered by the first attempt may be settled, and a repeat must not answer the next request instead.
-    done = store.done_by(operation.id) if operation.repeated else None
-    seen = done or store.resolve_oldest(call.body.username, call.body.action, operation.id)
-    return dispatch(seen).approval
+    if operation.repeated and (done := store.done_by(operation.id)):
+        return dispatch(done).approval
+    if person is None:
+        raise NothingPending
+    return dispatch(store.resolve_oldest(person, call.body.action, call.caller.account, operation.id)).approval
 
 
 @routes.add(
@@ -151,7 +157,7 @@ def act(call: Call[UserAction, None]) -> Approval:
 )
 def cancel(call: Call[None, None], request_id: str) -> Approval:
     """Cancel a pending request."""
-    only = None if call.caller.is_admin else call.caller.username
+    only = None if call.caller.is_admin else call.caller.account_id
     return dispatch(wiring.store().cancel(request_id, only, call.operation.id)).approval
 
 
@@ -164,16 +170,34 @@ def clean_up(call: Call[None, None]) -> Removed:
 @routes.add("GET", "/api/callback-secret", roles=_CALLERS, answers={200: CallbackSecret})
 def show_callback_secret(call: Call[None, None]) -> CallbackSecret:
     """Show the secret used to sign the caller's own callbacks (Standard Webhooks)."""
-    return CallbackSecret(secret=callback.secret_of(call.caller.username))
+    return CallbackSecret(secret=callback.secret_of(call.caller.account_id))
 
 
-def _check_people(new: NewApproval) -> None:
-    """Check in one read that every person named is a user.
+def _account(caller: Caller, username: str) -> Account | None:
+    """Return the current account of *username*, or None if there is no such user. The caller's own needs no read.
+
+    Raises:
+        Forbidden: the name is not the caller's, and the caller is no administrator.
+    """
+    if username == caller.username:
+        return caller.account
+    caller.require_self_or_admin()
+    account_id = users.accounts([username]).get(username)
+    return Account(username, account_id) if account_id else None
+
+
+def _weight(approval: Approval) -> int:
+    return len(json.dumps(approval.data))
+
+
+def _accounts(new: NewApproval) -> Mapping[str, str]:
+    """Return the account id of every person named, in one read.
 
     Raises:
         UnknownUser, UnknownPeople: the person asked, or others named, are no users.
     """
-    unknown = users.unknown(new.named)
+    known = users.accounts(new.named)
+    unknown = [name for name in new.named if name not in known]
     if new.username in unknown:
         raise UnknownUser
     if unknown:
@@ -183,14 +207,15 @@ def _check_people(new: NewApproval) -> None:
                 for name in unknown
             ]
         )
+    return known
 
 
-def _put(call: Call[NewApproval, None]) -> Seen:
-    return dispatch(wiring.store().put(call.operation.id, call.body, created_by=call.caller.username))
+def _put(call: Call[NewApproval, None], known: Mapping[str, str]) -> Seen:
+    return dispatch(wiring.store().put(call.operation.id, call.body, call.caller.account, known))
 
 
 def _place(caller: Caller, wait_ms: int, operation: str) -> AbstractContextManager[bool]:
-    return coordination.places().place(caller.username, wait_ms, operation)
+    return coordination.places().place(caller.account_id, wait_ms, operation)
 
 
 def _wait(seen: Seen, wait_ms: int) -> Approval:

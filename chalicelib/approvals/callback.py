@@ -11,7 +11,7 @@ from chalicelib.core import egress
 from chalicelib.core.egress import signatures
 from chalicelib.core.errors import Invalid
 from chalicelib.core.queueing.attempts import Later, Poison
-from chalicelib.core.runtime import logs
+from chalicelib.core.runtime import accounts, logs
 from chalicelib.core.stores import clients
 
 #: Statuses below 500 worth a retry: the server was busy or timed out.
@@ -19,9 +19,9 @@ _RETRIED = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStat
 _LONGEST_PAUSE_SECONDS = 900
 
 
-def secret_of(caller: str) -> str:
-    """Return the secret used to sign *caller*'s callbacks: derived, constant and unique per caller."""
-    key = hmac.digest(clients.signing_key("callbacks"), caller.encode(), "sha256")
+def secret_of(account_id: str) -> str:
+    """Return the secret used to sign the account's callbacks: derived, constant and unique per account."""
+    key = hmac.digest(clients.signing_key("callbacks"), accounts.derivation(account_id).encode(), "sha256")
     return f"whsec_{base64.b64encode(key).decode()}"
 
 
@@ -40,7 +40,7 @@ def send(seen: Seen) -> None:
     approval = seen.approval
     message_id = f"approval-{approval.request_id}"
     body = _body(seen, message_id)
-    headers = signatures.headers([secret_of(approval.created_by)], message_id, datetime.now(UTC), body)
+    headers = signatures.headers([secret_of(seen.created_by)], message_id, datetime.now(UTC), body)
     headers |= {"Content-Type": "application/json", "X-Request-Id": str(logs.line().fields.get("requestId", ""))}
     try:
         reply = egress.post(seen.callback_url, body, headers)

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, ConfigDict, Field, JsonValue, StringConstra
 
 from chalicelib.core.models import Id, Instant, Model, Username, Whole
 from chalicelib.core.queueing.entries import Entry
+from chalicelib.core.runtime.accounts import Account
 from chalicelib.core.web.models import PageQuery, Query
 
 #: The action shown by a timed-out request; a reserved word that no request may offer.
@@ -83,9 +84,10 @@ class Escalation(Model):
 
 
 class GivenAnswer(Model):
-    """One person's answer."""
+    """The answer for one person, and who gave the answer: the person, or an administrator."""
 
     username: str
+    by: str
     action: str
     at: Instant
 
@@ -249,10 +251,14 @@ class Seen:
     """A request as stored at one moment, with the time left before ``expiresAt`` by the server's clock.
 
     *operations* are the ids of the operations that answered or cancelled the request, *entries* the outbox entries.
+    Account ids decide who may do what: *accounts* are those of the approvers, *escalated* those of the escalation.
     """
 
     approval: Approval
     remaining_ms: int
+    created_by: str = ""
+    accounts: tuple[str, ...] = ()
+    escalated: tuple[str, ...] = ()
     operations: tuple[str, ...] = ()
     entries: tuple[Entry, ...] = ()
     callback_url: str | None = None
@@ -261,3 +267,12 @@ class Seen:
     def settled(self) -> bool:
         """Return whether the state is final."""
         return self.approval.status is not Status.PENDING
+
+    @property
+    def asked(self) -> list[Account]:
+        """The people who may answer."""
+        return [Account(*person) for person in zip(self.approval.approvers, self.accounts, strict=True)]
+
+    def escalation(self, step: int) -> Account:
+        """Return the person asked at escalation *step*."""
+        return Account(self.approval.escalate_to[step].username, self.escalated[step])

@@ -1,10 +1,12 @@
 """Declares the approvals slice."""
 
+from collections.abc import Mapping
+
 from chalicelib.approvals import worker
 from chalicelib.approvals.api import routes
 from chalicelib.approvals.queues import APPROVAL, CALLBACK, PUSH
 from chalicelib.approvals.settings import ApprovalSettings
-from chalicelib.core.slice import Indexes, Slice
+from chalicelib.core.slice import Indexes, Slice, Upgrade
 
 
 def _indexes() -> Indexes:
@@ -14,6 +16,12 @@ def _indexes() -> Indexes:
     return {"approvals": store.INDEXES, "lanes": slots.INDEXES}
 
 
+def _upgrades() -> Mapping[str, Upgrade]:
+    from chalicelib.approvals import upgrade
+
+    return {"approvals": upgrade.upgrade}
+
+
 SLICE = Slice(
     name="approvals",
     routes=routes,
@@ -21,6 +29,7 @@ SLICE = Slice(
     loads={CALLBACK.name: worker.load},
     settings=(ApprovalSettings,),
     indexes=_indexes,
+    upgrades=_upgrades,
     sweep=worker.sweep,
     next_due=worker.next_due,
 )

@@ -4,8 +4,7 @@
 errors.
 """
 
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +13,7 @@ from pymongo.collection import Collection, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from chalicelib.approvals import transitions
+from chalicelib.approvals.documents import at, from_document
 from chalicelib.approvals.errors import (
     ActionNotOffered,
     AlreadyAnswered,
@@ -25,15 +25,22 @@ from chalicelib.approvals.models import Approval, NewApproval, Seen, Status
 from chalicelib.approvals.settings import ApprovalSettings
 from chalicelib.approvals.transitions import AS_SEEN, IN_TIME, KEPT, OVERDUE, PENDING, Pipeline
 from chalicelib.core.errors import Forbidden
-from chalicelib.core.queueing import entries, lanes, outbox
+from chalicelib.core.queueing import lanes, outbox
+from chalicelib.core.runtime.accounts import Account
 from chalicelib.core.stores.driver_errors import reaching_mongodb
 from chalicelib.core.web.paging import PAGE_BYTES
 
 INDEXES = [
     IndexModel([("purgeAt", ASCENDING)], expireAfterSeconds=0),
-    IndexModel([("people", ASCENDING), ("_id", DESCENDING)]),
-    IndexModel([("status", ASCENDING), ("_id", DESCENDING)]),
-    IndexModel([("people", ASCENDING), ("_id", ASCENDING)], name="pending-of-user", partialFilterExpression=PENDING),
+    # Lists are in the order of the server's clock; an id has the time of the process that made the id.
+    IndexModel([("createdAt", DESCENDING), ("_id", DESCENDING)], name="newest"),
+    IndexModel([("accounts", ASCENDING), ("createdAt", DESCENDING), ("_id", DESCENDING)], name="newest-of-account"),
+    IndexModel([("status", ASCENDING), ("createdAt", DESCENDING), ("_id", DESCENDING)], name="newest-of-status"),
+    IndexModel(
+        [("accounts", ASCENDING), ("createdAt", ASCENDING), ("_id", ASCENDING)],
+        name="pending-of-account",
+        partialFilterExpression=PENDING,
+    ),
     IndexModel([("expiresAt", ASCENDING)], name="pending-by-expiry", partialFilterExpression=PENDING),
     # An operation answers or cancels at most one request, however often the call is repeated.
     IndexModel(
@@ -44,18 +51,23 @@ INDEXES = [
 ]
 
 _HOUR_MS = 3_600_000
+_NEWEST_FIRST = [("createdAt", DESCENDING), ("_id", DESCENDING)]
+_OLDEST_FIRST = [("createdAt", ASCENDING), ("_id", ASCENDING)]
 
 
 class ApprovalStore:
-    """Requests by id, by user and by status."""
+    """Requests by id, by account and by status."""
 
     def __init__(self, collection: Collection[dict[str, Any]], settings: ApprovalSettings) -> None:
         self._approvals = collection
         self._kept_ms = settings.readable_hours * _HOUR_MS
 
-    def put(self, request_id: str, new: NewApproval, created_by: str) -> Seen:
-        """Store a new request under *request_id*. Safe to repeat: an existing request with the id stays unchanged."""
-        pipeline = transitions.created(new, created_by, self._kept_ms)
+    def put(self, request_id: str, new: NewApproval, created_by: Account, known: Mapping[str, str]) -> Seen:
+        """Store a new request under *request_id*. Safe to repeat: an existing request with the id stays unchanged.
+
+        *known* has the account id of each person named by *new*.
+        """
+        pipeline = transitions.created(new, created_by, known, self._kept_ms)
         with reaching_mongodb():
             found: Any = self._approvals.find_one_and_update(
                 {"_id": request_id}, pipeline, AS_SEEN, upsert=True, return_document=ReturnDocument.AFTER
@@ -81,19 +93,20 @@ class ApprovalStore:
             found = self._approvals.find_one({"_id": request_id, "status": {"$ne": Status.PENDING.value}}, {"_id": 1})
         return self.get(request_id) if found else None
 
-    def page(self, username: str | None, status: Status | None, limit: int, after: str | None) -> list[Approval]:
-        """Return up to *limit* requests older than *after*, newest first; with *username*, those *username* may answer.
+    def page(self, account_id: str | None, status: Status | None, limit: int, after: str | None) -> list[Approval]:
+        """Return up to *limit* requests older than the position *after*, newest first by the server's clock.
 
-        Stops reading after the first request that no longer fits on a page.
+        With *account_id*, only requests that the account may answer. Stops reading after the first request that no
+        longer fits on a page. `position` returns the position of a request.
         """
         query = transitions.narrowed(status)
-        if username:
-            query["people"] = username
+        if account_id:
+            query["accounts"] = account_id
         if after:
-            query["_id"] = {"$lt": after}
+            query |= transitions.older_than(*at(after))
         with reaching_mongodb():
-            found = self._approvals.find(query, AS_SEEN).sort("_id", DESCENDING).limit(limit)
-            return [_from_document(document).approval for document in _until_page_full(found)]
+            found = self._approvals.find(query, AS_SEEN).sort(_NEWEST_FIRST).limit(limit)
+            return [from_document(document).approval for document in _until_page_full(found)]
 
     def done_by(self, operation_id: str) -> Seen | None:
         """Return the request answered or cancelled by operation *operation_id*, or None."""
@@ -101,7 +114,7 @@ class ApprovalStore:
             found = self._approvals.find_one({"operations": operation_id, "$expr": KEPT}, AS_SEEN)
         return self._final(found) if found else None
 
-    def resolve(self, request_id: str, action: str, by: str, operation_id: str, *, anyone: bool = False) -> Seen:
+    def resolve(self, request_id: str, action: str, by: Account, operation_id: str, *, anyone: bool = False) -> Seen:
         """Add the answer of *by*, and settle the request if the answer decides. Atomic; each person counts once.
 
         Safe to repeat under the same *operation_id*. With *anyone*, people who were not asked may answer.
@@ -110,62 +123,65 @@ class ApprovalStore:
             ApprovalNotFound: there is no such request, or the request is no longer kept.
             Forbidden: *by* was not asked.
             ActionNotOffered: the request is unchanged.
-            AlreadyAnswered: *by* has answered before, and other answers are still awaited.
+            AlreadyAnswered: *by* has answered before, for whomever, or was answered for; other answers are awaited.
             AlreadySettled: the request was resolved, cancelled or overdue.
         """
-        asked = {"_id": request_id} if anyone else {"_id": request_id, "people": by}
-        if found := self._answer(asked, by, action, operation_id):
-            return _require_offered(found, by)
+        asked = {"_id": request_id} if anyone else {"_id": request_id, "accounts": by.account_id}
+        if found := self._answer(asked, by, by, action, operation_id):
+            return _require_offered(found, operation_id)
         seen = self.get(request_id)
-        if not anyone and by not in seen.approval.approvers:
+        if not anyone and by.account_id not in seen.accounts:
             raise Forbidden("This belongs to someone else.")
         return _already_done(seen, operation_id)
 
-    def resolve_oldest(self, username: str, action: str, operation_id: str) -> Seen:
-        """Answer the oldest pending request that *username* has not answered. Atomic.
+    def resolve_oldest(self, person: Account, action: str, by: Account, operation_id: str) -> Seen:
+        """Answer for *person*, as *by*, the oldest pending request that neither has answered. Atomic.
+
+        The oldest by the server's clock. *by* is *person*, or an administrator, who counts once in each request.
 
         An operation never answers a second request; `done_by` returns the request that an earlier attempt answered.
 
         Raises:
-            NothingPending: there is no such request.
+            NothingPending: *person* has no request left to answer.
+            AlreadyAnswered: *person* has, but *by* has answered each, for others.
             ActionNotOffered: the request is unchanged.
         """
         try:
-            found = self._answer({"people": username}, username, action, operation_id)
+            found = self._answer({"accounts": person.account_id}, person, by, action, operation_id)
         except DuplicateKeyError:
             # An earlier write of the same operation, believed lost, has arrived meanwhile.
             if done := self.done_by(operation_id):
                 return done
             raise
         if found is None:
-            raise NothingPending
-        return _require_offered(found, username)
+            raise AlreadyAnswered if self._unanswered(person) else NothingPending
+        return _require_offered(found, operation_id)
 
     def cancel(self, request_id: str, created_by: str | None, operation_id: str) -> Seen:
-        """Cancel the request. Atomic: the first update to settle wins. With *created_by*, only that user's request.
+        """Cancel the request. Atomic: the first update to settle wins. With *created_by*, only that account's request.
 
         Safe to repeat under the same *operation_id*.
 
         Raises:
             ApprovalNotFound: there is no such request, or the request is no longer kept.
-            Forbidden: another user than *created_by* made the request.
+            Forbidden: another account than *created_by* made the request.
             AlreadySettled: the request was resolved, cancelled or overdue.
         """
-        query = {"_id": request_id} | ({"createdBy": created_by} if created_by else {})
+        query = {"_id": request_id} | ({"createdByAccount": created_by} if created_by else {})
         if found := self._update({**query, "$expr": IN_TIME}, transitions.cancelled(operation_id, self._kept_ms)):
-            return _from_document(found)
+            return from_document(found)
         seen = self.get(request_id)
-        if created_by and seen.approval.created_by != created_by:
+        if created_by and seen.created_by != created_by:
             raise Forbidden("This belongs to someone else.")
         return _already_done(seen, operation_id)
 
-    def admit(self, request_id: str, username: str, step: int) -> Seen | None:
-        """Let *username*, of escalation *step*, answer too, and return the request; None if no longer pending.
+    def admit(self, request_id: str, person: Account, step: int) -> Seen | None:
+        """Let *person*, of escalation *step*, answer too, and return the request; None if no longer pending.
 
-        Atomic. Safe to repeat. The same update adds the outbox entry that notifies *username*.
+        Atomic. Safe to repeat. The same update adds the outbox entry that notifies *person*.
         """
-        found = self._update({"_id": request_id, "$expr": IN_TIME}, transitions.admitted(username, step))
-        return _from_document(found) if found else None
+        found = self._update({"_id": request_id, "$expr": IN_TIME}, transitions.admitted(person, step))
+        return from_document(found) if found else None
 
     def expire(self, request_id: str) -> Seen:
         """Record the timeout if the request is overdue, and return the current state of the request.
@@ -174,7 +190,7 @@ class ApprovalStore:
             ApprovalNotFound: there is no such request, or the request is no longer kept.
         """
         found = self._update({"_id": request_id, "$expr": OVERDUE}, transitions.timed_out(self._kept_ms))
-        return _from_document(found) if found else self.get(request_id)
+        return from_document(found) if found else self.get(request_id)
 
     def expire_all(self) -> int:
         """Record the timeout of every overdue request. Return how many. A sweep dispatches the outbox entries."""
@@ -212,12 +228,20 @@ class ApprovalStore:
 
         An update takes its ``$$NOW`` on arrival, so an answer in time may not have reached the document yet.
         """
-        return self.expire(found["_id"]) if found["unrecorded"] else _from_document(found)
+        return self.expire(found["_id"]) if found["unrecorded"] else from_document(found)
 
-    def _answer(self, asked: dict[str, Any], by: str, action: str, operation_id: str) -> dict[str, Any] | None:
+    def _unanswered(self, person: Account) -> bool:
+        """Return whether *person* has a pending request left to answer. Explains a refused update; decides nothing."""
+        query = {"accounts": person.account_id, **PENDING, **transitions.unanswered_by(person), "$expr": IN_TIME}
+        with reaching_mongodb():
+            return self._approvals.find_one(query, {"_id": 1}) is not None
+
+    def _answer(
+        self, asked: dict[str, Any], person: Account, by: Account, action: str, operation_id: str
+    ) -> dict[str, Any] | None:
         """Answer the oldest matching request, if the request offers *action*. Return the request in either case."""
-        query = {**asked, "answers.username": {"$ne": by}, "$expr": IN_TIME}
-        return self._update(query, transitions.answered(by, action, operation_id, self._kept_ms))
+        query = {**asked, **transitions.unanswered_by(person, by), "$expr": IN_TIME}
+        return self._update(query, transitions.answered(person, by, action, operation_id, self._kept_ms))
 
     def _update(self, query: dict[str, Any], pipeline: Pipeline) -> dict[str, Any] | None:
         """Update the oldest pending request that matches *query*; return the updated document, or None."""
@@ -226,7 +250,7 @@ class ApprovalStore:
                 {**query, **PENDING},
                 pipeline,
                 AS_SEEN,
-                sort=[("_id", ASCENDING)],
+                sort=_OLDEST_FIRST,
                 return_document=ReturnDocument.AFTER,
             )
         return found
@@ -240,9 +264,9 @@ def _until_page_full(found: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]
             return
 
 
-def _require_offered(found: dict[str, Any], by: str) -> Seen:
-    seen = _from_document(found)
-    if all(answer.username != by for answer in seen.approval.answers):
+def _require_offered(found: dict[str, Any], operation_id: str) -> Seen:
+    seen = from_document(found)
+    if operation_id not in seen.operations:
         raise ActionNotOffered
     return seen
 
@@ -258,22 +282,3 @@ def _already_done(seen: Seen, operation_id: str) -> Seen:
     if operation_id in seen.operations:
         return seen
     raise AlreadySettled if seen.settled else AlreadyAnswered
-
-
-def _from_document(found: dict[str, Any]) -> Seen:
-    fields = {name: value for name, value in found.items() if name not in _INTERNAL_FIELDS}
-    approval = Approval.model_validate(
-        {**fields, "requestId": found["_id"], "data": json.loads(found["data"]), "approvers": found["people"]},
-        strict=False,
-    )
-    return Seen(
-        approval,
-        remaining_ms=int(found["remainingMs"]),
-        operations=tuple(found["operations"]),
-        entries=entries.read(found["entries"]),
-        callback_url=found["callbackUrl"],
-    )
-
-
-#: Fields of the stored document that are not fields of `Approval`.
-_INTERNAL_FIELDS = frozenset({"_id", "people", "operations", "entries", "callbackUrl", "remainingMs", "unrecorded"})

@@ -6,11 +6,15 @@ due moments, as the process may die right after the update.
 """
 
 import json
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from chalicelib.approvals.models import APPROVE, TIMEOUT, NewApproval, SideEffect, Status, escalation, notification
 from chalicelib.core.egress.urls import parse
 from chalicelib.core.queueing import entries
+from chalicelib.core.runtime import accounts
+from chalicelib.core.runtime.accounts import Account
 
 Pipeline = list[dict[str, Any]]
 
@@ -20,11 +24,13 @@ OVERDUE = {"$lte": ["$expiresAt", "$$NOW"]}
 KEPT = {"$gt": ["$purgeAt", "$$NOW"]}
 
 _TIMED_OUT = {"$and": [{"$eq": ["$status", Status.PENDING.value]}, OVERDUE]}
-_SHOWN = ("username", "title", "body", "data", "actions", "people", "required", "escalateTo", "answers")
+_SHOWN = ("username", "title", "body", "data", "actions", "people", "required", "escalateTo")
+_ACCOUNTS = ("accounts", "createdByAccount", "escalatedAccounts")
+_ANSWERS = tuple(f"answers.{name}" for name in ("username", "by", "action", "at"))
 _DATES = ("createdBy", "createdAt", "expiresAt", "responseMs", "callbackUrl", "operations")
 
 #: Projection of a request at the moment of reading: an overdue request is shown as timed out, recorded or not.
-AS_SEEN: dict[str, Any] = dict.fromkeys((*_SHOWN, *_DATES), 1) | {
+AS_SEEN: dict[str, Any] = dict.fromkeys((*_SHOWN, *_ACCOUNTS, *_ANSWERS, *_DATES), 1) | {
     "status": {"$cond": [_TIMED_OUT, Status.TIMEOUT.value, "$status"]},
     "action": {"$cond": [_TIMED_OUT, TIMEOUT, "$action"]},
     "resolvedAt": {"$cond": [_TIMED_OUT, "$expiresAt", "$resolvedAt"]},
@@ -34,26 +40,39 @@ AS_SEEN: dict[str, Any] = dict.fromkeys((*_SHOWN, *_DATES), 1) | {
 }
 
 
-def created(new: NewApproval, created_by: str, kept_ms: int) -> Pipeline:
-    """Make the document; an existing document stays unchanged."""
+def ids_of_names(names: str) -> dict[str, Any]:
+    """Return the account ids of the users *names*, an expression, who have no stored account ids."""
+    return {"$map": {"input": names, "in": id_of_name("$$this")}}
+
+
+def id_of_name(name: str) -> dict[str, Any]:
+    """Return the account id of the user *name*, an expression, who has no stored account id."""
+    return {"$concat": [accounts.id_of_name(""), name]}
+
+
+def created(new: NewApproval, created_by: Account, known: Mapping[str, str], kept_ms: int) -> Pipeline:
+    """Make the document; an existing document stays unchanged. *known* has the account id of each person named."""
     fixed = {
         **new.model_dump(mode="json", by_alias=True, include={"username", "title", "body", "actions", "escalate_to"}),
         # As text, so keys of any spelling, numbers of any size and values of any depth are returned as sent.
         "data": json.dumps(new.data),
         "people": new.people,
+        "accounts": [known[name] for name in new.people],
+        "escalatedAccounts": [known[step.username] for step in new.escalate_to],
         "required": new.required,
         "approving": APPROVE if APPROVE in new.actions else new.actions[0],
         "callbackUrl": new.callback_url,
-        "callbackLane": f"{created_by}/{parse(new.callback_url).authority}" if new.callback_url else None,
+        "callbackLane": f"{created_by.account_id}/{parse(new.callback_url).authority}" if new.callback_url else None,
         "answers": [],
         "operations": [],
-        "createdBy": created_by,
+        "createdBy": created_by.username,
+        "createdByAccount": created_by.account_id,
         "status": Status.PENDING.value,
         "action": None,
         "resolvedAt": None,
         "responseMs": None,
     }
-    owner = {"$literal": created_by}
+    owner = {"$literal": created_by.account_id}
     timed = {
         "createdAt": "$$NOW",
         "expiresAt": {"$add": ["$$NOW", new.timeout_ms]},
@@ -64,14 +83,27 @@ def created(new: NewApproval, created_by: str, kept_ms: int) -> Pipeline:
     return [{"$replaceWith": {"$cond": [{"$eq": [{"$type": "$status"}, "missing"]}, fresh, "$$ROOT"]}}]
 
 
-def answered(who: str, action: str, operation_id: str, kept_ms: int) -> Pipeline:
-    """Add an answer if *action* is offered; settle the request if the answer decides.
+def unanswered_by(*people: Account) -> dict[str, Any]:
+    """Return the query for requests in which none of *people* has answered, or was answered for."""
+    counted = {"$nin": list({person.account_id for person in people})}
+    return {"answers.account": counted, "answers.byAccount": counted}
+
+
+def answered(person: Account, by: Account, action: str, operation_id: str, kept_ms: int) -> Pipeline:
+    """Add the answer of *by* for *person* if *action* is offered; settle the request if the answer decides.
 
     The approving action needs ``required`` people; any other action settles the request at once.
     """
     given = {"$literal": action}
     offered = {"$in": [given, "$actions"]}
-    answer = {"username": {"$literal": who}, "action": given, "at": "$$NOW"}
+    answer = {
+        "username": {"$literal": person.username},
+        "account": {"$literal": person.account_id},
+        "by": {"$literal": by.username},
+        "byAccount": {"$literal": by.account_id},
+        "action": given,
+        "at": "$$NOW",
+    }
     approvals = {"$size": {"$filter": {"input": "$answers", "cond": {"$eq": ["$$this.action", "$approving"]}}}}
     decided = {"$or": [{"$ne": [given, "$approving"]}, {"$gte": [approvals, "$required"]}]}
     change = _settled(Status.RESOLVED, given, "$$NOW", kept_ms, responseMs={"$subtract": ["$$NOW", "$createdAt"]})
@@ -106,19 +138,28 @@ def held(effect: str) -> Pipeline:
     return [{"$set": {"outbox": entries.held(effect)}}]
 
 
-def admitted(username: str, step: int) -> Pipeline:
-    """Let *username*, the person of escalation *step*, answer too, and notify *username*. Safe to repeat."""
-    name, effect = {"$literal": username}, notification(step)
-    joined = {"$concatArrays": ["$people", [name]]}
-    asked = {"$concatArrays": ["$outbox", [entries.entry(effect, "$$NOW", owner="$createdBy")]]}
+def admitted(person: Account, step: int) -> Pipeline:
+    """Let *person*, of escalation *step*, answer too, and notify *person*. Safe to repeat."""
+    name, id_, effect = {"$literal": person.username}, {"$literal": person.account_id}, notification(step)
+    known = {"$ifNull": ["$accounts", ids_of_names("$people")]}
+    unknown = {"$not": [{"$in": [id_, known]}]}
+    asked = {"$concatArrays": ["$outbox", [entries.entry(effect, "$$NOW", owner=_owner())]]}
     return [
         {
             "$set": {
-                "people": {"$cond": [{"$in": [name, "$people"]}, "$people", joined]},
+                "people": {"$cond": [unknown, {"$concatArrays": ["$people", [name]]}, "$people"]},
+                "accounts": {"$cond": [unknown, {"$concatArrays": [known, [id_]]}, known]},
                 "outbox": {"$cond": [{"$in": [effect, "$outbox.effect"]}, "$outbox", asked]},
             }
         }
     ]
+
+
+def older_than(created_at: datetime, request_id: str) -> dict[str, Any]:
+    """Return the query for requests before the given one in the order of lists: by ``createdAt``, then by id."""
+    # The first condition alone bounds the index.
+    earlier = [{"createdAt": {"$lt": created_at}}, {"_id": {"$lt": request_id}}]
+    return {"createdAt": {"$lte": created_at}, "$or": earlier}
 
 
 def narrowed(status: Status | None) -> dict[str, Any]:
@@ -137,8 +178,8 @@ def _settled(
     status: Status, action: Any, since: str, kept_ms: int, *, dispatched: bool = True, **fields: Any
 ) -> dict[str, Any]:
     """Return the fields of a settled request. The new outbox has only the callback; pending effects are dropped."""
-    lane = {"$ifNull": ["$callbackLane", {"$concat": ["$createdBy", "/"]}]}
-    callback = [entries.entry(SideEffect.CALLBACK, since, owner="$createdBy", lane=lane, dispatched=dispatched)]
+    lane = {"$ifNull": ["$callbackLane", {"$concat": [_owner(), "/"]}]}
+    callback = [entries.entry(SideEffect.CALLBACK, since, owner=_owner(), lane=lane, dispatched=dispatched)]
     return {
         "status": status.value,
         "action": action,
@@ -147,6 +188,11 @@ def _settled(
         "outbox": {"$cond": [{"$eq": [{"$type": "$callbackUrl"}, "string"]}, callback, []]},
         **fields,
     }
+
+
+def _owner() -> dict[str, Any]:
+    """Return the expression of the account for which a request's effects are done."""
+    return {"$ifNull": ["$createdByAccount", id_of_name("$createdBy")]}
 
 
 def _escalations(new: NewApproval) -> list[dict[str, Any]]:

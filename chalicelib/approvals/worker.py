@@ -3,16 +3,19 @@
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from pydantic import JsonValue
+
 from chalicelib import devices
 from chalicelib.approvals import callback, outbox, wiring
 from chalicelib.approvals.errors import ApprovalNotFound
-from chalicelib.approvals.models import Seen, SideEffect, Status, notification
+from chalicelib.approvals.models import Approval, Seen, SideEffect, Status, notification
 from chalicelib.approvals.queues import APPROVAL, PUSH, Task
 from chalicelib.core.coordination.claims import Claim
 from chalicelib.core.queueing.attempts import Later, Poison
 from chalicelib.core.queueing.consumer import run_batch
 from chalicelib.core.queueing.queues import Load
 from chalicelib.core.runtime import logs
+from chalicelib.core.runtime.accounts import Account
 
 if TYPE_CHECKING:
     from chalicelib.core.queueing.lanes import Item
@@ -82,7 +85,7 @@ def _handle(task: Task, _claim: Claim) -> None:
     elif kind == SideEffect.EXPIRE:
         raise Later("The request has time left.", seen.remaining_ms / 1000, counted=False)
     elif kind == SideEffect.NOTIFY:
-        _ask(seen, [seen.approval.escalate_to[int(step)].username] if step else seen.approval.approvers)
+        _ask(seen, [seen.escalation(int(step))] if step else seen.asked)
     else:
         _escalate(seen, int(step))
 
@@ -102,13 +105,17 @@ def _call_back(item: "Item", _claim: Claim) -> None:
 
 def _escalate(seen: Seen, step: int) -> None:
     """Let the person of escalation *step* answer; the same update asks for the push, and this dispatches it."""
-    username = seen.approval.escalate_to[step].username
-    if admitted := wiring.store().admit(seen.approval.request_id, username, step):
+    if admitted := wiring.store().admit(seen.approval.request_id, seen.escalation(step), step):
         outbox.dispatch_effect(admitted, notification(step))
 
 
-def _ask(seen: Seen, people: list[str]) -> None:
-    """Push the question to the devices of *people*; the push expires with the request.
+def _answers(approval: Approval) -> list[JsonValue]:
+    """Return the answers so far: for whom, by whom, and the action."""
+    return [{"username": given.username, "by": given.by, "action": given.action} for given in approval.answers]
+
+
+def _ask(seen: Seen, people: list[Account]) -> None:
+    """Push the question to the devices of *people*, with the answers so far; the push expires with the request.
 
     Raises:
         Later: some devices could not be notified yet. A repeat leaves out notified devices.
@@ -118,10 +125,11 @@ def _ask(seen: Seen, people: list[str]) -> None:
         title=approval.title or _NO_TITLE,
         body=approval.body,
         data={"event": "approval.requested", "requestId": approval.request_id, "actions": ",".join(approval.actions)},
+        parts={"data": approval.data, "answers": _answers(approval)},
         ttl_ms=max(seen.remaining_ms, 0),
         collapse_key=approval.request_id,
     )
-    outcomes = [devices.push(username, message) for username in people]
+    outcomes = [devices.push(person, message) for person in people]
     pauses = [outcome.again_after_seconds for outcome in outcomes if outcome.again_after_seconds is not None]
     if pauses:
         raise Later("Some devices could not be notified yet.", max(pauses))

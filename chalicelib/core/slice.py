@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.queueing.queues import Load, Queue
 from chalicelib.core.records.events import Subscription
@@ -13,7 +13,11 @@ from chalicelib.core.web.routes import Routes
 
 if TYPE_CHECKING:
     from pymongo import IndexModel
+    from pymongo.collection import Collection
 
+#: Brings the documents of a MongoDB collection up to date, and returns how many changed. Safe to repeat, and beside
+#: calls of this version and the one before.
+Upgrade = Callable[["Collection[dict[str, Any]]"], int]
 #: MongoDB indexes by collection.
 Indexes = Mapping[str, Sequence["IndexModel"]]
 #: Called with a user name and a credentials version (``epoch``). Revokes the slice's grants to the user, such as
@@ -23,6 +27,10 @@ Revoke = Callable[[str, str | None], None]
 
 
 def _no_indexes() -> Indexes:
+    return {}
+
+
+def _no_upgrades() -> Mapping[str, Upgrade]:
     return {}
 
 
@@ -46,6 +54,8 @@ class Slice:
     settings: tuple[type[Section], ...] = ()
     #: Returns the MongoDB indexes of the slice. A function, because only a deployment needs the indexes' module.
     indexes: Callable[[], Indexes] = field(default=_no_indexes)
+    #: Returns the upgrades of stored documents, by collection. A deployment runs each, after it made the indexes.
+    upgrades: Callable[[], Mapping[str, Upgrade]] = field(default=_no_upgrades)
     #: Runs every minute, as `core.queueing.sweep.Sweep.run` says: finishes work that a dead process left.
     sweep: Callable[[], int] | None = None
     #: Revokes sessions and the like of a user whose credentials changed or who was deleted.

@@ -14,14 +14,15 @@ api.py      HTTP routes
 Other slices call `push`, and import nothing else from here. `revoke` is for the declaration of the slice.
 """
 
+from chalicelib.core.runtime.accounts import Account
 from chalicelib.devices import wiring
 from chalicelib.devices.models import Delivered, Notification
 
 __all__ = ["Delivered", "Notification", "push", "revoke"]
 
 
-def push(username: str, notification: Notification) -> Delivered:
-    """Send *notification* to the devices of *username* not yet notified under the collapse key. For workers only.
+def push(owner: Account, notification: Notification) -> Delivered:
+    """Send *notification* to the devices of *owner* not yet notified under the collapse key. For workers only.
 
     A device unknown to FCM is unregistered. Failures of FCM and a missing configuration are returned, never raised. The
     invocation's log record counts each failure; a failure that needs an operator is also logged as an error. If some
@@ -32,11 +33,11 @@ def push(username: str, notification: Notification) -> Delivered:
     """
     from chalicelib.devices.deliver import deliver  # noqa: PLC0415 # the API needs no HTTP client
 
-    return deliver(username, notification)
+    return deliver(owner, notification)
 
 
 def revoke(username: str, epoch: str | None) -> None:
-    """Unregister every device of a deleted user (*epoch* None), as another user may get the name. Safe to repeat.
+    """Unregister every device of a deleted user (*epoch* None). Safe to repeat.
 
     A user with changed credentials (a new *epoch*) keeps the devices.
     """

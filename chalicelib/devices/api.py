@@ -25,13 +25,13 @@ def put_device(call: Call[NewDevice, None], device_id: str) -> Device:
     A token belongs to one user at a time: the last user to register the token. Register again at each start of the app,
     as Firebase advises. A device not registered again for as long as FCM keeps a token is forgotten.
     """
-    return wiring.store().put(call.caller.username, device_id, call.body)
+    return wiring.store().put(call.caller.account, device_id, call.body)
 
 
 @routes.add("GET", "/api/devices", query=PageQuery, answers={200: Page[Device]})
 def list_devices(call: Call[None, PageQuery]) -> Page[Device]:
     """List your devices, ordered by id, without tokens."""
-    fetch = partial(wiring.store().page, call.caller.username)
+    fetch = partial(wiring.store().page, call.caller.account)
     page, next_cursor = paging.cursors().page("devices", call.query, fetch, lambda device: device.device_id)
     return Page[Device](items=list(page), next_cursor=next_cursor)
 
@@ -39,5 +39,5 @@ def list_devices(call: Call[None, PageQuery]) -> Page[Device]:
 @routes.add("DELETE", "/api/devices/{device_id}", params=_PARAMS, answers={204: None}, raises=(DeviceNotFound,))
 def remove_device(call: Call[None, None], device_id: str) -> None:
     """Unregister a device, so pushes to the device end. An app should unregister before signing out."""
-    if not wiring.store().remove(call.caller.username, device_id):
+    if not wiring.store().remove(call.caller.account, device_id):
         raise DeviceNotFound

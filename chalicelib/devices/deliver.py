@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from time import time
 
 from chalicelib.core.runtime import backoff, logs
+from chalicelib.core.runtime.accounts import Account
 from chalicelib.devices import wiring
 from chalicelib.devices.fcm import Reply, Verdict
 from chalicelib.devices.message import build
@@ -21,7 +22,7 @@ _PERMANENT = (Verdict.REFUSED, Verdict.MISCONFIGURED)
 _SPREAD = 0.25
 
 
-def deliver(username: str, notification: Notification) -> Delivered:
+def deliver(owner: Account, notification: Notification) -> Delivered:
     """Push as promised by `devices.push`."""
     fcm = wiring.fcm()
     if fcm is None:
@@ -29,12 +30,12 @@ def deliver(username: str, notification: Notification) -> Delivered:
         return Delivered(configured=False)
     if notification.ttl_ms <= 0:
         return Delivered()
-    targets = wiring.store().targets(username, notification.collapse_key)
+    targets = wiring.store().targets(owner, notification.collapse_key)
     if not targets:
         return Delivered()
     replies = fcm.send([build(notification, target.fcm_token, time()) for target in targets])
     _report(replies)
-    return _record(username, notification, targets, replies)
+    return _record(owner.username, notification, targets, replies)
 
 
 def _record(

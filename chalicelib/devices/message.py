@@ -5,10 +5,14 @@ FCM answers a bad message and a bad token alike, and a bad token unregisters the
 """
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
 
-from chalicelib.devices.models import Notification
+from pydantic import JsonValue
+
+from chalicelib.devices.models import Notification, Part
+
+Key = TypeVar("Key", str, int)
 
 #: FCM takes 4096 bytes of texts and data, including fields that FCM adds for each platform.
 LARGEST_BYTES = 3_500
@@ -47,6 +51,7 @@ def build(notification: Notification, fcm_token: str, now: float) -> dict[str, A
 def fitted(notification: Notification) -> tuple[dict[str, str], dict[str, str]]:
     """Return texts and data of at most `LARGEST_BYTES` together. Parts within their limits are unchanged."""
     data = _fit_data(notification.data, _LARGEST_DATA_BYTES)
+    data = _fit_parts(notification.parts, data, _LARGEST_DATA_BYTES)
     title = _cut(notification.title, _LARGEST_TITLE_BYTES)
     body = _cut(notification.body, LARGEST_BYTES - _size(data) - _size(title))
     return {"title": title, "body": body}, data
@@ -58,6 +63,47 @@ def _fit_data(data: Mapping[str, str], room: int) -> dict[str, str]:
     while _size(kept) > room:
         del kept[max(kept, key=lambda name: _size({name: kept[name]}))]
     return kept
+
+
+def _fit_parts(parts: Mapping[str, Part], data: dict[str, str], room: int) -> dict[str, str]:
+    """Return *data* with *parts* added as JSON text, all within *room* bytes. An empty part is left out.
+
+    An object loses its largest fields, and a list its last items. Parts given first are fitted first.
+    """
+    for name, part in parts.items():
+        left = room - _size({**data, name: _text(type(part)())})
+        if kept := _fit_object(part, left) if isinstance(part, dict) else _fit_list(part, left):
+            data = {**data, name: _text(kept)}
+    return data
+
+
+def _fit_object(part: dict[str, JsonValue], room: int) -> Part:
+    costs = {name: _cost(_text({name: value})) for name, value in part.items()}
+    kept = set(_within(sorted(costs, key=costs.__getitem__), costs, room))
+    return {name: value for name, value in part.items() if name in kept}
+
+
+def _fit_list(part: list[JsonValue], room: int) -> Part:
+    costs = {index: _cost(_text([item])) for index, item in enumerate(part)}
+    return [part[index] for index in _within(list(costs), costs, room)]
+
+
+def _within(order: list[Key], costs: Mapping[Key, int], room: int) -> Iterator[Key]:
+    """Yield the first keys of *order* that cost at most *room* together."""
+    for key in order:
+        room -= costs[key]
+        if room < 0:
+            return
+        yield key
+
+
+def _cost(text: str) -> int:
+    """Return the bytes that the only member of *text*, an object or list, takes as text: a comma for two brackets."""
+    return _size(text) - len('""') - 1
+
+
+def _text(value: JsonValue) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _cut(text: str, room: int) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, NamedTuple
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, JsonValue, StringConstraints
 
 from chalicelib.core.models import Instant, Model
 
@@ -15,6 +15,9 @@ DeviceId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_:-][A-Za-z0-9.
 
 #: Opaque, says FCM; today's tokens are some 160 characters of base64url and colons.
 FcmToken = Annotated[str, StringConstraints(pattern=r"^[!-~]+$", max_length=4096)]
+
+#: An object or a list, sent to a device as JSON text.
+Part = dict[str, JsonValue] | list[JsonValue]
 
 #: A topic of Web Push (RFC 8030, section 5.4), the strictest format of the three platforms.
 _COLLAPSE_KEY = re.compile(r"[A-Za-z0-9_-]{1,32}")
@@ -66,6 +69,9 @@ class Notification:
     body: str
     #: Ids for the app, which fetches the rest. If the data is too large, the longest values are left out.
     data: Mapping[str, str] = field(default_factory=dict)
+    #: Further data by name, each sent as JSON text. Where the message has no room, the largest fields of an object and
+    #: the last items of a list are left out; the app fetches the rest.
+    parts: Mapping[str, Part] = field(default_factory=dict)
     #: Time to live: a device out of reach for longer never gets the notification.
     ttl_ms: int = 0
     #: A device shows one notification per key, the latest.
@@ -76,7 +82,7 @@ class Notification:
             raise ValueError("a notification without words is not shown")
         if not _COLLAPSE_KEY.fullmatch(self.collapse_key):
             raise ValueError(f"not a collapse key: {self.collapse_key!r}")
-        if reserved := [key for key in self.data if _RESERVED.fullmatch(key)]:
+        if reserved := [key for key in (*self.data, *self.parts) if _RESERVED.fullmatch(key)]:
             raise ValueError(f"FCM keeps these keys of data for itself: {reserved}")
 
 

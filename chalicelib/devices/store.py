@@ -1,5 +1,7 @@
 """Stores devices in one MongoDB collection, keyed by user and device. A unique index admits each token once.
 
+A device belongs to the account that registered the device, so a later user of the same name gets no earlier devices.
+
 A device not registered again for as long as FCM keeps a token has expired. Every query excludes expired devices by the
 server's clock, so no reader depends on the TTL monitor.
 """
@@ -11,6 +13,8 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.collection import Collection, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
+from chalicelib.core.runtime import accounts
+from chalicelib.core.runtime.accounts import Account
 from chalicelib.core.stores.driver_errors import reaching_mongodb
 from chalicelib.devices.errors import TokenContested
 from chalicelib.devices.models import Device, NewDevice, Target
@@ -37,7 +41,7 @@ class DeviceStore:
     def __init__(self, collection: Collection[dict[str, Any]], settings: DeviceSettings) -> None:
         self._devices, self._settings = collection, settings
 
-    def put(self, username: str, device_id: str, new: NewDevice) -> Device:
+    def put(self, owner: Account, device_id: str, new: NewDevice) -> Device:
         """Register or renew a device. Safe to repeat. Any other device with the token loses the token.
 
         Not one atomic write: between two writes no device has the token, but never do two devices have the token. Of
@@ -49,31 +53,31 @@ class DeviceStore:
         for tried in range(_TRIES):
             if tried:
                 # A try to register always follows, so no call only takes the token from another device.
-                self._release(new.fcm_token, but=_key(username, device_id))
+                self._release(new.fcm_token, but=_key(owner.username, device_id))
             try:
-                return self._upsert(username, device_id, new)
+                return self._upsert(owner, device_id, new)
             except DuplicateKeyError:
                 continue
         raise TokenContested
 
-    def page(self, username: str, limit: int, after: str | None) -> list[Device]:
-        """Return up to *limit* devices of *username* after the id *after*, ordered by id."""
-        query = {"username": username, "deviceId": {"$gt": after or ""}, "$expr": _KEPT}
+    def page(self, owner: Account, limit: int, after: str | None) -> list[Device]:
+        """Return up to *limit* devices of *owner* after the id *after*, ordered by id."""
+        query = {**_owned(owner), "deviceId": {"$gt": after or ""}, "$expr": _KEPT}
         with reaching_mongodb():
             return [_device(found) for found in self._devices.find(query).sort("deviceId", ASCENDING).limit(limit)]
 
-    def remove(self, username: str, device_id: str) -> bool:
+    def remove(self, owner: Account, device_id: str) -> bool:
         """Unregister a device. Return whether the device was registered."""
         with reaching_mongodb():
-            query = {"_id": _key(username, device_id), "$expr": _KEPT}
+            query = {"_id": _key(owner.username, device_id), **_owned(owner), "$expr": _KEPT}
             return self._devices.delete_one(query).deleted_count == 1
 
-    def targets(self, username: str, collapse_key: str) -> list[Target]:
-        """Return the devices of *username* not yet notified under *collapse_key*, last registered first.
+    def targets(self, owner: Account, collapse_key: str) -> list[Target]:
+        """Return the devices of *owner* not yet notified under *collapse_key*, last registered first.
 
         A bounded number (``pushed_at_most``), as each device costs a call.
         """
-        query = {"username": username, "told": {"$ne": collapse_key}, "$expr": _KEPT}
+        query = {**_owned(owner), "told": {"$ne": collapse_key}, "$expr": _KEPT}
         with reaching_mongodb():
             found = self._devices.find(query).sort("updatedAt", DESCENDING).limit(self._settings.pushed_at_most)
             return [Target(device["deviceId"], device["fcmToken"]) for device in found]
@@ -99,11 +103,12 @@ class DeviceStore:
         with reaching_mongodb():
             self._devices.delete_many({"username": username})
 
-    def _upsert(self, username: str, device_id: str, new: NewDevice) -> Device:
+    def _upsert(self, owner: Account, device_id: str, new: NewDevice) -> Device:
         token = {"$literal": new.fcm_token}
         kept_ms = self._settings.kept_days * _DAY_MS
         fields = {
-            "username": {"$literal": username},
+            "username": {"$literal": owner.username},
+            "account": {"$literal": owner.account_id},
             "deviceId": {"$literal": device_id},
             "platform": new.platform.value,
             "fcmToken": token,
@@ -115,7 +120,7 @@ class DeviceStore:
         }
         with reaching_mongodb():
             found: Any = self._devices.find_one_and_update(
-                {"_id": _key(username, device_id)},
+                {"_id": _key(owner.username, device_id)},
                 [{"$set": fields}],
                 upsert=True,
                 return_document=ReturnDocument.AFTER,
@@ -130,6 +135,12 @@ class DeviceStore:
 def _key(username: str, device_id: str) -> str:
     # Usernames contain no slash, so keys are unambiguous.
     return f"{username}/{device_id}"
+
+
+def _owned(owner: Account) -> dict[str, Any]:
+    """Return the query for devices of *owner*. Devices of earlier versions have no account: they belong to the name."""
+    unstored = [None] if owner == accounts.named(owner.username) else []
+    return {"username": owner.username, "account": {"$in": [owner.account_id, *unstored]}}
 
 
 def _device(found: dict[str, Any]) -> Device:

@@ -57,8 +57,13 @@ def end(username: str, keep_epoch: str | None = None) -> None:
 def _key_caller(key: str) -> Caller:
     if (user := users.holder(key)) is None:
         raise Unauthenticated("This key is not valid, or no longer valid.")
-    return Caller(username=user.username, roles=user.roles)
+    return Caller(username=user.username, roles=user.roles, account_id=user.account_id)
 
 
 def _caller(session: Session) -> Caller:
-    return Caller(username=session.username, roles=frozenset(session.roles), session_id=session.session_id)
+    return Caller(
+        username=session.username,
+        roles=frozenset(session.roles),
+        session_id=session.session_id,
+        account_id=session.account_id,
+    )

@@ -23,7 +23,7 @@ routes = Routes(__name__)
 def open_session(call: Call[Login, None]) -> Answer:
     """Sign in. A wrong name and a wrong password get the same answer in the same time."""
     user = login_limit.verify(call.body.username, call.body.password.get_secret_value(), call.source)
-    session, token = wiring.store().open(user.username, user.roles, user.epoch)
+    session, token = wiring.store().open(user.username, user.roles, user.epoch, user.account_id)
     # A change of the user after the check above may have ended the sessions of the user before ours was opened.
     now = users.current(user.username)
     if now is None or now.epoch != user.epoch:

@@ -29,6 +29,8 @@ class Session(Model):
     created_at: Instant
     last_seen_at: Instant
     expires_at: Instant
+    #: Not shown. Sessions of earlier versions have none.
+    account_id: str = Field(default="", exclude=True)
 
 
 class Opened(Model):

@@ -50,12 +50,13 @@ class SessionStore:
     ) -> None:
         self._sessions, self._settings, self._key = collection, settings, key
 
-    def open(self, username: str, roles: Iterable[Role], epoch: str) -> Opening:
-        """Open a session under *epoch*, the user's credentials version."""
+    def open(self, username: str, roles: Iterable[Role], epoch: str, account_id: str = "") -> Opening:
+        """Open a session under *epoch*, the user's credentials version. Without *account_id*: see `Caller`."""
         token = secrets.token_urlsafe(32)
         new = {
             "sessionId": ids.new_id(),
             "username": {"$literal": username},
+            "accountId": account_id,
             "roles": sorted(roles),
             "epoch": epoch,
             "createdAt": "$$NOW",
@@ -170,7 +171,7 @@ class TicketStore:
         return str(found["sessionId"]) if found else None
 
 
-_SHOWN = dict.fromkeys(("sessionId", "username", "roles", "createdAt", "lastSeenAt", "expiresAt"), 1)
+_SHOWN = dict.fromkeys(("sessionId", "username", "accountId", "roles", "createdAt", "lastSeenAt", "expiresAt"), 1)
 
 
 def _digest(key: bytes, token: str) -> str:

@@ -4,23 +4,25 @@ models.py     users, API keys and their shapes in requests and answers
 errors.py     errors shown to callers
 passwords.py  a memory-hard hash, and a check in equal time for known and unknown users
 keys.py       the format of API keys
-store.py      users and their keys in one DynamoDB table
+store.py      users in one DynamoDB table
+keyring.py    API keys, in the items of their users
+admins.py     the set of administrators' names, which is never empty
 revocation.py ends a changed user's sessions, also after the changing process died
 wiring.py     makes the store, once per process
 slice.py      the declaration of the slice
 api.py        HTTP routes
 
-Other slices call `check`, `current`, `unknown`, `is_key` and `holder`, and read the returned `User`. Other slices
+Other slices call `check`, `current`, `accounts`, `is_key` and `holder`, and read the returned `User`. Other slices
 import nothing else from here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from chalicelib.users import keys, wiring
 from chalicelib.users.models import User
 
-__all__ = ["User", "check", "current", "holder", "is_key", "unknown"]
+__all__ = ["User", "accounts", "check", "current", "holder", "is_key"]
 
 
 def check(username: str, password: str) -> User | None:
@@ -38,9 +40,9 @@ def current(username: str) -> User | None:
     return wiring.store().find(username)
 
 
-def unknown(usernames: Sequence[str]) -> list[str]:
-    """Return the *usernames* without a current user. At most a hundred names, in one read."""
-    return wiring.store().unknown(usernames)
+def accounts(usernames: Sequence[str]) -> Mapping[str, str]:
+    """Return the account id of each of *usernames* with a current user. At most a hundred names, in one read."""
+    return wiring.store().accounts(usernames)
 
 
 def is_key(token: str) -> bool:

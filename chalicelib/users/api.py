@@ -6,7 +6,7 @@ from chalicelib.core.errors import FieldError, Invalid
 from chalicelib.core.models import Id, Username
 from chalicelib.core.web import ADMIN_ONLY, Call, Page, PageQuery, Routes, paging
 from chalicelib.users import keys, passwords, wiring
-from chalicelib.users.errors import KeyNotFound, NotService, TooManyKeys, UsernameTaken, UserNotFound
+from chalicelib.users.errors import KeyNotFound, LastAdmin, NotService, TooManyKeys, UsernameTaken, UserNotFound
 from chalicelib.users.models import Key, MadeKey, NewKey, NewUser, ShownKey, ShownUser, UserChange
 from chalicelib.users.revocation import revoke
 
@@ -26,7 +26,7 @@ def create_user(call: Call[NewUser, None]) -> ShownUser:
 def list_users(call: Call[None, PageQuery]) -> Page[ShownUser]:
     """List users in the order of their names."""
     page, next_cursor = paging.cursors().page("users", call.query, wiring.store().page, lambda user: user.username)
-    return Page[ShownUser](items=[user.shown() for user in page], next_cursor=next_cursor)
+    return Page[ShownUser](items=list(page), next_cursor=next_cursor)
 
 
 @routes.add(
@@ -46,7 +46,7 @@ def show_user(call: Call[None, None], username: str) -> ShownUser:
     params=_PARAMS,
     body=UserChange,
     answers={200: ShownUser},
-    raises=(UserNotFound,),
+    raises=(UserNotFound, LastAdmin),
 )
 def change_user(call: Call[UserChange, None], username: str) -> ShownUser:
     """Change a user's password or roles. The user's earlier sessions have ended before the answer is sent."""
@@ -61,7 +61,12 @@ def change_user(call: Call[UserChange, None], username: str) -> ShownUser:
 
 
 @routes.add(
-    "DELETE", "/api/users/{username}", roles=ADMIN_ONLY, params=_PARAMS, answers={204: None}, raises=(UserNotFound,)
+    "DELETE",
+    "/api/users/{username}",
+    roles=ADMIN_ONLY,
+    params=_PARAMS,
+    answers={204: None},
+    raises=(UserNotFound, LastAdmin),
 )
 def delete_user(call: Call[None, None], username: str) -> None:
     """Delete a user. The user's sessions have ended before the answer is sent."""
@@ -106,8 +111,8 @@ def create_key(call: Call[NewKey, None], username: str) -> MadeKey:
     raises=(UserNotFound,),
 )
 def list_keys(call: Call[None, PageQuery], username: str) -> Page[ShownKey]:
-    """List a user's keys in the order of creation, without the secrets."""
-    every = wiring.store().keys(username)
+    """List a user's keys in the order of creation, without the secrets, and without expired keys."""
+    every = wiring.store().keys(username, datetime.now(UTC))
 
     def fetch(limit: int, after: str | None) -> list[Key]:
         return [key for key in every if key.key_id > (after or "")][:limit]

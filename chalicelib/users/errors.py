@@ -11,6 +11,10 @@ class UsernameTaken(Conflict):
     """This username is taken."""
 
 
+class LastAdmin(Conflict):
+    """This is the last administrator. Give another user the role admin first."""
+
+
 class KeyNotFound(NotFound):
     """This user has no such key."""
 

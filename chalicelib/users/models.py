@@ -55,9 +55,13 @@ class ShownUser(Model):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user as stored. *epoch* is the credentials version: every change of password or roles renews *epoch*."""
+    """A user as stored. *epoch* is the credentials version: every change of password or roles renews *epoch*.
+
+    *account_id* never changes, and no other user ever gets the same, also not a later user of the same name.
+    """
 
     username: str
+    account_id: str
     roles: frozenset[Role]
     epoch: str
     created_at: str

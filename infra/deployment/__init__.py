@@ -7,6 +7,6 @@ resources.yaml    the data template: tables, secret, bucket
 stacks.py         deploys through CloudFormation: to AWS or to a compatible endpoint
 emulator_fixes.py sets the properties that an emulator's CloudFormation ignores
 database.py       the deployment's MongoDB database: the mark, the indexes, the refusals
-indexes.py        MongoDB's indexes
-first_admin.py    the first administrator
+indexes.py        MongoDB's indexes, and upgrades of documents
+first_admin.py    the first administrator, and the set of administrators
 """

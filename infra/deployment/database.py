@@ -63,6 +63,7 @@ def prepare(client: Callable[[str], Any], stage: str, wanted: Wanted) -> None:
             database = binding.choose(mongo, stage, wanted.named)
             _bind(database, ours, wanted)
             indexes.ensure(database)
+            indexes.upgrade(database)
             binding.remember(coordination, database.name)
     except (ConfigurationError, ConnectionFailure):
         if wanted.uri:

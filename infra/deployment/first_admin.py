@@ -1,33 +1,64 @@
-"""Makes the first administrator, once, with a given or a generated password."""
+"""Makes the first administrator with a given or a generated password, and restores a lost administrator."""
 
 import secrets
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from chalicelib.core.stores.dynamodb import Table
 from chalicelib.core.web.roles import Role
 from chalicelib.users import passwords
 from chalicelib.users.errors import UsernameTaken
+from chalicelib.users.models import Credentials
 from chalicelib.users.store import UserStore
 
 NAME = "admin"
 
 
-def ensure_admin(dynamodb: Any, stage: str, environ: Mapping[str, str]) -> str | None:
-    """Make the administrator of *stage* if missing. Return the password if generated here, else None. Safe to repeat.
+class Administrator(NamedTuple):
+    """The state of the user `NAME` after a deployment."""
 
-    If ``HOLDFAST_ADMIN_PASSWORD`` differs from an existing administrator's password, the password is changed, and the
-    administrator's sessions end within a minute.
+    #: What an operator reads after the name.
+    state: str
+    #: The password if generated here, else None. Shown once.
+    password: str | None = None
+
+
+def ensure_admin(dynamodb: Any, stage: str, environ: Mapping[str, str]) -> Administrator:
+    """Make the administrator of *stage* if missing, and seed the set of administrators. Safe to repeat.
+
+    If ``HOLDFAST_ADMIN_PASSWORD`` is set, the user gets this password and the role admin, also when another
+    administrator had taken the role away. Without the variable, an existing user changes only if the stage has no
+    administrator at all: then the user gets the role back, with a generated password. After a change the user's
+    earlier sessions end within a minute.
     """
     store = UserStore(Table(dynamodb, f"holdfast-{stage}-users"))
-    given = environ.get("HOLDFAST_ADMIN_PASSWORD")
+    administrators, given = store.admins.seed(), environ.get("HOLDFAST_ADMIN_PASSWORD")
     if (found := store.credentials(NAME)) is not None:
-        if given and not passwords.matches(given, found.password_hash):
-            store.change(NAME, password_hash=passwords.hashed(given), roles=None)
-        return None
+        return _restore(store, found, given, lost=not administrators)
     password = given or secrets.token_urlsafe(12)
     try:
         store.add(NAME, passwords.hashed(password), [Role.ADMIN])
     except UsernameTaken:
-        return None
-    return None if given else password
+        return Administrator("made by another deployment, or deleted less than a minute ago")
+    return Administrator("with the given password") if given else Administrator("made now", password)
+
+
+def _restore(store: UserStore, found: Credentials, given: str | None, *, lost: bool) -> Administrator:
+    """Give the user the *given* password and the role admin, or a generated password if the role is *lost*."""
+    held = found.user.roles
+    if given is None and (Role.ADMIN in held or not lost):
+        return Administrator("with the password as it was" if Role.ADMIN in held else "without the role admin")
+    password = given or secrets.token_urlsafe(12)
+    known = passwords.matches(password, found.password_hash)
+    if Role.ADMIN in held and known:
+        return Administrator("with the given password")
+    store.change(
+        NAME,
+        password_hash=None if known else passwords.hashed(password),
+        roles=None if Role.ADMIN in held else {*held, Role.ADMIN},
+    )
+    if not given:
+        return Administrator("with the role admin given back", password)
+    role = "the role admin given back" if Role.ADMIN not in held else ""
+    changed = "" if known else "the password changed to the given one"
+    return Administrator(f"with {' and '.join(filter(None, (role, changed)))}")

@@ -1,4 +1,7 @@
-"""Makes MongoDB's indexes at deployment, so that no function waits for an index on its first request."""
+"""Makes MongoDB's indexes at deployment, so that no function waits for an index on its first request.
+
+Then the slices' upgrades bring documents of earlier versions up to date.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +21,15 @@ def ensure(database: Database[dict[str, Any]]) -> None:
     """Create missing indexes; drop and recreate indexes with a changed definition. Safe to repeat."""
     for collection, wanted in slices.indexes().items():
         _ensure(database[collection], wanted)
+
+
+def upgrade(database: Database[dict[str, Any]]) -> None:
+    """Bring documents of earlier versions up to date. Safe to repeat, and beside calls of both versions.
+
+    Run before and after the functions change: the version before stores documents until then.
+    """
+    for collection, bring in slices.upgrades().items():
+        bring(database[collection])
 
 
 def _ensure(collection: Collection[dict[str, Any]], wanted: Sequence[IndexModel]) -> None:

@@ -71,6 +71,8 @@ def deploy(
     # Only outputs that the app template has as parameters are passed on: CloudFormation refuses unknown parameters.
     given |= {name: value for name, value in data.items() if name in template["Parameters"]}
     app = _apply(cloudformation, f"holdfast-{stage}-app", given, TemplateURL=url)
+    # Until now, functions of the version before stored documents of that version.
+    _prepare_database(package, stage, client, variables, Wanted(mongodb_uri, None, exclusive))
     if not aws:
         emulator_fixes.apply(client, app, package.data, template, stage)
     api_url = app["EndpointURL"].rstrip("/") if aws else emulator_fixes.api_url(client, app)
@@ -192,7 +194,8 @@ def main() -> None:
         description="Deploys to the AWS account of the environment's credentials, or to AWS_ENDPOINT_URL if set.",
         epilog="MongoDB is reached by MONGODB_URI, else by the URI in the stage's secret. The deployment marks its "
         "database and creates indexes. MONGODB_DATABASE names the database (docs/operations.md has the rules). "
-        "If HOLDFAST_ADMIN_PASSWORD is set, the administrator gets this password, now and at every deployment; "
+        "If HOLDFAST_ADMIN_PASSWORD is set, the user admin gets this password and the role admin, now and at every "
+        "deployment; "
         "else a password is generated for the first administrator and shown once.",
     )
     parser.add_argument("--stage", required=True, help="a stage of .chalice/config.json, such as dev or prod")
@@ -211,10 +214,10 @@ def main() -> None:
         sys.exit(str(error))
     except ConnectionFailure as error:
         sys.exit(f"The MongoDB of MONGODB_URI does not answer: {str(error).partition(', Timeout:')[0]}")
-    password = first_admin.ensure_admin(session.create_client("dynamodb"), stage, os.environ)
-    print(f"API       {done.api_url}")
-    if password:
-        print(f"user      {first_admin.NAME}\npassword  {password}   (not shown again)")
+    admin = first_admin.ensure_admin(session.create_client("dynamodb"), stage, os.environ)
+    print(f"API       {done.api_url}\nuser      {first_admin.NAME}, {admin.state}")
+    if admin.password:
+        print(f"password  {admin.password}   (not shown again)")
 
 
 if __name__ == "__main__":

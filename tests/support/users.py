@@ -11,4 +11,4 @@ UNUSABLE = "no hash of any password"
 def signed_in(username: str, *roles: Role) -> str:
     """Make a user, and return a session's token."""
     user = users_wiring.store().add(username, UNUSABLE, roles or [Role.USER])
-    return sessions_wiring.store().open(username, user.roles, user.epoch).token
+    return sessions_wiring.store().open(username, user.roles, user.epoch, user.account_id).token

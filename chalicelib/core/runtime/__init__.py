@@ -6,6 +6,7 @@ deadline.py the time left to the current invocation
 waiting.py  tells the server of a process that the current request waits
 backoff.py  how long to pause before the next attempt
 ids.py      identifiers
+accounts.py the identity of a user, beyond the name
 clock.py    times in the text form of the stores
 once.py     memoize, thread-safe
 """

@@ -9,7 +9,7 @@ Item = dict[str, Any]
 def to_attributes(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return *values* as DynamoDB attributes.
 
-    Supports text, whole numbers, booleans, and lists and maps of supported values.
+    Supports text, whole numbers, booleans, sets of text, and lists and maps of supported values.
 
     Raises:
         TypeError: a value has another type.
@@ -32,6 +32,8 @@ def _attribute(value: Any) -> dict[str, Any]:
         return {"S": value}
     if isinstance(value, list):
         return {"L": [_attribute(item) for item in value]}
+    if isinstance(value, frozenset):
+        return {"SS": sorted(value)}
     if isinstance(value, dict):
         return {"M": to_attributes(value)}
     raise TypeError(f"{type(value).__name__} has no place in an item")
@@ -41,6 +43,8 @@ def _value(attribute: Mapping[str, Any]) -> Any:
     ((kind, value),) = attribute.items()
     if kind == "N":
         return int(value)
+    if kind == "SS":
+        return frozenset(value)
     if kind == "L":
         return [_value(item) for item in value]
     if kind == "M":

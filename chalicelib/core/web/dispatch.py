@@ -10,7 +10,7 @@ from chalice.app import Request, Response
 from pydantic import BaseModel, TypeAdapter
 
 from chalicelib.core import errors
-from chalicelib.core.runtime import logs
+from chalicelib.core.runtime import accounts, logs
 from chalicelib.core.web import credentials, requests
 from chalicelib.core.web.requests import JSON, TICKET
 from chalicelib.core.web.roles import NOBODY, PUBLIC, Caller
@@ -19,7 +19,7 @@ from chalicelib.core.web.source import source_of
 
 
 class Keyed(NamedTuple):
-    """A call with an Idempotency-Key. A retry must have the same *content*."""
+    """A call with an Idempotency-Key. A retry has the same *content*, and the same *caller*, a text per account."""
 
     key: str
     caller: str
@@ -113,4 +113,5 @@ def _keyed(endpoint: Endpoint, request: Request, caller: Caller) -> Keyed | None
     content: Any = request.raw_body
     # Unquoted, as one entry point passes the path as sent, and another passes the path decoded.
     path = unquote(requests.concrete(request))
-    return Keyed(key, caller.username, endpoint, f"{path}\n".encode(errors="replace") + content)
+    owner = accounts.derivation(caller.account_id)
+    return Keyed(key, owner, endpoint, f"{path}\n".encode(errors="replace") + content)

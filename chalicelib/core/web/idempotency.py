@@ -1,6 +1,6 @@
 """Idempotency-Key: a repeated call gets the stored response, and the work is done once.
 
-The key is a claim (idempotency record) of caller and route. The claim's resource id is the operation's id. A handler
+The key is a claim (idempotency record) of account and route. The claim's resource id is the operation's id. A handler
 marks everything that the handler creates or moves with the operation's id, so a retry after a crash finds earlier work.
 The response is stored with the claim. For a response too large to store, a retry calls the handler again, and
 the handler recognises its work.

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from chalicelib.core import errors
+from chalicelib.core.runtime import accounts
+from chalicelib.core.runtime.accounts import Account
 
 
 class Role(StrEnum):
@@ -25,24 +27,38 @@ ADMIN_ONLY = frozenset({Role.ADMIN})
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The caller of a request, by the session."""
+    """The caller of a request, by the session or API key. The account id, not the name, decides what is the caller's.
+
+    Without *account_id*, the account of the name: so are sessions and users of earlier versions.
+    """
 
     username: str
     roles: frozenset[Role]
     session_id: str | None = None
+    account_id: str = ""
+
+    def __post_init__(self) -> None:
+        """Fill in a missing account id."""
+        if not self.account_id:
+            object.__setattr__(self, "account_id", accounts.id_of_name(self.username))
+
+    @property
+    def account(self) -> Account:
+        """The caller's name and account id."""
+        return Account(self.username, self.account_id)
 
     @property
     def is_admin(self) -> bool:
         """Whether the caller is an administrator, who is allowed everything."""
         return Role.ADMIN in self.roles
 
-    def require_self_or_admin(self, *usernames: str) -> None:
-        """Return if the caller is an administrator or one of *usernames*.
+    def require_self_or_admin(self, *account_ids: str) -> None:
+        """Return if the caller is an administrator or the account of one of *account_ids*.
 
         Raises:
             Forbidden: the caller is neither.
         """
-        if not self.is_admin and self.username not in usernames:
+        if not self.is_admin and self.account_id not in account_ids:
             raise errors.Forbidden("This belongs to someone else.")
 
 

@@ -20,7 +20,7 @@ class Reporter(Protocol):
     def step(self, name: str, seconds: float) -> None:
         """Report that a step of the start is done."""
 
-    def ready(self, url: str, password: str | None, seconds: float) -> None:
+    def ready(self, url: str, admin: str, password: str | None, seconds: float) -> None:
         """Report that callers can connect."""
 
     def failed(self, why: str) -> None:
@@ -38,15 +38,14 @@ class Terminal:
         """Report that a step of the start is done."""
         self._console.print(Text.assemble("  ", ("✓", "green"), f" {name:<14} ", (f"{seconds:5.2f} s", "dim")))
 
-    def ready(self, url: str, password: str | None, seconds: float) -> None:
-        """Report that callers can connect. The password is printed here and never again."""
+    def ready(self, url: str, admin: str, password: str | None, seconds: float) -> None:
+        """Report that callers can connect, and the state of the administrator. The password is never printed again."""
         print_ = self._console.print
         print_(Text.assemble("\n", ("Holdfast is up", "bold green"), f" after {seconds:.1f} s\n"))
         print_(Text.assemble("  API       ", (url, "bold"), f"   (try: curl {url}/health)"))
+        print_(Text.assemble("  user      admin, ", admin))
         if password:
-            print_(Text.assemble("  user      admin\n  password  ", (password, "bold"), "   (not shown again)"))
-        else:
-            print_("  user      admin, with the given password")
+            print_(Text.assemble("  password  ", (password, "bold"), "   (not shown again)"))
 
     def failed(self, why: str) -> None:
         """Report why the stack did not start, or why the stack ended."""
@@ -74,9 +73,9 @@ class PipeReporter:
         """Report that a step of the start is done."""
         self._send("step", name=name, seconds=seconds)
 
-    def ready(self, url: str, password: str | None, seconds: float) -> None:
+    def ready(self, url: str, admin: str, password: str | None, seconds: float) -> None:
         """Report that callers can connect, and close the pipe. Later reports are dropped."""
-        self._send("ready", url=url, password=password, seconds=seconds)
+        self._send("ready", url=url, admin=admin, password=password, seconds=seconds)
         self._pipe.close()
 
     def failed(self, why: str) -> None:

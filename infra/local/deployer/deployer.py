@@ -48,10 +48,10 @@ class Deployer:
         done = self._fork_server.call("deploy", stage=self._stage, folder=self._folder, **more)
         return Deployed(done["api_url"], [(method, path) for method, path in done["waiting"]])
 
-    def admin(self, endpoint: str) -> str | None:
-        """Make the first administrator. Return the password if generated, else None."""
-        password: str | None = self._fork_server.call("admin", stage=self._stage, endpoint=endpoint)
-        return password
+    def admin(self, endpoint: str) -> tuple[str, str | None]:
+        """Make or restore the first administrator. Return the state, and the password if generated, else None."""
+        done = self._fork_server.call("admin", stage=self._stage, endpoint=endpoint)
+        return done["state"], done["password"]
 
     def rest(self) -> None:
         """End the fork server to free its memory, unless the deployer is *warm*."""

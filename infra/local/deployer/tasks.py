@@ -75,11 +75,11 @@ def deploy(*, stage: str, folder: str, endpoint: str, variables: dict[str, str],
     return {"api_url": done.api_url, "waiting": built.waiting}
 
 
-def admin(*, stage: str, endpoint: str) -> str | None:
-    """Make the first administrator. Return the password if generated, else None."""
+def admin(*, stage: str, endpoint: str) -> dict[str, Any]:
+    """Make or restore the first administrator. Return the state, and the password if generated, else None."""
     from infra.deployment.first_admin import ensure_admin  # noqa: PLC0415
 
-    return ensure_admin(_clients(endpoint).client("dynamodb"), stage, os.environ)
+    return ensure_admin(_clients(endpoint).client("dynamodb"), stage, os.environ)._asdict()
 
 
 #: Tasks by the name in a request to the fork server.

@@ -5,9 +5,10 @@ from typing import Any
 
 from pymongo.collection import Collection
 
-from chalicelib.approvals.models import Approval, NewApproval
+from chalicelib.approvals.models import Approval, NewApproval, Seen
 from chalicelib.approvals.store import ApprovalStore
 from chalicelib.core.runtime import ids
+from chalicelib.core.runtime.accounts import id_of_name, named
 
 CALLER = "svc-loans"
 PERSON = "ann"
@@ -21,7 +22,12 @@ def an_approval(timeout_ms: int = 60_000, **fields: Any) -> NewApproval:
 
 def put(approvals: ApprovalStore, timeout_ms: int = 60_000, **fields: Any) -> str:
     """Store a question and return its id."""
-    return approvals.put(ids.new_id(), an_approval(timeout_ms, **fields), CALLER).approval.request_id
+    return put_as(approvals, ids.new_id(), an_approval(timeout_ms, **fields)).approval.request_id
+
+
+def put_as(approvals: ApprovalStore, request_id: str, new: NewApproval, created_by: str = CALLER) -> Seen:
+    """Store a question under an id. People have the accounts of users of earlier versions: the name tells the id."""
+    return approvals.put(request_id, new, named(created_by), {name: named(name).account_id for name in new.named})
 
 
 def put_overdue(approvals: ApprovalStore, collection: Collection[dict[str, Any]], **fields: Any) -> str:
@@ -37,15 +43,16 @@ def ago(**time: float) -> datetime:
 
 def answer(approvals: ApprovalStore, request_id: str, action: str, by: str | None, operation: str = "") -> Approval:
     """Answer as *by*; None answers as an administrator."""
-    seen = approvals.resolve(request_id, action, by or "boss", operation or ids.new_id(), anyone=by is None)
+    seen = approvals.resolve(request_id, action, named(by or "boss"), operation or ids.new_id(), anyone=by is None)
     return seen.approval
 
 
-def answer_oldest(approvals: ApprovalStore, username: str, action: str, operation: str = "") -> Approval:
-    """Answer the oldest request still open for *username*."""
-    return approvals.resolve_oldest(username, action, operation or ids.new_id()).approval
+def answer_oldest(approvals: ApprovalStore, username: str, action: str, operation: str = "", by: str = "") -> Approval:
+    """Answer the oldest request that *username* has not answered, as *username* or as *by*."""
+    person = named(username)
+    return approvals.resolve_oldest(person, action, named(by or username), operation or ids.new_id()).approval
 
 
 def cancel(approvals: ApprovalStore, request_id: str, created_by: str | None, operation: str = "") -> Approval:
     """Cancel the question as *created_by*; None cancels as an administrator."""
-    return approvals.cancel(request_id, created_by, operation or ids.new_id()).approval
+    return approvals.cancel(request_id, created_by and id_of_name(created_by), operation or ids.new_id()).approval

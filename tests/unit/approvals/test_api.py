@@ -20,19 +20,20 @@ from tests.unit.approvals.build import ago
 
 Mongo = Database[dict[str, Any]]
 SHOWN = {"requestId", "username", "title", "body", "data", "actions", "status", "action", "createdBy", "createdAt"}
+ROLES = {"ann": Role.USER, "bob": Role.USER, "svc": Role.SERVICE, "olga": Role.OFFICER, "admin": Role.ADMIN}
 SHOWN |= {"expiresAt", "resolvedAt", "responseMs"}
 
 
 @pytest.fixture(autouse=True)
 def people(users: UserStore, mongodb: Mongo, mail: Any) -> None:
-    for name, role in (("ann", Role.USER), ("bob", Role.USER), ("svc", Role.SERVICE), ("admin", Role.ADMIN)):
+    for name, role in ROLES.items():
         users.add(name, "a hash", [role])
 
 
 @pytest.fixture
-def tokens(people: None) -> dict[str, str]:
-    roles = {"ann": Role.USER, "bob": Role.USER, "svc": Role.SERVICE, "olga": Role.OFFICER, "admin": Role.ADMIN}
-    return {name: sessions_wiring.store().open(name, [role], "e").token for name, role in roles.items()}
+def tokens(people: None, users: UserStore) -> dict[str, str]:
+    accounts, open_ = users.accounts(list(ROLES)), sessions_wiring.store().open
+    return {name: open_(name, [role], "e", accounts[name]).token for name, role in ROLES.items()}
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from chalicelib.approvals.models import Status
 from chalicelib.approvals.settings import ApprovalSettings
 from chalicelib.approvals.store import ApprovalStore
 from chalicelib.core.runtime import ids
+from chalicelib.core.runtime.accounts import id_of_name
 from infra.local.processes.mongod import Mongod
 from tests.support.mongodb_commands import Plan, explained, recording_commands
 from tests.unit.approvals.build import ago, answer, answer_oldest, cancel
@@ -52,6 +53,9 @@ def _stored(username: str, status: str, number: int) -> dict[str, Any]:
         "actions": ["approve"],
         "approving": "approve",
         "people": [username],
+        "accounts": [id_of_name(username)],
+        "createdByAccount": id_of_name("svc"),
+        "escalatedAccounts": [],
         "required": 1,
         "escalateTo": [],
         "answers": [],
@@ -70,21 +74,21 @@ def _stored(username: str, status: str, number: int) -> dict[str, Any]:
 
 
 def test_a_page_of_a_user_reads_no_more_than_its_items(explain: Callable[[StoreCall], Plan]) -> None:
-    plan = explain(lambda store: store.page("person-7", None, 20, None))
-    assert (plan.indexes, "SORT" in plan.names) == ({"people_1__id_-1"}, False)
+    plan = explain(lambda store: store.page(id_of_name("person-7"), None, 20, None))
+    assert (plan.indexes, "SORT" in plan.names) == ({"newest-of-account"}, False)
     assert plan.examined <= 20
 
 
 @pytest.mark.parametrize("status", [Status.RESOLVED, Status.CANCELLED])
 def test_a_page_of_a_status_reads_no_more_than_its_items(explain: Callable[[StoreCall], Plan], status: Status) -> None:
     plan = explain(lambda store: store.page(None, status, 20, None))
-    assert (plan.indexes, "SORT" in plan.names) == ({"status_1__id_-1"}, False)
+    assert (plan.indexes, "SORT" in plan.names) == ({"newest-of-status"}, False)
     assert plan.examined <= 20
 
 
 def test_a_page_of_timeouts_merges_the_recorded_and_the_overdue(explain: Callable[[StoreCall], Plan]) -> None:
     plan = explain(lambda store: store.page(None, Status.TIMEOUT, 20, None))
-    assert (plan.indexes, "SORT" in plan.names) == ({"status_1__id_-1"}, False)
+    assert (plan.indexes, "SORT" in plan.names) == ({"newest-of-status"}, False)
 
 
 def test_a_page_of_pending_requests_reads_pending_requests_alone(explain: Callable[[StoreCall], Plan]) -> None:
@@ -93,15 +97,15 @@ def test_a_page_of_pending_requests_reads_pending_requests_alone(explain: Callab
     assert plan.examined <= 500
 
 
-def test_a_page_of_all_requests_follows_the_id_index(explain: Callable[[StoreCall], Plan]) -> None:
+def test_a_page_of_all_requests_follows_the_time_index(explain: Callable[[StoreCall], Plan]) -> None:
     plan = explain(lambda store: store.page(None, None, 20, None))
-    assert (plan.indexes, "SORT" in plan.names) == ({"_id_"}, False)
+    assert (plan.indexes, "SORT" in plan.names) == ({"newest"}, False)
     assert plan.examined <= 20
 
 
 def test_answer_oldest_reads_the_users_pending_requests_alone(explain: Callable[[StoreCall], Plan]) -> None:
     plan = explain(lambda store: answer_oldest(store, "person-7", "approve"))
-    assert (plan.indexes, "SORT" in plan.names) == ({"pending-of-user"}, False)
+    assert (plan.indexes, "SORT" in plan.names) == ({"pending-of-account"}, False)
     assert plan.examined <= 12
 
 

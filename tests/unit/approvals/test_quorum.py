@@ -12,6 +12,7 @@ from chalicelib.approvals.models import Approval, Status
 from chalicelib.approvals.store import ApprovalStore
 from chalicelib.core.errors import Forbidden
 from chalicelib.core.runtime import ids
+from chalicelib.core.runtime.accounts import id_of_name, named
 from tests.support.concurrency import race
 from tests.unit.approvals.build import PERSON, answer, answer_oldest, put
 
@@ -103,8 +104,10 @@ def test_a_repeated_operation_answers_once(approvals: ApprovalStore) -> None:
 def test_a_request_is_listed_for_each_approver(approvals: ApprovalStore) -> None:
     request_id = put(approvals, approvers=BOARD)
     for username in (PERSON, *BOARD):
-        assert [approval.request_id for approval in approvals.page(username, None, 10, None)] == [request_id]
-    assert approvals.page("eve", None, 10, None) == []
+        assert [approval.request_id for approval in approvals.page(id_of_name(username), None, 10, None)] == [
+            request_id
+        ]
+    assert approvals.page(id_of_name("eve"), None, 10, None) == []
 
 
 def test_an_escalated_person_may_answer_once_admitted(approvals: ApprovalStore) -> None:
@@ -112,11 +115,11 @@ def test_an_escalated_person_may_answer_once_admitted(approvals: ApprovalStore) 
     with pytest.raises(Forbidden):
         answer(approvals, request_id, "approve", "eve")
     for _ in range(2):
-        admitted = approvals.admit(request_id, "eve", 0)
+        admitted = approvals.admit(request_id, named("eve"), 0)
         assert admitted
         assert admitted.approval.approvers == [PERSON, "eve"]
     assert answer(approvals, request_id, "approve", "eve").status is Status.RESOLVED
-    assert approvals.admit(request_id, "fay", 1) is None
+    assert approvals.admit(request_id, named("fay"), 1) is None
 
 
 @pytest.mark.parametrize("_round", range(5))

@@ -16,9 +16,20 @@ from chalicelib.approvals.models import Approval, Seen, Status
 from chalicelib.approvals.store import ApprovalStore
 from chalicelib.core.errors import ServiceError
 from chalicelib.core.runtime import ids
+from chalicelib.core.runtime.accounts import id_of_name
 from tests.support.concurrency import race
 from tests.support.waiting import eventually
-from tests.unit.approvals.build import CALLER, PERSON, an_approval, answer, answer_oldest, cancel, put, put_overdue
+from tests.unit.approvals.build import (
+    CALLER,
+    PERSON,
+    an_approval,
+    answer,
+    answer_oldest,
+    cancel,
+    put,
+    put_as,
+    put_overdue,
+)
 
 Mongo = Database[dict[str, Any]]
 
@@ -52,7 +63,7 @@ def test_racing_calls_of_answer_oldest_answer_different_requests(approvals: Appr
 
 def test_racing_puts_under_an_id_keep_one_request(approvals: ApprovalStore) -> None:
     request_id = ids.new_id()
-    puts = [partial(approvals.put, request_id, an_approval(title=str(number)), CALLER) for number in range(32)]
+    puts = [partial(put_as, approvals, request_id, an_approval(title=str(number))) for number in range(32)]
     kept = {seen.approval.title for seen in race(puts) if isinstance(seen, Seen)}
     assert kept == {approvals.get(request_id).approval.title}
 
@@ -73,7 +84,7 @@ def test_a_reader_of_a_timeout_is_not_contradicted_by_an_answer(approvals: Appro
         answering = threads.submit(answer, approvals, request_id, "approve", PERSON)
         eventually(lambda: _is_running(mongodb, "findAndModify"))
         # When a reader looks past the deadline
-        eventually(lambda: bool(approvals.page(PERSON, Status.TIMEOUT, 1, None)))
+        eventually(lambda: bool(approvals.page(id_of_name(PERSON), Status.TIMEOUT, 1, None)))
         looking = threads.submit(approvals.get, request_id)
         wait([looking], timeout=0.2)
         session.abort_transaction()

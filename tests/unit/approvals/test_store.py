@@ -7,14 +7,27 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
+from chalicelib.approvals.documents import position
 from chalicelib.approvals.errors import ActionNotOffered, AlreadySettled, ApprovalNotFound, NothingPending
-from chalicelib.approvals.models import NewApproval, Status
+from chalicelib.approvals.models import Approval, NewApproval, Status
 from chalicelib.approvals.store import ApprovalStore
 from chalicelib.core.errors import Forbidden
 from chalicelib.core.runtime import ids
+from chalicelib.core.runtime.accounts import id_of_name
 from chalicelib.core.stores import clients
 from tests.support.waiting import eventually
-from tests.unit.approvals.build import CALLER, PERSON, ago, an_approval, answer, answer_oldest, cancel, put, put_overdue
+from tests.unit.approvals.build import (
+    CALLER,
+    PERSON,
+    ago,
+    an_approval,
+    answer,
+    answer_oldest,
+    cancel,
+    put,
+    put_as,
+    put_overdue,
+)
 
 Mongo = Database[dict[str, Any]]
 DAY_MS = 24 * 3_600_000
@@ -27,7 +40,7 @@ def test_a_new_request_is_pending_and_reads_back_unchanged(approvals: ApprovalSt
     # Given
     new = an_approval(30_000, title="Pay 5?", body="to Bob", data={"n": 1}, actions=["yes", "no"])
     # When
-    seen = approvals.put(ids.new_id(), new, CALLER)
+    seen = put_as(approvals, ids.new_id(), new)
     # Then
     assert approvals.get(seen.approval.request_id).approval == seen.approval
     asked = {"username": PERSON, "title": "Pay 5?", "body": "to Bob", "data": {"n": 1}, "actions": ["yes", "no"]}
@@ -44,7 +57,7 @@ def test_a_repeated_put_keeps_the_first_request(approvals: ApprovalStore) -> Non
     request_id = put(approvals, title="first")
     first = approvals.get(request_id).approval
     # When
-    again = approvals.put(request_id, an_approval(1_000, title="second", username="bob"), "someone else")
+    again = put_as(approvals, request_id, an_approval(1_000, title="second", username="bob"), "someone else")
     # Then
     assert again.approval == first
     assert approvals.get(request_id).approval == first
@@ -53,7 +66,7 @@ def test_a_repeated_put_keeps_the_first_request(approvals: ApprovalStore) -> Non
 def test_a_repeated_put_does_not_reopen_an_answered_request(approvals: ApprovalStore) -> None:
     request_id = put(approvals)
     answered = answer(approvals, request_id, "approve", PERSON)
-    assert approvals.put(request_id, an_approval(), CALLER).approval == answered
+    assert put_as(approvals, request_id, an_approval()).approval == answered
 
 
 AWKWARD: dict[str, Any] = {
@@ -79,7 +92,7 @@ def test_deeply_nested_data_reads_back_unchanged(approvals: ApprovalStore) -> No
     depth = 150
     sent = '{"username": "ann", "data": {"deep": ' + "[" * depth + "]" * depth + "}}"
     new = NewApproval.model_validate_json(sent)
-    request_id = approvals.put(ids.new_id(), new, CALLER).approval.request_id
+    request_id = put_as(approvals, ids.new_id(), new).approval.request_id
     assert approvals.get(request_id).approval.data == json.loads(sent)["data"]
 
 
@@ -87,13 +100,13 @@ def test_deeply_nested_data_reads_back_unchanged(approvals: ApprovalStore) -> No
 def test_text_like_a_mongodb_expression_is_kept_as_text(approvals: ApprovalStore, text: str) -> None:
     # Given
     new = an_approval(title=text, body=text, actions=[text, "x"]).model_copy(update={"username": text})
-    request_id = approvals.put(ids.new_id(), new, created_by=text).approval.request_id
+    request_id = put_as(approvals, ids.new_id(), new, text).approval.request_id
     # When
     answered = answer(approvals, request_id, text, text)
     # Then
     assert (answered.title, answered.body, answered.actions, answered.action) == (text, text, [text, "x"], text)
     assert (answered.username, answered.created_by) == (text, text)
-    assert approvals.page(text, None, 5, None) == [answered]
+    assert approvals.page(id_of_name(text), None, 5, None) == [answered]
 
 
 def test_an_action_like_a_field_path_is_not_evaluated(approvals: ApprovalStore) -> None:
@@ -381,7 +394,9 @@ def test_a_request_past_its_purge_time_is_not_served(approvals: ApprovalStore, m
             answer(approvals, gone, "approve", PERSON)
         with pytest.raises(ApprovalNotFound):
             cancel(approvals, gone, CALLER)
-    assert all(approvals.page(name, status, 9, None) == [] for name in (None, PERSON) for status in (None, *Status))
+    assert all(
+        approvals.page(name, status, 9, None) == [] for name in (None, id_of_name(PERSON)) for status in (None, *Status)
+    )
     assert mongodb.approvals.count_documents({}) == 2
 
 
@@ -407,13 +422,13 @@ def test_pages_are_newest_first_and_follow_each_other(approvals: ApprovalStore) 
     # Given
     made = [put(approvals, username=name) for name in ("ann", "bob") * 4]
     # When
-    read: list[str] = []
-    while page := approvals.page(None, None, 3, read[-1] if read else None):
-        read += [approval.request_id for approval in page]
+    read: list[Approval] = []
+    while page := approvals.page(None, None, 3, position(read[-1]) if read else None):
+        read += page
     # Then
-    assert read == made[::-1]
-    assert [a.request_id for a in approvals.page("ann", None, 9, None)] == made[::-1][1::2]
-    assert [a.request_id for a in approvals.page("ann", None, 1, made[2])] == [made[0]]
+    assert [approval.request_id for approval in read] == made[::-1]
+    assert [a.request_id for a in approvals.page(id_of_name("ann"), None, 9, None)] == made[::-1][1::2]
+    assert [a.request_id for a in approvals.page(id_of_name("ann"), None, 1, position(read[-3]))] == [made[0]]
 
 
 @pytest.mark.parametrize("recorded", [False, True], ids=["unrecorded", "recorded"])
@@ -429,7 +444,7 @@ def test_each_request_is_listed_under_its_shown_status_alone(
         approvals.expire_all()
     # When
     found = {
-        (name, status): [(a.request_id, a.status) for a in approvals.page(name, status, 9, None)]
+        (name, status): [(a.request_id, a.status) for a in approvals.page(name and id_of_name(name), status, 9, None)]
         for name in (None, PERSON, "bob")
         for status in Status
     }

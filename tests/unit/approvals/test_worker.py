@@ -16,12 +16,14 @@ from chalicelib.approvals.queues import APPROVAL, CALLBACK, PUSH, Task
 from chalicelib.approvals.store import ApprovalStore
 from chalicelib.core.queueing import wiring as queueing_wiring
 from chalicelib.core.queueing.queues import Queue
-from chalicelib.core.runtime import logs
+from chalicelib.core.runtime import ids, logs
+from chalicelib.core.runtime.accounts import Account
 from chalicelib.core.stores import clients
 from chalicelib.devices import wiring as devices_wiring
 from tests.support.fcm_server import FcmServer, refusal
 from tests.support.gateway import Context, event
-from tests.unit.approvals.build import CALLER, PERSON, answer, put, put_overdue
+from tests.unit.approvals.build import CALLER, PERSON, answer, answer_oldest, put, put_overdue
+from tests.unit.devices.build import a_device
 from tests.unit.devices.build import put as register
 
 Mongo = Database[dict[str, Any]]
@@ -79,6 +81,33 @@ def test_an_escalation_admits_and_notifies_the_person(approvals: ApprovalStore, 
     assert google.tokens() == ["pager"]
 
 
+def test_a_push_carries_the_questions_data_and_the_answers_so_far(approvals: ApprovalStore, google: FcmServer) -> None:
+    # Given
+    register(devices_wiring.store(), "pager", username="eve")
+    escalation = [{"username": "eve", "afterMs": 1_000}]
+    request_id = put(approvals, data={"amount": 5}, approvers=["ben"], required=2, escalate_to=escalation)
+    answer_oldest(approvals, "ben", "approve", by="boss")
+    # When
+    _work([_record(request_id, "escalate-0")])
+    _work(_received(PUSH))
+    # Then
+    data = google.messages[0]["data"]
+    assert json.loads(data["data"]) == {"amount": 5}
+    assert json.loads(data["answers"]) == [{"username": "ben", "by": "boss", "action": "approve"}]
+
+
+def test_an_escalation_reaches_no_later_user_of_the_name(approvals: ApprovalStore, google: FcmServer) -> None:
+    # Given an escalation to a user who was deleted, and whose name another account got
+    escalation = [{"username": "eve", "afterMs": 1_000}]
+    request_id = put(approvals, escalate_to=escalation)
+    devices_wiring.store().put(Account("eve", ids.new_id()), "pager", a_device("pager"))
+    # When
+    _work([_record(request_id, "escalate-0")])
+    _work(_received(PUSH))
+    # Then
+    assert google.messages == []
+
+
 def test_a_near_escalation_is_dispatched_with_its_delay(approvals: ApprovalStore) -> None:
     request_id = put(approvals, 7_200_000, timeoutMs=7_200_000, escalate_to=[{"username": "eve", "afterMs": 60_000}])
     outbox.dispatch(approvals.get(request_id))
@@ -113,7 +142,7 @@ def test_a_timeout_with_a_callback_is_recorded_at_its_moment(approvals: Approval
     assert failed == ["early"]
     assert mongodb.approvals.find_one({"_id": late})["status"] == "timeout"  # type: ignore[index]
     (message,) = _received(CALLBACK)
-    assert json.loads(message["body"])["lane"] == f"{CALLER}/hooks.example"
+    assert json.loads(message["body"])["lane"] == f"{accounts.id_of_name(CALLER)}/hooks.example"
 
 
 def test_the_next_due_moment_is_the_first_effect_or_timeout(approvals: ApprovalStore) -> None:

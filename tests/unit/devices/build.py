@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from chalicelib.core.runtime.accounts import named
 from chalicelib.devices.models import NewDevice, Notification, Platform
 from chalicelib.devices.store import DeviceStore
 
@@ -16,7 +17,7 @@ def a_device(token: str = "token-1", platform: Platform = Platform.ANDROID) -> N
 def put(devices: DeviceStore, *tokens: str, username: str = PERSON) -> None:
     """Register a device for each token; the token is part of the device's id."""
     for token in tokens:
-        devices.put(username, f"device-{token}", a_device(token))
+        devices.put(named(username), f"device-{token}", a_device(token))
 
 
 def a_notification(**fields: Any) -> Notification:

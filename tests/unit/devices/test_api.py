@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
+from chalicelib.core.runtime.accounts import named
 from chalicelib.core.web.roles import Role
 from chalicelib.devices.store import DeviceStore
 from chalicelib.sessions.store import SessionStore
@@ -108,9 +109,9 @@ def test_a_new_user_of_a_removed_name_has_no_devices(users: UserStore, devices: 
     put(devices, "b", username="bob")
     # When
     revocation.revoke(users.change("ann", password_hash="new", roles=None))
-    assert len(devices.targets("ann", REQUEST_ID)) == 1
+    assert len(devices.targets(named("ann"), REQUEST_ID)) == 1
     revocation.revoke(users.remove("ann"), gone=True)
     # Then
     users.add("ann", "another", [Role.USER])
-    assert devices.targets("ann", REQUEST_ID) == []
-    assert len(devices.targets("bob", REQUEST_ID)) == 1
+    assert devices.targets(named("ann"), REQUEST_ID) == []
+    assert len(devices.targets(named("bob"), REQUEST_ID)) == 1

@@ -13,6 +13,7 @@ import pytest
 
 from chalicelib import devices as public
 from chalicelib.core.runtime import logs
+from chalicelib.core.runtime.accounts import named
 from chalicelib.core.stores import clients
 from chalicelib.devices.models import Delivered, Notification
 from chalicelib.devices.store import DeviceStore
@@ -36,13 +37,13 @@ Options = Callable[..., None]
 
 
 def registered(devices: DeviceStore, username: str = PERSON) -> list[str]:
-    return [device.device_id.removeprefix("device-") for device in devices.page(username, 99, None)]
+    return [device.device_id.removeprefix("device-") for device in devices.page(named(username), 99, None)]
 
 
 def pushed(username: str = PERSON, **fields: Any) -> tuple[Delivered, dict[str, int]]:
     """Push, and return the result and the counts of the log record."""
     with logs.invocation("test") as line:
-        delivered = public.push(username, a_notification(**fields))
+        delivered = public.push(named(username), a_notification(**fields))
     return delivered, line.counts
 
 
@@ -95,7 +96,7 @@ def test_a_device_that_renews_its_token_during_a_push_stays(
     send = google.send
 
     def renewed(*asked: Any) -> FcmAnswer:
-        devices.put(PERSON, "device-a", a_device("a2"))
+        devices.put(named(PERSON), "device-a", a_device("a2"))
         return send(*asked)
 
     monkeypatch.setattr(google, "send", renewed)
@@ -103,7 +104,7 @@ def test_a_device_that_renews_its_token_during_a_push_stays(
     delivered, _ = pushed()
     # Then
     assert delivered.gone == 1
-    assert [target.fcm_token for target in devices.targets(PERSON, REQUEST_ID)] == ["a2"]
+    assert [target.fcm_token for target in devices.targets(named(PERSON), REQUEST_ID)] == ["a2"]
 
 
 # --- again
@@ -158,8 +159,9 @@ def test_a_silent_fcm_leaves_the_device_for_a_retry(devices: DeviceStore, google
 
 _PUSH = """
 from chalicelib import devices
+from chalicelib.core.runtime.accounts import named
 from tests.unit.devices.build import PERSON, a_notification
-devices.push(PERSON, a_notification())
+devices.push(named(PERSON), a_notification())
 """
 
 
@@ -191,7 +193,7 @@ def test_a_fault_of_the_configuration_is_counted_and_logged_once(
     # When
     with logs.invocation("test") as line:
         line.add(requestId="cause-1")
-        delivered = public.push(PERSON, a_notification())
+        delivered = public.push(named(PERSON), a_notification())
     # Then
     assert delivered == Delivered(refused=2)
     assert line.counts == {"pushes_misconfigured": 2}

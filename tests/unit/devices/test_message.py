@@ -84,6 +84,37 @@ def test_the_longest_data_values_are_dropped_first() -> None:
     assert fitted(a_notification(data=data))[1] == {"requestId": REQUEST_ID, "letter": "y" * 900, "kind": "payment"}
 
 
+FIELDS = st.dictionaries(
+    st.text(max_size=20), TEXTS | st.integers() | st.lists(st.booleans(), max_size=900), max_size=6
+)
+
+
+@given(FIELDS, st.lists(st.dictionaries(st.sampled_from(["by", "action"]), st.text(max_size=300)), max_size=12))
+def test_parts_that_fit_arrive_as_json_and_the_ids_stay(sent: dict[str, Any], answers: list[Any]) -> None:
+    shown, data = fitted(a_notification(body="x" * 9_000, parts={"data": sent, "answers": answers}))
+    assert size(shown["title"], shown["body"], data) <= LARGEST_BYTES
+    assert size(data) <= 2_000
+    assert data["requestId"] == REQUEST_ID
+    kept = json.loads(data.get("data", "{}"))
+    assert kept.items() <= sent.items()
+    left_out = [size({name: value}) for name, value in sent.items() if name not in kept]
+    assert not left_out or min(left_out) >= max((size({name: value}) for name, value in kept.items()), default=0) / 2
+    few = json.loads(data.get("answers", "[]"))
+    assert few == answers[: len(few)]
+
+
+def test_the_largest_field_is_left_out_where_all_do_not_fit() -> None:
+    sent = {"account": "4711", "essay": "x" * 1_990, "lines": [{"amount": 5}], "letter": 'y"' * 300}
+    data = fitted(a_notification(parts={"data": sent}))[1]
+    assert json.loads(data["data"]) == {name: sent[name] for name in ("account", "lines", "letter")}
+
+
+def test_ten_thousand_fields_are_fitted_quickly_and_exactly() -> None:
+    sent: dict[str, Any] = {f"field-{number:05}": number for number in range(10_000)}
+    data = fitted(a_notification(parts={"data": sent}))[1]
+    assert 1_900 < size(data) <= 2_000
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -96,6 +127,7 @@ def test_the_longest_data_values_are_dropped_first() -> None:
         {"data": {"message_type": "x"}},
         {"data": {"gcm": "x"}},
         {"data": {"google.sent_time": "x"}},
+        {"parts": {"from": {}}},
         {"data": {"gcm.notification.title": "x"}},
     ],
     ids=str,

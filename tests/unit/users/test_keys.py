@@ -24,6 +24,8 @@ KEYS = "/api/users/batch/keys"
 #: A route for administrators that reads DynamoDB alone.
 ALONE = "/api/users"
 
+PAST = datetime(2020, 1, 1, tzinfo=UTC)
+
 
 @pytest.fixture
 def admin(dynamodb: Any, mongodb: Mongo) -> str:
@@ -142,7 +144,7 @@ def test_only_services_have_keys(admin: str, users: UserStore) -> None:
 def test_racing_calls_make_twenty_keys_of_a_user_at_most(service: str, users: UserStore) -> None:
     outcomes = race([lambda: put(users)] * 30)
     assert sum(isinstance(outcome, TooManyKeys) for outcome in outcomes) == 10
-    kept = users.keys("batch")
+    kept = users.keys("batch", datetime.now(UTC))
     assert len(kept) == 20
     # A removed key makes room for a new key.
     users.remove_key("batch", kept[0].key_id)
@@ -186,6 +188,24 @@ def test_a_key_names_its_user_and_its_id(name: str) -> None:
 def test_only_administrators_make_keys(service: str) -> None:
     officer = signed_in("olga", Role.OFFICER, Role.SERVICE)
     assert make(officer).status == 403
+
+
+def test_expired_keys_make_room_for_a_new_one(service: str, users: UserStore) -> None:
+    # Given twenty keys, of which eighteen have expired
+    for number in range(20):
+        put(users, PAST if number >= 2 else None)
+    assert len(users.keys("batch", datetime.now(UTC))) == 2
+    # When
+    outcomes = race([lambda: put(users)] * 30)
+    # Then
+    assert sum(isinstance(outcome, TooManyKeys) for outcome in outcomes) == 12
+    assert len(users.keys("batch", datetime.now(UTC))) == 20
+
+
+def test_expired_keys_are_not_listed(admin: str, service: str, users: UserStore) -> None:
+    put(users, PAST)
+    kept = make(admin).json["keyId"]
+    assert [item["keyId"] for item in ask("GET", KEYS, token=admin).json["items"]] == [kept]
 
 
 def put(users: UserStore, expires_at: datetime | None = None) -> str:

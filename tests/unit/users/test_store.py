@@ -198,7 +198,7 @@ def test_pages_list_every_user_in_order_of_names(users: UserStore) -> None:
 
 def test_a_page_of_users_holds_no_password_hash(users: UserStore, dynamodb: Any) -> None:
     user = add(users)
-    assert users.page(9, None) == [user]
+    assert users.page(9, None) == [user.shown()]
     query = {"KeyConditionExpression": "kind = :kind", "ExpressionAttributeValues": {":kind": {"S": "user"}}}
     answer = dynamodb.query(TableName=clients.table("users").name, IndexName="by-kind", **query)
     assert set(answer["Items"][0]) == {"pk", "kind", "username", "roles", "epoch", "createdAt", "updatedAt"}
