@@ -1,4 +1,4 @@
-"""Bounds of the proxy: requests at work, held requests, and bodies that come slowly."""
+"""Bounds of the proxy: its port, requests at work, held requests, and bodies that come slowly."""
 
 import asyncio
 import http.client
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
+from infra.host import ports
 from infra.local.proxy import admission, forward
 from infra.local.proxy.admission import Admission, Crowded
 from infra.local.proxy.server import Front
@@ -124,3 +125,12 @@ def test_forwarded_address_is_the_callers_own_whatever_it_sends(front: Front, up
     caller.close()
     (asked,) = upstream.requests
     assert [value for name, value in asked.headers if name.lower() == "x-forwarded-for"] == ["127.0.0.1"]
+
+
+def test_the_proxys_port_is_reserved_at_once_and_freed_by_stop() -> None:
+    made = Front()
+    with pytest.raises(ports.PortTaken):
+        ports.bound(made.port)
+    made.start()
+    made.stop()
+    ports.bound(made.port).close()

@@ -292,12 +292,3 @@ def test_every_other_answer_is_returned_unchanged(
     upstream.answer_with(status, document)
     response = requests.get(front.url, timeout=10)
     assert (response.status_code, response.json()) == (status, document)
-
-
-def test_the_proxys_port_is_reserved_at_once_and_freed_by_stop() -> None:
-    made = Front()
-    with pytest.raises(ports.PortTaken):
-        ports.bound(made.port)
-    made.start()
-    made.stop()
-    ports.bound(made.port).close()

@@ -13,9 +13,9 @@ from chalicelib.core.coordination import wiring as coordination_wiring
 from chalicelib.core.coordination.places import Places
 from chalicelib.core.runtime.settings import WaitingSettings
 from chalicelib.core.web.roles import Role
-from chalicelib.sessions import wiring as sessions_wiring
 from chalicelib.users.store import UserStore
 from tests.support.gateway import Answer, ask
+from tests.support.users import signed_in
 from tests.support.waiting import eventually
 
 Mongo = Database[dict[str, Any]]
@@ -32,9 +32,7 @@ def places(mongodb: Mongo, mail: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def tokens(users: UserStore, mongodb: Mongo) -> dict[str, str]:
     roles = {"ann": Role.USER, "svc": Role.SERVICE, "other": Role.SERVICE, "third": Role.SERVICE}
-    for name, role in roles.items():
-        users.add(name, "a hash", [role])
-    return {name: sessions_wiring.store().open(name, [role], "e").token for name, role in roles.items()}
+    return {name: signed_in(name, role) for name, role in roles.items()}
 
 
 @pytest.fixture
@@ -70,7 +68,7 @@ def test_question_beyond_the_share_of_its_caller_asks_nobody(tokens: dict[str, s
 @pytest.mark.usefixtures("greedy")
 def test_calls_that_do_not_wait_need_no_place(tokens: dict[str, str], mongodb: Mongo) -> None:
     # Given all places taken
-    assert coordination_wiring.places().take("other", 20_000)
+    assert coordination_wiring.places().take("anyone", 20_000)
     # Then
     made = put(tokens["other"], wait=False)
     assert made.status == 202

@@ -16,7 +16,7 @@ from chalicelib.approvals.queues import APPROVAL, CALLBACK, PUSH, Task
 from chalicelib.approvals.store import ApprovalStore
 from chalicelib.core.queueing import wiring as queueing_wiring
 from chalicelib.core.queueing.queues import Queue
-from chalicelib.core.runtime import ids, logs
+from chalicelib.core.runtime import accounts, ids, logs
 from chalicelib.core.runtime.accounts import Account
 from chalicelib.core.stores import clients
 from chalicelib.devices import wiring as devices_wiring
