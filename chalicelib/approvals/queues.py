@@ -7,10 +7,10 @@ from chalicelib.core.queueing.queues import Message, Queue
 
 #: What must be punctual, and asks our own stores only: escalations and timeouts.
 APPROVAL = Queue("approval", visibility_seconds=60, attempts=12, batch_size=10, concurrency=4, timeout_seconds=50)
-#: Pushes, each alone in its batch: a slow push delays no other.
-PUSH = Queue("push", visibility_seconds=60, attempts=12, batch_size=1, concurrency=8, timeout_seconds=50)
-#: Callbacks to addresses that users chose, by lane.
-CALLBACK = Queue("callback", visibility_seconds=60, attempts=12, batch_size=1, concurrency=16, timeout_seconds=50)
+#: Pushes: calls of FCM, which no user chooses.
+PUSH = Queue("push", visibility_seconds=60, attempts=12, batch_size=10, concurrency=4, timeout_seconds=50)
+#: Callbacks to addresses that users chose, by lane. A batch of one: a lane that hangs holds up no other lane's message.
+CALLBACK = Queue("callback", visibility_seconds=60, attempts=12, batch_size=1, concurrency=8, timeout_seconds=50)
 
 
 class Task(Message):
