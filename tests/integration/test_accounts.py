@@ -9,6 +9,7 @@ import requests
 
 from chalicelib.core.stores.dynamodb import Table
 from chalicelib.users.store import UserStore
+from tests.faults.scale import times
 from tests.support.approvals import APPROVALS, create_request, read_request, request_path
 from tests.support.client import Client, Person, at_once, json_of, problem_of
 from tests.support.stack import PASSWORD, STAGE, NewPerson
@@ -123,7 +124,7 @@ def test_two_administrators_who_demote_each_other_leave_one(
     pair = [person("admin"), person("admin")]
     names = [who.username for who in pair]
     callers = [who.client for who in pair]
-    for _ in range(50):
+    for _ in range(times(50)):
         only(*names)
         # When
         answers = at_once([partial(_demoted, callers[0], names[1]), partial(_demoted, callers[1], names[0])])
