@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pymongo
 import pytest
 import yaml
 from hypothesis import settings as hypothesis
@@ -98,8 +99,10 @@ def options(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
 @pytest.fixture
 def mongodb() -> Database[dict[str, Any]]:
     """Every collection empty, with its indexes."""
-    for collection in slices.indexes():
-        clients.mongodb()[collection].delete_many({})
+    # Thousands of documents take longer than an operation of the service may, on a busy machine.
+    with pymongo.timeout(60):
+        for collection in slices.indexes():
+            clients.mongodb()[collection].delete_many({})
     return clients.mongodb()
 
 
