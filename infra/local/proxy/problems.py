@@ -33,6 +33,55 @@ def too_large() -> web.Response:
     return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is larger than this API takes.")
 
 
+def many_connections() -> web.Response:
+    """Return 503 for a connection above the number that the proxy holds."""
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections are open.", 1)
+
+
+def slow_head() -> web.Response:
+    """Return 408 for a connection whose head did not come in time."""
+    return problem(HTTPStatus.REQUEST_TIMEOUT, "The head of the request did not come in time.")
+
+
+def malformed() -> web.Response:
+    """Return 400 for a request that is not HTTP/1.1. The text quotes nothing of the request."""
+    return problem(HTTPStatus.BAD_REQUEST, "The request is not valid HTTP/1.1.")
+
+
+def long_line() -> web.Response:
+    """Return 414 for a request line over the proxy's limit."""
+    return problem(HTTPStatus.REQUEST_URI_TOO_LONG, "The request line is too long.")
+
+
+def long_field() -> web.Response:
+    """Return 431 for a header over the proxy's limit."""
+    return problem(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "A header of the request is too long.")
+
+
+def no_path() -> web.Response:
+    """Return 400 for a request target that is no path."""
+    return problem(HTTPStatus.BAD_REQUEST, "The target of the request must be a path.")
+
+
+def not_allowed() -> web.Response:
+    """Return 405 for a method that no path answers."""
+    answer = problem(HTTPStatus.METHOD_NOT_ALLOWED, "This path does not answer that method.")
+    answer.headers["Allow"] = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
+    return answer
+
+
+def encoded() -> web.Response:
+    """Return 415 for a body with a content encoding (RFC 9110, section 15.5.16)."""
+    answer = problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must be sent without a Content-Encoding.")
+    answer.headers["Accept-Encoding"] = "identity"
+    return answer
+
+
+def fault() -> web.Response:
+    """Return 500 for a fault of the proxy itself."""
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on our side.")
+
+
 def unreachable() -> web.Response:
     """Return 503 for an API that accepts no connection."""
     return problem(HTTPStatus.SERVICE_UNAVAILABLE, "The API cannot be reached at the moment.", 1)
