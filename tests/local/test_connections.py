@@ -141,7 +141,6 @@ def test_connection_above_the_bound_is_503_while_all_are_in_use(
         ("OPTIONS * HTTP/1.1", 400),
         ("CONNECT example.org:443 HTTP/1.1", 405),
         ("CONNECT /health HTTP/1.1", 405),
-        ("TRACE /health HTTP/1.1", 405),
         ("GET health HTTP/1.1", 400),
         ("get /health HTTP/1.1", 400),
         ("GET /a b HTTP/1.1", 400),

@@ -11,17 +11,14 @@ from infra.local.proxy import problems
 if TYPE_CHECKING:
     from aiohttp import web
 
-#: Methods that are for proxies and for tests of the way to a server (RFC 9110, sections 9.3.6 and 9.3.8).
-_REFUSED_METHODS = frozenset({hdrs.METH_CONNECT, hdrs.METH_TRACE})
-
 
 def refused(request: web.BaseRequest) -> web.Response | None:
     """Return the problem that answers *request*, or None for a request that may be forwarded.
 
-    CONNECT and TRACE are 405. A target that is no path (``http://host/path``, ``*``) is 400. A body with a
+    CONNECT is 405. A target that is no path (``http://host/path``, ``*``) is 400. A body with a
     Content-Encoding is 415; nothing is unpacked.
     """
-    if request.method in _REFUSED_METHODS:
+    if request.method == hdrs.METH_CONNECT:
         return problems.not_allowed()
     if not request.raw_path.startswith("/"):
         return problems.no_path()
