@@ -63,6 +63,8 @@ def assert_problem(answer: tuple[int, dict[str, str], bytes], status: int) -> No
     found, headers, body = answer
     assert (found, headers["content-type"].partition(";")[0]) == (status, "application/problem+json")
     document = json.loads(body)
+    assert headers["access-control-allow-origin"] == "*"
+    assert headers["access-control-expose-headers"] == "Retry-After"
     assert (set(document), document["status"]) == ({"type", "title", "status", "detail", "requestId"}, status)
 
 

@@ -14,7 +14,10 @@ from chalicelib.core import errors
 def problem(status: HTTPStatus, detail: str, retry_after_seconds: int | None = None) -> web.Response:
     """Return a problem document (RFC 9457) with a request id of its own."""
     body = errors.problem(status, detail, str(uuid.uuid4()))
-    headers = {} if retry_after_seconds is None else {"Retry-After": str(retry_after_seconds)}
+    # As at the gateway: a page of any origin may read an error that holds no user's data.
+    headers = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Retry-After"}
+    if retry_after_seconds is not None:
+        headers["Retry-After"] = str(retry_after_seconds)
     return web.json_response(body, status=status, headers=headers, content_type=errors.PROBLEM)
 
 
