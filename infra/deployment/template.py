@@ -57,6 +57,12 @@ _GATEWAY_ERRORS = {
     "DEFAULT_5XX": HTTPStatus.BAD_GATEWAY,
 }
 _WITH_RETRY = {HTTPStatus.TOO_MANY_REQUESTS}
+#: Headers by which a page of any origin may read a gateway error. The headers of gateway errors cannot depend on the
+#: request, the errors hold no user's data, and without Allow-Credentials a browser shows no answer to a call by cookie.
+_FOR_EVERY_ORIGIN = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "Retry-After",
+}
 
 
 def resources() -> dict[str, Any]:
@@ -201,8 +207,8 @@ def _gateway_responses() -> dict[str, Any]:
 def _gateway_response(status: HTTPStatus) -> dict[str, Any]:
     body = errors.problem(status, status.description or status.phrase, "$context.requestId")
     headers = {"gatewayresponse.header.Content-Type": f"'{errors.PROBLEM}'"}
-    if status in _WITH_RETRY:
-        headers["gatewayresponse.header.Retry-After"] = "'1'"
+    own = {"Retry-After": "1"} if status in _WITH_RETRY else {}
+    headers |= {f"gatewayresponse.header.{name}": f"'{value}'" for name, value in (_FOR_EVERY_ORIGIN | own).items()}
     return {
         "statusCode": str(int(status)),
         "responseParameters": headers,

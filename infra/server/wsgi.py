@@ -36,6 +36,12 @@ _QUEUE_SECONDS = 10.0
 _PLAIN_IN_PATHS = "/:@!$&'()*+,;="
 
 
+class NoLength(errors.ServiceError):
+    """The body must be sent with a Content-Length."""
+
+    status = HTTPStatus.LENGTH_REQUIRED
+
+
 class Context:
     """The part of a Lambda context that the application uses: the time left for the answer."""
 
@@ -73,15 +79,14 @@ class Server:
         # Reading one byte more than allowed is enough: the application refuses the body as too long.
         read = self._longest_body + 1
         body = environ["wsgi.input"].read(read)
-        whole = len(body) >= min(int(environ.get("CONTENT_LENGTH") or 0), read)
-        answer = self._answer(self._event(environ, body), whole=whole)
+        answer = self._answer(self._event(environ, body), _broken(environ, body, read))
         status = HTTPStatus(answer["statusCode"])
         start_response(f"{status.value} {status.phrase}", [(name, str(value)) for name, value in _headers(answer)])
         return [answer["body"].encode()]
 
-    def _answer(self, event: dict[str, Any], *, whole: bool) -> dict[str, Any]:
-        if not whole:
-            return self._app.refuse(event, errors.Malformed("The body broke off."))
+    def _answer(self, event: dict[str, Any], broken: errors.ServiceError | None) -> dict[str, Any]:
+        if broken:
+            return self._app.refuse(event, broken)
         with self._place() as free:
             if free:
                 return self._app(event, Context())
@@ -163,6 +168,16 @@ def load(places: Places) -> Server:
     from app import app  # noqa: PLC0415 # loaded by each server process, not by the process that starts them
 
     return Server(app, places)
+
+
+def _broken(environ: WSGIEnvironment, body: bytes, read: int) -> errors.ServiceError | None:
+    """Return the error of a body that is not known to be whole, else None. At most *read* bytes were read."""
+    if "HTTP_TRANSFER_ENCODING" in environ:
+        # Granian ends a body of chunks alike whether the last chunk came or the connection broke.
+        return NoLength()
+    if len(body) < min(int(environ.get("CONTENT_LENGTH") or 0), read):
+        return errors.Malformed("The body broke off.")
+    return None
 
 
 def _headers(answer: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

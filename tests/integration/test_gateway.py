@@ -130,6 +130,13 @@ def test_no_origin_is_allowed_by_default(door: Client) -> None:
     assert "access-control-allow-origin" not in _preflight(door, "/api/sessions")
 
 
+def test_gateway_error_can_be_read_by_pages_of_every_origin(door: Client) -> None:
+    headers = door.get("/nothing", headers={"Origin": ORIGIN}).headers
+    assert headers["Access-Control-Allow-Origin"] == "*"
+    assert headers["Access-Control-Expose-Headers"] == "Retry-After"
+    assert "Access-Control-Allow-Credentials" not in headers
+
+
 def test_a_preflight_of_an_unknown_path_is_404(door: Client) -> None:
     headers = {"Origin": ORIGIN, "Access-Control-Request-Method": "GET"}
     problem_of(door.call("OPTIONS", "/nothing", headers=headers), 404)

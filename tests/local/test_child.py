@@ -107,3 +107,11 @@ def test_a_child_that_is_not_ready_in_time_fails(child: Child) -> None:
 def test_a_child_without_a_process_raises_child_failed(tmp_path: Path) -> None:
     with pytest.raises(ChildFailed, match="does not run"):
         _ = Child("the child", tmp_path / "child.log").pid
+
+
+def test_log_of_a_child_can_be_read_by_its_owner_alone(child: Child) -> None:
+    child.log.write_text("of an earlier version")
+    child.log.chmod(0o644)
+    child.spawn([sys.executable, "-c", "print('said')"], os.environ)
+    child.wait()
+    assert (child.log.stat().st_mode & 0o777, child.tail()) == (0o600, "said")

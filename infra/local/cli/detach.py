@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from infra.environment import ROOT
+from infra.host import logfile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -21,12 +22,11 @@ if TYPE_CHECKING:
 def start(arguments: Sequence[str], log: Path, reporter: Reporter) -> int:
     """Return 0 when the stack is ready, or another code when the start has failed and the supervisor has ended.
 
-    The supervisor's later output goes to *log*, which never holds a password.
+    The supervisor's later output goes to *log*, which its owner alone can read and which never holds a password.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
     ours, theirs = os.pipe()
     command = [sys.executable, "-m", "infra.local", *arguments, "--report", str(theirs)]
-    with os.fdopen(ours) as reports, log.open("wb") as output:
+    with os.fdopen(ours) as reports, logfile.opened(log) as output:
         supervisor = subprocess.Popen(
             command,
             cwd=ROOT,

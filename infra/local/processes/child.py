@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from infra.host import die_with_parent, processes
+from infra.host import die_with_parent, logfile, processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +31,7 @@ class ChildFailed(Exception):
 
 
 class Child:
-    """A child process. Its output and its identity are files beside its data."""
+    """A child process. Its output and its identity are files beside its data; its owner alone can read the output."""
 
     def __init__(self, name: str, log: Path) -> None:
         self.name = name
@@ -66,10 +66,9 @@ class Child:
         The child gets SIGTERM when this process dies, however this process dies (Linux only). A process group left
         running by an earlier run under the same note is ended first.
         """
-        self.log.parent.mkdir(parents=True, exist_ok=True)
         processes.reclaim(self.note)
         wrapper = [sys.executable, "-I", "-S", str(DIE_WITH_PARENT), str(int(signal.SIGTERM)), str(os.getpid())]
-        with self.log.open("wb") as log:
+        with logfile.opened(self.log) as log:
             self._process = _forking.submit(
                 subprocess.Popen,
                 [*wrapper, *map(str, command)],

@@ -1,7 +1,9 @@
 """The HTTP server in front of a local stack.
 
-server.py    listens
-admission.py bounds the concurrent requests
-forward.py   sends a request to the emulator's gateway
-problems.py  problem documents of the proxy, and translations of the emulator's internal errors
+server.py      listens
+connections.py bounds the connections, and the time for a head
+targets.py     refuses requests that no gateway takes
+admission.py   bounds the concurrent requests
+forward.py     sends a request to the emulator's gateway
+problems.py    problem documents of the proxy, and translations of the emulator's internal errors
 """

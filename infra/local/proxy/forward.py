@@ -20,6 +20,7 @@ from aiohttp import (
     hdrs,
     web,
 )
+from aiohttp.web_protocol import RequestPayloadError
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -59,11 +60,15 @@ class BodyTooLarge(Exception):
     """A body is larger than any gateway takes."""
 
 
+class BodyMalformed(Exception):
+    """A body breaks its own framing, such as a chunk whose size is no number."""
+
+
 async def received(request: web.BaseRequest) -> bytes | None:
     """Return the whole body of *request*, or None if it has none.
 
     Raises:
-        BodyTooSlow, BodyTooLarge: see there.
+        BodyTooSlow, BodyTooLarge, BodyMalformed: see there.
     """
     if not request.can_read_body:
         return None
@@ -76,6 +81,8 @@ async def received(request: web.BaseRequest) -> bytes | None:
                     raise BodyTooLarge
     except TimeoutError:
         raise BodyTooSlow from None
+    except RequestPayloadError:
+        raise BodyMalformed from None
     return bytes(body)
 
 

@@ -1,7 +1,8 @@
 """The short, stable URL: a plain HTTP server in front of the deployed API.
 
-The server forwards requests and answers unchanged (forward.py), bounds concurrent requests (admission.py), and answers
-with problem documents where the emulator's gateway cannot (problems.py). The server decides nothing else.
+The server bounds connections (connections.py), refuses requests that no gateway takes (targets.py), bounds concurrent
+requests (admission.py), forwards requests and answers unchanged (forward.py), and answers with problem documents where
+the emulator's gateway cannot (problems.py). The server decides nothing else.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from infra.host import ports
-from infra.local.proxy import problems
+from infra.local.proxy import connections, problems
 from infra.local.proxy.admission import Admission, Crowded, Routes
-from infra.local.proxy.forward import BodyTooLarge, BodyTooSlow, forward, received, session
+from infra.local.proxy.connections import Connections
+from infra.local.proxy.forward import BodyMalformed, BodyTooLarge, BodyTooSlow, forward, received, session
+from infra.local.proxy.targets import refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -24,8 +27,6 @@ if TYPE_CHECKING:
 ADMITTED = 8
 QUEUE_SECONDS = 10.0
 BACKLOG = 1024
-#: More than any gateway takes for a request line or a header, so that the API, not the proxy, refuses long fields.
-LONGEST_FIELD = 65536
 
 
 class Front:
@@ -87,11 +88,14 @@ class Front:
         self._admission = Admission(self._admitted, self._queue_seconds)
         async with session() as self._connections:
             # If a caller hangs up, the request to the API is cancelled too.
-            server = web.Server(
+            server = Connections(
                 self._answer,
                 handler_cancellation=True,
-                max_line_size=LONGEST_FIELD,
-                max_field_size=LONGEST_FIELD,
+                keepalive_timeout=connections.IDLE_SECONDS,
+                max_line_size=connections.LONGEST_LINE,
+                max_field_size=connections.LONGEST_FIELD,
+                # No body is unpacked: `targets` refuses encoded bodies.
+                auto_decompress=False,
             )
             runner = web.ServerRunner(server, shutdown_timeout=0.5)
             await runner.setup()
@@ -103,6 +107,8 @@ class Front:
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
         try:
+            if (refusal := refused(request)) is not None:
+                return refusal
             if request.headers.get("Expect", "").lower() == "100-continue":
                 await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             # The body is read first: a caller who sends it slowly must not take a place.
@@ -113,6 +119,8 @@ class Front:
             return problems.too_slow()
         except BodyTooLarge:
             return problems.too_large()
+        except BodyMalformed:
+            return problems.malformed()
         except Crowded:
             return problems.crowded()
         finally:

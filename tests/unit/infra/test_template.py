@@ -160,7 +160,11 @@ def test_the_gateways_own_errors_are_problems(completed: Template) -> None:
     assert responses["THROTTLED"]["statusCode"] == "429"
     assert "gatewayresponse.header.Retry-After" in responses["THROTTLED"]["responseParameters"]
     for response in responses.values():
-        kind = response["responseParameters"]["gatewayresponse.header.Content-Type"]
+        headers = response["responseParameters"]
+        assert headers["gatewayresponse.header.Access-Control-Allow-Origin"] == "'*'"
+        assert headers["gatewayresponse.header.Access-Control-Expose-Headers"] == "'Retry-After'"
+        assert "gatewayresponse.header.Access-Control-Allow-Credentials" not in headers
+        kind = headers["gatewayresponse.header.Content-Type"]
         assert kind == "'application/problem+json'"
         problem = json.loads(response["responseTemplates"]["application/json"])
         assert set(problem) == {"type", "title", "status", "detail", "requestId"}

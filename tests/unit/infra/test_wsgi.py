@@ -218,6 +218,12 @@ def test_a_truncated_body_is_400_without_calling_the_application(recorder: Recor
     assert not hasattr(recorder, "event")
 
 
+def test_a_body_in_chunks_is_411_without_calling_the_application(recorder: Recorder) -> None:
+    response = call(Server(recorder, PLACES), "POST", "/api/sessions", body=b"{}", HTTP_TRANSFER_ENCODING="chunked")
+    assert (response.status, response.header("Content-Type")) == (411, "application/problem+json")
+    assert not hasattr(recorder, "event")
+
+
 def test_environment_variables_do_not_become_headers(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://user:secret@proxy")
     call(Server(recorder, PLACES), "GET", "/health", HTTP_PROXY="http://user:secret@proxy", HTTP_ACCEPT="text/plain")
