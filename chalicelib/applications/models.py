@@ -35,8 +35,8 @@ MOVES: Mapping[Status, frozenset[Status]] = {
 #: Only disbursing makes this move, as money moves with the status.
 _BY_DISBURSING = Status.DISBURSED
 #: The terms may change until a decision. A decision is about fixed terms.
-_UNDECIDED = frozenset({Status.DRAFT, Status.SUBMITTED, Status.REVIEW})
-_TERMS = frozenset({"amountMinor", "currency", "termMonths"})
+UNDECIDED = frozenset({Status.DRAFT, Status.SUBMITTED, Status.REVIEW})
+TERMS = frozenset({"amountMinor", "currency", "termMonths"})
 
 #: Applications that one call may move together.
 BATCH = 500
@@ -211,13 +211,13 @@ def before(fields: Doc) -> list[State]:
     An unchanged status or term is always allowed, so a caller may send the whole document back.
     """
     status = Status(fields["status"]) if "status" in fields else None
-    terms = {name: [fields[name]] for name in sorted(_TERMS & fields.keys())}
+    terms = {name: [fields[name]] for name in sorted(TERMS & fields.keys())}
     allowed = sources(status) | {status} if status else set(Status)
     if not terms:
         return [{"status": sorted(allowed)}] if status else []
     return [
         {"status": sorted(statuses)} | fixed
-        for statuses, fixed in ((allowed & _UNDECIDED, {}), (allowed - _UNDECIDED, terms))
+        for statuses, fixed in ((allowed & UNDECIDED, {}), (allowed - UNDECIDED, terms))
         if statuses
     ]
 
