@@ -30,6 +30,7 @@ from chalicelib.applications.models import (
     shown_version,
     sources,
 )
+from chalicelib.applications.refusals import explained
 from chalicelib.applications.search import COUNTED, KIND, ApplicationPage, ApplicationQuery
 from chalicelib.applications.store import Cursor
 from chalicelib.core.errors import ServiceError
@@ -106,7 +107,8 @@ def change_application(call: Call[ApplicationChange, None], application_id: str)
     """Replace fields of one version; absent fields stay. Of concurrent changes of a version, one succeeds."""
     fields = call.body.fields
     change = Change(application_id, etags.version(call.body.version, call.if_match), fields, before(fields))
-    return _answer(200, records.store().commit(KIND.name, change, **_author(call)))
+    with explained(fields):
+        return _answer(200, records.store().commit(KIND.name, change, **_author(call)))
 
 
 @routes.add(
@@ -122,7 +124,8 @@ def change_application(call: Call[ApplicationChange, None], application_id: str)
 def delete_application(call: Call[None, VersionQuery], application_id: str) -> None:
     """Delete an application at one version, unless the application was paid out."""
     expected = etags.version(call.query.version, call.if_match)
-    records.store().remove(KIND.name, application_id, expected, where=removable(), **_author(call))
+    with explained():
+        records.store().remove(KIND.name, application_id, expected, where=removable(), **_author(call))
 
 
 @routes.add(

@@ -10,6 +10,7 @@ from time import monotonic, sleep
 from chalicelib import ledger
 from chalicelib.applications.errors import Disbursing
 from chalicelib.applications.models import Status
+from chalicelib.applications.refusals import payment_refused
 from chalicelib.applications.search import KIND
 from chalicelib.core.coordination import wiring as coordination
 from chalicelib.core.coordination.errors import GuardedRefused, LockHeld, LockLost
@@ -90,5 +91,5 @@ def _payable(application_id: str) -> Record:
     """
     record = records.store().get(KIND.name, application_id)
     if record.doc["status"] not in {Status.APPROVED, Status.DISBURSED}:
-        raise NotInThisState(record, "Only an approved application can be disbursed.")
+        raise NotInThisState(record, payment_refused(record.doc))
     return record

@@ -21,3 +21,5 @@ __all__ = [
 
 class Disbursing(Unavailable):
     """Other payments are in progress; this call paid nothing."""
+
+    code = "other-payments"

@@ -34,7 +34,7 @@ def adopted(document: Mapping[str, Any], *, drop_unknown: bool = False) -> tuple
     status = given.pop("status", Status.DRAFT)
     faults = []
     if status not in list(Status):
-        faults = [FieldError("status", f"Input should be one of {', '.join(Status)}")]
+        faults = [FieldError("status", f"must be one of: {', '.join(Status)}")]
     try:
         # The status was checked above: `NewApplication` allows only two statuses, and an import allows every status.
         read = _read({**given, _ID: _id_text(given.get(_ID) if source == _ID else document.get(_KEY))})
@@ -48,7 +48,7 @@ def adopted(document: Mapping[str, Any], *, drop_unknown: bool = False) -> tuple
 
 def _read(given: Mapping[str, Any]) -> NewApplication:
     if given[_ID] is None:
-        raise Invalid([FieldError(_KEY, "Field required")])
+        raise Invalid([FieldError(_KEY, "is required")])
     found: NewApplication = requests.validated(
         lambda: NewApplication.model_validate(given, by_alias=True, by_name=False)
     )

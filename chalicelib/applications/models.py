@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, JsonValue, StringConstraints, ValidationInfo, field_validator
 
-from chalicelib.core.models import WHOLE, Instant, Model
+from chalicelib.core.models import WHOLE, Form, Instant, Model
 from chalicelib.core.records import models as records
 from chalicelib.core.records.models import Doc, FieldChange, Record, State
 from chalicelib.core.web.models import Query
@@ -35,21 +35,35 @@ MOVES: Mapping[Status, frozenset[Status]] = {
 #: Only disbursing makes this move, as money moves with the status.
 _BY_DISBURSING = Status.DISBURSED
 #: The terms may change until a decision. A decision is about fixed terms.
-_UNDECIDED = frozenset({Status.DRAFT, Status.SUBMITTED, Status.REVIEW})
-_TERMS = frozenset({"amountMinor", "currency", "termMonths"})
+UNDECIDED = frozenset({Status.DRAFT, Status.SUBMITTED, Status.REVIEW})
+TERMS = frozenset({"amountMinor", "currency", "termMonths"})
 
 #: Applications that one call may move together.
 BATCH = 500
 
-ApplicationId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+ApplicationId = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"),
+    Form("must be 1 to 64 letters, digits, '.', '_' or '-', and begin with a letter or a digit"),
+]
 # Spaces are written as character codes, since dialects of regular expressions define spaces differently.
-Name = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f]*[^\x00-\x20][^\x00-\x1f]*$")]
+Name = Annotated[
+    str,
+    StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f]*[^\x00-\x20][^\x00-\x1f]*$"),
+    Form("must be a name of 1 to 200 characters, without line breaks and other control characters"),
+]
 #: An @ with text on both sides; only sending mail can show whether the address exists.
-Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\x00-\x20]+@[^@\x00-\x20]+$")]
+Email = Annotated[
+    str,
+    StringConstraints(max_length=254, pattern=r"^[^@\x00-\x20]+@[^@\x00-\x20]+$"),
+    Form("must be an e-mail address of at most 254 characters, such as ann@example.org"),
+]
 #: In the smallest unit of the currency. Every JSON reader reads whole numbers so large exactly (RFC 8259, section 6).
 Amount = Annotated[int, Field(ge=1, le=10**15), WHOLE]
 #: The form of ISO 4217 codes only: the list of codes changes oftener than software does.
-Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+Currency = Annotated[
+    str, StringConstraints(pattern=r"^[A-Z]{3}$"), Form("must be three capital letters of ISO 4217, such as EUR")
+]
 Months = Annotated[int, Field(ge=1, le=1_200), WHOLE]
 Income = Annotated[int, Field(ge=0, le=10**15), WHOLE]
 Version = Annotated[int, Field(ge=1, le=10**15), WHOLE]
@@ -197,13 +211,13 @@ def before(fields: Doc) -> list[State]:
     An unchanged status or term is always allowed, so a caller may send the whole document back.
     """
     status = Status(fields["status"]) if "status" in fields else None
-    terms = {name: [fields[name]] for name in sorted(_TERMS & fields.keys())}
+    terms = {name: [fields[name]] for name in sorted(TERMS & fields.keys())}
     allowed = sources(status) | {status} if status else set(Status)
     if not terms:
         return [{"status": sorted(allowed)}] if status else []
     return [
         {"status": sorted(statuses)} | fixed
-        for statuses, fixed in ((allowed & _UNDECIDED, {}), (allowed - _UNDECIDED, terms))
+        for statuses, fixed in ((allowed & UNDECIDED, {}), (allowed - UNDECIDED, terms))
         if statuses
     ]
 

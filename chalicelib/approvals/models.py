@@ -38,13 +38,16 @@ class Status(StrEnum):
 
 def _distinct(actions: list[str]) -> list[str]:
     if len(set(actions)) < len(actions) or TIMEOUT in actions:
-        raise ValueError(f"actions must differ from each other and from '{TIMEOUT}'")
+        raise ValueError(f"must be actions that differ from each other and from '{TIMEOUT}'")
     return actions
 
 
 def _finite(data: dict[str, JsonValue]) -> dict[str, JsonValue]:
     # Python reads a number like 1e400 as infinity, and JSON has no infinity.
-    json.dumps(data, allow_nan=False)
+    try:
+        json.dumps(data, allow_nan=False)
+    except ValueError:
+        raise ValueError("must not have infinite numbers") from None
     return data
 
 
@@ -146,7 +149,7 @@ class NewApproval(Model):
     def _attainable(cls, value: int, info: ValidationInfo) -> int:
         people = {info.data.get("username"), *info.data.get("approvers", [])}
         if value > len(people):
-            raise ValueError("more than there are people to ask")
+            raise ValueError("must not be more than there are people to ask")
         return value
 
     @field_validator("escalate_to")
@@ -160,7 +163,7 @@ class NewApproval(Model):
     @classmethod
     def _holdable(cls, value: int, info: ValidationInfo) -> int:
         if info.data.get("wait", True) and value > LONGEST_HELD_MS:
-            raise ValueError(f"at most {LONGEST_HELD_MS} while the call waits; send wait: false for longer")
+            raise ValueError(f"must be at most {LONGEST_HELD_MS} while the call waits; send wait: false for longer")
         return value
 
 

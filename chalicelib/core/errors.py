@@ -13,7 +13,8 @@
     ├── TooMany          429  too many calls; Retry-After says when to try again
     └── Unavailable      503  worth retrying; a worker leaves the message in the queue
 
-Slices derive their own errors from these classes. The response body has the shape of RFC 9457.
+Slices derive their own errors from these classes, each with a code of its own. The response body has the shape of
+RFC 9457; `docs/problems.md` has a section for each code.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,11 +26,21 @@ PROBLEM = "application/problem+json"
 
 
 def problem(
-    status: HTTPStatus, detail: str, request_id: str, members: Mapping[str, Any] | None = None
+    status: HTTPStatus,
+    detail: str,
+    request_id: str,
+    members: Mapping[str, Any] | None = None,
+    *,
+    code: str | None = None,
 ) -> dict[str, Any]:
-    """Return the problem object (RFC 9457) of *status*, with further *members*; callers read *detail*."""
+    """Return the problem object (RFC 9457) of *status*, with further *members*; callers read *detail*.
+
+    Without a *code*, the problem has the status's own code of `CODES`.
+    """
+    code = code or CODES[status]
     return {
-        "type": "about:blank",
+        "type": f"/problems/{code}",
+        "code": code,
         "title": status.phrase,
         "status": int(status),
         "detail": detail,
@@ -49,6 +60,8 @@ class ServiceError(Exception):
     """Root of the tree. ``str(error)`` is safe to show to a caller."""
 
     status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
+    #: The stable name for machines. An error without a code of its own, which no caller sees, inherits one.
+    code: ClassVar[str] = "internal-error"
 
     def __init__(self, detail: str = "") -> None:
         super().__init__(detail or (type(self).__doc__ or "").partition("\n")[0])
@@ -63,19 +76,21 @@ class ServiceError(Exception):
 
     def problem(self, request_id: str) -> dict[str, Any]:
         """Return the problem object of this error, without any text of a driver's error."""
-        return problem(self.status, str(self), request_id, self.members())
+        return problem(self.status, str(self), request_id, self.members(), code=self.code)
 
 
 class Malformed(ServiceError):
     """The body is not valid JSON."""
 
     status = HTTPStatus.BAD_REQUEST
+    code = "malformed"
 
 
 class Unauthenticated(ServiceError):
     """A valid session token is needed."""
 
     status = HTTPStatus.UNAUTHORIZED
+    code = "unauthenticated"
 
     def headers(self) -> Mapping[str, str]:
         """Return the header that names the authentication scheme (RFC 6750, section 3)."""
@@ -86,18 +101,21 @@ class Forbidden(ServiceError):
     """Your roles do not allow this."""
 
     status = HTTPStatus.FORBIDDEN
+    code = "forbidden"
 
 
 class NotFound(ServiceError):
     """There is nothing here."""
 
     status = HTTPStatus.NOT_FOUND
+    code = "not-found"
 
 
 class NotAllowed(ServiceError):
     """This path does not answer that method."""
 
     status = HTTPStatus.METHOD_NOT_ALLOWED
+    code = "method-not-allowed"
 
     def __init__(self, allowed: Sequence[str]) -> None:
         super().__init__()
@@ -112,24 +130,28 @@ class Conflict(ServiceError):
     """Someone else got there first."""
 
     status = HTTPStatus.CONFLICT
+    code = "conflict"
 
 
 class TooLarge(ServiceError):
     """The body is larger than this path takes."""
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    code = "too-large"
 
 
 class NotJson(ServiceError):
     """The body must be sent as application/json."""
 
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    code = "not-json"
 
 
 class Invalid(ServiceError):
     """Some fields cannot be accepted."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
+    code = "invalid-fields"
 
     def __init__(self, errors: Sequence[FieldError], detail: str = "") -> None:
         super().__init__(detail)
@@ -144,6 +166,7 @@ class TooMany(ServiceError):
     """Too many calls."""
 
     status = HTTPStatus.TOO_MANY_REQUESTS
+    code = "too-many-requests"
 
     def __init__(self, detail: str = "", retry_after_seconds: int = 1) -> None:
         super().__init__(detail)
@@ -158,6 +181,7 @@ class Unavailable(ServiceError):
     """A store cannot be reached just now."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "unavailable"
 
     def __init__(self, detail: str = "", retry_after_seconds: int = 2) -> None:
         super().__init__(detail)
@@ -166,3 +190,29 @@ class Unavailable(ServiceError):
     def headers(self) -> Mapping[str, str]:
         """Return the header that says when to try again (RFC 9110, section 10.2.3)."""
         return {"Retry-After": str(self._retry_after_seconds)}
+
+
+_BASES: tuple[type[ServiceError], ...] = (
+    ServiceError,
+    Malformed,
+    Unauthenticated,
+    Forbidden,
+    NotFound,
+    NotAllowed,
+    Conflict,
+    TooLarge,
+    NotJson,
+    Invalid,
+    TooMany,
+    Unavailable,
+)
+#: The general code of each status. Gateway, proxy and server answer with these codes before the application does.
+CODES: Mapping[HTTPStatus, str] = {
+    **{error.status: error.code for error in _BASES},
+    HTTPStatus.REQUEST_TIMEOUT: "request-timeout",
+    HTTPStatus.LENGTH_REQUIRED: "length-required",
+    HTTPStatus.REQUEST_URI_TOO_LONG: "path-too-long",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "header-too-long",
+    HTTPStatus.BAD_GATEWAY: "bad-gateway",
+    HTTPStatus.GATEWAY_TIMEOUT: "gateway-timeout",
+}

@@ -1,9 +1,29 @@
 """The base of all models of requests, responses and messages: camelCase in JSON, frozen, no unknown fields."""
 
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, StringConstraints
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, StringConstraints
 from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema, core_schema
+
+#: The type of the fault that a `Form` reports.
+FORM = "form"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Says in one sentence which values a type takes. Comes last in a type; callers read *sentence* for any fault.
+
+    Without a `Form`, the fault of a pattern says nothing of the pattern, as callers do not read regular expressions.
+    """
+
+    sentence: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Return the schema of the type, with the sentence in place of every fault."""
+        return core_schema.custom_error_schema(handler(source), FORM, custom_error_message=self.sentence)
+
 
 #: Lower-cased, so that names which differ in case alone are one name. An e-mail address is a valid name.
 Username = Annotated[
@@ -11,10 +31,15 @@ Username = Annotated[
     StringConstraints(
         strip_whitespace=True, to_lower=True, min_length=1, max_length=254, pattern=r"^[A-Za-z0-9][A-Za-z0-9._@+-]*$"
     ),
+    Form("must be 1 to 254 letters, digits, '.', '_', '@', '+' or '-', and begin with a letter or a digit"),
 ]
 
 #: The form of a ULID. A path or query with any other text is refused before a store is asked.
-Id = Annotated[str, StringConstraints(pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$")]
+Id = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9A-HJKMNP-TV-Z]{26}$"),
+    Form("must be an id that an answer has given: 26 digits and capital letters"),
+]
 
 #: Reads 1000.0 as 1000: in JSON both are the same number, and some languages write the former. Comes last in a type.
 WHOLE = BeforeValidator(lambda value: int(value) if _is_whole(value) else value)

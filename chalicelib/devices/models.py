@@ -8,13 +8,21 @@ from typing import Annotated, NamedTuple
 
 from pydantic import Field, JsonValue, StringConstraints
 
-from chalicelib.core.models import Instant, Model
+from chalicelib.core.models import Form, Instant, Model
 
 #: Chosen by the app. The ids of platforms and libraries fit. An id of dots alone would not be a path segment.
-DeviceId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_:-][A-Za-z0-9._:-]{0,127}$")]
+DeviceId = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_:-][A-Za-z0-9._:-]{0,127}$"),
+    Form("must be 1 to 128 letters, digits, '.', '_', ':' or '-', and not begin with '.'"),
+]
 
 #: Opaque, says FCM; today's tokens are some 160 characters of base64url and colons.
-FcmToken = Annotated[str, StringConstraints(pattern=r"^[!-~]+$", max_length=4096)]
+FcmToken = Annotated[
+    str,
+    StringConstraints(pattern=r"^[!-~]+$", max_length=4096),
+    Form("must be a registration token of Firebase: 1 to 4,096 visible ASCII characters"),
+]
 
 #: An object or a list, sent to a device as JSON text.
 Part = dict[str, JsonValue] | list[JsonValue]

@@ -5,7 +5,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import ConfigDict, Field, SecretStr, StringConstraints
 
-from chalicelib.core.models import Instant, Model, Username
+from chalicelib.core.models import Form, Instant, Model, Username
 from chalicelib.core.web.models import PageQuery
 from chalicelib.core.web.roles import Role
 
@@ -43,10 +43,13 @@ class Opened(Model):
     expires_at: Instant
 
 
+_PATH = Form("must be a path that begins with '/', of at most 1,024 characters")
+
+
 class NewTicket(Model):
     """The path of a new ticket; without a path, the ticket is valid for any path that takes tickets."""
 
-    path: Annotated[str, StringConstraints(pattern=r"^/", max_length=1024)] | None = None
+    path: Annotated[str, StringConstraints(pattern=r"^/", max_length=1024), _PATH] | None = None
 
     @property
     def reusable(self) -> bool:

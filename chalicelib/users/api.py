@@ -6,7 +6,15 @@ from chalicelib.core.errors import FieldError, Invalid
 from chalicelib.core.models import Id, Username
 from chalicelib.core.web import ADMIN_ONLY, Call, Page, PageQuery, Routes, paging
 from chalicelib.users import keys, passwords, wiring
-from chalicelib.users.errors import KeyNotFound, LastAdmin, NotService, TooManyKeys, UsernameTaken, UserNotFound
+from chalicelib.users.errors import (
+    KeyMade,
+    KeyNotFound,
+    LastAdmin,
+    NotService,
+    TooManyKeys,
+    UsernameTaken,
+    UserNotFound,
+)
 from chalicelib.users.models import Key, MadeKey, NewKey, NewUser, ShownKey, ShownUser, UserChange
 from chalicelib.users.revocation import revoke
 
@@ -80,7 +88,7 @@ def delete_user(call: Call[None, None], username: str) -> None:
     params=_PARAMS,
     body=NewKey,
     answers={201: MadeKey},
-    raises=(UserNotFound, NotService, TooManyKeys),
+    raises=(UserNotFound, NotService, TooManyKeys, KeyMade),
     secret=True,
 )
 def create_key(call: Call[NewKey, None], username: str) -> MadeKey:

@@ -6,26 +6,40 @@ from chalicelib.core.errors import Conflict, NotFound
 class UserNotFound(NotFound):
     """There is no such user."""
 
+    code = "user-not-found"
+
 
 class UsernameTaken(Conflict):
     """This username is taken."""
+
+    code = "name-taken"
 
 
 class LastAdmin(Conflict):
     """This is the last administrator. Give another user the role admin first."""
 
+    code = "last-admin"
+
 
 class KeyNotFound(NotFound):
     """This user has no such key."""
 
+    code = "key-not-found"
+
 
 class NotService(Conflict):
-    """Only users with the role service have keys."""
+    """Only users with the role service have keys. Give the user the role first."""
+
+    code = "not-a-service"
 
 
 class TooManyKeys(Conflict):
-    """This user already has the maximum number of keys."""
+    """This user already has the maximum number of keys. Delete a key first."""
+
+    code = "too-many-keys"
 
 
 class KeyMade(Conflict):
     """This key was made by a call that is still running."""
+
+    code = "key-being-made"

@@ -40,6 +40,7 @@ class NoLength(errors.ServiceError):
     """The body must be sent with a Content-Length."""
 
     status = HTTPStatus.LENGTH_REQUIRED
+    code = errors.CODES[status]
 
 
 class Context:

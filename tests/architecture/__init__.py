@@ -14,5 +14,6 @@ test_container.py    the server loads no module that a container lacks
 test_clients.py      a single module makes clients of stores and services
 test_environment.py  settings alone read the environment
 test_errors.py       every error that callers see has a docstring
+test_problems.py     every error of a route has a code, and every code a section in docs/problems.md
 test_requirements.py locked files agree with pyproject.toml, with each other, and have hashes
 """

@@ -65,7 +65,7 @@ def assert_problem(answer: tuple[int, dict[str, str], bytes], status: int) -> No
     document = json.loads(body)
     assert headers["access-control-allow-origin"] == "*"
     assert headers["access-control-expose-headers"] == "Retry-After"
-    assert (set(document), document["status"]) == ({"type", "title", "status", "detail", "requestId"}, status)
+    assert (set(document), document["status"]) == ({"type", "code", "title", "status", "detail", "requestId"}, status)
 
 
 # Heads and connections.

@@ -82,7 +82,7 @@ def problem(response: requests.Response) -> dict[str, object]:
     """Return the body, asserting that it is a problem document."""
     assert response.headers["Content-Type"].startswith("application/problem+json")
     document: dict[str, object] = response.json()
-    assert set(document) == {"type", "title", "status", "detail", "requestId"}
+    assert set(document) == {"type", "code", "title", "status", "detail", "requestId"}
     assert document["status"] == response.status_code
     return document
 

@@ -94,7 +94,8 @@ def problem_of(response: requests.Response, status: int) -> dict[str, Any]:
     assert response.status_code == status, f"{response.status_code}: {response.text[:500]}"
     assert response.headers["Content-Type"].partition(";")[0] == "application/problem+json"
     problem: dict[str, Any] = response.json()
-    assert {"type", "title", "status", "detail", "requestId"} <= set(problem)
+    assert {"type", "code", "title", "status", "detail", "requestId"} <= set(problem)
+    assert problem["type"] == f"/problems/{problem['code']}"
     assert problem["status"] == status
     assert problem["requestId"]
     assert ("errors" in problem) == (status == 422)

@@ -5,11 +5,14 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from app import app
+from chalicelib.core.errors import PROBLEM
 from chalicelib.core.web.application import App
+from chalicelib.core.web.openapi import errors_of
 
 EVENTS = Path(__file__).resolve().parents[1] / "events"
 
@@ -66,7 +69,10 @@ def ask(
     context: Context | None = None,
     at: App = app,
 ) -> Answer:
-    """Call a route. *body* is encoded as JSON; *text* is sent unchanged."""
+    """Call a route. *body* is encoded as JSON; *text* is sent unchanged.
+
+    Fail if the route answers with a problem that its description does not list.
+    """
     sent = event("health")
     resource, params = _routed(path, at)
     sent |= {"httpMethod": method, "path": path, "resource": resource, "pathParameters": params or None}
@@ -82,7 +88,19 @@ def ask(
     if query:
         sent["queryStringParameters"] = dict(query)
         sent["multiValueQueryStringParameters"] = {name: [value] for name, value in query.items()}
-    return invoke(sent, context, at)
+    answer = invoke(sent, context, at)
+    _check_described(at, method, resource, answer)
+    return answer
+
+
+def _check_described(at: App, method: str, resource: str, answer: Answer) -> None:
+    found = [endpoint for endpoint in at.endpoints if (endpoint.method, endpoint.path) == (method, resource)]
+    is_problem = answer.headers.get("Content-Type") == PROBLEM
+    # An internal error is a bug, which no description lists.
+    if found and is_problem and answer.status != HTTPStatus.INTERNAL_SERVER_ERROR:
+        problem = answer.json
+        described = {error.code for error in errors_of(found[0]) if error.status == answer.status}
+        assert problem["code"] in described, f"{method} {resource} does not declare {problem['code']}: {problem}"
 
 
 def _routed(path: str, at: App) -> tuple[str, dict[str, str]]:

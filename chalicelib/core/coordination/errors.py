@@ -34,7 +34,9 @@ class StillRunning(Unavailable):
 
 
 class ClaimLost(Conflict):
-    """Another attempt has taken over the work."""
+    """Another attempt has taken over the work. Its answer is the one that counts."""
+
+    code = "claim-lost"
 
 
 class OtherRequest(Conflict):
@@ -42,7 +44,9 @@ class OtherRequest(Conflict):
 
 
 class StillAnswering(Conflict):
-    """The first call with this Idempotency-Key is still running."""
+    """The first call with this Idempotency-Key is still running. Repeat the call a moment later."""
+
+    code = "still-answering"
 
     def headers(self) -> Mapping[str, str]:
         """Return the header that says when to try again."""
@@ -50,4 +54,6 @@ class StillAnswering(Conflict):
 
 
 class ShownOnce(Conflict):
-    """The call was answered, and the answer held a secret that is shown once."""
+    """The first answer held a secret that is shown once. For a new secret, use another Idempotency-Key."""
+
+    code = "shown-once"

@@ -21,6 +21,8 @@ class EgressError(ServiceError):
 class AddressRefused(Invalid, EgressError):
     """Calls to the address are refused. The reason never reveals the addresses of a name."""
 
+    code = "address-refused"
+
     def __init__(self, reason: str, field: str = "url") -> None:
         super().__init__([FieldError(field, reason)], reason)
 

@@ -11,6 +11,8 @@ from chalicelib.core.records.models import Record
 class RecordNotFound(NotFound):
     """There is no such record, or the record was deleted."""
 
+    code = "record-not-found"
+
 
 class _Refused(Conflict):
     """Root of the refusals that another state of the record causes."""
@@ -25,22 +27,31 @@ class _Refused(Conflict):
 
 
 class VersionConflict(_Refused):
-    """Another write changed the record first."""
+    """Another change came first. Read the current version, and send your change again if it still applies."""
+
+    code = "version-conflict"
 
 
 class RecordExists(_Refused):
-    """There is a record with the id already."""
+    """This id is taken. Choose another id, or change the record that has the id."""
+
+    code = "record-exists"
 
 
 class NotInThisState(_Refused):
-    """The record has the expected version, and a state that does not allow the change."""
+    """The record has the expected version, and its state does not allow this change."""
+
+    code = "wrong-state"
 
 
 class RecordTooLarge(TooLarge):
     """A record's document holds 350 KB at most."""
+
+    code = "record-too-large"
 
 
 class VersionRequired(ServiceError):
     """Name the version to change: `version`, or the If-Match header with the ETag."""
 
     status = HTTPStatus.PRECONDITION_REQUIRED
+    code = "version-required"

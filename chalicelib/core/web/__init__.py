@@ -6,6 +6,7 @@ routes.py      routes: a handler and its options
 dispatch.py    the function that chalice calls for a route: admission, handler, response
 models.py      the base of queries, and pages of lists
 requests.py    validation of body, query, path and headers
+messages.py    sentences for invalid fields, in place of pydantic's
 source.py      the source address of a request
 credentials.py reads the token of a request, in header or cookie
 idempotency.py repeats the response to a call with an Idempotency-Key

@@ -11,6 +11,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from chalicelib.core import errors
+from chalicelib.core.coordination.errors import ClaimLost, ShownOnce, StillAnswering
 from chalicelib.core.web.requests import IDEMPOTENCY_KEY, JSON, TICKET
 from chalicelib.core.web.roles import PUBLIC, Role
 from chalicelib.core.web.routes import Endpoint
@@ -18,9 +19,10 @@ from chalicelib.core.web.routes import Endpoint
 _REFS = "#/components/schemas/{model}"
 _PROBLEM = {
     "type": "object",
-    "required": ["type", "title", "status", "detail", "requestId"],
+    "required": ["type", "code", "title", "status", "detail", "requestId"],
     "properties": {
-        "type": {"type": "string"},
+        "type": {"type": "string", "format": "uri-reference", "description": "`/problems/` and the code"},
+        "code": {"type": "string", "description": "stable, for machines; docs/problems.md has a section for each"},
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
@@ -150,12 +152,23 @@ def _inlined(field: Any, definitions: dict[str, Any]) -> Any:
 
 def _responses(endpoint: Endpoint, schemas: dict[Any, Any]) -> dict[str, Any]:
     responses = {str(status): _answer(status, model, schemas) for status, model in endpoint.answers.items()}
-    for error in _errors(endpoint):
-        code = str(int(error.status))
-        content = {errors.PROBLEM: {"schema": {"$ref": _REFS.format(model="Problem")}}}
-        found = responses.setdefault(code, {"description": error.status.phrase, "content": {}})
-        found.setdefault("content", {}).update(content)
+    codes: dict[HTTPStatus, set[str]] = {}
+    for error in errors_of(endpoint):
+        codes.setdefault(error.status, set()).add(error.code)
+    for status, known in codes.items():
+        found = responses.setdefault(str(int(status)), {"description": status.phrase})
+        found.setdefault("content", {})[errors.PROBLEM] = {"schema": _problem(known)}
     return responses
+
+
+def _problem(codes: Iterable[str]) -> dict[str, Any]:
+    """Return the schema of a problem that has one of *codes*."""
+    return {
+        "allOf": [
+            {"$ref": _REFS.format(model="Problem")},
+            {"properties": {"code": {"enum": sorted(codes)}}},
+        ]
+    }
 
 
 def _answer(status: int, model: Any, schemas: dict[Any, Any]) -> dict[str, Any]:
@@ -165,12 +178,15 @@ def _answer(status: int, model: Any, schemas: dict[Any, Any]) -> dict[str, Any]:
     return described
 
 
-def _errors(endpoint: Endpoint) -> list[type[errors.ServiceError]]:
+def errors_of(endpoint: Endpoint) -> list[type[errors.ServiceError]]:
+    """Return every error of a route: the declared errors of the handler, and the errors that the options imply."""
     found: list[type[errors.ServiceError]] = [*endpoint.raises, errors.NotAllowed, errors.TooLarge, errors.Unavailable]
     if endpoint.roles != PUBLIC:
         found += [errors.Unauthenticated, errors.Forbidden]
     if endpoint.replayable:
-        found += [errors.Conflict, errors.Invalid]
+        found += [StillAnswering, errors.Invalid]
+    if endpoint.replayable and endpoint.secret:
+        found += [ShownOnce, ClaimLost]
     if endpoint.body:
         found += [errors.Malformed, errors.NotJson, errors.Invalid]
     if endpoint.query:

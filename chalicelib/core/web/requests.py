@@ -9,6 +9,7 @@ from chalice.app import Request
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from chalicelib.core import errors
+from chalicelib.core.web.messages import message
 
 JSON = "application/json"
 IDEMPOTENCY_KEY = "Idempotency-Key"
@@ -26,15 +27,15 @@ def validated(check: Callable[[], Any]) -> Any:
 
     Raises:
         Malformed: the input is not JSON.
-        Invalid: lists every invalid field, without values.
+        Invalid: lists every invalid field, without values, each with a sentence of the field's words.
     """
     try:
         return check()
     except ValidationError as error:
-        faults = error.errors(include_url=False, include_context=False, include_input=False)
+        faults = error.errors(include_url=False, include_input=False)
     if faults[0]["type"] == "json_invalid":
         raise errors.Malformed
-    raise errors.Invalid([errors.FieldError(".".join(map(str, fault["loc"])), fault["msg"]) for fault in faults])
+    raise errors.Invalid([errors.FieldError(".".join(map(str, fault["loc"])), message(fault)) for fault in faults])
 
 
 def body(model: type[BaseModel] | None, request: Request, *, optional: bool) -> Any:

@@ -17,8 +17,10 @@ DOC: dict[str, Any] = {
     "incomeMinor": 300,
     "status": "submitted",
 }
-EXTRA = "Extra inputs are not permitted"
-STATUSES = "Input should be one of draft, submitted, review, approved, rejected, disbursed"
+EXTRA = "is not a field of this request"
+ID = "must be 1 to 64 letters, digits, '.', '_' or '-', and begin with a letter or a digit"
+EMAIL = "must be an e-mail address of at most 254 characters, such as ann@example.org"
+STATUSES = "must be one of: draft, submitted, review, approved, rejected, disbursed"
 
 
 def faults(document: dict[str, Any], **options: Any) -> dict[str, str]:
@@ -56,7 +58,7 @@ def test_fields_in_snake_case_are_read() -> None:
 
 
 def test_a_field_given_in_both_spellings_is_refused() -> None:
-    assert faults({"_id": "A-1", **DOC, "term_months": 24}) == {"term_months": "Extra inputs are not permitted"}
+    assert faults({"_id": "A-1", **DOC, "term_months": 24}) == {"term_months": "is not a field of this request"}
 
 
 def test_whole_floats_and_missing_optional_fields_are_read() -> None:
@@ -69,18 +71,18 @@ def test_whole_floats_and_missing_optional_fields_are_read() -> None:
 @pytest.mark.parametrize(
     ("wrong", "fault"),
     [
-        ({"amountMinor": 10.5}, {"amountMinor": "Input should be a valid integer"}),
-        ({"amountMinor": "10"}, {"amountMinor": "Input should be a valid integer"}),
-        ({"amountMinor": True}, {"amountMinor": "Input should be a valid integer"}),
+        ({"amountMinor": 10.5}, {"amountMinor": "must be a whole number"}),
+        ({"amountMinor": "10"}, {"amountMinor": "must be a whole number"}),
+        ({"amountMinor": True}, {"amountMinor": "must be a whole number"}),
         ({"status": "lost"}, {"status": STATUSES}),
         ({"status": None}, {"status": STATUSES}),
         ({"status": ["draft"]}, {"status": STATUSES}),
-        ({"_id": None}, {"_id": "Field required"}),
-        ({"_id": True}, {"_id": "Input should be a valid string"}),
-        ({"_id": {"part": 1}}, {"_id": "Input should be a valid string"}),
+        ({"_id": None}, {"_id": "is required"}),
+        ({"_id": True}, {"_id": ID}),
+        ({"_id": {"part": 1}}, {"_id": ID}),
         (
             {"email": None, "note": 1},
-            {"email": "Input should be a valid string", "note": "Extra inputs are not permitted"},
+            {"email": EMAIL, "note": "is not a field of this request"},
         ),
         ({"status": "lost", "note": 1}, {"status": STATUSES, "note": EXTRA}),
     ],

@@ -46,7 +46,8 @@ def test_error_without_a_message_uses_its_docstring() -> None:
 def test_a_problem_has_the_members_that_the_rfc_names() -> None:
     made = Invalid([FieldError("a.b", "too long")]).problem("r-1")
     assert made == {
-        "type": "about:blank",
+        "type": "/problems/invalid-fields",
+        "code": "invalid-fields",
         "title": HTTPStatus(422).phrase,
         "status": 422,
         "detail": "Some fields cannot be accepted.",
@@ -58,7 +59,8 @@ def test_a_problem_has_the_members_that_the_rfc_names() -> None:
 def test_problem_can_be_made_without_a_service_error() -> None:
     made = problem(HTTPStatus.BAD_GATEWAY, "The API broke off.", "r-1")
     assert made == {
-        "type": "about:blank",
+        "type": "/problems/bad-gateway",
+        "code": "bad-gateway",
         "title": "Bad Gateway",
         "status": 502,
         "detail": "The API broke off.",

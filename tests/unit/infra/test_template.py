@@ -167,7 +167,7 @@ def test_the_gateways_own_errors_are_problems(completed: Template) -> None:
         kind = headers["gatewayresponse.header.Content-Type"]
         assert kind == "'application/problem+json'"
         problem = json.loads(response["responseTemplates"]["application/json"])
-        assert set(problem) == {"type", "title", "status", "detail", "requestId"}
+        assert set(problem) == {"type", "code", "title", "status", "detail", "requestId"}
         assert str(problem["status"]) == response["statusCode"]
     assert "x-amazon-apigateway-binary-media-types" not in definition
 

@@ -43,12 +43,12 @@ def refused(answer: Answer, status: int) -> dict[str, Any]:
     assert answer.status == status
     assert answer.headers["Content-Type"] == "application/problem+json"
     problem: dict[str, Any] = answer.json
-    assert problem["type"] == "about:blank"
+    assert problem["type"] == f"/problems/{problem['code']}"
     assert (problem["status"], problem["title"]) == (status, HTTPStatus(status).phrase)
     assert problem["detail"]
     assert problem["requestId"] == answer.headers["X-Request-Id"]
     assert not re.search(r"Traceback|File \"|pymongo|botocore|mongod|\wError\b", answer.text)
-    assert set(problem) <= {"type", "title", "status", "detail", "requestId", "errors"}
+    assert set(problem) <= {"type", "code", "title", "status", "detail", "requestId", "errors"}
     return problem
 
 
