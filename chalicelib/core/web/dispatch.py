@@ -110,7 +110,7 @@ def _keyed(endpoint: Endpoint, request: Request, caller: Caller) -> Keyed | None
     key = requests.idempotency_key(request) if endpoint.replayable else None
     if key is None:
         return None
-    content: Any = request.raw_body
+    content = requests.content(request)
     # Unquoted, as one entry point passes the path as sent, and another passes the path decoded.
     path = unquote(requests.concrete(request))
     owner = accounts.derivation(caller.account_id)
