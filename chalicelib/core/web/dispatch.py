@@ -19,12 +19,13 @@ from chalicelib.core.web.source import source_of
 
 
 class Keyed(NamedTuple):
-    """A call with an Idempotency-Key. A retry has the same *content*, and the same *caller*, a text per account."""
+    """A call with an Idempotency-Key. A retry has the same *path*, *body* and *caller*, a text per account."""
 
     key: str
     caller: str
     endpoint: Endpoint
-    content: bytes
+    path: str
+    body: bytes
 
 
 #: Performs the call's operation and renders its answer.
@@ -110,8 +111,6 @@ def _keyed(endpoint: Endpoint, request: Request, caller: Caller) -> Keyed | None
     key = requests.idempotency_key(request) if endpoint.replayable else None
     if key is None:
         return None
-    content = requests.content(request)
     # Unquoted, as one entry point passes the path as sent, and another passes the path decoded.
     path = unquote(requests.concrete(request))
-    owner = accounts.derivation(caller.account_id)
-    return Keyed(key, owner, endpoint, f"{path}\n".encode(errors="replace") + content)
+    return Keyed(key, accounts.derivation(caller.account_id), endpoint, path, requests.content(request))
