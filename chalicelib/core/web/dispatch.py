@@ -10,6 +10,7 @@ from chalice.app import Request, Response
 from pydantic import BaseModel, TypeAdapter
 
 from chalicelib.core import errors
+from chalicelib.core.records import etags
 from chalicelib.core.runtime import accounts, logs
 from chalicelib.core.web import credentials, requests
 from chalicelib.core.web.requests import JSON, TICKET
@@ -70,7 +71,7 @@ class Dispatcher:
 
         keyed = _keyed(endpoint, request, call.caller)
         answer: Response = app.replay(keyed, perform) if keyed else perform(call.operation)
-        return answer
+        return _unless_unchanged(request, answer)
 
 
 def render(endpoint: Endpoint, given: Any) -> Response:
@@ -81,6 +82,14 @@ def render(endpoint: Endpoint, given: Any) -> Response:
         return Response(body="", status_code=answer.status, headers=headers)
     body = answer.model.model_dump_json() if isinstance(answer.model, BaseModel) else answer.model
     return Response(body=body, status_code=answer.status, headers={"Content-Type": JSON, **headers})
+
+
+def _unless_unchanged(request: Request, answer: Response) -> Response:
+    """Return *answer*, or 304 without a body if the caller of a read holds the answer's ETag already."""
+    tag: Any = answer.headers.get("ETag")
+    if request.method != "GET" or not etags.unchanged(tag, request.headers.get("if-none-match")):
+        return answer
+    return Response(body="", status_code=304, headers={"ETag": tag, "Cache-Control": answer.headers["Cache-Control"]})
 
 
 def refusal(error: errors.ServiceError) -> Response:

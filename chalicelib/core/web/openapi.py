@@ -51,8 +51,20 @@ _MATCH_PARAMETER = {
     "name": "If-Match",
     "in": "header",
     "required": False,
-    "description": "The ETag of the expected version, if `version` is not sent.",
-    "schema": {"type": "string", "pattern": '^"[1-9][0-9]{0,15}"$'},
+    "description": "The ETag of the expected version, if `version` is not sent; or a list of ETags, or `*` for any.",
+    "schema": {
+        "type": "string",
+        "pattern": r'^(\*|(W/)?"[1-9][0-9]{0,15}"([ \t]*,[ \t]*(W/)?"[1-9][0-9]{0,15}")*)$',
+    },
+}
+
+
+_NONE_MATCH_PARAMETER = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag of the version that you hold: 304 if the version is the current one.",
+    "schema": {"type": "string"},
 }
 
 
@@ -127,7 +139,7 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
     if endpoint.replayable:
         found.append(_KEY_PARAMETER)
     if endpoint.versioned:
-        found.append(_MATCH_PARAMETER)
+        found.append(_NONE_MATCH_PARAMETER if endpoint.method == "GET" else _MATCH_PARAMETER)
     if endpoint.tickets:
         found.append({"name": TICKET, "in": "query", "required": False, "schema": {"type": "string"}})
     if endpoint.query:
@@ -150,6 +162,8 @@ def _inlined(field: Any, definitions: dict[str, Any]) -> Any:
 
 def _responses(endpoint: Endpoint, schemas: dict[Any, Any]) -> dict[str, Any]:
     responses = {str(status): _answer(status, model, schemas) for status, model in endpoint.answers.items()}
+    if endpoint.versioned and endpoint.method == "GET":
+        responses["304"] = {"description": HTTPStatus.NOT_MODIFIED.phrase}
     for error in _errors(endpoint):
         code = str(int(error.status))
         content = {errors.PROBLEM: {"schema": {"$ref": _REFS.format(model="Problem")}}}

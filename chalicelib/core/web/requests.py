@@ -77,11 +77,14 @@ def query(model: type[BaseModel] | None, request: Request, *, tickets: bool) -> 
     """Return the query as *model*. With *tickets*, the ticket parameter is left out.
 
     Raises:
-        Invalid: a parameter is unknown, or cannot be accepted.
+        Invalid: a parameter is unknown, is given twice, or cannot be accepted.
     """
     if model is None:
         return None
-    given = dict(request.query_params or {})
+    sent: Any = request.query_params or {}
+    given = dict(sent)
+    if twice := [name for name in given if len(sent.getlist(name)) > 1]:
+        raise errors.Invalid([errors.FieldError(name, "given more than once") for name in twice])
     if tickets:
         given.pop(TICKET, None)
     return validated(lambda: model.model_validate(given, **_OUTSIDE))
