@@ -87,6 +87,7 @@ def list_applications(call: Call[None, ApplicationQuery]) -> ApplicationPage:
     params=_PARAMS,
     answers={200: Application},
     raises=(RecordNotFound,),
+    versioned=True,
 )
 def show_application(call: Call[None, None], application_id: str) -> Answer:
     """Show the current state of an application. The ETag names the version."""

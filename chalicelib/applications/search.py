@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -21,6 +21,8 @@ COUNTED = 10_000
 _WORDS_AT_MOST = 5
 #: Words indexed per application. The limit bounds the index entries of a long name or email.
 _WORDS_KEPT = 24
+#: Of these, words of the email, and words of the id. The rest is the name's, so a long name displaces neither.
+_WORDS_KEPT_EACH = 6
 
 
 class Sort(StrEnum):
@@ -101,16 +103,18 @@ def folded(text: str) -> str:
     return "".join(part for part in parts if not unicodedata.combining(part))
 
 
-def _words_of(texts: Iterable[str]) -> list[str]:
-    """Return the distinct words of *texts*, folded: split at spaces, and split further at punctuation."""
-    wholes = [word for text in texts for word in folded(text).split()]
+def _words_of(text: str) -> list[str]:
+    """Return the distinct words of *text*, folded: split at spaces, and split further at punctuation."""
+    wholes = folded(text).split()
     parts = [part for whole in wholes for part in re.split(r"[\W_]+", whole) if part]
-    return list(dict.fromkeys(wholes + parts))[:_WORDS_KEPT]
+    return list(dict.fromkeys(wholes + parts))
 
 
 def _search_keys(record: Record) -> Mapping[str, Any]:
     doc = record.doc
-    return {"name": folded(doc["applicantName"]), "words": _words_of([doc["applicantName"], doc["email"], record.id])}
+    sure = [word for text in (doc["email"], record.id) for word in _words_of(text)[:_WORDS_KEPT_EACH]]
+    words = list(dict.fromkeys(sure + _words_of(doc["applicantName"])))[:_WORDS_KEPT]
+    return {"name": folded(doc["applicantName"]), "words": words}
 
 
 KIND = Kind("application", _search_keys)

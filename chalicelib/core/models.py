@@ -1,9 +1,19 @@
 """The base of all models of requests, responses and messages: camelCase in JSON, frozen, no unknown fields."""
 
+import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    StringConstraints,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, core_schema
 
@@ -45,8 +55,30 @@ Id = Annotated[
 WHOLE = BeforeValidator(lambda value: int(value) if _is_whole(value) else value)
 Whole = Annotated[int, WHOLE]
 
-#: UTC, ISO 8601 with ``Z``.
-Instant = AwareDatetime
+_WRITTEN = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?(Z|[+-][0-9]{2}:?[0-9]{2})", re.IGNORECASE
+)
+
+
+def _read(value: object) -> object:
+    # Pydantic alone reads digits such as 20300101000000 as seconds or milliseconds since 1970.
+    if not isinstance(value, str):
+        return value
+    try:
+        return datetime.fromisoformat(value.upper() if _WRITTEN.fullmatch(value) else "")
+    except ValueError:
+        raise ValueError("must be a time in ISO 8601 with an offset, such as 2030-01-31T12:00:00Z") from None
+
+
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must be a time of the years 1 to 9999 in UTC") from None
+
+
+#: UTC, ISO 8601 with ``Z``. Text with another offset is accepted and converted to UTC.
+Instant = Annotated[AwareDatetime, BeforeValidator(_read), AfterValidator(_in_utc)]
 
 
 class Model(BaseModel):

@@ -31,7 +31,7 @@ def test_a_path_without_a_route_is_404(door: Client, method: str, path: str) -> 
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [
-        ("/health", {"GET"}),
+        ("/health", {"GET", "HEAD"}),
         ("/send-notification", {"POST"}),
         ("/api/sessions", {"GET", "POST"}),
         ("/api/sessions/current", {"DELETE", "GET"}),
@@ -50,7 +50,7 @@ def test_an_unsupported_method_is_405_with_allow(door: Client, path: str, allowe
 
 
 @pytest.mark.parametrize("method", ["TRACE", "PROPFIND", "LINK", "QUERY"])
-@pytest.mark.parametrize(("path", "allowed"), [("/health", "GET"), ("/send-notification", "POST")])
+@pytest.mark.parametrize(("path", "allowed"), [("/health", "GET, HEAD"), ("/send-notification", "POST")])
 def test_method_unknown_to_the_gateway_is_not_allowed(door: Client, path: str, allowed: str, method: str) -> None:
     answer = door.call(method, path)
     problem_of(answer, 405)
@@ -59,7 +59,9 @@ def test_method_unknown_to_the_gateway_is_not_allowed(door: Client, path: str, a
 
 def test_a_head_has_no_body(door: Client) -> None:
     answer = door.call("HEAD", "/health")
-    assert (answer.status_code, answer.headers["Allow"], answer.content) == (405, "GET", b"")
+    assert (answer.status_code, answer.headers["Content-Type"], answer.content) == (200, "application/json", b"")
+    answer = door.call("HEAD", "/send-notification")
+    assert (answer.status_code, answer.headers["Allow"], answer.content) == (405, "POST", b"")
 
 
 def test_health_names_the_process_without_a_session(stack: Stack) -> None:

@@ -44,11 +44,14 @@ class Claims:
     def __init__(self, table: Table, settings: CoordinationSettings, *, now: Callable[[], float] = time) -> None:
         self._table, self._settings, self._now = table, settings, now
 
-    def begin(self, key: str, *, ttl_seconds: int, fingerprint: str = "") -> Claim:
+    def begin(
+        self, key: str, *, ttl_seconds: int, fingerprint: str = "", former: Callable[[], str] | None = None
+    ) -> Claim:
         """Claim work that is neither done nor running. Atomic.
 
         If the lease of a running attempt has expired, the claim is taken over at once. *fingerprint* is kept with the
-        claim; a repeat must have the same fingerprint.
+        claim; a repeat must have the same fingerprint. *former* returns the fingerprint that earlier versions kept for
+        the same work: such a claim is recognised, and no new claim keeps it.
 
         Raises:
             AlreadyDone: the work is done; the error carries the result.
@@ -67,6 +70,9 @@ class Claims:
         try:
             self._put(fresh, now_ms)
         except ConditionFailed as refused:
+            stored = refused.item or {}
+            if former and stored.get("fingerprint") not in {None, fingerprint} and stored["fingerprint"] == former():
+                fresh["fingerprint"] = stored["fingerprint"]
             return self._take_over(fresh, refused.item, now_ms)
         return Claim(key, attempt, fresh["resourceId"])
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from chalicelib.core.records.errors import RecordTooLarge
-from chalicelib.core.records.models import Doc, Record, State, packed
+from chalicelib.core.records.models import Doc, Expected, Record, State, packed
 from chalicelib.core.stores.attributes import Item
 
 #: Size limit of one record's document, in bytes. DynamoDB allows 400 KB, and a history entry needs some of the 400 KB.
@@ -57,14 +57,16 @@ def fields_of(doc: Doc) -> dict[str, str]:
 class Update:
     """An update expression that sets *fields* in one map of a living record: its document, or the map *into*."""
 
-    def __init__(self, fields: Doc, expected: int | None, where: Sequence[State], into: str = "doc") -> None:
+    def __init__(self, fields: Doc, expected: Expected, where: Sequence[State], into: str = "doc") -> None:
         self.names: dict[str, str] = {}
         self.values: Item = {}
         texts = fields_of(fields)
         self.sets = [f"{into}.{self._name(name)} = {self._value(text)}" for name, text in texts.items()]
         conditions = ["attribute_exists(pk)", "attribute_not_exists(deleted)"]
-        if expected is not None:
+        if isinstance(expected, int):
             conditions.append(f"version = {self._value(expected)}")
+        elif expected is not None:
+            conditions.append(f"version IN ({', '.join(map(self._value, sorted(expected)))})")
         if where:
             conditions.append(f"({' OR '.join(self._state(state) for state in where)})")
         self.when = " AND ".join(conditions)

@@ -51,6 +51,9 @@ class Kind(NamedTuple):
     keys: Callable[[Record], Mapping[str, Any]] = lambda _: {}
 
 
+#: The versions that an edit may replace: one version, any of several, or None for whichever there is.
+Expected = int | frozenset[int] | None
+
 #: A state of a document: for each field, the values that the field may have.
 State = Mapping[str, Collection[Any]]
 
@@ -58,12 +61,12 @@ State = Mapping[str, Collection[Any]]
 class Change(NamedTuple):
     """A requested edit.
 
-    *expected* is the version to edit; None edits any version. *fields* replace fields of the document; others stay.
-    *where* lists the allowed states of the document. An empty *where* allows every state.
+    *expected* is the version to edit, or several of which one is; None edits any version. *fields* replace fields of
+    the document; others stay. *where* lists the allowed states of the document. An empty *where* allows every state.
     """
 
     id: str
-    expected: int | None
+    expected: Expected
     fields: Doc
     where: Sequence[State] = ()
 
@@ -89,6 +92,11 @@ class FieldChange(NamedTuple):
     field: str
     before: Any
     after: Any
+
+
+def expects(expected: Expected, version: int) -> bool:
+    """Return whether *expected* allows *version*."""
+    return version == expected if isinstance(expected, int) else expected is None or version in expected
 
 
 def key(kind: str, record_id: str) -> str:

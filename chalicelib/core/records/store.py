@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from chalicelib.core.errors import ServiceError
 from chalicelib.core.records.codec import Annotation, Update, fields_of, record_of
 from chalicelib.core.records.errors import NotInThisState, RecordExists, RecordNotFound, RecordTooLarge, VersionConflict
-from chalicelib.core.records.models import Change, Doc, Record, State, key
+from chalicelib.core.records.models import Change, Doc, Expected, Record, State, expects, key
 from chalicelib.core.runtime import clock
 from chalicelib.core.stores.attributes import Item
 from chalicelib.core.stores.dynamodb import ConditionFailed, Table, Write
@@ -121,7 +121,7 @@ class Records:
         self,
         kind: str,
         record_id: str,
-        expected: int | None,
+        expected: Expected,
         *,
         by: str,
         operation: str,
@@ -227,8 +227,9 @@ class Records:
         update = Update(change.fields, change.expected, change.where)
         expression = f"SET {', '.join([*update.sets, _SET_AUTHORSHIP, 'version = version + :one'])}"
         values = {":one": 1, **_authorship(by, operation), **update.values}
-        # Without an expected version, only the operation tells a repeat from the first write.
-        when = f"{update.when} AND operation <> :operation" if change.expected is None else update.when
+        # Unless one version is expected, only the operation tells a repeat from the first write.
+        one = isinstance(change.expected, int)
+        when = update.when if one else f"{update.when} AND operation <> :operation"
         try:
             item = self._update(key(kind, change.id), expression, when=when, values=values, names=update.names)
         except ConditionFailed as refused:
@@ -265,7 +266,7 @@ class Records:
         return record
 
 
-def _written_before(item: Item | None, expected: int | None, operation: str) -> Item:
+def _written_before(item: Item | None, expected: Expected, operation: str) -> Item:
     """Return *item* if this operation wrote it before; else raise the reason for the refusal.
 
     Raises:
@@ -278,7 +279,7 @@ def _written_before(item: Item | None, expected: int | None, operation: str) -> 
     if item.get("deleted"):
         raise RecordNotFound
     current = record_of(item)
-    raise NotInThisState(current) if expected in {None, current.version} else VersionConflict(current)
+    raise NotInThisState(current) if expects(expected, current.version) else VersionConflict(current)
 
 
 def _constants() -> Item:

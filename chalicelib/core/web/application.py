@@ -1,7 +1,7 @@
 """The application object: one request, one response, one log record."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -10,11 +10,11 @@ from chalice.app import Chalice, Response
 from chalicelib.core import errors
 from chalicelib.core.runtime import deadline, ids, logs, settings
 from chalicelib.core.web.dispatch import Dispatcher, Keyed, Perform, Replay, refusal
-from chalicelib.core.web.roles import Caller
+from chalicelib.core.web.roles import PUBLIC, Caller
 from chalicelib.core.web.routes import Endpoint, Operation, Routes
 
 _OWN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, Last-Event-ID, X-Request-Id"
+_ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, X-Request-Id"
 _EXPOSED_HEADERS = "ETag, Idempotency-Replayed, Retry-After, X-Instance-Id, X-Request-Id"
 
 _request: ContextVar[Any] = ContextVar("request", default=None)
@@ -69,6 +69,8 @@ class App(Chalice):
         super().__init__(name, configure_logs=False)
         self.identify, self.redeem, self.replay = identify, redeem, replay
         self.endpoints: list[Endpoint] = []
+        #: Paths that answer HEAD: the paths that answer GET without a session.
+        self._heads: set[str] = set()
 
     def mount(self, *slices: Routes) -> None:
         """Register the routes of *slices*."""
@@ -85,6 +87,8 @@ class App(Chalice):
             endpoint.path, methods=[endpoint.method], name=endpoint.handler.__name__, content_types=[]
         )
         registered(Dispatcher(self, endpoint))
+        if endpoint.method == "GET" and endpoint.roles == PUBLIC:
+            self._heads.add(endpoint.path)
 
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Answer one API Gateway event. Never raises."""
@@ -111,17 +115,24 @@ class App(Chalice):
 
     def _answer(self, event: dict[str, Any], context: Any, headers: Mapping[str, str]) -> dict[str, Any]:
         request_context = event["requestContext"]
-        methods = self.routes.get(request_context["resourcePath"], {}) if _is_exact(event) else {}
+        resource = request_context["resourcePath"]
+        methods = [*self.routes.get(resource, {}), *(["HEAD"] if resource in self._heads else [])]
+        if not _is_exact(event):
+            methods = []
         if request_context["httpMethod"] == "OPTIONS" and methods and "access-control-request-method" in headers:
-            return _preflight(list(methods))
+            return _preflight(methods)
         try:
             _check_route(event, methods)
         except errors.ServiceError as error:
             return dict(refusal(error).to_dict())
-        return dict(super().__call__(event, context))
+        if request_context["httpMethod"] != "HEAD":
+            return dict(super().__call__(event, context))
+        # The gateway's any-method of a path brings HEAD here; the answer is GET's, without the body.
+        read = {**event, "httpMethod": "GET", "requestContext": {**request_context, "httpMethod": "GET"}}
+        return {**super().__call__(read, context), "body": ""}
 
 
-def _check_route(event: dict[str, Any], methods: Mapping[str, Any]) -> None:
+def _check_route(event: dict[str, Any], methods: Sequence[str]) -> None:
     if not methods:
         raise errors.NotFound
     if event["requestContext"]["httpMethod"] not in methods:

@@ -59,7 +59,11 @@ def _from_allowed_page(headers: Mapping[str, str]) -> bool:
     origin = headers.get("origin", "").lower()
     if origin in settings.load(settings.HttpSettings).allowed_origins - {"*"}:
         return True
-    page = urlsplit(origin)
+    try:
+        page = urlsplit(origin)
+    except ValueError:
+        # Python's parser refuses some texts, such as an IPv6 address without its closing bracket.
+        return False
     https_only = settings.load(settings.CookieSettings).secure
     return (
         bool(page.netloc)

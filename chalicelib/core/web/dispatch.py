@@ -10,6 +10,7 @@ from chalice.app import Request, Response
 from pydantic import BaseModel, TypeAdapter
 
 from chalicelib.core import errors
+from chalicelib.core.records import etags
 from chalicelib.core.runtime import accounts, logs
 from chalicelib.core.web import credentials, requests
 from chalicelib.core.web.requests import JSON, TICKET
@@ -19,12 +20,13 @@ from chalicelib.core.web.source import source_of
 
 
 class Keyed(NamedTuple):
-    """A call with an Idempotency-Key. A retry has the same *content*, and the same *caller*, a text per account."""
+    """A call with an Idempotency-Key. A retry has the same *path*, *body* and *caller*, a text per account."""
 
     key: str
     caller: str
     endpoint: Endpoint
-    content: bytes
+    path: str
+    body: bytes
 
 
 #: Performs the call's operation and renders its answer.
@@ -69,7 +71,7 @@ class Dispatcher:
 
         keyed = _keyed(endpoint, request, call.caller)
         answer: Response = app.replay(keyed, perform) if keyed else perform(call.operation)
-        return answer
+        return _unless_unchanged(request, answer)
 
 
 def render(endpoint: Endpoint, given: Any) -> Response:
@@ -80,6 +82,14 @@ def render(endpoint: Endpoint, given: Any) -> Response:
         return Response(body="", status_code=answer.status, headers=headers)
     body = answer.model.model_dump_json() if isinstance(answer.model, BaseModel) else answer.model
     return Response(body=body, status_code=answer.status, headers={"Content-Type": JSON, **headers})
+
+
+def _unless_unchanged(request: Request, answer: Response) -> Response:
+    """Return *answer*, or 304 without a body if the caller of a read holds the answer's ETag already."""
+    tag: Any = answer.headers.get("ETag")
+    if request.method != "GET" or not etags.unchanged(tag, request.headers.get("if-none-match")):
+        return answer
+    return Response(body="", status_code=304, headers={"ETag": tag, "Cache-Control": answer.headers["Cache-Control"]})
 
 
 def refusal(error: errors.ServiceError) -> Response:
@@ -110,8 +120,6 @@ def _keyed(endpoint: Endpoint, request: Request, caller: Caller) -> Keyed | None
     key = requests.idempotency_key(request) if endpoint.replayable else None
     if key is None:
         return None
-    content: Any = request.raw_body
     # Unquoted, as one entry point passes the path as sent, and another passes the path decoded.
     path = unquote(requests.concrete(request))
-    owner = accounts.derivation(caller.account_id)
-    return Keyed(key, owner, endpoint, f"{path}\n".encode(errors="replace") + content)
+    return Keyed(key, accounts.derivation(caller.account_id), endpoint, path, requests.content(request))

@@ -4,11 +4,16 @@ The key is a claim (idempotency record) of account and route. The claim's resour
 marks everything that the handler creates or moves with the operation's id, so a retry after a crash finds earlier work.
 The response is stored with the claim. For a response too large to store, a retry calls the handler again, and
 the handler recognises its work.
+
+The claim keeps a fingerprint of path and body. Bodies are compared as JSON: spaces, the order of names, and 1 or 1.0
+make no difference. A body may hold a password, so the fingerprint is keyed with the deployment's own key.
 """
 
 import hashlib
+import hmac
 import json
 from collections.abc import Iterable
+from typing import Any
 
 from chalice.app import Response
 
@@ -23,7 +28,9 @@ from chalicelib.core.coordination.errors import (
     StillRunning,
 )
 from chalicelib.core.errors import FieldError, Invalid, ServiceError, Unavailable
+from chalicelib.core.records.models import packed
 from chalicelib.core.runtime import logs
+from chalicelib.core.stores import clients
 from chalicelib.core.web.dispatch import Keyed, Perform
 from chalicelib.core.web.requests import IDEMPOTENCY_KEY
 from chalicelib.core.web.routes import Operation
@@ -45,7 +52,9 @@ def answer(call: Keyed, perform: Perform) -> Response:
     """
     claims, key = coordination.claims(), _digest([call.caller, call.endpoint.method, call.endpoint.path, call.key])
     try:
-        claim = claims.begin(key, ttl_seconds=_KEPT_SECONDS, fingerprint=_digest([call.content]))
+        claim = claims.begin(
+            key, ttl_seconds=_KEPT_SECONDS, fingerprint=_fingerprint(call), former=lambda: _former_fingerprint(call)
+        )
     except OtherRequest:
         raise Invalid([FieldError(IDEMPOTENCY_KEY, "was used for another request")]) from None
     except StillRunning:
@@ -98,6 +107,32 @@ def _abandon(claim: Claim) -> None:
     except ServiceError:
         # The caller gets the first error; the lease expires anyway.
         logs.line().count("claimsNotAbandoned")
+
+
+def _fingerprint(call: Keyed) -> str:
+    """Return a keyed hash of path and body, the same for bodies that are the same JSON value."""
+    content = _digest([call.path.encode(errors="replace"), _canonical(call.body)])
+    return hmac.digest(clients.signing_key("idempotency"), content.encode(), "sha256").hex()
+
+
+def _former_fingerprint(call: Keyed) -> str:
+    """Return the fingerprint that earlier versions stored: without a key, of the body's bytes."""
+    return _digest([f"{call.path}\n".encode(errors="replace") + call.body])
+
+
+def _canonical(body: bytes) -> bytes:
+    try:
+        # A missing body counts as an empty object, as for a handler.
+        value = json.loads(body or b"{}", parse_float=_number, parse_constant=_number)
+        return packed(value).encode()
+    except (ValueError, RecursionError):
+        # Only a route without a model of the body gets here: text that is no JSON is its bytes.
+        return body
+
+
+def _number(text: str) -> Any:
+    value = float(text)
+    return int(value) if value.is_integer() else value
 
 
 def _digest(parts: Iterable[str | bytes]) -> str:

@@ -53,8 +53,20 @@ _MATCH_PARAMETER = {
     "name": "If-Match",
     "in": "header",
     "required": False,
-    "description": "The ETag of the expected version, if `version` is not sent.",
-    "schema": {"type": "string", "pattern": '^"[1-9][0-9]{0,15}"$'},
+    "description": "The ETag of the expected version, if `version` is not sent; or a list of ETags, or `*` for any.",
+    "schema": {
+        "type": "string",
+        "pattern": r'^(\*|(W/)?"[1-9][0-9]{0,15}"([ \t]*,[ \t]*(W/)?"[1-9][0-9]{0,15}")*)$',
+    },
+}
+
+
+_NONE_MATCH_PARAMETER = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag of the version that you hold: 304 if the version is the current one.",
+    "schema": {"type": "string"},
 }
 
 
@@ -129,7 +141,7 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
     if endpoint.replayable:
         found.append(_KEY_PARAMETER)
     if endpoint.versioned:
-        found.append(_MATCH_PARAMETER)
+        found.append(_NONE_MATCH_PARAMETER if endpoint.method == "GET" else _MATCH_PARAMETER)
     if endpoint.tickets:
         found.append({"name": TICKET, "in": "query", "required": False, "schema": {"type": "string"}})
     if endpoint.query:
@@ -152,6 +164,8 @@ def _inlined(field: Any, definitions: dict[str, Any]) -> Any:
 
 def _responses(endpoint: Endpoint, schemas: dict[Any, Any]) -> dict[str, Any]:
     responses = {str(status): _answer(status, model, schemas) for status, model in endpoint.answers.items()}
+    if endpoint.versioned and endpoint.method == "GET":
+        responses["304"] = {"description": HTTPStatus.NOT_MODIFIED.phrase}
     codes: dict[HTTPStatus, set[str]] = {}
     for error in errors_of(endpoint):
         codes.setdefault(error.status, set()).add(error.code)
@@ -184,7 +198,7 @@ def errors_of(endpoint: Endpoint) -> list[type[errors.ServiceError]]:
     if endpoint.roles != PUBLIC:
         found += [errors.Unauthenticated, errors.Forbidden]
     if endpoint.replayable:
-        found += [StillAnswering, errors.Invalid]
+        found += [StillAnswering, errors.Invalid, errors.Malformed]
     if endpoint.replayable and endpoint.secret:
         found += [ShownOnce, ClaimLost]
     if endpoint.body:

@@ -18,6 +18,11 @@ TICKET = "ticket"
 
 _KEY = re.compile(r"[!-~]{1,255}")
 
+#: U+FFFD in UTF-8. Gateways put it in the place of bytes that are not UTF-8, so two different bodies would become one.
+_REPLACED = "\ufffd".encode()
+
+_NOT_UTF8 = "The body is not UTF-8. U+FFFD must be written as an escape: \\ufffd."
+
 #: Callers use the camelCase names of the API; the snake_case names of the code are unknown fields.
 _OUTSIDE: Any = {"by_alias": True, "by_name": False}
 
@@ -42,26 +47,45 @@ def body(model: type[BaseModel] | None, request: Request, *, optional: bool) -> 
     """Return the body as *model*. With *optional*, a missing body counts as an empty object.
 
     Raises:
-        NotJson, Malformed, Invalid: the body has another media type, is not JSON, or does not match *model*.
+        NotJson, Malformed, Invalid: the body has another media type, is not JSON in UTF-8, or does not match *model*.
     """
     if model is None:
         return None
     media = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
     if media != JSON:
         raise errors.NotJson
-    raw = request.raw_body or (b"{}" if optional else b"")
+    raw = content(request) or (b"{}" if optional else b"")
     return validated(lambda: model.model_validate_json(raw, **_OUTSIDE))
+
+
+def content(request: Request) -> bytes:
+    """Return the bytes of the body, empty without a body.
+
+    Raises:
+        Malformed: the bytes are not UTF-8, or hold an unescaped U+FFFD, which stands for bytes that a gateway replaced.
+    """
+    try:
+        raw: Any = request.raw_body
+        raw.decode()
+    except ValueError:
+        raise errors.Malformed(_NOT_UTF8) from None
+    if _REPLACED in raw:
+        raise errors.Malformed(_NOT_UTF8)
+    return bytes(raw)
 
 
 def query(model: type[BaseModel] | None, request: Request, *, tickets: bool) -> Any:
     """Return the query as *model*. With *tickets*, the ticket parameter is left out.
 
     Raises:
-        Invalid: a parameter is unknown, or cannot be accepted.
+        Invalid: a parameter is unknown, is given twice, or cannot be accepted.
     """
     if model is None:
         return None
-    given = dict(request.query_params or {})
+    sent: Any = request.query_params or {}
+    given = dict(sent)
+    if twice := [name for name in given if len(sent.getlist(name)) > 1]:
+        raise errors.Invalid([errors.FieldError(name, "given more than once") for name in twice])
     if tickets:
         given.pop(TICKET, None)
     return validated(lambda: model.model_validate(given, **_OUTSIDE))

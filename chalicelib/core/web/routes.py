@@ -76,7 +76,7 @@ class Options:
     secret: bool = False
     #: ``?ticket=`` opens the route too; for a GET only.
     tickets: bool = False
-    #: The route heeds ``If-Match``.
+    #: The route heeds ``If-Match``; a GET answers with an ETag and heeds ``If-None-Match``.
     versioned: bool = False
 
 

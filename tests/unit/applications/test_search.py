@@ -40,3 +40,10 @@ def test_any_name_has_a_bounded_number_of_words(name: str, email: str) -> None:
 @given(st.text())
 def test_folding_twice_is_folding_once(text: str) -> None:
     assert folded(folded(folded(text))) == folded(folded(text))
+
+
+def test_email_and_id_are_found_behind_a_name_of_many_words() -> None:
+    long = record(applicantName=" ".join(f"w{number}" for number in range(27)))
+    words = KIND.keys(long)["words"]
+    assert {folded(long.doc["email"]), folded(long.id)} <= set(words)
+    assert "w10" in words

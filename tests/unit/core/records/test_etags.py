@@ -4,7 +4,8 @@ import pytest
 
 from chalicelib.core.errors import Invalid
 from chalicelib.core.records.errors import VersionRequired
-from chalicelib.core.records.etags import etag, version
+from chalicelib.core.records.etags import etag, unchanged, version
+from chalicelib.core.records.models import expects
 from tests.unit.core.records.build import a_record
 
 
@@ -40,10 +41,11 @@ def test_body_and_header_that_differ_are_refused() -> None:
     "if_match",
     [
         "",
-        "*",
         "3",
-        'W/"3"',
-        '"3", "4"',
+        'w/"3"',
+        '"3" "4"',
+        '"3",',
+        '*, "3"',
         '"0"',
         '"-3"',
         '"03"',
@@ -60,3 +62,26 @@ def test_malformed_if_match_header_is_refused(given: int | None, if_match: str) 
     with pytest.raises(Invalid) as refused:
         version(given, if_match)
     assert [error.path for error in refused.value.errors] == ["If-Match"]
+
+
+@pytest.mark.parametrize("if_match", ['W/"3"', '"4", "3"', '"4",W/"3"', "*"])
+def test_header_may_be_weak_or_name_several_versions(if_match: str) -> None:
+    assert version(3, if_match) == 3
+    assert expects(version(None, if_match), 3)
+    assert expects(version(None, if_match), 5) == (if_match == "*")
+
+
+def test_header_with_too_many_versions_is_refused() -> None:
+    many = ", ".join(f'"{number}"' for number in range(1, 102))
+    with pytest.raises(Invalid):
+        version(None, many)
+
+
+@pytest.mark.parametrize("header", ['"3"', 'W/"3"', '"2", W/"3"', "*", '"a,b","3"'])
+def test_held_tag_is_unchanged(header: str) -> None:
+    assert unchanged('"3"', header)
+
+
+@pytest.mark.parametrize("header", [None, "", '"2"', "3", '"33"', '"3'])
+def test_other_tag_is_not_unchanged(header: str | None) -> None:
+    assert not unchanged('"3"', header)

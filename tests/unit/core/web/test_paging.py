@@ -1,3 +1,4 @@
+import string
 from collections.abc import Sequence
 from typing import Any
 
@@ -39,14 +40,21 @@ def test_sealed_position_is_opened_with_its_query(position: str, query: dict[str
 def test_altered_cursor_is_refused(position: str, data: st.DataObject) -> None:
     # Given
     cursor = CURSORS.seal({"list": "items"}, position)
-    # Except the last letter, in which base64 leaves two bits unused.
-    at = data.draw(st.integers(0, len(cursor) - 2))
+    at = data.draw(st.integers(0, len(cursor) - 1))
     put = data.draw(st.sampled_from("AQgw-_.!é").filter(lambda letter: letter != cursor[at]))
     altered = cursor[:at] + put + cursor[at + 1 :]
     # Then
     with pytest.raises(Invalid) as refused:
         CURSORS.open({"list": "items"}, altered)
     assert [error.path for error in refused.value.errors] == ["cursor"]
+
+
+@given(position=st.text())
+def test_cursor_with_its_last_character_altered_is_refused(position: str) -> None:
+    cursor = CURSORS.seal({}, position)
+    for letter in (string.ascii_letters + string.digits + "-_").replace(cursor[-1], ""):
+        with pytest.raises(Invalid):
+            CURSORS.open({}, cursor[:-1] + letter)
 
 
 @given(cursor=st.text())
