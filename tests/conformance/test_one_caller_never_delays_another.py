@@ -99,20 +99,23 @@ def _times(people: _People, receiver: Receiver, database: Mongo, rounds: int = _
         }
         began = monotonic()
         request_id = json_of(people.caller.client.post("/send-notification", question), 202)["requestId"]
-        eventually(lambda: "notify" not in _effects(database, request_id), every_seconds=0.01)  # noqa: B023
+        _wait_for_end(database, request_id, "notify")
         longest["push"] = max(longest["push"], monotonic() - began)
-        eventually(lambda: "escalate-0" not in _effects(database, request_id), every_seconds=0.01)  # noqa: B023
+        _wait_for_end(database, request_id, "escalate-0")
         longest["escalation"] = max(longest["escalation"], monotonic() - began - 1)
         answered = monotonic()
         json_of(people.asked.client.post(request_path(request_id, "resolve"), {"action": "approve"}))
-        eventually(
-            lambda: any(call.event["data"]["requestId"] == request_id for call in receiver.received),  # noqa: B023
-            every_seconds=0.01,
-        )
+        _wait_for_callback(receiver, request_id)
         longest["callback"] = max(longest["callback"], monotonic() - answered)
     return longest
 
 
-def _effects(database: Mongo, request_id: str) -> list[str]:
-    found = database.approvals.find_one({"_id": request_id}, {"outbox.effect": 1}) or {}
-    return [entry["effect"] for entry in found.get("outbox", [])]
+def _wait_for_end(database: Mongo, request_id: str, effect: str) -> None:
+    ended = {"_id": request_id, "outbox.effect": {"$ne": effect}}
+    eventually(lambda: database.approvals.find_one(ended, {"_id": 1}), every_seconds=0.01)
+
+
+def _wait_for_callback(receiver: Receiver, request_id: str) -> None:
+    eventually(
+        lambda: any(call.event["data"]["requestId"] == request_id for call in receiver.received), every_seconds=0.01
+    )

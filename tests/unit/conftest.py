@@ -66,6 +66,8 @@ def environment(mongod: Mongod) -> Iterator[None]:
         patch.setenv("HOLDFAST_SIGNING_KEY", "a key for tests")
         # Tests create and count at once; tests of cached totals make a cache of their own.
         patch.setenv("RECORDS_TOTALS_KEPT_MS", "0")
+        # Tests list their own writes at once, also on a busy machine.
+        patch.setenv("RECORDS_EARLY_WITHIN_MS", "10000")
         patch.setenv("QUEUES_URL_PREFIX", f"https://sqs.us-east-1.amazonaws.com/123456789012/holdfast-{STAGE}-")
         patch.setenv("AWS_REGION", "us-east-1")
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
