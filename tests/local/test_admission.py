@@ -16,13 +16,6 @@ from tests.support.upstream import Upstream
 
 
 @pytest.fixture
-def upstream() -> Iterator[Upstream]:
-    made = Upstream()
-    yield made
-    made.stop()
-
-
-@pytest.fixture
 def front(upstream: Upstream) -> Iterator[Front]:
     """A proxy that admits two requests at once."""
     made = Front(admitted=2, queue_seconds=0.5)

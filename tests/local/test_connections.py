@@ -21,13 +21,6 @@ TOKEN = "hfs_live-token"
 
 
 @pytest.fixture
-def upstream() -> Iterator[Upstream]:
-    made = Upstream()
-    yield made
-    made.stop()
-
-
-@pytest.fixture
 def front(upstream: Upstream) -> Iterator[Front]:
     made = Front(admitted=2, queue_seconds=2)
     made.point(upstream.url, [])

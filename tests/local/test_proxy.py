@@ -27,13 +27,6 @@ THROTTLED = {
 
 
 @pytest.fixture
-def upstream() -> Iterator[Upstream]:
-    made = Upstream()
-    yield made
-    made.stop()
-
-
-@pytest.fixture
 def front(upstream: Upstream) -> Iterator[Front]:
     """A proxy that admits two requests at once and queues others for 30 s."""
     yield from running(upstream, queue_seconds=30)
