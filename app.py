@@ -7,6 +7,7 @@ from chalice.app import Rate
 from chalicelib import sessions, slices
 from chalicelib.approvals import worker as approvals
 from chalicelib.approvals.queues import APPROVAL, CALLBACK, PUSH
+from chalicelib.core.queueing import keeper
 from chalicelib.core.records import worker as records
 from chalicelib.core.records.queues import REPAIR
 from chalicelib.core.web import idempotency
@@ -45,6 +46,12 @@ def project(event: Any) -> None:
 def repair(event: Any) -> dict[str, Any]:
     """Project records again whose projection failed."""
     return records.repair(event)
+
+
+@app.on_sqs_message(queue=keeper.NAME)
+def deadletters(event: Any) -> dict[str, Any]:
+    """Store the dead letters of every queue."""
+    return keeper.store(event)
 
 
 @app.schedule(Rate(1, unit=Rate.HOURS))

@@ -1,10 +1,11 @@
-"""Shapes of health, readiness and queue metrics."""
+"""Shapes of health, readiness, queue metrics and dead letters."""
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from chalicelib.core.models import Model
+from chalicelib.core.web import Query
 
 
 class Health(Model):
@@ -44,10 +45,57 @@ class Work(Model):
 class QueueFigures(Work):
     """Metrics of one queue."""
 
-    dead: Annotated[int, Field(description="messages in the dead-letter queue; approximate, from SQS")]
+    dead: Annotated[
+        int,
+        Field(description="dead letters, at most 1,000 of them counted, and those that SQS still holds; approximate"),
+    ]
 
 
 class QueueStats(Work):
     """Metrics of every queue, and the sums of all queues."""
 
     queues: dict[str, QueueFigures]
+
+
+QueueName = Annotated[str, Field(min_length=1, max_length=80, description="name of a queue, as queue-stats lists it")]
+LetterId = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[0-9a-z-]+$")]
+
+
+class DeadLetter(Model):
+    """A message that was given up."""
+
+    id: str
+    reason: str
+    attempts: Annotated[
+        int | None, Field(description="attempts until the message was given up; null if SQS itself gave it up")
+    ]
+    caused_by: Annotated[str, Field(description="id of the request that caused the message; empty if unknown")]
+    body: Annotated[str, Field(description="the message as it was sent, usually JSON")]
+    dead_at: AwareDatetime
+
+
+class Chosen(Model):
+    """The dead letters to send back; without ids, all of the queue."""
+
+    ids: Annotated[list[LetterId] | None, Field(min_length=1, max_length=100)] = None
+
+
+class Redriven(Model):
+    """The result of a redrive."""
+
+    redriven: Annotated[int, Field(description="dead letters sent back to their queue")]
+    missing: Annotated[list[str], Field(description="ids without a dead letter")]
+    more: Annotated[bool, Field(description="time was too short for all; repeat the call for the rest")]
+
+
+class Purge(Query):
+    """The confirmation of a purge."""
+
+    confirm: Annotated[str, Field(description="the name of the queue, once more")]
+
+
+class Purged(Model):
+    """The result of a purge."""
+
+    purged: Annotated[int, Field(description="dead letters deleted")]
+    more: Annotated[bool, Field(description="time was too short for all; repeat the call for the rest")]

@@ -7,7 +7,10 @@ from chalicelib.core.queueing import wiring as queueing
 
 
 def collect() -> QueueStats:
-    """Return the metrics of every queue and the sums. Asks SQS twice per queue, DynamoDB once for all queues."""
+    """Return the metrics of every queue and the sums.
+
+    Three round trips for each queue, and one more for the counts of all.
+    """
     counts = coordination.counts().read([queue.name for queue in queues.every()], ("completed", "failed"))
     metrics = {queue.name: _metrics_of(queue, counts[queue.name]) for queue in queues.every()}
     each = metrics.values()
@@ -23,4 +26,6 @@ def collect() -> QueueStats:
 def _metrics_of(queue: queues.Queue, counts: dict[str, int]) -> QueueFigures:
     depth = queueing.sender().depth(queue)
     load = queues.load(queue.name) or queues.Load(depth.pending, depth.processing)
-    return QueueFigures(pending=load.pending, processing=load.processing, dead=depth.dead, **counts)
+    # Letters in SQS are on their way to the store.
+    dead = depth.dead + queueing.dead_letters().count(queue.name)
+    return QueueFigures(pending=load.pending, processing=load.processing, dead=dead, **counts)

@@ -3,7 +3,8 @@
 A declaration names a function, actions, and resources in short: ``table/users``, ``table/users/index/by-kind``,
 ``queue/approval``. Rights that follow from other declarations are added here. Every function gets its log and the
 secret. A function on a queue gets the queue, the dead-letter queue, claims and counts. The functions that publish
-events of records get the queues of all subscriptions.
+events of records get the queues of all subscriptions. The function that stores dead letters gets every dead-letter
+queue, and the API, which sends dead letters back, every queue.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,6 +14,7 @@ from typing import Any
 import yaml
 
 from chalicelib import slices
+from chalicelib.core.queueing import dead_letters, keeper
 from infra.environment import ROOT
 
 Statements = list[dict[str, list[str]]]
@@ -88,6 +90,13 @@ def _derived(function: str) -> Statements:
             {"allow": ["sqs:SendMessage"], "resources": [f"queue/{queue.dead_letters}"]},
             {"allow": _CLAIMS, "resources": ["table/coordination"]},
         ]
+    if function == keeper.NAME:
+        found += [
+            {"allow": _CONSUMER, "resources": [f"queue/{queue.dead_letters}" for queue in slices.QUEUES]},
+            {"allow": ["dynamodb:PutItem"], "resources": [f"table/{dead_letters.TABLE}"]},
+        ]
+    if function == "api":
+        found += _senders(queue.name for queue in slices.QUEUES)
     if function in _PUBLISHERS:
         found += _senders(subscription.queue.name for slice_ in slices.SLICES for subscription in slice_.subscriptions)
     return found

@@ -1,6 +1,6 @@
 """The two templates: the data template outlives deployments, the app template is replaced by each deployment.
 
-**data** is `resources.yaml`, and for every declared queue the queue itself, its dead-letter queue and its alarm.
+**data** is `resources.yaml`, and for every declared queue the queue itself and its dead-letter queue with an alarm.
 **app** is chalice's template of `app.py`, completed here:
 
 * Every function gets its name, its stage and the runtime. A function on a queue gets the queue's declared settings. A
@@ -20,10 +20,13 @@ import yaml
 
 from chalicelib import slices
 from chalicelib.core import errors
-from chalicelib.core.queueing import queues
+from chalicelib.core.queueing import keeper, queues
 from infra.environment import ROOT
 
 RUNTIME = "python3.12"
+
+#: The time limit of the function that stores dead letters, and how long a dead letter may wait to be stored.
+_KEEPER_SECONDS, _LONGEST_TRANSIT_SECONDS = 20, 300
 
 #: Calls a second that may sign in, of all callers together, and calls at the same moment. A check of a password takes a
 #: function of 512 MB about 0.2 s, so a flood from many addresses keeps ten functions busy and leaves the account's
@@ -82,6 +85,9 @@ def completed(template: dict[str, Any]) -> dict[str, Any]:
         if resource["Type"] == "AWS::Serverless::Function":
             short = "api" if name == "APIHandler" else name.lower()
             _complete_function(resource["Properties"], short)
+            if short == keeper.NAME:
+                _complete_keeper(resource["Properties"])
+                continue
             for event in resource["Properties"].get("Events", {}).values():
                 if event["Type"] == "SQS":
                     _complete_queue_event(resource["Properties"], event["Properties"])
@@ -104,10 +110,17 @@ def minified(template: dict[str, Any]) -> str:
 
 def _queue(queue: queues.Queue) -> dict[str, Any]:
     """Return the resources of *queue*. SQS dead-letters a message only if the workers never do."""
-    # A logical id has letters and digits only.
-    name = queue.name.title().replace("-", "")
-    fixed = {"MessageRetentionPeriod": queues.RETENTION_SECONDS, "SqsManagedSseEnabled": True}
-    dead = {"QueueName": _sub(f"holdfast-${{Stage}}-{queue.dead_letters}"), **fixed}
+    name = _logical(queue)
+    fixed = {
+        "MessageRetentionPeriod": queues.RETENTION_SECONDS,
+        "MaximumMessageSize": queues.LARGEST_MESSAGE_BYTES,
+        "SqsManagedSseEnabled": True,
+    }
+    dead = {
+        "QueueName": _sub(f"holdfast-${{Stage}}-{queue.dead_letters}"),
+        "VisibilityTimeout": 2 * _KEEPER_SECONDS,
+        **fixed,
+    }
     alive = {
         "QueueName": _sub(f"holdfast-${{Stage}}-{queue.name}"),
         "VisibilityTimeout": queue.visibility_seconds,
@@ -117,25 +130,34 @@ def _queue(queue: queues.Queue) -> dict[str, Any]:
         },
         **fixed,
     }
-    alarm = {
-        "AlarmName": _sub(f"holdfast-${{Stage}}-{queue.dead_letters}"),
-        "AlarmDescription": f"Dead letters in {queue.dead_letters}: read them with scripts/queues peek",
-        "Namespace": "AWS/SQS",
-        "MetricName": "ApproximateNumberOfMessagesVisible",
-        "Dimensions": [{"Name": "QueueName", "Value": {"Fn::GetAtt": [f"{name}DeadLetters", "QueueName"]}}],
-        "Statistic": "Maximum",
-        "Period": 60,
-        "EvaluationPeriods": 1,
-        "Threshold": 0,
-        "ComparisonOperator": "GreaterThanThreshold",
-        "TreatMissingData": "notBreaching",
-    }
     kept = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
     return {
         f"{name}DeadLetters": {"Type": "AWS::SQS::Queue", **kept, "Properties": dead},
         f"{name}Queue": {"Type": "AWS::SQS::Queue", **kept, "Properties": alive},
-        f"{name}DeadLettersAlarm": {"Type": "AWS::CloudWatch::Alarm", "Properties": alarm},
+        f"{name}DeadLettersAlarm": {"Type": "AWS::CloudWatch::Alarm", "Properties": _transit_alarm(queue)},
     }
+
+
+def _transit_alarm(queue: queues.Queue) -> dict[str, Any]:
+    """Return the alarm of dead letters of *queue* that wait in SQS, because they are not stored."""
+    return {
+        "AlarmName": _sub(f"holdfast-${{Stage}}-{queue.dead_letters}"),
+        "AlarmDescription": f"Dead letters in {queue.dead_letters} are not stored: read what {keeper.NAME} logs",
+        "Namespace": "AWS/SQS",
+        "MetricName": "ApproximateAgeOfOldestMessage",
+        "Dimensions": [{"Name": "QueueName", "Value": {"Fn::GetAtt": [f"{_logical(queue)}DeadLetters", "QueueName"]}}],
+        "Statistic": "Maximum",
+        "Period": 60,
+        "EvaluationPeriods": 1,
+        "Threshold": _LONGEST_TRANSIT_SECONDS,
+        "ComparisonOperator": "GreaterThanThreshold",
+        "TreatMissingData": "notBreaching",
+    }
+
+
+def _logical(queue: queues.Queue) -> str:
+    """Return the name of *queue* in logical ids, which have letters and digits only."""
+    return queue.name.title().replace("-", "")
 
 
 def _sub(text: str) -> dict[str, str]:
@@ -144,14 +166,32 @@ def _sub(text: str) -> dict[str, str]:
 
 def _complete_queue_event(function: dict[str, Any], event: dict[str, Any]) -> None:
     """Point the mapping at the stage's queue with the declared settings. Chalice cannot ask for partial failures."""
-    name = event["Queue"]["Fn::Sub"].rpartition(":")[2]
-    queue = queues.named(name)
+    queue = queues.named(_queue_of(event))
     function["Timeout"] = queue.timeout_seconds
-    event |= {
-        "Queue": _sub(f"arn:${{AWS::Partition}}:sqs:${{AWS::Region}}:${{AWS::AccountId}}:holdfast-${{Stage}}-{name}"),
-        "BatchSize": queue.batch_size,
+    event |= _mapping(queue.name, queue.batch_size, queue.concurrency)
+
+
+def _complete_keeper(function: dict[str, Any]) -> None:
+    """Point the function that stores dead letters at every dead-letter queue; chalice gives a function one queue."""
+    function["Timeout"] = _KEEPER_SECONDS
+    function["Events"] = {
+        f"{_logical(queue)}DeadLetters": {"Type": "SQS", "Properties": _mapping(queue.dead_letters, 10, 2)}
+        for queue in slices.QUEUES
+    }
+
+
+def _queue_of(event: dict[str, Any]) -> str:
+    """Return the queue that chalice's *event* names."""
+    name: str = event["Queue"]["Fn::Sub"].rpartition(":")[2]
+    return name
+
+
+def _mapping(queue: str, batch_size: int, concurrency: int) -> dict[str, Any]:
+    return {
+        "Queue": _sub(f"arn:${{AWS::Partition}}:sqs:${{AWS::Region}}:${{AWS::AccountId}}:holdfast-${{Stage}}-{queue}"),
+        "BatchSize": batch_size,
         "FunctionResponseTypes": ["ReportBatchItemFailures"],
-        "ScalingConfig": {"MaximumConcurrency": queue.concurrency},
+        "ScalingConfig": {"MaximumConcurrency": concurrency},
     }
 
 

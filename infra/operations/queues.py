@@ -6,14 +6,17 @@ import argparse
 import json
 import os
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from chalicelib import slices
 from chalicelib.core.coordination.counts import Counts
 from chalicelib.core.queueing import queues
-from chalicelib.core.queueing.dead_letters import MOVE_SECONDS, PEEK_SECONDS, DeadLetter, DeadLetterQueue, prefix_of
+from chalicelib.core.queueing.dead_letters import COUNTED, TABLE, DeadLetter, DeadLetters
+from chalicelib.core.queueing.redrive import Redrive
 from chalicelib.core.queueing.sender import Sender
 from chalicelib.core.stores.dynamodb import Table
+from chalicelib.core.stores.sorted import SortedTable
 from infra.operations.progress import escaped, progress
 from infra.operations.target import STACKS, reporting, stack_options, target_of
 
@@ -23,8 +26,8 @@ if TYPE_CHECKING:
     from infra.operations.target import Target
 
 DESCRIPTION = """\
-Shows queues and manages their dead letters. A message that can never succeed, or that has failed too often, is moved
-to its queue's dead-letter queue, together with the reason. Once the cause is repaired, a dead letter can be sent back
+Shows queues and manages their dead letters. A message that can never succeed, or that has failed too often, becomes a
+dead letter of its queue, together with the reason. Once the cause is repaired, a dead letter can be sent back
 to its queue and is worked on again.
 """
 EPILOG = """\
@@ -75,11 +78,12 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
 
 def list_queues(target: Target, asked: argparse.Namespace) -> int:
     """Print the message counts of every queue."""
-    sqs = target.client("sqs")
-    sender = Sender(sqs, prefix_of(sqs, target.stage, slices.QUEUES))
+    sender, letters = _sender(target), _letters(target)
     counts = Counts(Table(target.client("dynamodb"), f"holdfast-{target.stage}-coordination"))
     ended = counts.read([queue.name for queue in slices.QUEUES], ("completed", "failed"))
     metrics = {queue.name: sender.depth(queue).model_dump() | ended[queue.name] for queue in slices.QUEUES}
+    for name, by_state in metrics.items():
+        by_state["dead"] += letters.count(name)
     if asked.json:
         print(json.dumps(metrics))
         return 0
@@ -93,59 +97,77 @@ def list_queues(target: Target, asked: argparse.Namespace) -> int:
 
 def peek(target: Target, asked: argparse.Namespace) -> int:
     """Print dead letters; change none."""
-    box = _dead_letter_queue(target, asked.queue)
-    dead = _dead_letter_count(target, asked.queue)
-    with progress() as task, box.held(PEEK_SECONDS, asked.limit, task("reading", min(dead, asked.limit))):
-        letters = box.letters
-    for letter in letters:
+    letters = _letters(target)
+    found = letters.page(asked.queue, asked.limit)
+    for letter in found:
         print(_as_json(letter) if asked.json else _as_text(letter))
     if not asked.json:
-        print(f"{len(letters)} of about {max(dead, len(letters))} dead letters in {box.queue.dead_letters}.")
+        print(f"{len(found)} of {_counted(letters.count(asked.queue))} dead letters of {asked.queue}.")
     return 0
 
 
 def redrive(target: Target, asked: argparse.Namespace) -> int:
     """Send dead letters back to their queue and print their number.
 
-    A message that is dead-lettered meanwhile stays in the dead-letter queue, so no message circulates.
+    A message that is dead-lettered meanwhile stays a dead letter, so no message circulates.
     """
-    box = _dead_letter_queue(target, asked.queue)
-    dead = _dead_letter_count(target, asked.queue)
-    with progress() as task, box.held(MOVE_SECONDS, on_letters=task("reading", dead)):
-        wanted = [letter for letter in box.letters if asked.id is None or letter.id in asked.id]
-        sent = task("sending back", len(wanted))
-        for letter in wanted:
-            box.send_back(letter)
-            sent(1)
-    print(f"{len(wanted)} dead letters sent back to {asked.queue}.")
-    missing = set(asked.id or ()) - {letter.id for letter in wanted}
+    letters, queue = _letters(target), queues.named(asked.queue)
+    redriving = Redrive(letters, _sender(target), queue)
+    chosen = letters.named(asked.queue, asked.id) if asked.id else None
+    with progress() as task:
+        sent = task("sending back", letters.count(asked.queue) if chosen is None else len(chosen))
+        step = _shown(sent)
+        handled = redriving.send_all_back(step) if chosen is None else redriving.send_back(chosen, step)
+    print(f"{handled.number} dead letters sent back to {asked.queue}.")
+    missing = set(asked.id or ()) - {letter.id for letter in chosen or ()}
     for letter_id in sorted(missing):
-        print(f"There is no dead letter {letter_id} in {box.queue.dead_letters}.", file=sys.stderr)
+        print(f"There is no dead letter {letter_id} of {asked.queue}.", file=sys.stderr)
     return 1 if missing else 0
 
 
 def purge(target: Target, asked: argparse.Namespace) -> int:
     """Delete dead letters, or waiting messages, after the queue's name was typed. ``--yes`` skips the question."""
-    box = _dead_letter_queue(target, asked.queue)
-    name = asked.queue if asked.waiting else box.queue.dead_letters
-    content = "all waiting messages" if asked.waiting else f"{_dead_letter_count(target, asked.queue)} dead letters"
-    warning = f"This deletes {content} of {asked.queue}, {target.stage} at {target.where}, for good."
-    if not asked.yes and not _confirmed(warning, name):
+    letters, queue = _letters(target), queues.named(asked.queue)
+    content = "all waiting messages" if asked.waiting else f"{_counted(letters.count(queue.name))} dead letters"
+    warning = f"This deletes {content} of {queue.name}, {target.stage} at {target.where}, for good."
+    if not asked.yes and not _confirmed(warning, queue.name):
         print("Nothing was deleted.")
         return 1
-    box.purge(waiting=asked.waiting)
-    print(f"{name} is emptied; AWS takes up to a minute to delete the messages.")
+    if asked.waiting:
+        _sender(target).purge(queue)
+        print(f"{queue.name} is emptied; AWS takes up to a minute to delete the messages.")
+        return 0
+    with progress() as task:
+        handled = Redrive(letters, _sender(target), queue).purge(
+            _shown(task("deleting", letters.count(queue.name))),
+        )
+    print(f"{handled.number} dead letters of {queue.name} deleted.")
     return 0
 
 
-def _dead_letter_queue(target: Target, name: str) -> DeadLetterQueue:
-    sqs = target.client("sqs")
-    return DeadLetterQueue(sqs, prefix_of(sqs, target.stage, slices.QUEUES), queues.named(name))
+def _letters(target: Target) -> DeadLetters:
+    return DeadLetters(SortedTable(target.client("dynamodb"), f"holdfast-{target.stage}-{TABLE}"))
 
 
-def _dead_letter_count(target: Target, name: str) -> int:
+def _sender(target: Target) -> Sender:
     sqs = target.client("sqs")
-    return Sender(sqs, prefix_of(sqs, target.stage, slices.QUEUES)).depth(queues.named(name)).dead
+    name = slices.QUEUES[0].name
+    url: str = sqs.get_queue_url(QueueName=f"holdfast-{target.stage}-{name}")["QueueUrl"]
+    return Sender(sqs, url.removesuffix(name))
+
+
+def _shown(advance: Callable[[int], None]) -> Callable[[int], bool]:
+    """Return a step of a redrive that shows its progress and goes on."""
+
+    def step(number: int) -> bool:
+        advance(number)
+        return True
+
+    return step
+
+
+def _counted(number: int) -> str:
+    return f"{number}" if number < COUNTED else f"{COUNTED:,} or more"
 
 
 def _confirmed(warning: str, name: str) -> bool:
@@ -157,13 +179,14 @@ def _confirmed(warning: str, name: str) -> bool:
 
 
 def _as_json(letter: DeadLetter) -> str:
-    shown = {"id": letter.id, "reason": letter.reason, "causedBy": letter.caused_by, "body": letter.body}
-    return json.dumps({**shown, "ageSeconds": round(letter.age_seconds)})
+    shown = {"id": letter.id, "reason": letter.reason, "attempts": letter.attempts, "causedBy": letter.caused_by}
+    return json.dumps({**shown, "body": letter.body, "deadAt": letter.dead_at.isoformat().replace("+00:00", "Z")})
 
 
 def _as_text(letter: DeadLetter) -> str:
     cause = f", caused by request {escaped(letter.caused_by)}" if letter.caused_by else ""
-    return f"{letter.id}  {_age(letter.age_seconds)} old{cause}\n  {escaped(letter.reason)}\n  {escaped(letter.body)}\n"
+    age = _age((datetime.now(UTC) - letter.dead_at).total_seconds())
+    return f"{letter.id}  {age} old{cause}\n  {escaped(letter.reason)}\n  {escaped(letter.body)}\n"
 
 
 def _age(seconds: float) -> str:

@@ -24,7 +24,7 @@ SERVICES = {
     "sweep": "Lambda",
     "reconcile": "Lambda",
     "a secret": "Secrets Manager",
-    "five alarms": "CloudWatch",
+    "six alarms": "CloudWatch",
     "custom metrics": "CloudWatch",
 }
 

@@ -13,6 +13,7 @@ import yaml
 
 from app import app
 from chalicelib import slices
+from chalicelib.core.queueing import keeper
 from chalicelib.core.queueing.queues import Queue
 from chalicelib.core.records.events import Subscription
 from chalicelib.core.records.models import Kind
@@ -109,7 +110,8 @@ def test_every_queue_has_a_function_of_its_name() -> None:
 
 
 def test_every_queue_of_app_is_declared() -> None:
-    declared = {queue.name for queue in slices.QUEUES}
+    # The function of dead letters works on the dead-letter queue of every declared queue.
+    declared = {queue.name for queue in slices.QUEUES} | {keeper.NAME}
     verdict(
         f"function {source.name} of app.py works on queue {source.queue}: declare the queue in its slice.py"
         for source in app.event_sources

@@ -12,6 +12,7 @@ from chalicelib.core.egress import signatures
 from infra.local.stack import Stack
 from tests.support.approvals import request_path
 from tests.support.client import Client, json_of, problem_of
+from tests.support.extra_worker import dead_letters
 from tests.support.receiver import Received, Receiver, receiving
 from tests.support.stack import STAGE, NewPerson
 from tests.support.waiting import eventually
@@ -90,19 +91,12 @@ def test_a_callback_refused_with_410_is_dead_lettered(stack: Stack, receiver: Re
     # When
     json_of(asked.client.post(request_path(request_id, "resolve"), {"action": "approve"}))
     # Then
-    sqs = stack.client("sqs")
-    url = sqs.get_queue_url(QueueName=f"holdfast-{STAGE}-callback-dead")["QueueUrl"]
 
-    def letter() -> str | None:
-        found = sqs.receive_message(
-            QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0, MessageAttributeNames=["All"]
-        )
-        for message in found.get("Messages", []):
-            if request_id in message["Body"]:
-                return str(message["MessageAttributes"]["reason"]["StringValue"])
-        return None
+    def reason() -> str | None:
+        letters = dead_letters(stack).page("callback", 1_000)
+        return next((letter.reason for letter in letters if request_id in letter.body), None)
 
-    assert "410" in eventually(letter)
+    assert "410" in eventually(reason)
     assert len(receiver.received) == 1
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from chalicelib import slices
-from chalicelib.core.queueing import queues
-from chalicelib.core.queueing.dead_letters import MOVE_SECONDS, PEEK_SECONDS
+from chalicelib.core.queueing import keeper, queues
 from chalicelib.core.queueing.sender import Sender
 from infra.local.stack import Stack
 from infra.operations import queues as command
 from tests.support.client import Client, json_of, problem_of
 from tests.support.extra_worker import ExtraWorker
+from tests.support.queue import dead_letter
 from tests.support.stack import STAGE, NewPerson
 from tests.support.waiting import eventually
 
@@ -22,6 +22,13 @@ pytestmark = pytest.mark.stack
 
 #: A function may first have to start, and a message to come again.
 soon = partial(eventually, deadline_seconds=60)
+
+
+def _dead_letter(extra: ExtraWorker, name: str, **fields: str) -> None:
+    """Send a dead letter to the extra queue's dead-letter queue, and wait until it is stored."""
+    letter = dead_letter(name, queue=extra.queue.name, **fields)
+    extra.sender.dead_letter(extra.queue, letter)
+    soon(lambda: letter.id in [found.id for found in extra.letters])
 
 
 def _attributes(stack: Stack, name: str) -> dict[str, str]:
@@ -51,7 +58,11 @@ def test_every_mapping_reports_failures_and_is_bounded_as_declared(stack: Stack)
     ]
     names = [mapping["EventSourceArn"].rpartition(f":holdfast-{STAGE}-")[2] for mapping in mappings]
     found = {name: mapping for name, mapping in zip(names, mappings, strict=True) if not name.startswith("scratch-")}
-    assert sorted(found) == sorted(queue.name for queue in slices.QUEUES)
+    assert sorted(found) == sorted(name for queue in slices.QUEUES for name in (queue.name, queue.dead_letters))
+    for queue in slices.QUEUES:
+        keeping = found.pop(queue.dead_letters)
+        assert keeping["FunctionArn"].endswith(f":holdfast-{STAGE}-{keeper.NAME}")
+        assert keeping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     for name, mapping in found.items():
         queue = queues.named(name)
         assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
@@ -63,39 +74,37 @@ def test_every_mapping_reports_failures_and_is_bounded_as_declared(stack: Stack)
         assert function["Timeout"] == queue.timeout_seconds <= visibility
 
 
-def test_a_purge_asks_for_the_name_of_the_dead_letter_queue(
+def test_a_purge_asks_for_the_name_of_the_queue(
     extra: ExtraWorker, running: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    extra.sender.dead_letter(extra.queue, "body", "a \u009b reason that a terminal would obey")
-    for typed, code in (("yes", 1), (extra.queue.name, 1), (extra.queue.dead_letters, 0)):
+    _dead_letter(extra, "a", reason="a \u009b reason that a terminal would obey")
+    for typed, code in (("yes", 1), (extra.queue.dead_letters, 1), (extra.queue.name, 0)):
         monkeypatch.setattr("builtins.input", lambda _, typed=typed: typed)
         assert command.main(["purge", extra.queue.name, *running]) == code
     assert f"deletes 1 dead letters of {extra.queue.name}" in capsys.readouterr().out
-    soon(lambda: extra.sender.depth(extra.queue).dead == 0)
+    assert extra.letters == []
 
 
 def test_a_redrive_of_an_unknown_dead_letter_fails(
     extra: ExtraWorker, running: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    extra.sender.dead_letter(extra.queue, "body \x7f", "why")
+    _dead_letter(extra, "a", body="body \x7f")
     assert command.main(["redrive", extra.queue.name, "--id", "nobody", *running]) == 1
     assert "no dead letter nobody" in capsys.readouterr().err
     assert command.main(["peek", extra.queue.name, *running]) == 0
     assert "body \\u007f" in capsys.readouterr().out
-    extra.dead_letter_queue.purge()
+    assert command.main(["purge", extra.queue.name, "--yes", *running]) == 0
 
 
-def test_dead_letters_are_visible_again_after_a_look(extra: ExtraWorker) -> None:
+def test_a_look_hides_no_dead_letter_from_others(
+    extra: ExtraWorker, running: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     for number in range(12):
-        extra.sender.dead_letter(extra.queue, str(number), "why")
-    with extra.dead_letter_queue.held(MOVE_SECONDS):
-        with extra.dead_letter_queue.held(PEEK_SECONDS):
-            pass
-        assert extra.sender.depth(extra.queue).dead == 12
-    box = extra.dead_letter_queue
-    with box.held(PEEK_SECONDS):
-        assert len(box.letters) == 12
-    extra.dead_letter_queue.purge()
+        _dead_letter(extra, f"{number:x}")
+    for _ in range(2):
+        assert command.main(["peek", extra.queue.name, "--json", *running]) == 0
+        assert len(capsys.readouterr().out.splitlines()) == 12
+    assert command.main(["purge", extra.queue.name, "--yes", *running]) == 0
 
 
 def test_the_command_list_shows_the_statistics_of_the_api(
@@ -127,7 +136,7 @@ def test_a_sender_outside_of_functions_finds_the_queues(stack: Stack) -> None:
         assert mail.depth(queue).dead >= 0
 
 
-def test_queue_stats_make_two_round_trips_per_queue(stack: Stack, person: NewPerson) -> None:
+def test_queue_stats_make_three_round_trips_per_queue(stack: Stack, person: NewPerson) -> None:
     # A new session: an older session would cost a further write.
     request_id = person("admin").client.get("/api/admin/queue-stats").headers["X-Request-Id"]
 
@@ -140,9 +149,10 @@ def test_queue_stats_make_two_round_trips_per_queue(stack: Stack, person: NewPer
         texts = [event["message"] for page in pages for event in page["events"]]
         return next((json.loads(text) for text in texts if request_id in text and text.startswith("{")), None)
 
-    # The session, the counts of all queues at once, and each queue with its dead letters; then the lanes
+    # The session, the counts of all queues at once, and each queue with its dead letters in SQS and in the table; then
+    # the lanes
     lanes = sum(len(slice_.loads) for slice_ in slices.SLICES)
-    assert soon(line)["storeRoundTrips"] == 2 + 2 * len(slices.QUEUES) + lanes
+    assert soon(line)["storeRoundTrips"] == 2 + 3 * len(slices.QUEUES) + lanes
 
 
 def test_queue_stats_cover_every_queue(admin: Client) -> None:

@@ -4,6 +4,7 @@ import copy
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from time import time
 from typing import Any
 
 from chalice.app import SQSEvent
@@ -13,6 +14,7 @@ from chalicelib.core.coordination.claims import Claim
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.queueing.attempts import Poison
 from chalicelib.core.queueing.consumer import run_batch
+from chalicelib.core.queueing.dead_letters import DeadLetter, id_of
 from chalicelib.core.queueing.queues import Message, Queue
 from chalicelib.core.queueing.sender import Sender
 from tests.support.gateway import Context, event
@@ -208,3 +210,9 @@ def raise_unavailable(job: Job, claim: Claim) -> None:
 
 def raise_unexpected_error(job: Job, claim: Claim) -> None:
     raise ZeroDivisionError("secret 4711")
+
+
+def dead_letter(name: str, reason: str = "why", *, body: str | None = None, queue: str = JOBS.name) -> DeadLetter:
+    """Return a dead letter of the present, whose id ends with *name*."""
+    text = Job(job_id=name, caused_by=f"cause of {name}").model_dump_json() if body is None else body
+    return DeadLetter(queue=queue, id=id_of(int(time() * 1000), name), body=text, reason=reason, attempts=3)

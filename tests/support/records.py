@@ -17,7 +17,7 @@ from chalicelib.core.records.store import Records
 from chalicelib.core.records.view import collection_of
 from chalicelib.core.runtime import ids
 from chalicelib.core.stores.attributes import to_attributes
-from chalicelib.core.stores.dynamodb import Table
+from chalicelib.core.stores.sorted import SortedTable
 from infra.local.stack import Stack
 from tests.support.stack import STAGE
 from tests.support.waiting import eventually
@@ -165,8 +165,8 @@ def project(stack: Stack, batch: Sequence[dict[str, Any]]) -> None:
     assert "FunctionError" not in answer, answer["Payload"].read()
 
 
-def _table(stack: Stack, name: str) -> Table:
-    return Table(stack.client("dynamodb"), f"holdfast-{STAGE}-{name}")
+def _table(stack: Stack, name: str) -> SortedTable:
+    return SortedTable(stack.client("dynamodb"), f"holdfast-{STAGE}-{name}")
 
 
 def _copy(record: Record) -> dict[str, Any]:

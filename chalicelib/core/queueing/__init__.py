@@ -10,7 +10,9 @@ lanes.py        the entries of an outbox that call users' addresses, by lane
 slots.py        how many workers serve an owner's lanes, and which lanes are closed
 wakes.py        the message "this lane has work"
 drain.py        the worker of lanes
-dead_letters.py reads, redrives and purges dead letters
+dead_letters.py the stored dead letters
+keeper.py       the worker that stores dead letters
+redrive.py      sends dead letters back, or deletes them
 sweep.py        each slice's sweep, every minute
 wiring.py       the sender of this deployment
 """

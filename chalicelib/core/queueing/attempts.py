@@ -6,16 +6,20 @@ an attempt that began counts: deliveries by SQS that come to nothing, for lack o
 no attempt. Work whose every attempt killed its worker is dead-lettered as well.
 """
 
+import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from time import time
+from typing import NamedTuple
 
 from chalicelib.core.coordination import wiring as coordination
 from chalicelib.core.coordination.claims import Claim
 from chalicelib.core.coordination.errors import AlreadyDone
 from chalicelib.core.errors import ServiceError
 from chalicelib.core.queueing import wiring
+from chalicelib.core.queueing.dead_letters import DeadLetter, id_of
 from chalicelib.core.queueing.queues import LONGEST_DELAY_SECONDS, RETENTION_SECONDS, Queue
 from chalicelib.core.runtime import logs
 from chalicelib.core.runtime.backoff import Backoff
@@ -25,12 +29,14 @@ _CLAIM_SECONDS = 2 * RETENTION_SECONDS + 24 * 3600
 #: The pause before the next attempt, unless the work chose a pause.
 BACKOFF = Backoff(first_seconds=2, longest_seconds=LONGEST_DELAY_SECONDS)
 
-#: The results of a finished claim: done, or failed, followed by the id of the failed message and the reason.
+#: The result of a claim whose work was done. The result of work that was given up is a `_GivenUp`.
 _DONE, _FAILED = "done", "failed"
 _ALL_DIED = "no attempt ended"
 #: Characters that SQS does not take as text; a reason may quote any text.
 _NO_TEXT = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LONGEST_REASON = 1_000
+#: The digits of a work's hash in the id of a dead letter: enough to tell the dead letters of a millisecond apart.
+_WORK_DIGITS = 16
 
 
 class Outcome(StrEnum):
@@ -90,6 +96,35 @@ class Piece:
     sent_back: bool
 
 
+class _GivenUp(NamedTuple):
+    """What the claim of work that was given up remembers, so that every later copy of the dead letter is equal."""
+
+    message_id: str
+    reason: str
+    at_ms: int = 0
+    attempts: int | None = None
+
+    @classmethod
+    def of(cls, result: str) -> "_GivenUp":
+        """Return the inverse of `result`. Claims of earlier versions say neither when nor after how many attempts."""
+        head, message_id, reason = result.split(" ", 2)
+        _, *more = head.split("/")
+        return cls(message_id, reason, *map(int, more))
+
+    @property
+    def result(self) -> str:
+        """The result of the claim."""
+        return f"{_FAILED}/{self.at_ms}/{self.attempts} {self.message_id} {self.reason}"
+
+    def letter(self, piece: Piece) -> DeadLetter:
+        """Return the dead letter of *piece*."""
+        work = hashlib.sha256(f"{piece.queue.name}/{piece.work_id}".encode()).hexdigest()
+        letter_id = id_of(self.at_ms or int(time() * 1000), work[:_WORK_DIGITS])
+        return DeadLetter(
+            queue=piece.queue.name, id=letter_id, body=piece.body, reason=self.reason, attempts=self.attempts
+        )
+
+
 def attempt(piece: Piece, work: Callable[[Claim], None]) -> Outcome:
     """Do *work* once, unless the piece was done, or was given up and not sent back. Return how the attempt ended.
 
@@ -106,11 +141,11 @@ def attempt(piece: Piece, work: Callable[[Claim], None]) -> Outcome:
     except AlreadyDone as done:
         if done.result == _DONE:
             return Outcome.REPEATED
-        _, failed_id, reason = done.result.split(" ", 2)
+        given_up = _GivenUp.of(done.result)
         # A dead letter that is sent back gets a new message id. The same id means a second delivery, or a worker that
         # died between counting and dead-lettering: then the work is not to be tried once more.
-        if not piece.sent_back or failed_id == piece.message_id:
-            wiring.sender().dead_letter(piece.queue, piece.body, reason)
+        if not piece.sent_back or given_up.message_id == piece.message_id:
+            wiring.sender().dead_letter(piece.queue, given_up.letter(piece))
             return Outcome.DEAD
         claim = coordination.claims().reopen(key, done.result, ttl_seconds=_CLAIM_SECONDS)
     return _run(piece, claim, work)
@@ -118,11 +153,11 @@ def attempt(piece: Piece, work: Callable[[Claim], None]) -> Outcome:
 
 def _run(piece: Piece, claim: Claim, work: Callable[[Claim], None]) -> Outcome:
     if claim.failures >= piece.queue.attempts:
-        return _dead_letter(piece, claim, f"after {claim.failures} attempts: {_ALL_DIED}")
+        return _dead_letter(piece, claim, f"after {claim.failures} attempts: {_ALL_DIED}", claim.failures)
     try:
         work(claim)
     except Poison as error:
-        return _dead_letter(piece, claim, str(error))
+        return _dead_letter(piece, claim, str(error), claim.failures + 1)
     except Exception as error:  # noqa: BLE001 # whatever the work raises, the attempt failed
         return _fail(piece, claim, error)
     coordination.claims().finish(claim, _DONE, also=[coordination.counts().adding(piece.queue.name, "completed")])
@@ -140,20 +175,21 @@ def _fail(piece: Piece, claim: Claim, error: Exception) -> Outcome:
     if attempts >= piece.queue.attempts:
         if not isinstance(error, ServiceError):
             logs.failed("message_given_up", error)
-        return _dead_letter(piece, claim, f"after {attempts} attempts: {_reason(error)}")
+        return _dead_letter(piece, claim, f"after {attempts} attempts: {_reason(error)}", attempts)
     coordination.claims().abandon(claim, failed=attempts > claim.failures)
     if asked is None or asked.after_seconds is None:
         raise Retry(BACKOFF.seconds(max(attempts, 1))) from error
     raise Retry(asked.after_seconds) from error
 
 
-def _dead_letter(piece: Piece, claim: Claim, reason: str) -> Outcome:
+def _dead_letter(piece: Piece, claim: Claim, reason: str, attempts: int) -> Outcome:
     """Count the failure with the claim, then dead-letter. After a crash in between, the next attempt dead-letters."""
     reason = _NO_TEXT.sub("?", reason)[:_LONGEST_REASON] or "no reason was given"
+    given_up = _GivenUp(piece.message_id, reason, int(time() * 1000), attempts)
     also = [coordination.counts().adding(piece.queue.name, "failed")]
-    coordination.claims().finish(claim, f"{_FAILED} {piece.message_id} {reason}", also=also)
+    coordination.claims().finish(claim, given_up.result, also=also)
     logs.line().add(why=reason)
-    wiring.sender().dead_letter(piece.queue, piece.body, reason)
+    wiring.sender().dead_letter(piece.queue, given_up.letter(piece))
     return Outcome.DEAD
 
 

@@ -1,140 +1,125 @@
-"""The dead letters of one queue: reading without removal, redrive, and purge.
+"""Dead letters: messages that were given up, kept in DynamoDB with their reasons until an operator decides.
 
-A dead letter is sent back with all its attributes, as by AWS's own redrive. The attribute ``reason`` tells the worker
-that the work was given up before and is to be tried once more.
+A dead letter passes through the queue's dead-letter queue in SQS, and `keeper` stores it. SQS can neither list messages
+nor read one by its id, and hides a message from other readers while one reads.
 """
 
-from __future__ import annotations
-
 import json
-import time
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from time import time
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+from chalicelib.core.queueing.queues import RETENTION_SECONDS
+from chalicelib.core.stores.attributes import Item
+from chalicelib.core.stores.dynamodb import ConditionFailed
+from chalicelib.core.stores.sorted import SortedTable
 
-    from chalicelib.core.queueing.queues import Queue
-
-    OnLetters = Callable[[int], None]
-
-#: How long dead letters are hidden from other readers during inspection, and during a redrive.
-PEEK_SECONDS, MOVE_SECONDS = 60, 900
-#: The limit of one SQS call, in messages.
-_BATCH = 10
-#: A long poll asks every server of the queue; a short poll asks some of the servers.
-_LOOK_SECONDS = 1
-#: The reason of a message that SQS itself moved to the dead-letter queue.
-_BY_SQS = "SQS gave it up: no attempt ended with an answer"
+#: The table of all dead letters: ``pk`` is the queue, ``id`` the dead letter.
+TABLE = "dead-letters"
+#: The attributes of a dead letter's SQS message.
+REASON, ATTEMPTS, LETTER_ID = "reason", "attempts", "letterId"
+#: The most dead letters that are counted.
+COUNTED = 1_000
+_SORT = "id"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """One dead letter."""
+    """One dead letter of *queue*."""
 
+    queue: str
+    #: Begins with the time, so the order of ids is the order of dead-lettering. Copies of a dead letter share the id.
     id: str
     body: str
     reason: str
-    #: The request that caused the message, or "" if the body is not readable.
-    caused_by: str
-    #: Since the message was dead-lettered; since the message was first sent, if SQS itself dead-lettered the message.
-    age_seconds: float
-    receipt: str
-    attributes: dict[str, Any]
-
-
-class DeadLetterQueue:
-    """The dead-letter queue of *queue* in one stage."""
-
-    def __init__(self, client: Any, prefix: str, queue: Queue) -> None:
-        self._client, self.queue = client, queue
-        self._queue_url, self._dead_url = prefix + queue.name, prefix + queue.dead_letters
-        self._held: dict[str, DeadLetter] = {}
-
-    @contextmanager
-    def held(self, seconds: int, most: int | None = None, on_letters: OnLetters = lambda _: None) -> Iterator[None]:
-        """Hold up to *most* dead letters during the block, as `letters`; afterwards release the rest.
-
-        If this process dies, the dead letters become visible again after *seconds*. *on_letters* is called with the
-        number of dead letters of each read.
-        """
-        try:
-            while (most is None or len(self._held) < most) and (found := self._received(seconds, most)):
-                self._held |= {letter.id: letter for letter in found}
-                on_letters(len(found))
-            yield
-        finally:
-            self._release()
+    #: How often the work was attempted, or None if SQS itself dead-lettered the message.
+    attempts: int | None
 
     @property
-    def letters(self) -> list[DeadLetter]:
-        """The held dead letters, oldest first."""
-        return sorted(self._held.values(), key=lambda letter: -letter.age_seconds)
+    def dead_at(self) -> datetime:
+        """When the message was dead-lettered; when the message was sent, if SQS itself dead-lettered the message."""
+        return datetime.fromtimestamp(int(self.id.partition("-")[0]) / 1000, UTC)
 
-    def send_back(self, letter: DeadLetter) -> None:
-        """Redrive *letter*. If the process dies half-way, *letter* is in both queues; the work is still done once."""
-        reason = {"reason": {"DataType": "String", "StringValue": letter.reason}}
-        self._client.send_message(
-            QueueUrl=self._queue_url, MessageBody=letter.body, MessageAttributes={**reason, **letter.attributes}
-        )
-        self._client.delete_message(QueueUrl=self._dead_url, ReceiptHandle=letter.receipt)
-        del self._held[letter.id]
-
-    def purge(self, *, waiting: bool = False) -> None:
-        """Delete all dead letters, or with *waiting* all messages of the queue itself. AWS takes up to a minute."""
-        self._client.purge_queue(QueueUrl=self._queue_url if waiting else self._dead_url)
-
-    def _received(self, seconds: int, most: int | None) -> list[DeadLetter]:
-        wanted = _BATCH if most is None else min(_BATCH, most - len(self._held))
-        answer = self._client.receive_message(
-            QueueUrl=self._dead_url,
-            MaxNumberOfMessages=wanted,
-            VisibilityTimeout=seconds,
-            WaitTimeSeconds=_LOOK_SECONDS,
-            MessageSystemAttributeNames=["SentTimestamp"],
-            MessageAttributeNames=["All"],
-        )
-        return [_letter(message) for message in answer.get("Messages", [])]
-
-    def _release(self) -> None:
-        letters = list(self._held.values())
-        for start in range(0, len(letters), _BATCH):
-            entries = [
-                {"Id": str(number), "ReceiptHandle": letter.receipt, "VisibilityTimeout": 0}
-                for number, letter in enumerate(letters[start : start + _BATCH])
-            ]
-            self._client.change_message_visibility_batch(QueueUrl=self._dead_url, Entries=entries)
-        self._held.clear()
+    @property
+    def caused_by(self) -> str:
+        """The id of the request that caused the message, or "" if the body does not name the id."""
+        try:
+            found = json.loads(self.body)
+        except ValueError:
+            return ""
+        return str(found.get("causedBy", "")) if isinstance(found, dict) else ""
 
 
-def prefix_of(client: Any, stage: str, queues: Sequence[Queue]) -> str:
-    """Return the prefix of the URL of every queue of *stage*, in the account of the client."""
-    name = queues[0].name
-    url: str = client.get_queue_url(QueueName=f"holdfast-{stage}-{name}")["QueueUrl"]
-    return url.removesuffix(name)
+def id_of(at_ms: int, rest: str) -> str:
+    """Return the id of a dead letter of the time *at_ms*; *rest* tells it from others of the same time."""
+    return f"{at_ms:013d}-{rest}"
 
 
-def _letter(message: dict[str, Any]) -> DeadLetter:
-    attributes = {name: _sendable(value) for name, value in message.get("MessageAttributes", {}).items()}
+class DeadLetters:
+    """The stored dead letters. A dead letter is kept for as long as SQS keeps a message, and is gone for readers then.
+
+    *table* may be behind: DynamoDB removes expired items within days, so readers compare the time themselves.
+    """
+
+    def __init__(self, table: SortedTable, now: Callable[[], float] = time) -> None:
+        self._table, self._now = table, now
+
+    def store(self, letter: DeadLetter) -> None:
+        """Store *letter*, unless a copy is stored. Atomic, safe to repeat."""
+        item: Item = {"pk": letter.queue, "id": letter.id, "body": letter.body, "reason": letter.reason}
+        if letter.attempts is not None:
+            item["attempts"] = letter.attempts
+        expires_at = int(letter.dead_at.timestamp()) + RETENTION_SECONDS
+        try:
+            self._table.put({**item, "ttl": expires_at}, when="attribute_not_exists(pk)")
+        except ConditionFailed:
+            return
+
+    def page(self, queue: str, limit: int, after: str | None = None) -> list[DeadLetter]:
+        """Return up to *limit* dead letters of *queue* with ids beyond *after*, the oldest first."""
+        found: list[DeadLetter] = []
+        position, more = max(after or "", self._oldest_id()), True
+        while more and len(found) < limit:
+            items, more = self._table.oldest(queue, _SORT, after=position, limit=limit - len(found))
+            found += [_letter(item) for item in items]
+            position = found[-1].id if found else position
+        return found
+
+    def each(self, queue: str, page_size: int = 100) -> Iterator[DeadLetter]:
+        """Yield the dead letters of *queue* that were there at the call, the oldest first."""
+        until, after = id_of(int(self._now() * 1000), "~"), ""
+        while page := self.page(queue, page_size, after):
+            for letter in page:
+                if letter.id > until:
+                    return
+                yield letter
+            after = page[-1].id
+
+    def named(self, queue: str, ids: Sequence[str]) -> list[DeadLetter]:
+        """Return the dead letters of *queue* among *ids*, the oldest first."""
+        oldest = self._oldest_id()
+        items = self._table.batch_get_keys([{"pk": queue, "id": letter_id} for letter_id in dict.fromkeys(ids)])
+        return sorted((_letter(item) for item in items if item["id"] > oldest), key=lambda letter: letter.id)
+
+    def remove(self, letters: Sequence[DeadLetter]) -> None:
+        """Delete *letters*. Safe to repeat."""
+        self._table.batch_write([], [{"pk": letter.queue, "id": letter.id} for letter in letters])
+
+    def count(self, queue: str) -> int:
+        """Return the number of dead letters of *queue*, at most `COUNTED`."""
+        return self._table.count(queue, _SORT, after=self._oldest_id(), most=COUNTED)
+
+    def _oldest_id(self) -> str:
+        """Return the id before which every dead letter has expired."""
+        return id_of(max(0, int((self._now() - RETENTION_SECONDS) * 1000)), "")
+
+
+def _letter(item: Item) -> DeadLetter:
     return DeadLetter(
-        id=message["MessageId"],
-        body=message["Body"],
-        reason=attributes.get("reason", {}).get("StringValue", _BY_SQS),
-        caused_by=_caused_by(message["Body"]),
-        age_seconds=time.time() - int(message["Attributes"]["SentTimestamp"]) / 1000,
-        receipt=message["ReceiptHandle"],
-        attributes=attributes,
+        queue=item["pk"],
+        id=item["id"],
+        body=item["body"],
+        reason=item["reason"],
+        attempts=item.get("attempts"),
     )
-
-
-def _sendable(attribute: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in attribute.items() if name in {"DataType", "StringValue", "BinaryValue"}}
-
-
-def _caused_by(body: str) -> str:
-    try:
-        found = json.loads(body)
-    except ValueError:
-        return ""
-    return str(found.get("causedBy", "")) if isinstance(found, dict) else ""

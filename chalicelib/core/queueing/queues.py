@@ -13,10 +13,14 @@ from pydantic.dataclasses import dataclass
 from chalicelib.core.models import Model
 from chalicelib.core.runtime import logs
 
-#: How long SQS keeps a message, in a queue or in a dead-letter queue.
+#: How long SQS keeps a message, and DynamoDB a dead letter.
 RETENTION_SECONDS = 14 * 24 * 3600
 #: The longest delay SQS takes.
 LONGEST_DELAY_SECONDS = 900
+#: The end of a dead-letter queue's name.
+DEAD_SUFFIX = "-dead"
+#: The largest message, in bytes: a dead letter must fit into an item of DynamoDB (400 KB).
+LARGEST_MESSAGE_BYTES = 256 * 1024
 #: After so many deliveries SQS itself dead-letters a message, the most that SQS allows: the workers count attempts, and
 #: a delivery that came to nothing is none.
 MOST_RECEIVES = 1_000
@@ -51,7 +55,7 @@ class Queue:
     @property
     def dead_letters(self) -> str:
         """The name of the dead-letter queue."""
-        return f"{self.name}-dead"
+        return f"{self.name}{DEAD_SUFFIX}"
 
 
 class Message(Model):

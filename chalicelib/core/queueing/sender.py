@@ -1,16 +1,19 @@
 """Sends messages to queues, and reads the depths of queues."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.models import Model
-from chalicelib.core.queueing.queues import LONGEST_DELAY_SECONDS, Message, Queue
+from chalicelib.core.queueing.dead_letters import ATTEMPTS, LETTER_ID, REASON, DeadLetter
+from chalicelib.core.queueing.queues import LARGEST_MESSAGE_BYTES, LONGEST_DELAY_SECONDS, Message, Queue
 from chalicelib.core.stores.driver_errors import reaching_aws
 
 #: The limit of SendMessageBatch.
 _SENT_AT_ONCE = 10
+#: More than the attributes of a letter weigh.
+_ATTRIBUTES_BYTES = 5_000
 
 
 class Depth(Model):
@@ -18,6 +21,7 @@ class Depth(Model):
 
     pending: int
     processing: int
+    #: Dead letters that SQS holds: not stored yet.
     dead: int
 
 
@@ -64,19 +68,41 @@ class Sender:
                 {"Id": str(place), **parcel.request()}
                 for place, parcel in enumerate(parcels[start : start + _SENT_AT_ONCE])
             ]
-            with reaching_aws():
-                answer = self._client.send_message_batch(QueueUrl=self._prefix + queue.name, Entries=entries)
-            if answer.get("Failed"):
-                raise Unavailable("A queue did not take every message.")
+            self._send_batch(queue, entries)
 
-    def dead_letter(self, queue: Queue, body: str, reason: str) -> None:
-        """Send *body* to the dead-letter queue, with *reason*."""
+    def dead_letter(self, queue: Queue, letter: DeadLetter) -> None:
+        """Send *letter* to the dead-letter queue, where `keeper` takes it up. Of several copies one is kept."""
+        attributes = {REASON: _text(letter.reason), LETTER_ID: _text(letter.id)}
+        if letter.attempts is not None:
+            attributes[ATTEMPTS] = _text(str(letter.attempts))
         with reaching_aws():
             self._client.send_message(
-                QueueUrl=self._prefix + queue.dead_letters,
-                MessageBody=body,
-                MessageAttributes={"reason": {"DataType": "String", "StringValue": reason}},
+                QueueUrl=self._prefix + queue.dead_letters, MessageBody=letter.body, MessageAttributes=attributes
             )
+
+    def send_back(self, queue: Queue, letters: Sequence[DeadLetter]) -> None:
+        """Send *letters*, at most ten, back to *queue*, each with its reason.
+
+        Raises:
+            Unavailable: some letters may have been sent.
+        """
+        for some in _small_enough(letters):
+            entries = [
+                {"Id": str(place), "MessageBody": letter.body, "MessageAttributes": {REASON: _text(letter.reason)}}
+                for place, letter in enumerate(some)
+            ]
+            self._send_batch(queue, entries)
+
+    def _send_batch(self, queue: Queue, entries: Sequence[dict[str, Any]]) -> None:
+        with reaching_aws():
+            answer = self._client.send_message_batch(QueueUrl=self._prefix + queue.name, Entries=entries)
+        if answer.get("Failed"):
+            raise Unavailable("A queue did not take every message.")
+
+    def purge(self, queue: Queue) -> None:
+        """Delete all messages of *queue*. AWS takes up to a minute."""
+        with reaching_aws():
+            self._client.purge_queue(QueueUrl=self._prefix + queue.name)
 
     def postpone(self, queue: Queue, receipt: str, seconds: int) -> None:
         """Make SQS deliver the received message again after *seconds*."""
@@ -88,7 +114,6 @@ class Sender:
     def depth(self, queue: Queue) -> Depth:
         """Return the number of messages of *queue*."""
         waiting, dead = self._counts(queue.name), self._counts(queue.dead_letters)
-        # Dead letters under inspection are invisible but still count.
         return Depth(
             pending=waiting["ApproximateNumberOfMessages"] + waiting["ApproximateNumberOfMessagesDelayed"],
             processing=waiting["ApproximateNumberOfMessagesNotVisible"],
@@ -104,3 +129,23 @@ class Sender:
 
 def _delay(seconds: int) -> int:
     return min(max(seconds, 0), LONGEST_DELAY_SECONDS)
+
+
+def _text(value: str) -> dict[str, str]:
+    """Return *value* as the attribute of a message."""
+    return {"DataType": "String", "StringValue": value}
+
+
+def _small_enough(letters: Sequence[DeadLetter]) -> Iterator[list[DeadLetter]]:
+    """Yield *letters* in groups that together are no larger than the largest message, the limit of one call."""
+    group: list[DeadLetter] = []
+    weight = 0
+    for letter in letters:
+        own = len(letter.body.encode()) + _ATTRIBUTES_BYTES
+        if group and weight + own > LARGEST_MESSAGE_BYTES:
+            yield group
+            group, weight = [], 0
+        group.append(letter)
+        weight += own
+    if group:
+        yield group

@@ -1,4 +1,4 @@
-"""The sender of this deployment's queues, made once per process."""
+"""The sender and the dead letters of this deployment's queues, made once per process."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from chalicelib.core.runtime.once import once
 from chalicelib.core.stores import clients
 
 if TYPE_CHECKING:
+    from chalicelib.core.queueing.dead_letters import DeadLetters
     from chalicelib.core.queueing.sender import Sender
 
 
@@ -18,3 +19,11 @@ def sender() -> Sender:
     from chalicelib.core.queueing.sender import Sender
 
     return Sender(clients.aws("sqs"), settings.load(settings.QueueSettings).url_prefix)
+
+
+@once
+def dead_letters() -> DeadLetters:
+    """Return the stored dead letters of all queues."""
+    from chalicelib.core.queueing.dead_letters import TABLE, DeadLetters
+
+    return DeadLetters(clients.sorted_table(TABLE))

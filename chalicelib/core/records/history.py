@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from chalicelib.core.records.models import Doc, FieldChange, Record, Version, differences, key, packed
 from chalicelib.core.stores.attributes import Item
-from chalicelib.core.stores.dynamodb import ConditionFailed, Table
+from chalicelib.core.stores.dynamodb import ConditionFailed
+from chalicelib.core.stores.sorted import SortedTable
 
 _ABSENT = "attribute_not_exists(pk)"
 #: Prefix of the key of a record's completeness mark; no kind begins with the prefix.
@@ -27,7 +28,7 @@ class Changed(NamedTuple):
 class History:
     """Versions by record: the last *kept* of each record."""
 
-    def __init__(self, table: Table, kept: int) -> None:
+    def __init__(self, table: SortedTable, kept: int) -> None:
         self._table, self._kept = table, kept
 
     def add(self, records: Sequence[Record]) -> None:

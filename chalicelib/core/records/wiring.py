@@ -70,7 +70,7 @@ def history() -> History:
     """Return every version of every record."""
     from chalicelib.core.records.history import History
 
-    return History(clients.table("history"), settings.load(settings.RecordSettings).kept_versions)
+    return History(clients.sorted_table("history"), settings.load(settings.RecordSettings).kept_versions)
 
 
 @once

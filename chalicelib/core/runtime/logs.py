@@ -81,6 +81,8 @@ def count_round_trip(**_: Any) -> None:
 
 def _print(current: LogRecord, duration_ms: float) -> None:
     metrics = EphemeralMetrics(namespace=settings.load(settings.ObservabilitySettings).namespace, service=_SERVICE)
+    # Stages of one account are told apart.
+    metrics.add_dimension(name="stage", value=settings.load(settings.HoldfastSettings).stage)
     metrics.add_metric(name="durationMs", unit=MetricUnit.Milliseconds, value=round(duration_ms, 1))
     metrics.add_metric(name="storeRoundTrips", unit=MetricUnit.Count, value=current.round_trips)
     for name, value in current.counts.items():

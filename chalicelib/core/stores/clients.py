@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
     from chalicelib.core.stores.dynamodb import Table
+    from chalicelib.core.stores.sorted import SortedTable
 
 #: The services that a function may call; the package ships botocore's descriptions of these services alone.
 Service = Literal["dynamodb", "secretsmanager", "sqs"]
@@ -73,7 +74,19 @@ def table(name: str) -> Table:
     """Return the DynamoDB table *name* of this stage."""
     from chalicelib.core.stores.dynamodb import Table
 
-    return Table(aws("dynamodb"), f"holdfast-{settings.load(settings.HoldfastSettings).stage}-{name}")
+    return Table(aws("dynamodb"), _table_name(name))
+
+
+@once
+def sorted_table(name: str) -> SortedTable:
+    """Return the DynamoDB table *name* of this stage, which has a sort key."""
+    from chalicelib.core.stores.sorted import SortedTable
+
+    return SortedTable(aws("dynamodb"), _table_name(name))
+
+
+def _table_name(name: str) -> str:
+    return f"holdfast-{settings.load(settings.HoldfastSettings).stage}-{name}"
 
 
 @once

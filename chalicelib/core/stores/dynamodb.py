@@ -28,8 +28,6 @@ _RETURN_CURRENT = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 _KEYS_PER_BATCH = 100
 #: The limit of BatchWriteItem.
 _WRITES_PER_BATCH = 25
-#: Higher than any sort key.
-_ABOVE_ALL = 10**15
 
 _ATTEMPTS = 10
 _BACKOFF = Backoff(first_seconds=0.02, longest_seconds=0.5)
@@ -103,22 +101,6 @@ class Table:
         requests += [{"DeleteRequest": {"Key": to_attributes(key)}} for key in deletes]
         for start in range(0, len(requests), _WRITES_PER_BATCH):
             self._write_all(requests[start : start + _WRITES_PER_BATCH])
-
-    def newest(self, pk: str, sort: str, *, below: int | None = None, limit: int = 100) -> list[Item]:
-        """Return up to *limit* items of *pk*, the highest *sort* first; with *below*, only items with a lower *sort*.
-
-        DynamoDB ends an answer at 1 MB; if there are items, at least one is returned.
-        """
-        answer = self._call(
-            self._client.query,
-            KeyConditionExpression="pk = :pk AND #sort < :below",
-            ExpressionAttributeNames={"#sort": sort},
-            ExpressionAttributeValues=to_attributes({":pk": pk, ":below": _ABOVE_ALL if below is None else below}),
-            ScanIndexForward=False,
-            ConsistentRead=True,
-            Limit=limit,
-        )
-        return [from_attributes(item) for item in answer["Items"]]
 
     def scan(self, after: str, limit: int) -> tuple[list[Item], str]:
         """Return the next items beyond the key *after*, and the key to continue after: "" at the start and the end.

@@ -19,11 +19,12 @@ import pytest
 
 from chalicelib import slices
 from chalicelib.core.coordination.counts import Counts
-from chalicelib.core.queueing import queues
-from chalicelib.core.queueing.dead_letters import DeadLetterQueue
+from chalicelib.core.queueing import keeper, queues
+from chalicelib.core.queueing.dead_letters import TABLE, DeadLetter, DeadLetters
 from chalicelib.core.queueing.queues import MOST_RECEIVES, Queue
 from chalicelib.core.queueing.sender import Sender
 from chalicelib.core.stores.dynamodb import Table
+from chalicelib.core.stores.sorted import SortedTable
 from infra.deployment.template import RUNTIME
 from infra.host.processes import Identity
 from infra.local.stack import Stack
@@ -49,7 +50,7 @@ class ExtraWorker:
         self.function = f"holdfast-{stack.stage}-{queue.name}"
         self.sqs = stack.client("sqs")
         self.table = Table(stack.client("dynamodb"), f"holdfast-{stack.stage}-coordination")
-        self._mapping = ""
+        self._mappings: list[str] = []
 
     @cached_property
     def prefix(self) -> str:
@@ -62,8 +63,9 @@ class ExtraWorker:
         return Sender(self.sqs, self.prefix)
 
     @property
-    def dead_letter_queue(self) -> DeadLetterQueue:
-        return DeadLetterQueue(self.sqs, self.prefix, self.queue)
+    def letters(self) -> list[DeadLetter]:
+        """The stored dead letters, the oldest first."""
+        return dead_letters(self.stack).page(self.queue.name, 1_000)
 
     def send(self, job: str, **fields: Any) -> None:
         """Send a job; *fields* are fields of `handler.Job`."""
@@ -120,18 +122,23 @@ class ExtraWorker:
             MemorySize=512,
             Environment={"Variables": variables},
         )
-        self._mapping = functions.create_event_source_mapping(
-            EventSourceArn=arn,
-            FunctionName=self.function,
+        self._mappings = [self._map(arn, self.function), self._map(dead, f"holdfast-{self.stack.stage}-{keeper.NAME}")]
+
+    def _map(self, source: str, function: str) -> str:
+        mapping = self.stack.client("lambda").create_event_source_mapping(
+            EventSourceArn=source,
+            FunctionName=function,
             BatchSize=self.queue.batch_size,
             FunctionResponseTypes=["ReportBatchItemFailures"],
             ScalingConfig={"MaximumConcurrency": self.queue.concurrency},
-        )["UUID"]
+        )
+        return str(mapping["UUID"])
 
     def remove(self) -> None:
         """Remove mapping, function, queues and role; the counts stay."""
         functions, iam = self.stack.client("lambda"), self.stack.client("iam")
-        functions.delete_event_source_mapping(UUID=self._mapping)
+        for mapping in self._mappings:
+            functions.delete_event_source_mapping(UUID=mapping)
         functions.delete_function(FunctionName=self.function)
         for name in (self.queue.name, self.queue.dead_letters):
             self.sqs.delete_queue(QueueUrl=self.prefix + name)
@@ -156,6 +163,11 @@ class ExtraWorker:
         document = json.dumps({"Version": "2012-10-17", "Statement": statements})
         iam.put_role_policy(RoleName=self.function, PolicyName="works", PolicyDocument=document)
         return str(role["Arn"])
+
+
+def dead_letters(stack: Stack) -> DeadLetters:
+    """Return the stored dead letters of *stack*."""
+    return DeadLetters(SortedTable(stack.client("dynamodb"), f"holdfast-{stack.stage}-{TABLE}"))
 
 
 @contextmanager

@@ -113,9 +113,15 @@ def test_queue_functions_time_out_before_the_visibility_timeout(
         for event in properties.get("Events", {}).values()
         if event["Type"] == "SQS"
     ]
-    # Then
-    assert len(events) == len(slices.QUEUES)
-    for properties, event in events:
+    # Then the function of dead letters has every dead-letter queue, and each queue has a function
+    keeping = [event for properties, event in events if properties["Handler"] == "app.deadletters"]
+    assert sorted(event["Queue"]["Fn::Sub"].rpartition("${Stage}-")[2] for event in keeping) == sorted(
+        queue.dead_letters for queue in slices.QUEUES
+    )
+    assert all(event["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for event in keeping)
+    working = [(properties, event) for properties, event in events if event not in keeping]
+    assert len(working) == len(slices.QUEUES)
+    for properties, event in working:
         queue = queues.named(event["Queue"]["Fn::Sub"].rpartition("${Stage}-")[2])
         assert event["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
         assert event["BatchSize"] == queue.batch_size

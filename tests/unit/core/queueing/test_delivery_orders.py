@@ -14,6 +14,7 @@ from chalicelib.core.errors import Unavailable
 from chalicelib.core.queueing import wiring as queueing_wiring
 from chalicelib.core.queueing.attempts import Poison
 from chalicelib.core.queueing.consumer import run_batch
+from chalicelib.core.queueing.dead_letters import DeadLetter
 from chalicelib.core.queueing.queues import Queue
 from chalicelib.core.queueing.sender import Sender
 from chalicelib.core.runtime.settings import CoordinationSettings
@@ -92,8 +93,8 @@ class ExampleQueue:
         write(*given, **more)
         self._die("counted")
 
-    def dead_letter(self, queue: Queue, body: str, reason: str) -> None:
-        self.dead_lettered.append(Job.model_validate_json(body).work_id)
+    def dead_letter(self, queue: Queue, letter: DeadLetter) -> None:
+        self.dead_lettered.append(Job.model_validate_json(letter.body).work_id)
         self._die("dead_lettered")
 
     def postpone(self, *_: Any) -> None:

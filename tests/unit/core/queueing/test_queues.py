@@ -12,7 +12,7 @@ from chalicelib.core.runtime import logs
 from chalicelib.core.stores import clients
 from chalicelib.slices import QUEUES
 from infra.deployment import template
-from tests.support.queue import JOBS, PREFIX, Clock, Job, SqsPoller
+from tests.support.queue import JOBS, PREFIX, Clock, Job, SqsPoller, dead_letter
 
 FINE: dict[str, Any] = {
     "name": "webhook-high",
@@ -62,10 +62,10 @@ def test_delay_beyond_the_limits_of_sqs_is_cut(poller: SqsPoller, seconds: int) 
 
 
 def test_dead_letter_carries_its_reason(poller: SqsPoller) -> None:
-    poller.sender.dead_letter(JOBS, "body", "why")
-    (dead_letter,) = received(JOBS.dead_letters)
-    assert dead_letter["Body"] == "body"
-    assert dead_letter["MessageAttributes"]["reason"]["StringValue"] == "why"
+    poller.sender.dead_letter(JOBS, dead_letter("a", body="body"))
+    (message,) = received(JOBS.dead_letters)
+    assert message["Body"] == "body"
+    assert message["MessageAttributes"]["reason"]["StringValue"] == "why"
 
 
 def test_a_postponed_message_is_hidden_and_still_there(poller: SqsPoller) -> None:
@@ -77,7 +77,7 @@ def test_a_postponed_message_is_hidden_and_still_there(poller: SqsPoller) -> Non
 
 def test_dead_letters_being_read_are_still_counted(poller: SqsPoller) -> None:
     for _ in range(3):
-        poller.sender.dead_letter(JOBS, "body", "why")
+        poller.sender.dead_letter(JOBS, dead_letter("a"))
     assert len(received(JOBS.dead_letters)) >= 1
     assert poller.sender.depth(JOBS).dead == 3
 
@@ -92,7 +92,7 @@ def test_unreachable_queue_is_unavailable(poller: SqsPoller, monkeypatch: pytest
         monkeypatch.setattr(poller.sender._client, call, down)
     for ask in (
         lambda: poller.sender.send(JOBS, Job(job_id="a")),
-        lambda: poller.sender.dead_letter(JOBS, "body", "why"),
+        lambda: poller.sender.dead_letter(JOBS, dead_letter("a")),
         lambda: poller.sender.postpone(JOBS, "receipt", 1),
         lambda: poller.sender.depth(JOBS),
     ):
@@ -154,6 +154,9 @@ def test_declaration_makes_queue_dead_letter_queue_and_alarm(queue: Queue) -> No
     assert {resource["DeletionPolicy"] for resource in queues} == {"Retain"}
     _, alarm = by_kind["AWS::CloudWatch::Alarm"]
     assert alarm["Properties"]["Dimensions"][0]["Value"] == {"Fn::GetAtt": [dead_id, "QueueName"]}
+    assert alarm["Properties"]["MetricName"] == "ApproximateAgeOfOldestMessage"
+    # A dead letter, with its largest message, fits into an item of DynamoDB.
+    assert {resource["Properties"]["MaximumMessageSize"] for resource in queues} == {256 * 1024}
 
 
 @pytest.mark.parametrize("queue", QUEUES, ids=lambda queue: queue.name)

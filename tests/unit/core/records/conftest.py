@@ -51,7 +51,7 @@ def records(bound: Deployment, shown: list[Record]) -> Records:
 
 @pytest.fixture
 def history(dynamodb: Any) -> History:
-    return History(clients.table("history"), KEPT)
+    return History(clients.sorted_table("history"), KEPT)
 
 
 @pytest.fixture
