@@ -131,7 +131,7 @@ def _size(target: Target, kind: str) -> int:
     if kind:
         with reaching_mongodb():
             return records_wiring.view().of(kind).estimated_document_count()
-    with reaching_aws():
+    with reaching_aws("dynamodb"):
         name = f"holdfast-{target.stage}-records"
         count: int = target.client("dynamodb").describe_table(TableName=name)["Table"]["ItemCount"]
         return count

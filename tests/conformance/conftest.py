@@ -4,12 +4,13 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 
 import pytest
 
 from infra.local.processes.mongod import Mongod
 from infra.local.stack import Stack
-from tests.support.client import Client
+from tests.support.client import Client, at_once
 from tests.support.coordination import claims, dynamodb, locks, name, table
 from tests.support.extra_worker import extra, running
 from tests.support.records import tracked
@@ -52,7 +53,9 @@ def mongod(stack: Stack, admin: Client) -> Iterator[Mongod]:
             os.kill(stack.mongod.pid, signal.SIGCONT)
     else:
         stack.mongod.restart()
-    eventually(lambda: admin.get("/api/sessions/current").status_code == 200, deadline_seconds=30)
+    ask = partial(admin.get, "/api/sessions/current")
+    # Each process finds out by itself.
+    eventually(lambda: all(answer.status_code == 200 for answer in at_once([ask] * 16)), deadline_seconds=60)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -7,7 +7,9 @@ Shown by calls of every kind while mongod is killed or paused.
 import json
 import os
 import signal
+from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -19,6 +21,7 @@ from infra.local.stack import Stack
 from tests.conformance.conftest import Figure
 from tests.support.approvals import APPROVALS, create_request, request_path
 from tests.support.client import Client, Person, at_once, json_of, problem_of
+from tests.support.server import ServeProcess
 from tests.support.stack import STAGE, NewPerson
 from tests.support.waiting import eventually
 
@@ -26,6 +29,9 @@ pytestmark = pytest.mark.stack
 
 #: The promised limit, and an allowance for the network of a busy machine.
 PROMISED_MS, ON_THE_WAY_SECONDS = 3_000, 5
+
+#: A call that returns its status and how many seconds it took.
+Timed = Callable[[], tuple[int, float]]
 
 
 @pytest.fixture(params=["killed", "paused"])
@@ -68,6 +74,47 @@ def _timed(client: Client, method: str, path: str, body: Any) -> tuple[requests.
     answer = client.call(method, path, body)
     problem_of(answer, 503)
     return answer, monotonic() - began
+
+
+@pytest.fixture(params=["functions", "serve"])
+def everyone(
+    request: pytest.FixtureRequest, stack: Stack, person: NewPerson, admin: Client, tmp_path: Path
+) -> Iterator[list[tuple[int, Timed]]]:
+    """Twenty callers with a session, and twenty with an API key, who need DynamoDB alone; with the status of each."""
+    who = person("service", "admin")
+    key = json_of(admin.post(f"/api/users/{who.username}/keys", {"name": "batch"}), 201)["key"]
+    with ServeProcess(stack, tmp_path) as served:
+        url = stack.url if request.param == "functions" else served.url
+        refused = partial(_timed_status, who.client.at(url), "/api/sessions")
+        answered = partial(_timed_status, Client(url, key), f"/api/users/{who.username}")
+        yield [(503, refused), (200, answered)] * 20
+
+
+def test_forty_callers_are_refused_or_served_in_time(
+    everyone: list[tuple[int, Timed]], mongod: Mongod, figure: Figure, request: pytest.FixtureRequest
+) -> None:
+    # Given warm processes
+    for _ in range(3):
+        at_once([call for _, call in everyone])
+    # When mongod is paused, and all call again and again
+    os.kill(mongod.pid, signal.SIGSTOP)
+    slowest: list[dict[int, float]] = []
+    for _ in range(4):
+        answers = at_once([call for _, call in everyone])
+        assert [status for status, _ in answers] == [status for status, _ in everyone]
+        slowest.append({status: max(took for found, took in answers if found == status) for status in (503, 200)})
+    # Then those with a session are refused in time, and the others wait for doomed calls once at most
+    said = "; ".join(f"{times[503]:.1f} and {times[200]:.1f} s" for times in slowest)
+    by = request.node.callspec.params["everyone"]
+    figure(f"slowest of 20 refusals and of 20 answers to API keys, four rounds, {by}", said)
+    assert max(times[503] for times in slowest) < PROMISED_MS / 1000 + ON_THE_WAY_SECONDS
+    assert max(times[200] for times in slowest[1:]) < PROMISED_MS / 1000
+
+
+def _timed_status(client: Client, path: str) -> tuple[int, float]:
+    began = monotonic()
+    status = client.get(path).status_code
+    return status, monotonic() - began
 
 
 def test_ready_names_the_store_that_is_down_and_health_is_ok(stack: Stack, down: Person) -> None:

@@ -24,7 +24,7 @@ from chalicelib.approvals.store import ApprovalStore
 from chalicelib.core.queueing import wiring as queueing_wiring
 from chalicelib.core.queueing.sender import Sender
 from chalicelib.core.runtime import logs, once, settings
-from chalicelib.core.stores import binding, clients
+from chalicelib.core.stores import binding, clients, driver_errors
 from chalicelib.core.stores.binding import Deployment
 from chalicelib.sessions import wiring as sessions_wiring
 from chalicelib.sessions.store import SessionStore
@@ -83,6 +83,13 @@ def forget() -> None:
     """Clear this process's caches: settings, clients, stores."""
     once.forget()
     settings.forget()
+
+
+@pytest.fixture(autouse=True)
+def closed_breakers() -> None:
+    """Let no test feel an outage of the test before."""
+    driver_errors.mongodb_breaker.cache_clear()
+    driver_errors.aws_breaker.cache_clear()
 
 
 @pytest.fixture

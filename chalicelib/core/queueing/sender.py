@@ -51,7 +51,7 @@ class Sender:
 
     def send(self, queue: Queue, message: Message, *, delay_seconds: int = 0, group: str = "") -> None:
         """Send *message*, as a `Parcel` says. After the return, SQS delivers *message* at least once."""
-        with reaching_aws():
+        with reaching_aws("sqs"):
             self._client.send_message(
                 QueueUrl=self._prefix + queue.name, **Parcel(message, delay_seconds, group).request()
             )
@@ -75,7 +75,7 @@ class Sender:
         attributes = {REASON: _text(letter.reason), LETTER_ID: _text(letter.id)}
         if letter.attempts is not None:
             attributes[ATTEMPTS] = _text(str(letter.attempts))
-        with reaching_aws():
+        with reaching_aws("sqs"):
             self._client.send_message(
                 QueueUrl=self._prefix + queue.dead_letters, MessageBody=letter.body, MessageAttributes=attributes
             )
@@ -94,19 +94,19 @@ class Sender:
             self._send_batch(queue, entries)
 
     def _send_batch(self, queue: Queue, entries: Sequence[dict[str, Any]]) -> None:
-        with reaching_aws():
+        with reaching_aws("sqs"):
             answer = self._client.send_message_batch(QueueUrl=self._prefix + queue.name, Entries=entries)
         if answer.get("Failed"):
             raise Unavailable("A queue did not take every message.")
 
     def purge(self, queue: Queue) -> None:
         """Delete all messages of *queue*. AWS takes up to a minute."""
-        with reaching_aws():
+        with reaching_aws("sqs"):
             self._client.purge_queue(QueueUrl=self._prefix + queue.name)
 
     def postpone(self, queue: Queue, receipt: str, seconds: int) -> None:
         """Make SQS deliver the received message again after *seconds*."""
-        with reaching_aws():
+        with reaching_aws("sqs"):
             self._client.change_message_visibility(
                 QueueUrl=self._prefix + queue.name, ReceiptHandle=receipt, VisibilityTimeout=seconds
             )
@@ -122,7 +122,7 @@ class Sender:
 
     def _counts(self, name: str) -> dict[str, int]:
         wanted = [f"ApproximateNumberOfMessages{suffix}" for suffix in ("", "NotVisible", "Delayed")]
-        with reaching_aws():
+        with reaching_aws("sqs"):
             answer = self._client.get_queue_attributes(QueueUrl=self._prefix + name, AttributeNames=wanted)
         return {name: int(value) for name, value in answer["Attributes"].items()}
 

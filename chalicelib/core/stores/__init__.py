@@ -6,5 +6,6 @@ attributes.py    converts plain values to DynamoDB attributes and back
 dynamodb.py      items in and out of DynamoDB, conditional writes, retries
 sorted.py        items of a table with a sort key, in order
 round_trips.py   counts MongoDB commands
+breaker.py       refuses calls of a store that was down a moment ago
 driver_errors.py translates driver exceptions: an unreachable store becomes `Unavailable`
 """

@@ -117,7 +117,7 @@ def _secrets() -> dict[str, str]:
     from chalicelib.core.stores.driver_errors import reaching_aws
 
     entry = settings.load(settings.HoldfastSettings).secret_id
-    with reaching_aws():
+    with reaching_aws("secretsmanager"):
         answer = aws("secretsmanager").get_secret_value(SecretId=entry)
     found: dict[str, str] = json.loads(answer["SecretString"])
     return found

@@ -237,7 +237,7 @@ class Table:
             if failures:
                 self._pause(_BACKOFF.seconds(failures))
             try:
-                with reaching_aws():
+                with reaching_aws("dynamodb"):
                     return _decision_of(call)
             except _Undecided:
                 continue

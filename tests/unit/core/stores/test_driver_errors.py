@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import botocore.session
@@ -78,12 +79,12 @@ def test_command_refused_by_mongodb_is_not_unavailable(mongod: Mongod) -> None:
 
 
 def test_absent_aws_endpoint_is_unavailable() -> None:
-    with pytest.raises(Unavailable), reaching_aws():
+    with pytest.raises(Unavailable), reaching_aws("dynamodb"):
         dynamodb(ports.free()).list_tables()
 
 
 def test_silent_aws_endpoint_is_unavailable(mute: int) -> None:
-    with pytest.raises(Unavailable), reaching_aws():
+    with pytest.raises(Unavailable), reaching_aws("dynamodb"):
         dynamodb(mute).list_tables()
 
 
@@ -101,7 +102,7 @@ def test_a_service_that_is_busy_or_broken_is_unavailable(code: str, status: int)
     client = dynamodb(1)
     with Stubber(client) as stubber:
         stubber.add_client_error("list_tables", code, "the service's own words", http_status_code=status)
-        with pytest.raises(Unavailable) as raised, reaching_aws():
+        with pytest.raises(Unavailable) as raised, reaching_aws("dynamodb"):
             client.list_tables()
     assert "own words" not in str(raised.value)
 
@@ -111,12 +112,12 @@ def test_request_refused_by_aws_is_not_unavailable(code: str) -> None:
     client = dynamodb(1)
     with Stubber(client) as stubber:
         stubber.add_client_error("list_tables", code)
-        with pytest.raises(ClientError), reaching_aws():
+        with pytest.raises(ClientError), reaching_aws("dynamodb"):
             client.list_tables()
 
 
 def test_other_errors_pass_as_they_are() -> None:
-    for reaching in (reaching_aws, reaching_mongodb):
+    for reaching in (partial(reaching_aws, "dynamodb"), reaching_mongodb):
         with pytest.raises(ZeroDivisionError), reaching():
             raise ZeroDivisionError
 
