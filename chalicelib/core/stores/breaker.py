@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock
 from time import monotonic
+from typing import Any
 
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.runtime import logs
@@ -33,6 +34,8 @@ class Breaker:
         """Open after *threshold* failures in a row. *store* names the store in the sentence of a refusal."""
         self._sentence = f"{store} cannot be reached just now."
         self._threshold, self._ticks, self._lock = threshold, ticks, Lock()
+        #: Asks the store the cheapest question; a probe may ask it before its own call.
+        self.ping: Callable[[], Any] = lambda: None
         self._failures = 0
         self._answered_at = self._opens_at = self._probed_until = float("-inf")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hmac
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from chalicelib.core.runtime import ids, logs, settings
@@ -27,7 +28,7 @@ def mongodb() -> Database[dict[str, Any]]:
     """Return this deployment's database, as `binding.choose` says. A majority acknowledges each write."""
     from pymongo import MongoClient
 
-    from chalicelib.core.stores import binding
+    from chalicelib.core.stores import binding, driver_errors
     from chalicelib.core.stores.round_trips import RoundTrips
 
     options = settings.load(settings.MongoSettings)
@@ -43,7 +44,9 @@ def mongodb() -> Database[dict[str, Any]]:
         tz_aware=True,
         w="majority",
     )
-    return binding.choose(client, settings.load(settings.HoldfastSettings).stage, options.database)
+    database = binding.choose(client, settings.load(settings.HoldfastSettings).stage, options.database)
+    driver_errors.mongodb_breaker().ping = partial(database.command, "ping")
+    return database
 
 
 @once

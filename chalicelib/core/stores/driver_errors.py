@@ -78,11 +78,9 @@ def reaching_aws(service: str) -> Iterator[None]:
 
 def _ping() -> None:
     """Raise `Down` unless MongoDB answers a ping soon."""
-    from chalicelib.core.stores import clients  # noqa: PLC0415 # only a probe needs the client
-
     try:
         with pymongo.timeout(_PING_SECONDS):
-            clients.mongodb().command("ping")
+            mongodb_breaker().ping()
     except PyMongoError as error:
         raise Down from error
 

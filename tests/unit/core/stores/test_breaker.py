@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from threading import Barrier, Event
 from time import monotonic
@@ -16,7 +17,7 @@ from pymongo import MongoClient
 
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.runtime import logs
-from chalicelib.core.stores import clients, driver_errors
+from chalicelib.core.stores import driver_errors
 from chalicelib.core.stores.breaker import Breaker, Down
 from chalicelib.core.stores.driver_errors import reaching_mongodb
 from infra.local.processes.mongod import Mongod
@@ -184,12 +185,12 @@ def test_of_many_threads_one_probes(ticks: Ticks) -> None:
 
 
 @pytest.fixture
-def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Mongod, Any]]:
+def own(tmp_path: Path) -> Iterator[tuple[Mongod, Any]]:
     """A mongod of the test's own, and the client that probes ask."""
     server = Mongod(tmp_path)
     server.start()
     with MongoClient[dict[str, Any]](server.uri, timeoutMS=1_500, serverSelectionTimeoutMS=1_500) as client:
-        monkeypatch.setattr(clients, "mongodb", lambda: client.holdfast)
+        driver_errors.mongodb_breaker().ping = partial(client.holdfast.command, "ping")
         client.holdfast.things.insert_one({"_id": 1})
         yield server, client.holdfast.things
     if server.child.alive:
