@@ -1,6 +1,8 @@
 """HTTP routes: health, readiness and OpenAPI description for anyone; queues and dead letters for administrators."""
 
+import json
 from functools import cache
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -136,7 +138,8 @@ def describe(call: Call[None, None]) -> str:
 @cache
 def _description() -> str:
     app: Any = routes.current_app
-    return openapi.describe(app.endpoints, settings.load(settings.HoldfastSettings).version)
+    examples = json.loads(Path(__file__).with_name("examples.json").read_text())
+    return openapi.describe(app.endpoints, settings.load(settings.HoldfastSettings).version, examples)
 
 
 def _shown(letter: dead_letters.DeadLetter) -> DeadLetter:

@@ -12,13 +12,17 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     StringConstraints,
 )
 from pydantic.alias_generators import to_camel
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 #: The type of the fault that a `Form` reports.
 FORM = "form"
+#: The member of a JSON schema that holds the sentence of a `Form`.
+SCHEMA_FORM = "x-form"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,11 @@ class Form:
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Return the schema of the type, with the sentence in place of every fault."""
         return core_schema.custom_error_schema(handler(source), FORM, custom_error_message=self.sentence)
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Return the type's JSON schema, with the sentence, which is also the description of a type without one."""
+        schema = handler(core)
+        return {**schema, "description": schema.get("description", self.sentence), SCHEMA_FORM: self.sentence}
 
 
 #: Lower-cased, so that names which differ in case alone are one name. An e-mail address is a valid name.

@@ -1,8 +1,5 @@
-"""Generates `docs/settings.md` from the settings classes, so that page and code cannot differ."""
+"""The page of every option, from the settings classes."""
 
-import argparse
-import sys
-from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
@@ -11,8 +8,6 @@ from pydantic_core import PydanticUndefined
 from chalicelib import slices
 from chalicelib.core.runtime import settings
 from chalicelib.core.runtime.settings import Section
-
-PAGE = Path(__file__).resolve().parent.parent / "docs/settings.md"
 
 _HEAD = """# Settings
 
@@ -31,17 +26,6 @@ def known() -> tuple[type[Section], ...]:
 def page() -> str:
     """Return the page of all settings."""
     return _HEAD + "".join(map(_section, known()))
-
-
-def main() -> None:
-    """Write the page. With ``--check``, write nothing, and exit with an error if the page is out of date."""
-    parser = argparse.ArgumentParser(prog="python -m infra.docs", description="Generate the pages that come from code.")
-    parser.add_argument("--check", action="store_true", help="change nothing; fail if a page is out of date")
-    asked = parser.parse_args()
-    if not asked.check:
-        PAGE.write_text(page())
-    elif not PAGE.exists() or PAGE.read_text() != page():
-        sys.exit(f"{PAGE.name} is out of date: run python -m infra.docs")
 
 
 def _section(section: type[Section]) -> str:
@@ -70,7 +54,3 @@ def _limit(item: Any) -> str:
     found = [f"{word} {getattr(item, name)}" for name, word in words.items() if getattr(item, name, None) is not None]
     pattern = getattr(item, "pattern", None)
     return " ".join(found) or (f"`{pattern}`".replace("|", "\\|") if pattern else "")
-
-
-if __name__ == "__main__":
-    main()

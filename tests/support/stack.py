@@ -15,7 +15,7 @@ import pytest
 from pymongo import MongoClient
 from pymongo.database import Database
 
-from infra import docs
+from infra.docs import settings as docs
 from infra.local.processes.mongod import DATABASE
 from infra.local.stack import Stack
 from tests.support.client import Client, Person, json_of

@@ -27,12 +27,12 @@ def read_credential(method: str, headers: Mapping[str, str]) -> str | None:
 
 def set_cookie(token: str) -> str:
     """Return the Set-Cookie header that keeps *token* until the browser closes; the session may expire earlier."""
-    return f"{_cookie_name()}={token}; {_attributes()}"
+    return f"{cookie_name()}={token}; {_attributes()}"
 
 
 def clear_cookie() -> str:
     """Return the Set-Cookie header that makes a browser delete the token."""
-    return f"{_cookie_name()}=; Max-Age=0; {_attributes()}"
+    return f"{cookie_name()}=; Max-Age=0; {_attributes()}"
 
 
 def _bearer(authorization: str) -> str:
@@ -45,7 +45,7 @@ def _bearer(authorization: str) -> str:
 def _cookie(header: str) -> str | None:
     for pair in header.split(";"):
         name, _, value = pair.strip().partition("=")
-        if name == _cookie_name():
+        if name == cookie_name():
             return value or None
     return None
 
@@ -72,7 +72,8 @@ def _from_allowed_page(headers: Mapping[str, str]) -> bool:
     )
 
 
-def _cookie_name() -> str:
+def cookie_name() -> str:
+    """Return the name of the cookie that holds a token."""
     # The prefix prevents other hosts of the domain from planting a cookie; browsers accept the prefix over https alone.
     return f"__Host-{_NAME}" if settings.load(settings.CookieSettings).secure else _NAME
 

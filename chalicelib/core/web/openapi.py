@@ -2,7 +2,8 @@
 
 import inspect
 import json
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -12,6 +13,7 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from chalicelib.core import errors
 from chalicelib.core.coordination.errors import ClaimLost, ShownOnce, StillAnswering
+from chalicelib.core.web.credentials import cookie_name
 from chalicelib.core.web.requests import IDEMPOTENCY_KEY, JSON, TICKET
 from chalicelib.core.web.roles import PUBLIC, Role
 from chalicelib.core.web.routes import Endpoint
@@ -70,24 +72,43 @@ _NONE_MATCH_PARAMETER = {
 }
 
 
-def describe(endpoints: Iterable[Endpoint], version: str) -> str:
-    """Return the OpenAPI document as JSON."""
+#: The body of a request, and the bodies of answers by status, of operations by name.
+Examples = Mapping[str, Mapping[str, Any]]
+
+
+def describe(endpoints: Iterable[Endpoint], version: str, examples: Examples) -> str:
+    """Return the OpenAPI document as JSON. *examples* are shown with the operations that they belong to."""
     endpoints = list(endpoints)
     schemas, definitions = _schemas(endpoints)
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
-        paths.setdefault(_path(endpoint), {})[endpoint.method.lower()] = _operation(endpoint, schemas)
+        operation = _operation(endpoint, schemas)
+        _add_examples(operation, examples.get(endpoint.handler.__name__, {}))
+        paths.setdefault(_path(endpoint), {})[endpoint.method.lower()] = operation
     return json.dumps(
         {
             "openapi": "3.1.0",
             "info": {"title": "Holdfast", "version": version, "license": {"name": "MIT", "identifier": "MIT"}},
+            # The address at which this document was read, without its last part.
+            "servers": [{"url": ".", "description": "the deployment that answered"}],
+            "tags": [{"name": name, "description": said} for name, said in _tags(endpoints).items()],
             "paths": paths,
             "components": {
                 "schemas": {**definitions, "Problem": _PROBLEM},
-                "securitySchemes": {"session": {"type": "http", "scheme": "bearer"}},
+                "securitySchemes": _schemes(),
             },
         }
     )
+
+
+def _schemes() -> dict[str, Any]:
+    """Return the ways to show a session; a browser's pages use the cookie."""
+    cookie = "the token of a session, set by signing in with `cookie: true`; any call but GET needs an allowed Origin"
+    return {
+        "session": {"type": "http", "scheme": "bearer", "description": "the token of a session, or an API key"},
+        "cookie": {"type": "apiKey", "in": "cookie", "name": cookie_name(), "description": cookie},
+        "ticket": {"type": "apiKey", "in": "query", "name": TICKET, "description": "opens once, within 30 seconds"},
+    }
 
 
 def _schemas(endpoints: list[Endpoint]) -> tuple[dict[Any, Any], dict[str, Any]]:
@@ -110,16 +131,44 @@ def _operation(endpoint: Endpoint, schemas: dict[Any, Any]) -> dict[str, Any]:
     summary, _, more = endpoint.summary.partition("\n")
     operation: dict[str, Any] = {
         "operationId": endpoint.handler.__name__,
+        "tags": [_tag(endpoint)],
         "summary": summary,
         "description": inspect.cleandoc(f"{more}\n\nRoles: {_roles(endpoint)}."),
         "parameters": _parameters(endpoint),
         "responses": _responses(endpoint, schemas),
-        "security": [] if endpoint.roles == PUBLIC else [{"session": []}],
+        "security": _security(endpoint),
     }
     if endpoint.body:
         schema = schemas[endpoint.body, "validation"]
         operation["requestBody"] = {"required": not endpoint.body_optional, "content": {JSON: {"schema": schema}}}
     return operation
+
+
+def _security(endpoint: Endpoint) -> list[dict[str, list[str]]]:
+    if endpoint.roles == PUBLIC:
+        return []
+    return [{name: []} for name in ("session", "cookie", *(["ticket"] if endpoint.tickets else []))]
+
+
+def _tag(endpoint: Endpoint) -> str:
+    """Return the name of the slice of *endpoint*."""
+    return endpoint.handler.__module__.split(".")[-2]
+
+
+def _tags(endpoints: Iterable[Endpoint]) -> dict[str, str]:
+    """Return what each slice is, by its name: the first sentence of its package."""
+    found = {}
+    for endpoint in endpoints:
+        package = sys.modules[endpoint.handler.__module__.rpartition(".")[0]]
+        found[_tag(endpoint)] = (package.__doc__ or "").partition("\n")[0].partition(": ")[2]
+    return found
+
+
+def _add_examples(operation: dict[str, Any], found: Mapping[str, Any]) -> None:
+    if "request" in found:
+        operation["requestBody"]["content"][JSON]["example"] = found["request"]
+    for status, body in found.get("answers", {}).items():
+        operation["responses"][status]["content"][JSON]["example"] = body
 
 
 def _roles(endpoint: Endpoint) -> str:
@@ -134,10 +183,7 @@ def _path(endpoint: Endpoint) -> str:
 
 
 def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
-    found = [
-        {"name": to_camel(name), "in": "path", "required": True, "schema": TypeAdapter(kind).json_schema()}
-        for name, kind in endpoint.params.items()
-    ]
+    found = [_path_parameter(to_camel(name), TypeAdapter(kind).json_schema()) for name, kind in endpoint.params.items()]
     if endpoint.replayable:
         found.append(_KEY_PARAMETER)
     if endpoint.versioned:
@@ -152,6 +198,10 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
             for name, field in schema["properties"].items()
         ]
     return found
+
+
+def _path_parameter(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "description": schema["description"], "schema": schema}
 
 
 def _inlined(field: Any, definitions: dict[str, Any]) -> Any:

@@ -1,6 +1,7 @@
 import json
 import re
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 import schemathesis
@@ -95,3 +96,40 @@ def test_no_schema_has_an_internal_field(document: dict[str, Any]) -> None:
     shown = {name for schema in document["components"]["schemas"].values() for name in schema.get("properties", {})}
     assert not {"purgeAt", "outbox", "passwordHash", "epoch", "_id"} & shown
     assert not [name for name in shown if "_" in name]
+
+
+def operations(document: dict[str, Any]) -> list[dict[str, Any]]:
+    return [found for item in document["paths"].values() for found in item.values()]
+
+
+def test_every_operation_is_tagged_with_its_slice(document: dict[str, Any]) -> None:
+    described = {tag["name"]: tag["description"] for tag in document["tags"]}
+    assert all(described.values())
+    assert {name for found in operations(document) for name in found["tags"]} == set(described)
+    assert document["paths"]["/send-notification"]["post"]["tags"] == ["approvals"]
+
+
+def test_every_path_parameter_is_described(document: dict[str, Any]) -> None:
+    in_path = [each for found in operations(document) for each in found["parameters"] if each["in"] == "path"]
+    assert in_path
+    assert all(each["description"] for each in in_path)
+
+
+def test_the_server_is_where_the_document_was_read(document: dict[str, Any]) -> None:
+    (server,) = document["servers"]
+    read_at = "https://abc.execute-api.eu-central-1.amazonaws.com/api/openapi.json"
+    assert urljoin(read_at, server["url"]) + "ready" == read_at.replace("openapi.json", "ready")
+
+
+def test_sessions_are_shown_by_header_or_cookie(document: dict[str, Any]) -> None:
+    schemes = document["components"]["securitySchemes"]
+    assert schemes["cookie"]["name"] == "__Host-holdfast"
+    wanted: list[dict[str, list[str]]] = [{"session": []}, {"cookie": []}]
+    assert document["paths"]["/api/sessions/current"]["get"]["security"] == wanted
+    assert {name for found in operations(document) for each in found["security"] for name in each} <= set(schemes)
+
+
+def test_examples_stand_with_their_operations(document: dict[str, Any]) -> None:
+    made = document["paths"]["/api/applications"]["post"]
+    assert made["requestBody"]["content"]["application/json"]["example"]["applicationId"] == "A-1001"
+    assert made["responses"]["201"]["content"]["application/json"]["example"]["version"] == 1
