@@ -3,7 +3,7 @@
 environment.py  the virtual environments, made when missing
 requirements.py the locked requirement files
 audit.py        known vulnerabilities of the locked packages
-docs/            generates the pages that come from code
+docs/           generates the pages that come from code
 commits.py      the length of commit subjects
 
 deployment/     the package, the two templates and the stacks; on AWS or a compatible endpoint

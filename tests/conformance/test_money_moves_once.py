@@ -41,7 +41,7 @@ PATIENCE_SECONDS = 240
 #: Every so many callers, a caller uses the gateway directly, past the limit on instances.
 PAST_THE_FRONT = 20
 #: Statuses after which a caller repeats the call: the process died, or no turn came up in time.
-AGAIN = {429, 502, 503}
+AGAIN = {429, 502, 503, 504}
 
 
 class Payers:

@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from infra.host import ports
+from infra.local.proxy import forward
 from infra.local.proxy.server import Front
 from tests.support.upstream import Answer, ReceivedRequest, Upstream
 from tests.support.waiting import eventually
@@ -229,6 +230,15 @@ def test_an_unreachable_api_is_503_with_retry_after(front: Front) -> None:
     response = requests.get(front.url, timeout=10)
     assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
     problem(response)
+
+
+@pytest.mark.usefixtures("release")
+def test_an_api_without_an_answer_in_time_is_504(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forward, "ANSWER_SECONDS", 0.3)
+    for front in running(upstream, queue_seconds=30):
+        response = requests.get(front.url, timeout=5)
+    assert response.status_code == 504
+    assert response.json()["code"] == "gateway-timeout"
 
 
 def test_an_api_that_closes_the_connection_is_502(front: Front, upstream: Upstream) -> None:

@@ -15,6 +15,7 @@ from aiohttp import (
     ClientError,
     ClientSession,
     ClientTimeout,
+    ConnectionTimeoutError,
     DummyCookieJar,
     TCPConnector,
     hdrs,
@@ -36,6 +37,8 @@ HOP_BY_HOP = frozenset({
 })  # fmt: skip
 #: The time for a body, and its size. A gateway refuses bodies over 10 MB in its own words.
 BODY_SECONDS, LARGEST_BODY_BYTES = 30.0, 32 * 1024 * 1024
+#: The time for an answer, counted from the forwarding: that of AWS's gateway, and a second for a busy machine.
+ANSWER_SECONDS = 30.0
 #: Headers that the client library would add if the caller sent none.
 UNASKED = (hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE, hdrs.USER_AGENT)
 
@@ -47,8 +50,7 @@ def session() -> ClientSession:
         cookie_jar=DummyCookieJar(),
         auto_decompress=False,
         skip_auto_headers=UNASKED,
-        # The API limits the time of an answer.
-        timeout=ClientTimeout(total=None, sock_connect=5),
+        timeout=ClientTimeout(total=ANSWER_SECONDS, sock_connect=5),
     )
 
 
@@ -109,8 +111,10 @@ async def forward(
             allow_redirects=False,
         ) as answer:
             answered = await answer.read()
-    except ClientConnectorError:
+    except (ClientConnectorError, ConnectionTimeoutError):
         return problems.unreachable()
+    except TimeoutError:
+        return problems.late()
     except ClientError:
         return problems.broken()
     if translated := problems.translated(answer.status, answer.content_type, answered):

@@ -95,6 +95,11 @@ def broken() -> web.Response:
     return problem(HTTPStatus.BAD_GATEWAY, "The API broke off before it answered.")
 
 
+def late() -> web.Response:
+    """Return 504 for an API that did not answer in time, as AWS's gateway does. The call may have been done."""
+    return problem(HTTPStatus.GATEWAY_TIMEOUT, "The API did not answer in time.")
+
+
 def translated(status: int, content_type: str, body: bytes) -> web.Response | None:
     """Return AWS's answer in place of an internal error of the emulator, else None.
 
