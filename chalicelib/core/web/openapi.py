@@ -12,6 +12,7 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from chalicelib.core import errors
 from chalicelib.core.coordination.errors import ClaimLost, ShownOnce, StillAnswering
+from chalicelib.core.web import reserved
 from chalicelib.core.web.requests import IDEMPOTENCY_KEY, JSON, TICKET
 from chalicelib.core.web.roles import PUBLIC, Role
 from chalicelib.core.web.routes import Endpoint
@@ -76,7 +77,8 @@ def describe(endpoints: Iterable[Endpoint], version: str) -> str:
     schemas, definitions = _schemas(endpoints)
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
-        paths.setdefault(_path(endpoint), {})[endpoint.method.lower()] = _operation(endpoint, schemas)
+        taken = reserved.chosen(endpoint, [known.path for known in endpoints])
+        paths.setdefault(_path(endpoint), {})[endpoint.method.lower()] = _operation(endpoint, schemas, taken)
     return json.dumps(
         {
             "openapi": "3.1.0",
@@ -106,7 +108,7 @@ def _schemas(endpoints: list[Endpoint]) -> tuple[dict[Any, Any], dict[str, Any]]
     return dict(references), document.get("$defs", {})
 
 
-def _operation(endpoint: Endpoint, schemas: dict[Any, Any]) -> dict[str, Any]:
+def _operation(endpoint: Endpoint, schemas: dict[Any, Any], taken: reserved.Reserved) -> dict[str, Any]:
     summary, _, more = endpoint.summary.partition("\n")
     operation: dict[str, Any] = {
         "operationId": endpoint.handler.__name__,
@@ -117,9 +119,15 @@ def _operation(endpoint: Endpoint, schemas: dict[Any, Any]) -> dict[str, Any]:
         "security": [] if endpoint.roles == PUBLIC else [{"session": []}],
     }
     if endpoint.body:
-        schema = schemas[endpoint.body, "validation"]
+        schema = _without(taken, schemas[endpoint.body, "validation"])
         operation["requestBody"] = {"required": not endpoint.body_optional, "content": {JSON: {"schema": schema}}}
     return operation
+
+
+def _without(taken: reserved.Reserved, schema: dict[str, Any]) -> dict[str, Any]:
+    """Return *schema* without the values that *taken* has for each field."""
+    refused = {to_camel(name): {"not": {"enum": sorted(words)}} for name, words in taken.items() if words}
+    return {"allOf": [schema, {"properties": refused}]} if refused else schema
 
 
 def _roles(endpoint: Endpoint) -> str:
