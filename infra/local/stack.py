@@ -7,14 +7,17 @@ may name the database.
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeVar
+from urllib.parse import urlsplit
 
 import psutil
 
+from infra.host import ports
 from infra.local.clients import Clients, ForeignClients, OwnClients, foreign_wanted
 from infra.local.deployer.deployer import Deployer
 from infra.local.processes.emulator import Emulator
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
     from infra.local.processes.child import Child
 
 Part = TypeVar("Part")
+
+#: The port of a URL without a port.
+_PORTS = {"http": 80, "mongodb": 27017}
 
 
 class NotOurs(Exception):
@@ -240,7 +246,9 @@ class Stack:
             self._deployer.package(vendor=self._emulator is None)
 
     def _deploy(self) -> None:
-        variables = {"MONGODB_URI": self.mongodb_uri, **self._variables}
+        # Loopback callbacks are admitted here, and the emulator obeys every caller.
+        refused = json.dumps(sorted({self.front.port, ports.SERVE, *ports_of(self.endpoint_url, self.mongodb_uri)}))
+        variables = {"MONGODB_URI": self.mongodb_uri, "EGRESS_REFUSED_PORTS": refused, **self._variables}
         if not self._mongod and (named := os.environ.get("MONGODB_DATABASE")):
             variables["MONGODB_DATABASE"] = named
         with self._step("deployment"):
@@ -267,6 +275,16 @@ def _ours(part: Part | None) -> Part:
     if part is None:
         raise NotOurs
     return part
+
+
+def ports_of(*urls: str) -> set[int]:
+    """Return the ports that *urls* name. A MongoDB's URL may name several hosts."""
+    found = set()
+    for parts in map(urlsplit, urls):
+        for host in parts.netloc.rpartition("@")[2].split(","):
+            named = host.rpartition(":")[2]
+            found.add(int(named) if named.isdecimal() else _PORTS.get(parts.scheme, 443))
+    return found
 
 
 def _serves(process: psutil.Process) -> str | None:
