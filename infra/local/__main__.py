@@ -23,7 +23,7 @@ examples:
   scripts/up --reload                    deploy again whenever app.py, chalicelib/ or .chalice/ is saved
   scripts/up --detach                    start in the background
   scripts/up --status; scripts/up --stop show the stack in the background, then stop the stack
-  eval "$(scripts/up --env)"             let your program reach the running stack (chalice local, a debugger)
+  eval "$(scripts/up --env)"             let your program reach the running stack, as .venv/bin/chalice local
 
 environment:
   HOLDFAST_ADMIN_PASSWORD                password of the first administrator; default: generated and shown once

@@ -165,11 +165,11 @@ def _is_exact(event: Mapping[str, Any]) -> bool:
 
 def _body_bytes(event: dict[str, Any]) -> int:
     body = event.get("body") or ""
-    # Base64 is a third longer. The size is computed without decoding, and may be two bytes too small.
+    # `chalice local` passes bytes, and never says whether a body is base64.
     if isinstance(body, bytes):
-        # `chalice local` passes bytes.
         return len(body)
-    return len(body) // 4 * 3 - 2 if event["isBase64Encoded"] else len(body.encode(errors="replace"))
+    # Base64 is a third longer. The size is computed without decoding, and may be two bytes too small.
+    return len(body) // 4 * 3 - 2 if event.get("isBase64Encoded") else len(body.encode(errors="replace"))
 
 
 def _request_id(headers: Mapping[str, str], request_context: Mapping[str, Any]) -> str:
