@@ -7,17 +7,15 @@ may name the database.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeVar
-from urllib.parse import urlsplit
 
 import psutil
 
-from infra.host import ports
+from infra.local import variables
 from infra.local.clients import Clients, ForeignClients, OwnClients, foreign_wanted
 from infra.local.deployer.deployer import Deployer
 from infra.local.processes.emulator import Emulator
@@ -31,9 +29,6 @@ if TYPE_CHECKING:
     from infra.local.processes.child import Child
 
 Part = TypeVar("Part")
-
-#: The port of a URL without a port.
-_PORTS = {"http": 80, "mongodb": 27017}
 
 
 class NotOurs(Exception):
@@ -49,7 +44,8 @@ class Stack:
 
     *on_step* is called with the name and the seconds of each step of the start. *on_fault* is called with the
     emulator's original error text when a caller gets a problem document instead. Both are called on any thread. A
-    *warm* stack keeps 70 MB in use, to redeploy faster.
+    *warm* stack keeps 70 MB in use, to redeploy faster. A *strict* stack admits no loopback callbacks, and its
+    cookies are for https alone, as on AWS.
     """
 
     def __init__(
@@ -59,6 +55,7 @@ class Stack:
         *,
         stage: str = "local",
         warm: bool = False,
+        strict: bool = False,
         on_step: Callable[[str, float], None] = lambda _name, _seconds: None,
         on_fault: Callable[[str], None] = lambda _words: None,
     ) -> None:
@@ -69,6 +66,7 @@ class Stack:
         #: The state of the first administrator after this start, in words.
         self.admin_state = ""
         self._port = port
+        self._strict = strict
         self._on_step = on_step
         self._on_fault = on_fault
         self._mongod = None if os.environ.get("MONGODB_URI") else Mongod(folder / "mongod")
@@ -246,14 +244,15 @@ class Stack:
             self._deployer.package(vendor=self._emulator is None)
 
     def _deploy(self) -> None:
-        # Loopback callbacks are admitted here, and the emulator obeys every caller.
-        refused = json.dumps(sorted({self.front.port, ports.SERVE, *ports_of(self.endpoint_url, self.mongodb_uri)}))
-        variables = {"MONGODB_URI": self.mongodb_uri, "EGRESS_REFUSED_PORTS": refused, **self._variables}
-        if not self._mongod and (named := os.environ.get("MONGODB_DATABASE")):
-            variables["MONGODB_DATABASE"] = named
+        given = {
+            **variables.database(self.mongodb_uri, own=self._mongod is not None),
+            **variables.egress(self.front.port, self.endpoint_url, self.mongodb_uri),
+            **(variables.STRICT if self._strict else {}),
+            **self._variables,
+        }
         with self._step("deployment"):
             # A killed emulator loses the deployment's id; the own server still serves this stack alone.
-            deployed = self._deployer.deploy(self._own_endpoint, variables, exclusive=self._mongod is not None)
+            deployed = self._deployer.deploy(self._own_endpoint, given, exclusive=self._mongod is not None)
         self._api_url = deployed.api_url
         self.front.point(deployed.api_url, deployed.waiting)
 
@@ -275,16 +274,6 @@ def _ours(part: Part | None) -> Part:
     if part is None:
         raise NotOurs
     return part
-
-
-def ports_of(*urls: str) -> set[int]:
-    """Return the ports that *urls* name. A MongoDB's URL may name several hosts."""
-    found = set()
-    for parts in map(urlsplit, urls):
-        for host in parts.netloc.rpartition("@")[2].split(","):
-            named = host.rpartition(":")[2]
-            found.add(int(named) if named.isdecimal() else _PORTS.get(parts.scheme, 443))
-    return found
 
 
 def _serves(process: psutil.Process) -> str | None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.local.stack import ports_of
+from infra.local.variables import ports_of
 
 
 @pytest.mark.parametrize(
