@@ -98,7 +98,9 @@ def test_every_word_beside_a_chosen_id_is_refused_when_the_id_is_chosen() -> Non
     assert {"application_id", "username"} <= checked
 
 
-@pytest.mark.parametrize("known", [known for known in app.endpoints if known.method == "PUT"], ids=str)
+@pytest.mark.parametrize(
+    "known", [known for known in app.endpoints if known.method == "PUT"], ids=lambda known: known.path
+)
 def test_a_word_in_the_path_of_a_put_is_never_taken_for_an_id(known: Endpoint) -> None:
     paths = [other.path for other in app.endpoints]
     for name in re.findall(r"\{(\w+)\}", known.path):
