@@ -11,8 +11,9 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from chalicelib.core import errors
-from chalicelib.core.coordination.errors import ClaimLost, ShownOnce, StillAnswering
+from chalicelib.core.coordination.errors import ClaimLost, KeyReused, ShownOnce, StillAnswering
 from chalicelib.core.web import reserved
+from chalicelib.core.web.credentials import SAFE
 from chalicelib.core.web.requests import IDEMPOTENCY_KEY, JSON, TICKET
 from chalicelib.core.web.roles import PUBLIC, Role
 from chalicelib.core.web.routes import Endpoint
@@ -205,8 +206,9 @@ def errors_of(endpoint: Endpoint) -> list[type[errors.ServiceError]]:
     found: list[type[errors.ServiceError]] = [*endpoint.raises, errors.NotAllowed, errors.TooLarge, errors.Unavailable]
     if endpoint.roles != PUBLIC:
         found += [errors.Unauthenticated, errors.Forbidden]
+        found += [errors.OriginRefused] if endpoint.method not in SAFE else []
     if endpoint.replayable:
-        found += [StillAnswering, errors.Invalid, errors.Malformed]
+        found += [StillAnswering, KeyReused, errors.Invalid, errors.Malformed]
     if endpoint.replayable and endpoint.secret:
         found += [ShownOnce, ClaimLost]
     if endpoint.body:
