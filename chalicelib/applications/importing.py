@@ -1,12 +1,12 @@
 """Converts a document of another system into an application. Pure: no I/O."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from chalicelib.applications.models import NewApplication, Status
 from chalicelib.core.errors import FieldError, Invalid
 from chalicelib.core.records.models import Doc
-from chalicelib.core.web import requests
+from chalicelib.core.web import requests, reserved
 
 _ID, _KEY = "applicationId", "_id"
 #: Name of each field in the document (camelCase), by its accepted spellings: camelCase and snake_case.
@@ -17,12 +17,12 @@ _NAMES = {
 }
 
 
-def adopted(document: Mapping[str, Any], *, drop_unknown: bool = False) -> tuple[str, Doc]:
+def adopted(document: Mapping[str, Any], *, drop_unknown: bool = False, taken: Collection[str] = ()) -> tuple[str, Doc]:
     """Return the id and the application document read from *document*, a mapping of plain JSON values.
 
     The id is ``applicationId``, the id known to people; without an ``applicationId``, the id is ``_id``. Fields may be
     named in camelCase or in snake_case. Every status is accepted. An unknown field is a fault, since its value would be
-    lost; with *drop_unknown*, unknown fields are left out.
+    lost; with *drop_unknown*, unknown fields are left out. *taken* are the ids that routes reserve.
 
     Raises:
         Invalid: *document* is no valid application. The error names each fault, and contains no value.
@@ -41,6 +41,8 @@ def adopted(document: Mapping[str, Any], *, drop_unknown: bool = False) -> tuple
     except Invalid as error:
         named = [FieldError(source, fault.message) if fault.path == _ID else fault for fault in error.errors]
         raise Invalid([*named, *faults]) from None
+    if read.application_id in taken:
+        faults.append(FieldError(source, reserved.message(taken)))
     if faults:
         raise Invalid(faults)
     return str(read.application_id), {**read.fields, "status": str(status)}

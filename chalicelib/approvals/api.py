@@ -35,7 +35,7 @@ from chalicelib.approvals.models import (
 from chalicelib.approvals.outbox import dispatch
 from chalicelib.core import egress
 from chalicelib.core.coordination import wiring as coordination
-from chalicelib.core.errors import FieldError, Forbidden
+from chalicelib.core.errors import FieldError, NotYours
 from chalicelib.core.models import Id
 from chalicelib.core.runtime import deadline
 from chalicelib.core.runtime.accounts import Account
@@ -80,7 +80,7 @@ def ask(call: Call[NewApproval, None]) -> Answer:
     return Answer(200, Outcome.model_validate(settled.model_dump(include=set(Outcome.model_fields))))
 
 
-@routes.add("GET", "/api/pending-responses", query=ApprovalQuery, answers={200: Page[Approval]})
+@routes.add("GET", "/api/pending-responses", query=ApprovalQuery, answers={200: Page[Approval]}, raises=(NotYours,))
 def list_approvals(call: Call[None, ApprovalQuery]) -> Page[Approval]:
     """List requests, newest first. An administrator sees all requests, a user only the requests the user may answer."""
     query = call.query
@@ -101,7 +101,7 @@ def list_approvals(call: Call[None, ApprovalQuery]) -> Page[Approval]:
     query=WaitQuery,
     params=_PARAMS,
     answers={200: Approval},
-    raises=(ApprovalNotFound, Forbidden),
+    raises=(ApprovalNotFound, NotYours),
     waits=True,
 )
 def show_approval(call: Call[None, WaitQuery], request_id: str) -> Approval:
@@ -120,7 +120,7 @@ def show_approval(call: Call[None, WaitQuery], request_id: str) -> Approval:
     body=GivenAction,
     params=_PARAMS,
     answers={200: Approval},
-    raises=(ApprovalNotFound, Forbidden, AlreadySettled, AlreadyAnswered, ActionNotOffered),
+    raises=(ApprovalNotFound, NotYours, AlreadySettled, AlreadyAnswered, ActionNotOffered),
 )
 def resolve(call: Call[GivenAction, None], request_id: str) -> Approval:
     """Answer a request. Of concurrent answers that settle the request, the first is kept."""
@@ -134,7 +134,7 @@ def resolve(call: Call[GivenAction, None], request_id: str) -> Approval:
     "/api/user-action",
     body=UserAction,
     answers={200: Approval},
-    raises=(NothingPending, Forbidden, AlreadyAnswered, ActionNotOffered),
+    raises=(NothingPending, NotYours, AlreadyAnswered, ActionNotOffered),
 )
 def act(call: Call[UserAction, None]) -> Approval:
     """Answer a user's oldest pending request. The answer names the caller, who counts once in each request."""
@@ -153,7 +153,7 @@ def act(call: Call[UserAction, None]) -> Approval:
     "/api/pending-responses/{request_id}/cancel",
     params=_PARAMS,
     answers={200: Approval},
-    raises=(ApprovalNotFound, Forbidden, AlreadySettled),
+    raises=(ApprovalNotFound, NotYours, AlreadySettled),
 )
 def cancel(call: Call[None, None], request_id: str) -> Approval:
     """Cancel a pending request."""
@@ -177,7 +177,7 @@ def _account(caller: Caller, username: str) -> Account | None:
     """Return the current account of *username*, or None if there is no such user. The caller's own needs no read.
 
     Raises:
-        Forbidden: the name is not the caller's, and the caller is no administrator.
+        NotYours: the name is not the caller's, and the caller is no administrator.
     """
     if username == caller.username:
         return caller.account

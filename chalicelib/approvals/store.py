@@ -24,7 +24,7 @@ from chalicelib.approvals.errors import (
 from chalicelib.approvals.models import Approval, NewApproval, Seen, Status
 from chalicelib.approvals.settings import ApprovalSettings
 from chalicelib.approvals.transitions import AS_SEEN, IN_TIME, KEPT, OVERDUE, PENDING, Pipeline
-from chalicelib.core.errors import Forbidden
+from chalicelib.core.errors import NotYours
 from chalicelib.core.queueing import lanes, outbox
 from chalicelib.core.runtime.accounts import Account
 from chalicelib.core.stores.driver_errors import reaching_mongodb
@@ -121,7 +121,7 @@ class ApprovalStore:
 
         Raises:
             ApprovalNotFound: there is no such request, or the request is no longer kept.
-            Forbidden: *by* was not asked.
+            NotYours: *by* was not asked.
             ActionNotOffered: the request is unchanged.
             AlreadyAnswered: *by* has answered before, for whomever, or was answered for; other answers are awaited.
             AlreadySettled: the request was resolved, cancelled or overdue.
@@ -131,7 +131,7 @@ class ApprovalStore:
             return _require_offered(found, operation_id)
         seen = self.get(request_id)
         if not anyone and by.account_id not in seen.accounts:
-            raise Forbidden("This belongs to someone else.")
+            raise NotYours
         return _already_done(seen, operation_id)
 
     def resolve_oldest(self, person: Account, action: str, by: Account, operation_id: str) -> Seen:
@@ -164,7 +164,7 @@ class ApprovalStore:
 
         Raises:
             ApprovalNotFound: there is no such request, or the request is no longer kept.
-            Forbidden: another account than *created_by* made the request.
+            NotYours: another account than *created_by* made the request.
             AlreadySettled: the request was resolved, cancelled or overdue.
         """
         query = {"_id": request_id} | ({"createdByAccount": created_by} if created_by else {})
@@ -172,7 +172,7 @@ class ApprovalStore:
             return from_document(found)
         seen = self.get(request_id)
         if created_by and seen.created_by != created_by:
-            raise Forbidden("This belongs to someone else.")
+            raise NotYours
         return _already_done(seen, operation_id)
 
     def admit(self, request_id: str, person: Account, step: int) -> Seen | None:

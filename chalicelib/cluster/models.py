@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
-from chalicelib.core.models import Model
+from chalicelib.core.models import Form, Model
 from chalicelib.core.web import Query
 
 
@@ -57,8 +57,16 @@ class QueueStats(Work):
     queues: dict[str, QueueFigures]
 
 
-QueueName = Annotated[str, Field(min_length=1, max_length=80, description="name of a queue, as queue-stats lists it")]
-LetterId = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[0-9a-z-]+$")]
+QueueName = Annotated[
+    str,
+    Field(max_length=80, pattern=r"^[a-z0-9-]+$", description="name of a queue, as queue-stats lists it"),
+    Form("must be the name of a queue: up to 80 small letters, digits and '-'"),
+]
+LetterId = Annotated[
+    str,
+    Field(max_length=100, pattern=r"^[0-9a-z-]+$"),
+    Form("must be the id of a dead letter, as the list gives it"),
+]
 
 
 class DeadLetter(Model):

@@ -3,7 +3,9 @@
     ServiceError
     ├── Malformed        400  the body is not JSON
     ├── Unauthenticated  401  no valid session
-    ├── Forbidden        403  the wrong role, or another user's data
+    ├── Forbidden        403  the wrong role
+    │   ├── NotYours          another account's data
+    │   └── OriginRefused     a call by cookie from a foreign page
     ├── NotFound         404
     ├── NotAllowed       405  the path exists, the method does not
     ├── Conflict         409  another call came first
@@ -102,6 +104,18 @@ class Forbidden(ServiceError):
 
     status = HTTPStatus.FORBIDDEN
     code = "forbidden"
+
+
+class NotYours(Forbidden):
+    """This belongs to someone else."""
+
+    code = "not-yours"
+
+
+class OriginRefused(Forbidden):
+    """A call by cookie must come from a page of this API's own, or of an allowed origin."""
+
+    code = "origin-refused"
 
 
 class NotFound(ServiceError):

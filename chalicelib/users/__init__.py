@@ -2,6 +2,7 @@
 
 models.py     users, API keys and their shapes in requests and answers
 errors.py     errors shown to callers
+opaque.py     one form for each password (RFC 8265)
 passwords.py  a memory-hard hash, and a check in equal time for known and unknown users
 keys.py       the format of API keys
 store.py      users in one DynamoDB table
@@ -26,13 +27,19 @@ __all__ = ["User", "accounts", "check", "current", "holder", "is_key"]
 
 
 def check(username: str, password: str) -> User | None:
-    """Return the user if *password* is right, else None. An unknown name takes as long as a wrong password."""
+    """Return the user if *password* is right, else None. An unknown name takes as long as a wrong password.
+
+    A hash of the password as typed, which earlier versions made, is replaced. The user's sessions stay.
+    """
     from chalicelib.users import passwords  # noqa: PLC0415 # only logins need argon2
 
     found = wiring.store().credentials(username)
-    if not passwords.matches(password, found.password_hash if found else None):
+    result = passwords.match(password, found.password_hash if found else None)
+    if found is None or result is passwords.Match.NO:
         return None
-    return found.user if found else None
+    if result is passwords.Match.AS_TYPED:
+        wiring.store().rehash(username, found.password_hash, passwords.hashed(password))
+    return found.user
 
 
 def current(username: str) -> User | None:

@@ -4,12 +4,23 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Annotated, NamedTuple, Self
 
-from pydantic import ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, SecretStr, model_validator
 
 from chalicelib.core.models import Instant, Model, Username
 from chalicelib.core.web.roles import Role
+from chalicelib.users.opaque import prepared
 
-Password = Annotated[SecretStr, Field(min_length=8, max_length=256)]
+_LEAST_CHARACTERS = 8
+
+
+def _checked(password: SecretStr) -> SecretStr:
+    # A character and its accent may be typed as two characters, and count as the one that they are.
+    if len(prepared(password.get_secret_value())) < _LEAST_CHARACTERS:
+        raise ValueError(f"must have at least {_LEAST_CHARACTERS} characters")
+    return password
+
+
+Password = Annotated[SecretStr, Field(min_length=_LEAST_CHARACTERS, max_length=256), AfterValidator(_checked)]
 Roles = Annotated[list[Annotated[Role, Field(strict=False)]], Field(min_length=1, max_length=len(Role))]
 
 

@@ -11,6 +11,7 @@ names (`admins`), on the condition that an administrator remains.
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -115,6 +116,15 @@ class UserStore(Keyring):
             return user(self._update(username, changes))
         changes["roles"] = sorted(roles)
         return user(self._decide(username, changes, admin=Role.ADMIN in changes["roles"]))
+
+    def rehash(self, username: str, old_hash: str, new_hash: str) -> None:
+        """Replace *old_hash* by *new_hash*, a hash of the same password, so no session ends.
+
+        Changes nothing if the user has another hash by now, or is deleted.
+        """
+        when, values = "passwordHash = :old AND attribute_not_exists(gone)", {":old": old_hash, ":new": new_hash}
+        with suppress(ConditionFailed):
+            self._table.update(admins.key(username), "SET passwordHash = :new", when=when, values=values)
 
     def remove(self, username: str) -> User:
         """Disable sign-in and write a pending revocation, atomically. `complete_revocation` deletes the item later.

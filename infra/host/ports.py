@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HOST = "127.0.0.1"
+#: The port of ``scripts/serve``, unless another is chosen.
+SERVE = 8080
 
 
 class PortTaken(Exception):

@@ -23,7 +23,7 @@ examples:
   scripts/up --reload                    deploy again whenever app.py, chalicelib/ or .chalice/ is saved
   scripts/up --detach                    start in the background
   scripts/up --status; scripts/up --stop show the stack in the background, then stop the stack
-  eval "$(scripts/up --env)"             let your program reach the running stack (chalice local, a debugger)
+  eval "$(scripts/up --env)"             let your program reach the running stack, as .venv/bin/chalice local
 
 environment:
   HOLDFAST_ADMIN_PASSWORD                password of the first administrator; default: generated and shown once
@@ -45,6 +45,7 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     add("--data", type=Path, default=ROOT / ".holdfast", metavar="DIR", help="data folder (.holdfast)")
     add("--fresh", action="store_true", help="delete the data before the start")
     add("--reload", action="store_true", help="deploy again whenever a source file is saved")
+    add("--strict", action="store_true", help="be as strict as on AWS: no loopback callbacks, cookies for https alone")
     add("--json", action="store_true", help="show the functions' log records as JSON lines")
     instead = parser.add_mutually_exclusive_group()
     add = instead.add_argument
@@ -92,7 +93,14 @@ def up(folder: Folder, asked: argparse.Namespace) -> int:
             if asked.fresh:
                 folder.wipe()
             folder.reclaim()
-            return Supervisor(folder, port=asked.port, reload=asked.reload, reporter=reporter, terminal=terminal).run()
+            return Supervisor(
+                folder,
+                port=asked.port,
+                reload=asked.reload,
+                strict=asked.strict,
+                reporter=reporter,
+                terminal=terminal,
+            ).run()
     except AlreadyRunning:
         run = folder.read()
         where = run.url if run and run.url else "and is just starting"

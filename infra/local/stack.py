@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import psutil
 
+from infra.local import variables
 from infra.local.clients import Clients, ForeignClients, OwnClients, foreign_wanted
 from infra.local.deployer.deployer import Deployer
 from infra.local.processes.emulator import Emulator
@@ -43,7 +44,8 @@ class Stack:
 
     *on_step* is called with the name and the seconds of each step of the start. *on_fault* is called with the
     emulator's original error text when a caller gets a problem document instead. Both are called on any thread. A
-    *warm* stack keeps 70 MB in use, to redeploy faster.
+    *warm* stack keeps 70 MB in use, to redeploy faster. A *strict* stack admits no loopback callbacks, and its
+    cookies are for https alone, as on AWS.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Stack:
         *,
         stage: str = "local",
         warm: bool = False,
+        strict: bool = False,
         on_step: Callable[[str, float], None] = lambda _name, _seconds: None,
         on_fault: Callable[[str], None] = lambda _words: None,
     ) -> None:
@@ -63,6 +66,7 @@ class Stack:
         #: The state of the first administrator after this start, in words.
         self.admin_state = ""
         self._port = port
+        self._strict = strict
         self._on_step = on_step
         self._on_fault = on_fault
         self._mongod = None if os.environ.get("MONGODB_URI") else Mongod(folder / "mongod")
@@ -240,12 +244,15 @@ class Stack:
             self._deployer.package(vendor=self._emulator is None)
 
     def _deploy(self) -> None:
-        variables = {"MONGODB_URI": self.mongodb_uri, **self._variables}
-        if not self._mongod and (named := os.environ.get("MONGODB_DATABASE")):
-            variables["MONGODB_DATABASE"] = named
+        given = {
+            **variables.database(self.mongodb_uri, own=self._mongod is not None),
+            **variables.egress(self.front.port, self.endpoint_url, self.mongodb_uri),
+            **(variables.STRICT if self._strict else {}),
+            **self._variables,
+        }
         with self._step("deployment"):
             # A killed emulator loses the deployment's id; the own server still serves this stack alone.
-            deployed = self._deployer.deploy(self._own_endpoint, variables, exclusive=self._mongod is not None)
+            deployed = self._deployer.deploy(self._own_endpoint, given, exclusive=self._mongod is not None)
         self._api_url = deployed.api_url
         self.front.point(deployed.api_url, deployed.waiting)
 

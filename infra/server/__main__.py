@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import os
 import resource
@@ -63,7 +64,7 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
         default=IPv4Address(ports.HOST),
         help="address to listen on (%(default)s: this machine only)",
     )
-    add("--port", type=_port, default=8080, help="port to listen on (%(default)s)")
+    add("--port", type=_port, default=ports.SERVE, help="port to listen on (%(default)s)")
     add("--processes", type=_positive, default=_cores(), help="number of processes (%(default)s, as many as cores)")
     add("--threads", type=_positive, default=8, help="concurrent requests of each process (%(default)s)")
     add(
@@ -83,7 +84,8 @@ def main(arguments: list[str]) -> None:
         target = target_of(asked, os.environ)
         # The defaults fit a function, which serves one request at a time. Here each thread needs a connection.
         act_as(target, **_unless_set(MONGODB_MAX_POOL_SIZE=threads, AWS_CLIENT_MAX_CONNECTIONS=threads))
-        settings.load(settings.HoldfastSettings)
+        refused = settings.load(settings.EgressSettings).refused_ports | {asked.port}
+        os.environ[settings.option(settings.EgressSettings, "refused_ports")] = json.dumps(sorted(refused))
     try:
         ports.bound(asked.port, str(asked.host)).close()
     except ports.PortTaken as taken:

@@ -23,6 +23,13 @@ def test_every_route_has_a_line_in_the_api_page() -> None:
     )
 
 
+def test_the_api_page_says_whether_any_route_takes_tickets() -> None:
+    says = "No route takes a ticket yet." in PAGE.read_text()
+    takes = [endpoint.path for endpoint in endpoints() if endpoint.tickets]
+    verdict(["docs/api.md promises tickets, which no route takes: say so there"] if not (takes or says) else [])
+    verdict([f"docs/api.md says that no route takes tickets: {takes} do"] if takes and says else [])
+
+
 def endpoints() -> Iterator[Endpoint]:
     return (endpoint for routes in slices.ROUTES for endpoint in routes.endpoints)
 

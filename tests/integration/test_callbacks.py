@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import psutil
 import pytest
 
 from chalicelib.core.egress import signatures
+from infra.host import ports
 from infra.local.stack import Stack
 from tests.support.approvals import request_path
 from tests.support.client import Client, json_of, problem_of
@@ -118,6 +120,25 @@ def test_a_callback_url_to_a_private_address_is_refused(admin: Client, person: N
         question = {"username": username, "wait": False, "callbackUrl": url}
         problem = problem_of(admin.post("/send-notification", question), 422)
         assert [error["path"] for error in problem["errors"]] == ["callbackUrl"]
+
+
+def test_a_callback_url_to_a_port_of_the_stack_is_refused(stack: Stack, admin: Client, person: NewPerson) -> None:
+    username = person().username
+    processes = [psutil.Process(child.pid) for child in stack.children]
+    processes += [worker for process in processes for worker in process.children(recursive=True)]
+    listened = {
+        connection.laddr.port
+        for process in processes
+        for connection in process.net_connections()
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert len(listened) >= len(stack.children)
+    for port in listened | {stack.front.port, ports.SERVE}:
+        for host in ("127.0.0.1", "localhost", "127.1.2.3"):
+            question = {"username": username, "wait": False, "callbackUrl": f"http://{host}:{port}/"}
+            problem = problem_of(admin.post("/send-notification", question), 422)
+            assert problem["code"] == "address-refused"
+            assert problem["errors"][0]["message"] == "This leads to a port of Holdfast's own stack."
 
 
 def test_unknown_approvers_are_named_and_refused(admin: Client, person: NewPerson) -> None:

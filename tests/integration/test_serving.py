@@ -66,6 +66,12 @@ def test_both_entry_points_give_the_same_answer(
     assert first == second
 
 
+def test_a_callback_to_the_servers_own_port_is_refused(admin: Client, served: ServeProcess) -> None:
+    for url in (served.url, admin.url):
+        question = {"username": "admin", "wait": False, "callbackUrl": url}
+        assert problem_of(admin.at(served.url).post("/send-notification", question), 422)["code"] == "address-refused"
+
+
 def _stable_parts(answer: requests.Response) -> Any:
     """Return status, headers and body without the values that differ from call to call."""
     body = answer.json()

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from chalicelib.core.errors import Conflict, ServiceError, Unavailable
+from chalicelib.core.errors import Conflict, FieldError, Invalid, ServiceError, Unavailable
 
 
 class LockHeld(Conflict):
@@ -41,6 +41,15 @@ class ClaimLost(Conflict):
 
 class OtherRequest(Conflict):
     """The key belongs to another request."""
+
+
+class KeyReused(Invalid):
+    """The Idempotency-Key was used for another request. Use a new key for a new request."""
+
+    code = "idempotency-key-reused"
+
+    def __init__(self, header: str) -> None:
+        super().__init__([FieldError(header, "was used for another request")])
 
 
 class StillAnswering(Conflict):

@@ -60,7 +60,7 @@ def check(url: str, *, field: str = "url", resolve: Resolver = socket.getaddrinf
     """
     options = settings.load(settings.EgressSettings)
     try:
-        vetted(parse(url), resolve, Clock(options.connect_timeout_ms), allow_loopback=options.allow_loopback)
+        vetted(parse(url), resolve, Clock(options.connect_timeout_ms), options)
     except (AddressRefused, UnknownName) as error:
         raise AddressRefused(str(error), field) from None
 
@@ -81,7 +81,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, resolve: Resolver
     target = parse(url)
     clock = Clock(deadline.clamp_ms(options.total_timeout_ms, margin_ms=_MARGIN_MS))
     framing = _with_framing(target, headers)
-    addresses = vetted(target, resolve, clock, allow_loopback=options.allow_loopback)
+    addresses = vetted(target, resolve, clock, options)
     with connected(target, addresses, clock, options.connect_timeout_ms) as sock:
         wire = DeadlineSocket(sock, clock, options.read_timeout_ms)
         return _exchange(wire, target, body, framing, options.max_response_bytes)

@@ -10,6 +10,7 @@ from chalicelib.core.egress.addresses import vet
 from chalicelib.core.egress.errors import AddressRefused, TimedOut, UnknownName, Unreachable
 from chalicelib.core.egress.sockets import Clock
 from chalicelib.core.egress.urls import Target
+from chalicelib.core.runtime.settings import EgressSettings
 
 #: `socket.getaddrinfo`, or a test's replacement.
 Resolver = Callable[..., Sequence[tuple[Any, ...]]]
@@ -20,18 +21,21 @@ _UNKNOWN = frozenset(
 )
 
 
-def vetted(target: Target, resolve: Resolver, clock: Clock, *, allow_loopback: bool) -> list[str]:
+def vetted(target: Target, resolve: Resolver, clock: Clock, options: EgressSettings) -> list[str]:
     """Return the addresses of *target*, all of them allowed.
 
-    One forbidden address refuses the name: a mix of public and private addresses is an attack on the second try.
+    One forbidden address refuses the name: a mix of public and private addresses is an attack on the second try. Where
+    *options* admit loopback addresses, the refused ports are refused there.
 
     Raises:
-        AddressRefused: an address is not public, or there are no addresses.
+        AddressRefused: an address is not public or has a refused port, or there are no addresses.
         UnknownName, Unreachable, TimedOut: the name does not exist, or could not be looked up.
     """
     addresses = [target.host] if target.is_address else _look_up(target, resolve, clock)
-    if not addresses or not all(vet(address, allow_loopback=allow_loopback) for address in addresses):
+    if not addresses or not all(vet(address, allow_loopback=options.allow_loopback) for address in addresses):
         raise AddressRefused("This leads to an address that is not public.")
+    if target.port in options.refused_ports and not all(vet(address) for address in addresses):
+        raise AddressRefused("This leads to a port of Holdfast's own stack.")
     return addresses
 
 

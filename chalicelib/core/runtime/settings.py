@@ -175,6 +175,10 @@ class EgressSettings(Section):
     allow_loopback: bool = Field(
         default=False, description="also admit 127.0.0.0/8 and ::1, and no other private address"
     )
+    refused_ports: Annotated[frozenset[int], NoDecode, BeforeValidator(_json)] = Field(
+        default=frozenset(),
+        description="ports refused at admitted loopback addresses, as a JSON list; a local stack names its own",
+    )
     connect_timeout_ms: PositiveInt = Field(default=3_000, description="wait per address, for TCP and again for TLS")
     read_timeout_ms: PositiveInt = Field(default=10_000, description="longest silence of the server")
     total_timeout_ms: PositiveInt = Field(default=15_000, description="deadline of one call, its lookup included")

@@ -5,6 +5,7 @@ roles.py       roles, and the caller of a request
 routes.py      routes: a handler and its options
 dispatch.py    the function that chalice calls for a route: admission, handler, response
 models.py      the base of queries, and pages of lists
+reserved.py    words of routes that no caller may choose as an id
 requests.py    validation of body, query, path and headers
 messages.py    sentences for invalid fields, in place of pydantic's
 source.py      the source address of a request

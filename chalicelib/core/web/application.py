@@ -9,6 +9,7 @@ from chalice.app import Chalice, Response
 
 from chalicelib.core import errors
 from chalicelib.core.runtime import deadline, ids, logs, settings
+from chalicelib.core.web import reserved
 from chalicelib.core.web.dispatch import Dispatcher, Keyed, Perform, Replay, refusal
 from chalicelib.core.web.roles import PUBLIC, Caller
 from chalicelib.core.web.routes import Endpoint, Operation, Routes
@@ -71,6 +72,7 @@ class App(Chalice):
         self.endpoints: list[Endpoint] = []
         #: Paths that answer HEAD: the paths that answer GET without a session.
         self._heads: set[str] = set()
+        self._reserved: dict[tuple[str, str], reserved.Reserved] = {}
 
     def mount(self, *slices: Routes) -> None:
         """Register the routes of *slices*."""
@@ -80,6 +82,15 @@ class App(Chalice):
             for endpoint in routes.endpoints:
                 self._serve(endpoint)
             self.endpoints += routes.endpoints
+        # A route of one slice may reserve a word in a route of another.
+        self._reserved = {}
+
+    def reserved(self, endpoint: Endpoint) -> reserved.Reserved:
+        """Return the reserved words of each field by which a caller of *endpoint* chooses an id."""
+        route = endpoint.method, endpoint.path
+        if route not in self._reserved:
+            self._reserved[route] = reserved.chosen(endpoint, [known.path for known in self.endpoints])
+        return self._reserved[route]
 
     def _serve(self, endpoint: Endpoint) -> None:
         # Without content types chalice checks none; `requests.body` checks, with this API's error documents.
@@ -154,11 +165,11 @@ def _is_exact(event: Mapping[str, Any]) -> bool:
 
 def _body_bytes(event: dict[str, Any]) -> int:
     body = event.get("body") or ""
-    # Base64 is a third longer. The size is computed without decoding, and may be two bytes too small.
+    # `chalice local` passes bytes, and never says whether a body is base64.
     if isinstance(body, bytes):
-        # `chalice local` passes bytes.
         return len(body)
-    return len(body) // 4 * 3 - 2 if event["isBase64Encoded"] else len(body.encode(errors="replace"))
+    # Base64 is a third longer. The size is computed without decoding, and may be two bytes too small.
+    return len(body) // 4 * 3 - 2 if event.get("isBase64Encoded") else len(body.encode(errors="replace"))
 
 
 def _request_id(headers: Mapping[str, str], request_context: Mapping[str, Any]) -> str:

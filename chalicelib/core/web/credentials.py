@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 from chalicelib.core import errors
 from chalicelib.core.runtime import settings
 
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+#: Methods of calls that change nothing.
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _NAME = "holdfast"
 
 
@@ -14,14 +15,14 @@ def read_credential(method: str, headers: Mapping[str, str]) -> str | None:
     """Return the token of a request, or None. A header takes precedence over a cookie.
 
     Raises:
-        Forbidden: an unsafe call has only a cookie, and does not come from an allowed page.
+        OriginRefused: an unsafe call has only a cookie, and does not come from an allowed page.
         Unauthenticated: the header is present and holds no bearer token.
     """
     if (authorization := headers.get("authorization")) is not None:
         return _bearer(authorization)
     token = _cookie(headers.get("cookie", ""))
-    if token is not None and method not in _SAFE and not _from_allowed_page(headers):
-        raise errors.Forbidden("A call by cookie must come from a page of this API's own, or of an allowed origin.")
+    if token is not None and method not in SAFE and not _from_allowed_page(headers):
+        raise errors.OriginRefused
     return token
 
 

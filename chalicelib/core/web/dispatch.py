@@ -12,7 +12,7 @@ from pydantic import BaseModel, TypeAdapter
 from chalicelib.core import errors
 from chalicelib.core.records import etags
 from chalicelib.core.runtime import accounts, logs
-from chalicelib.core.web import credentials, requests
+from chalicelib.core.web import credentials, requests, reserved
 from chalicelib.core.web.requests import JSON, TICKET
 from chalicelib.core.web.roles import NOBODY, PUBLIC, Caller
 from chalicelib.core.web.routes import Answer, Call, Endpoint, Operation
@@ -64,6 +64,7 @@ class Dispatcher:
             if_match=request.headers.get("if-match") if endpoint.versioned else None,
             source=source_of(request.context, request.headers),
         )
+        reserved.check(call.body, app.reserved(endpoint))
         checked = requests.params(self._params, params)
 
         def perform(operation: Operation) -> Response:

@@ -22,12 +22,13 @@ from chalicelib.core.coordination.claims import Claim
 from chalicelib.core.coordination.errors import (
     AlreadyDone,
     ClaimLost,
+    KeyReused,
     OtherRequest,
     ShownOnce,
     StillAnswering,
     StillRunning,
 )
-from chalicelib.core.errors import FieldError, Invalid, ServiceError, Unavailable
+from chalicelib.core.errors import ServiceError, Unavailable
 from chalicelib.core.records.models import packed
 from chalicelib.core.runtime import logs
 from chalicelib.core.stores import clients
@@ -46,7 +47,7 @@ def answer(call: Keyed, perform: Perform) -> Response:
     A call that ended in an error is performed anew. *perform* runs again after a crash, with the same `Operation.id`.
 
     Raises:
-        Invalid: the key was used for another request.
+        KeyReused: the key was used for another request.
         StillAnswering: the first call is still running.
         ShownOnce: the call was answered with a secret, so the response was not stored.
     """
@@ -56,7 +57,7 @@ def answer(call: Keyed, perform: Perform) -> Response:
             key, ttl_seconds=_KEPT_SECONDS, fingerprint=_fingerprint(call), former=lambda: _former_fingerprint(call)
         )
     except OtherRequest:
-        raise Invalid([FieldError(IDEMPOTENCY_KEY, "was used for another request")]) from None
+        raise KeyReused(IDEMPOTENCY_KEY) from None
     except StillRunning:
         raise StillAnswering from None
     except AlreadyDone as done:

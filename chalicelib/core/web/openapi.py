@@ -12,8 +12,9 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from chalicelib.core import errors
-from chalicelib.core.coordination.errors import ClaimLost, ShownOnce, StillAnswering
-from chalicelib.core.web.credentials import cookie_name
+from chalicelib.core.coordination.errors import ClaimLost, KeyReused, ShownOnce, StillAnswering
+from chalicelib.core.web import reserved
+from chalicelib.core.web.credentials import SAFE, cookie_name
 from chalicelib.core.web.requests import IDEMPOTENCY_KEY, JSON, TICKET
 from chalicelib.core.web.roles import PUBLIC, Role
 from chalicelib.core.web.routes import Endpoint
@@ -82,7 +83,8 @@ def describe(endpoints: Iterable[Endpoint], version: str, examples: Examples) ->
     schemas, definitions = _schemas(endpoints)
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
-        operation = _operation(endpoint, schemas)
+        taken = reserved.chosen(endpoint, [known.path for known in endpoints])
+        operation = _operation(endpoint, schemas, taken)
         _add_examples(operation, examples.get(endpoint.handler.__name__, {}))
         paths.setdefault(_path(endpoint), {})[endpoint.method.lower()] = operation
     return json.dumps(
@@ -127,7 +129,7 @@ def _schemas(endpoints: list[Endpoint]) -> tuple[dict[Any, Any], dict[str, Any]]
     return dict(references), document.get("$defs", {})
 
 
-def _operation(endpoint: Endpoint, schemas: dict[Any, Any]) -> dict[str, Any]:
+def _operation(endpoint: Endpoint, schemas: dict[Any, Any], taken: reserved.Reserved) -> dict[str, Any]:
     summary, _, more = endpoint.summary.partition("\n")
     operation: dict[str, Any] = {
         "operationId": endpoint.handler.__name__,
@@ -139,7 +141,7 @@ def _operation(endpoint: Endpoint, schemas: dict[Any, Any]) -> dict[str, Any]:
         "security": _security(endpoint),
     }
     if endpoint.body:
-        schema = schemas[endpoint.body, "validation"]
+        schema = _without(taken, schemas[endpoint.body, "validation"])
         operation["requestBody"] = {"required": not endpoint.body_optional, "content": {JSON: {"schema": schema}}}
     return operation
 
@@ -169,6 +171,12 @@ def _add_examples(operation: dict[str, Any], found: Mapping[str, Any]) -> None:
         operation["requestBody"]["content"][JSON]["example"] = found["request"]
     for status, body in found.get("answers", {}).items():
         operation["responses"][status]["content"][JSON]["example"] = body
+
+
+def _without(taken: reserved.Reserved, schema: dict[str, Any]) -> dict[str, Any]:
+    """Return *schema* without the values that *taken* has for each field."""
+    refused = {to_camel(name): {"not": {"enum": sorted(words)}} for name, words in taken.items() if words}
+    return {"allOf": [schema, {"properties": refused}]} if refused else schema
 
 
 def _roles(endpoint: Endpoint) -> str:
@@ -247,8 +255,9 @@ def errors_of(endpoint: Endpoint) -> list[type[errors.ServiceError]]:
     found: list[type[errors.ServiceError]] = [*endpoint.raises, errors.NotAllowed, errors.TooLarge, errors.Unavailable]
     if endpoint.roles != PUBLIC:
         found += [errors.Unauthenticated, errors.Forbidden]
+        found += [errors.OriginRefused] if endpoint.method not in SAFE else []
     if endpoint.replayable:
-        found += [StillAnswering, errors.Invalid, errors.Malformed]
+        found += [StillAnswering, KeyReused, errors.Invalid, errors.Malformed]
     if endpoint.replayable and endpoint.secret:
         found += [ShownOnce, ClaimLost]
     if endpoint.body:

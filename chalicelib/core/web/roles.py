@@ -56,10 +56,10 @@ class Caller:
         """Return if the caller is an administrator or the account of one of *account_ids*.
 
         Raises:
-            Forbidden: the caller is neither.
+            NotYours: the caller is neither.
         """
         if not self.is_admin and self.account_id not in account_ids:
-            raise errors.Forbidden("This belongs to someone else.")
+            raise errors.NotYours
 
 
 NOBODY = Caller(username="", roles=frozenset())

@@ -59,13 +59,17 @@ class Ended(NamedTuple):
 class Supervisor:
     """Handles events in turn on the main thread. Long work runs on other threads."""
 
-    def __init__(self, folder: Folder, *, port: int, reload: bool, reporter: Reporter, terminal: Terminal) -> None:
+    def __init__(
+        self, folder: Folder, *, port: int, reload: bool, strict: bool, reporter: Reporter, terminal: Terminal
+    ) -> None:
         self._folder = folder
         self._reload = reload
         self._reporter = reporter
         self._terminal = terminal
         self._began = time.monotonic()
-        self._stack = Stack(folder.path, port, warm=reload, on_step=reporter.step, on_fault=terminal.note)
+        self._stack = Stack(
+            folder.path, port, warm=reload, strict=strict, on_step=reporter.step, on_fault=terminal.note
+        )
         self._events: SimpleQueue[StopRequested | Started | Failed | Ended] = SimpleQueue()
         self._helpers: list[Follower | Reloader] = []
 

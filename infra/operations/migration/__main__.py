@@ -6,18 +6,20 @@ import argparse
 import os
 import sys
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from bson import json_util
 
-from chalicelib import slices  # noqa: F401 # declares the kinds of record
+from chalicelib import slices
 from chalicelib.applications import importing
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.records.reconcile import check_database
 from chalicelib.core.stores import clients
 from chalicelib.core.stores.driver_errors import reaching_mongodb
+from chalicelib.core.web import reserved
 from infra.operations.migration.importer import Importer, State, Wanted
 from infra.operations.migration.source import Source
 from infra.operations.progress import escaped, progress
@@ -53,7 +55,12 @@ an application's document:
 exit code: 0 if all documents are imported (or would be), 1 if some are not, 130 if interrupted.
 """
 #: Functions that read a foreign document, by the kind of record to be made.
-READERS: Mapping[str, Reader] = {"application": importing.adopted}
+READERS: Mapping[str, Reader] = {
+    "application": partial(
+        importing.adopted,
+        taken=reserved.words("application_id", (known.path for routes in slices.ROUTES for known in routes.endpoints)),
+    )
+}
 #: More lines would not help a reader at a terminal.
 _SKIPPED_SHOWN = 10
 _REASONS_SHOWN = 20

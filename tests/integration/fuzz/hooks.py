@@ -17,10 +17,11 @@ _NOBODY = {"username": "nobody-of-that-name", "sessionId": "01ARZ3NDEKTSV4RRFFQ6
 _HELD_EVERY = 10
 _SHORTEST_HELD_MS, _SHORTEST_WAIT_MS = 1_000, 100
 _LONGEST_HELD_MS = 25_000
-#: Fields whose validity depends on a signature, a clock, another field or stored data, beyond any description.
+#: Fields whose validity depends on a signature, a clock, Unicode's tables, another field or stored data, beyond any
+#: description.
 _BEYOND_DESCRIPTION = frozenset(
     {"cursor", "page", "items", "action", "Idempotency-Key", "If-Match"}
-    | {"callbackUrl", "escalateTo", "required", "expiresAt"}
+    | {"callbackUrl", "escalateTo", "required", "expiresAt", "password"}
 )
 
 _asked = count()

@@ -43,6 +43,7 @@ def test_racing_creations_of_an_id_have_one_winner(officer: str) -> None:
     [
         ({"applicationId": "a/b"}, "applicationId"),
         ({"applicationId": ""}, "applicationId"),
+        ({"applicationId": "batch-update"}, "applicationId"),
         ({"applicantName": " "}, "applicantName"),
         ({"applicantName": "a\nb"}, "applicantName"),
         ({"email": "ada"}, "email"),

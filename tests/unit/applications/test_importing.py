@@ -7,6 +7,7 @@ import pytest
 from chalicelib.applications.importing import adopted
 from chalicelib.applications.models import Status
 from chalicelib.core.errors import Invalid
+from infra.operations.migration.__main__ import READERS
 
 DOC: dict[str, Any] = {
     "applicantName": "Ann",
@@ -49,6 +50,18 @@ def test_a_document_of_any_status_is_imported(status: Status) -> None:
 )
 def test_the_application_id_takes_precedence_over_the_id_of_mongodb(ids: dict[str, Any], record_id: str) -> None:
     assert adopted({**ids, **DOC}) == (record_id, DOC)
+
+
+def test_an_id_that_is_a_word_of_a_route_is_refused() -> None:
+    reserved = {"_id": "must not be a word that a route has in the place of the id: batch"}
+    assert faults({"_id": "batch", **DOC}, taken={"batch"}) == reserved
+    assert faults({"_id": "batch", **DOC, "status": "odd"}, taken={"batch"})["status"] == STATUSES
+    assert adopted({"_id": "Batch", **DOC}, taken={"batch"})[0] == "Batch"
+
+
+def test_the_command_refuses_the_words_of_the_applications_routes() -> None:
+    with pytest.raises(Invalid):
+        READERS["application"]({"_id": "batch-update", **DOC}, drop_unknown=False)
 
 
 def test_fields_in_snake_case_are_read() -> None:

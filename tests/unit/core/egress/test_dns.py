@@ -52,6 +52,34 @@ def test_name_with_one_private_address_is_refused(addresses: tuple[str, ...], lo
     assert peer.connections == 0
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "[::1]", "localhost", "hook.test"])
+@pytest.mark.parametrize("call", [egress.check, post])
+def test_a_loopback_port_of_the_stack_is_refused(
+    call: Callable[..., Any], host: str, loopback: Callable[..., None]
+) -> None:
+    names = Resolver({"hook.test": [["127.0.0.1"]]})
+    with Peer(OK, host="127.0.0.2" if host.endswith("2") else "127.0.0.1") as peer:
+        loopback(REFUSED_PORTS=f"[1, {peer.port}]")
+        with pytest.raises(egress.AddressRefused, match="own stack"):
+            call(f"http://{host}:{peer.port}/", resolve=names)
+    assert peer.connections == 0
+
+
+def test_a_name_that_moves_to_the_stack_is_refused_by_the_call(loopback: Callable[..., None]) -> None:
+    names = Resolver({"hook.test": [[PUBLIC], ["127.0.0.1"]]})
+    with Peer(OK) as peer:
+        loopback(REFUSED_PORTS=f"[{peer.port}]")
+        egress.check(f"http://hook.test:{peer.port}/", resolve=names)
+        with pytest.raises(egress.AddressRefused):
+            post(f"http://hook.test:{peer.port}/", resolve=names)
+    assert peer.connections == 0
+
+
+def test_a_refused_port_of_another_machine_is_called(loopback: Callable[..., None]) -> None:
+    loopback(REFUSED_PORTS="[443]")
+    egress.check("https://hook.test/", resolve=Resolver({"hook.test": [[PUBLIC]]}))
+
+
 @pytest.mark.parametrize("code", [socket.EAI_NONAME, socket.EAI_NODATA])
 def test_unknown_name_is_refused_by_check_and_retried_by_call(code: int) -> None:
     def unknown(*_: Any, **__: Any) -> Any:

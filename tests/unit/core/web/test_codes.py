@@ -44,6 +44,10 @@ def test_description_lists_the_codes_that_the_route_declares(document: dict[str,
 def platform(endpoint: Endpoint, status: int) -> set[str]:
     """Return the codes of *status* that the platform itself answers with on the way to a handler."""
     found = {CODES[HTTPStatus(status)]} if HTTPStatus(status) in CODES else set()
+    if status == HTTPStatus.FORBIDDEN and endpoint.method != "GET":
+        found |= {"origin-refused"}
+    if status == HTTPStatus.UNPROCESSABLE_ENTITY and endpoint.method == "POST" and endpoint.roles != PUBLIC:
+        found |= {"idempotency-key-reused"}
     if status == HTTPStatus.CONFLICT:
         found = {"still-answering"} if endpoint.method == "POST" and endpoint.roles != PUBLIC else set()
         found |= {"shown-once", "claim-lost"} if endpoint.secret else set()

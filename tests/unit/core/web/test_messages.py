@@ -109,6 +109,12 @@ def test_fault_of_an_unknown_type_reveals_nothing() -> None:
     assert message({"type": "some_new_type", "msg": "Input should be odd", "ctx": {}}) == "cannot be accepted"
 
 
-def test_form_leaves_the_schema_of_its_type_unchanged() -> None:
+def test_form_adds_its_sentence_to_the_schema_of_its_type() -> None:
     assert isinstance(get_args(Id)[-1], Form)
-    assert TypeAdapter(Id).json_schema() == {"pattern": "^[0-9A-HJKMNP-TV-Z]{26}$", "type": "string"}
+    sentence = get_args(Id)[-1].sentence
+    assert TypeAdapter(Id).json_schema() == {
+        "pattern": "^[0-9A-HJKMNP-TV-Z]{26}$",
+        "type": "string",
+        "description": sentence,
+        "x-form": sentence,
+    }

@@ -85,6 +85,11 @@ def test_an_error_is_described_as_a_problem(document: dict[str, Any]) -> None:
     assert document["components"]["schemas"]["Problem"]["required"]
 
 
+def test_body_excludes_ids_that_are_words_of_routes(document: dict[str, Any]) -> None:
+    body = document["paths"]["/api/applications"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert body["allOf"][1] == {"properties": {"applicationId": {"not": {"enum": ["batch-update"]}}}}
+
+
 def test_schema_has_wire_names_and_refuses_unknown_fields(document: dict[str, Any]) -> None:
     new = document["components"]["schemas"]["NewApproval"]
     assert {"username", "timeoutMs", "data"} <= set(new["properties"])
