@@ -20,6 +20,7 @@ from infra.local.deployer.deployer import Deployer
 from infra.local.processes.emulator import Emulator
 from infra.local.processes.mongod import Mongod
 from infra.local.proxy.server import Front
+from infra.operations.servers import check_mongodb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -169,9 +170,13 @@ class Stack:
         Raises:
             PortTaken: another process has the port; raised before any process is started.
             Stopped: another thread called ``stop``.
+            CommandFailed, PyMongoError: MONGODB_URI cannot be used; raised before any process is started.
             ChildFailed, TaskFailed, Unreachable: a part failed; the text is the part's own.
         """
         try:
+            if self._mongod is None:
+                # Before any process: the deployment would notice an unreachable server last.
+                check_mongodb(os.environ["MONGODB_URI"])
             self._front = Front(self._port, on_fault=self._on_fault)
             self._deployer.start()
             self._run_processes()
@@ -212,7 +217,7 @@ class Stack:
     def _run_processes(self) -> None:
         """Start the stack's own database and endpoint, and package at the same time."""
         with ThreadPoolExecutor() as pool:
-            parts = [pool.submit(part) for part in (self._database, self._endpoint, self._package)]
+            parts = [pool.submit(part) for part in (self._database, self._endpoint, self._checked_package)]
             try:
                 for part in as_completed(parts):
                     part.result()
@@ -233,6 +238,11 @@ class Stack:
         with self._step("AWS endpoint"):
             self._emulator.start()
             self._clients = OwnClients(self._emulator.endpoint_url)
+
+    def _checked_package(self) -> None:
+        # The check needs the application's modules, which only the deployer's processes import.
+        self._deployer.check()
+        self._package()
 
     def _package(self) -> None:
         with self._step("package"):

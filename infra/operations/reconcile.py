@@ -16,17 +16,9 @@ from chalicelib.core.records import reconcile
 from chalicelib.core.records import wiring as records_wiring
 from chalicelib.core.runtime import logs
 from chalicelib.core.stores.driver_errors import reaching_aws, reaching_mongodb
+from infra.operations.failures import reporting
 from infra.operations.progress import escaped, progress
-from infra.operations.target import (
-    INTERRUPTED,
-    PATIENT,
-    STACKS,
-    act_as,
-    patiently,
-    reporting,
-    stack_options,
-    target_of,
-)
+from infra.operations.target import PATIENT, STACKS, act_as, patiently, stack_options, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -156,14 +148,10 @@ def _counted_faults() -> Iterator[_FaultCounter]:
 def main(arguments: list[str]) -> int:
     """Run the command and return the exit code."""
     asked = parsed(arguments)
-    with reporting("reconcile"):
-        try:
-            target = target_of(asked, os.environ)
-            act_as(target, **PATIENT)
-            return run(target)
-        except KeyboardInterrupt:
-            print("\nInterrupted. Finished repairs are kept; the next run starts from the beginning.", file=sys.stderr)
-            return INTERRUPTED
+    with reporting("reconcile", "Interrupted. Finished repairs are kept; the next run starts from the beginning."):
+        target = target_of(asked, os.environ)
+        act_as(target, **PATIENT)
+        return run(target)
 
 
 if __name__ == "__main__":
