@@ -153,6 +153,17 @@ class Stack:
         return [part.child for part in (self._mongod, self._emulator) if part]
 
     @property
+    def lost_state(self) -> str | None:
+        """A sentence for the operator if a kill of the own endpoint has lost changes, else None."""
+        if self._emulator is None or (moment := self._emulator.lost_after) is None:
+            return None
+        kept = f"those of {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(moment))}" if moment else "new and empty"
+        return (
+            f"The AWS endpoint was killed in its last run. Its tables and queues are {kept}: later changes are lost, "
+            "and lists may still show them. Run scripts/reconcile to make the lists agree with the tables."
+        )
+
+    @property
     def owns_endpoint(self) -> bool:
         """Whether the AWS endpoint is the stack's own emulator."""
         return self._emulator is not None

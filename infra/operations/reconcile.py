@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 Runs a full reconciliation pass now: compares every record with its history and with its copy in the read model (which
 lists read), and repairs the differences. Missing copies are made, stale copies are updated, versions without a
-published event are published under their original event ids, copies without a record are deleted, and copies of versions
-that the tables have lost are replaced. The stack does the same every hour, for a few minutes each time.
+published event are published under their original event ids, copies without a record are deleted, and copies of
+versions that the tables have lost are replaced. The stack does the same every hour, for a few minutes each time.
 
 The command writes only the data that the stack itself writes. The command may run beside the stack, and may be
 interrupted and repeated at any time.

@@ -124,6 +124,8 @@ class Supervisor:
         self._helpers = [follower, *([Reloader(stack.redeploy, self._terminal.note)] if self._reload else [])]
         for helper in self._helpers:
             helper.start()
+        if lost := stack.lost_state:
+            self._reporter.warning(lost)
         self._reporter.ready(url, stack.admin_state, stack.admin_password, time.monotonic() - self._began)
 
     def _watch(self, child: Child) -> None:
