@@ -31,7 +31,8 @@ environment:
   MONGODB_DATABASE                       with MONGODB_URI: name of the database; default: in the path of the URI
   AWS_ENDPOINT_URL or LOCALSTACK_HOST    use this endpoint (LocalStack) instead of starting an emulator
 
-Data stays in .holdfast/. No other variable of your shell's environment reaches the functions.
+Data stays in .holdfast/. A killed AWS endpoint loses its last seconds; the next start says so.
+No other variable of your shell's environment reaches the functions.
 """
 
 

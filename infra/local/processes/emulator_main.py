@@ -26,8 +26,8 @@ STREAMS = ("_stream_records", "_stream_trimmed")
 
 
 #: The pause between two saves. After a long save the pause is a multiple of its CPU time, so that saving takes no more
-#: than a tenth of a core.
-PAUSE_SECONDS, PAUSE_FACTOR = 2.0, 9
+#: than a tenth of a core, and that at a low priority.
+PAUSE_SECONDS, PAUSE_FACTOR = 1.0, 9
 #: A forked process may inherit a lock that no thread will release; the next save then takes another copy.
 SAVE_DEADLINE_SECONDS = 300
 #: Beginnings of actions that change nothing. The log follower of scripts/up calls such actions all the time.
