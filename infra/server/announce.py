@@ -35,7 +35,8 @@ class AnnouncingServer(MPServer):
         super().signal_handler_interrupt(*received, **more)  # type: ignore[no-untyped-call]
 
     def _begin(self) -> None:
-        say(f"Starting {self.workers} processes for {self._stage} at {self._url}.")
+        processes = "1 process" if self.workers == 1 else f"{self.workers} processes"
+        say(f"Starting {processes} for {self._stage} at {self._url}.")
         threading.Thread(target=self._announce, name="announce", daemon=True).start()
 
     def _announce(self) -> None:
