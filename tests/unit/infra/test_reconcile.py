@@ -176,7 +176,9 @@ def test_an_interruption_exits_with_130_and_an_outage_with_a_message(
     monkeypatch.setattr(command, "act_as", lambda *_, **__: None)
     monkeypatch.setattr(command, "run", interrupted)
     if code:
-        assert command.main([]) == code
+        with pytest.raises(SystemExit) as ended:
+            command.main([])
+        assert ended.value.code == code
     else:
         with pytest.raises(SystemExit, match="reconcile: MongoDB is down"):
             command.main([])
