@@ -34,8 +34,7 @@ ELSEWHERE = frozenset(
     {"PIP_PREFIX", "PIP_PYTHON", "PIP_ROOT", "PIP_TARGET", "PIP_USER"}
     | {"UV_MANAGED_PYTHON", "UV_NO_VERIFY_HASHES", "UV_PROJECT", "UV_SYSTEM_PYTHON", "UV_WORKING_DIR"}
 )
-#: uv reads no settings of pip, so those that say where packages come from are handed over: uv's variable and what
-#: separates several values in it.
+#: Settings of pip that say where packages come from; uv's variable for each, and the separator of its values.
 HANDED_OVER = {
     "cert": ("SSL_CERT_FILE", " "),
     "extra-index-url": ("UV_EXTRA_INDEX_URL", " "),
@@ -44,6 +43,11 @@ HANDED_OVER = {
     "proxy": ("ALL_PROXY", " "),
     "trusted-host": ("UV_INSECURE_HOST", " "),
 }
+#: The words of pip and uv about an index that cannot be reached.
+UNREACHED = ("connection broken by", "error sending request for url")
+REMEDY = "Correct the cause and run this again: nothing half-made is used. To start over: rm -r .venv"
+UNANSWERED = """The package index does not answer. Check the network and the proxy, or name another index
+in PIP_INDEX_URL; then run the command again: nothing half-made is used."""
 USAGE = """usage: python3 infra/environment.py [--help]
 
 Makes .venv, .venv/functions and .venv/emulator where they are missing or where their requirement
@@ -113,11 +117,9 @@ def ensure(root: Path = ROOT) -> Path:
 def check_interpreter() -> None:
     """Raise EnvironmentFailed where this interpreter cannot make what we need."""
     if sys.version_info < OLDEST:
-        found = "{}.{}".format(*sys.version_info[:2])
-        raise EnvironmentFailed(
-            f"Holdfast needs Python 3.11 or newer; python3 here is {found} ({sys.executable}).\n"
-            "Install a newer one and put it first on PATH."
-        )
+        found = "{}.{} ({})".format(*sys.version_info[:2], sys.executable)
+        needed = f"Holdfast needs Python 3.11 or newer; python3 here is {found}."
+        raise EnvironmentFailed(f"{needed}\nInstall a newer one and put it first on PATH.")
     try:
         import ensurepip  # noqa: F401, PLC0415 - Debian ships it in a package of its own
         import venv  # noqa: F401, PLC0415
@@ -152,22 +154,18 @@ def make(root: Path) -> None:
     if not BOOTSTRAP.ready(root):
         bootstrap(root)
     environ = uv_settings(str(LAPTOP.python(root)))
-    failures: list[EnvironmentFailed] = []
 
-    def attempt(environment: Environment) -> None:
+    def failure(environment: Environment) -> str:
         try:
-            if environment is LAPTOP:
-                update(environment, root, environ)
-            else:
-                replace(environment, root, environ)
+            (update if environment is LAPTOP else replace)(environment, root, environ)
         except EnvironmentFailed as exc:
-            failures.append(exc)
+            return str(exc)
+        return ""
 
-    outdated = [one for one in ALL if not one.ready(root)]
     with ThreadPoolExecutor() as pool:
-        list(pool.map(attempt, outdated))
-    if failures:
-        raise EnvironmentFailed("\n".join(str(failure) for failure in failures))
+        failures = dict.fromkeys(pool.map(failure, [one for one in ALL if not one.ready(root)]))
+    if texts := "\n".join(filter(None, failures)):
+        raise EnvironmentFailed(texts)
 
 
 def usable(environment: Environment, root: Path) -> bool:
@@ -180,18 +178,16 @@ def usable(environment: Environment, root: Path) -> bool:
 def create(environment: Environment, root: Path) -> None:
     """Make an empty environment; only the laptop's own gets pip, which serves the others too."""
     pip = [] if environment is LAPTOP else ["--without-pip"]
-    folder = root / environment.folder
     with step(f"making {environment.folder}"):
-        check(environment, run([sys.executable, "-I", "-m", "venv", "--clear", *pip, str(folder)]))
+        check(environment, run([sys.executable, "-I", "-m", "venv", "--clear", *pip, str(root / environment.folder)]))
 
 
 def bootstrap(root: Path) -> None:
     """Install uv into the laptop's environment, with pip and its settings."""
-    wanted = BOOTSTRAP.wanted(root)
+    wanted, file = BOOTSTRAP.wanted(root), BOOTSTRAP.requirements[0]
     pip = [str(LAPTOP.python(root)), "-I", "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
-    with step(f"installing {BOOTSTRAP.requirements[0]} into {BOOTSTRAP.folder}"):
-        file = str(root / BOOTSTRAP.requirements[0])
-        check(BOOTSTRAP, run([*pip, "--no-deps", "--no-compile", "--require-hashes", "-r", file]))
+    with step(f"installing {file} into {BOOTSTRAP.folder}"):
+        check(BOOTSTRAP, run([*pip, "--no-deps", "--no-compile", "--require-hashes", "-r", str(root / file)]))
     BOOTSTRAP.stamp(root).write_text(wanted)
 
 
@@ -219,10 +215,7 @@ def replace(environment: Environment, root: Path, environ: dict[str, str]) -> No
 
 
 def install(environment: Environment, root: Path, environ: dict[str, str]) -> None:
-    """Install its locked packages with uv.
-
-    The laptop alone takes packages without a wheel; they are built with the setuptools that its file locks.
-    """
+    """Install its locked packages with uv. Only the laptop builds packages, with the setuptools of its own file."""
     files = [str(root / name) for name in environment.requirements]
     builds = ["--build-constraints", files[0]] if environment is LAPTOP else ["--no-build"]
     # A function's process starts cold again and again, and would compile every package each time.
@@ -234,13 +227,11 @@ def install(environment: Environment, root: Path, environ: dict[str, str]) -> No
 
 def check(environment: Environment, done: subprocess.CompletedProcess[str]) -> None:
     """Raise EnvironmentFailed with the command's last words unless it ended well."""
+    words = "\n".join(done.stdout.strip().splitlines()[-20:])
+    if done.returncode and any(sign in words for sign in UNREACHED):
+        raise EnvironmentFailed(UNANSWERED)
     if done.returncode:
-        words = "\n".join(done.stdout.strip().splitlines()[-20:])
-        raise EnvironmentFailed(
-            f"{environment.folder} could not be made:\n{words}\n"
-            "If the package index was not reachable, check the network (or `pip config list`) and run this\n"
-            "again: nothing half-made is used. To start over: rm -r .venv"
-        )
+        raise EnvironmentFailed(f"{environment.folder} could not be made:\n{words}\n{REMEDY}")
 
 
 def run(command: list[str], environ: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -251,7 +242,9 @@ def run(command: list[str], environ: dict[str, str] | None = None) -> subprocess
 
 def settings() -> dict[str, str]:
     """Return the caller's environment variables without those that would change where packages go."""
-    return {key: value for key, value in os.environ.items() if not key.startswith("PYTHON") and key not in ELSEWHERE}
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON") and key not in ELSEWHERE}
+    # Five retries, pip's own number, take half a minute where there is no network.
+    return {"PIP_RETRIES": "1", **kept}
 
 
 def uv_settings(python: str) -> dict[str, str]:
@@ -289,8 +282,14 @@ def main(arguments: list[str]) -> int:
         return 0 if arguments[0] in ("-h", "--help") else 2
     try:
         print(ensure())
+    except KeyboardInterrupt:
+        say("\nInterrupted. Nothing half-made is used; run the command again.")
+        return 130
     except EnvironmentFailed as exc:
         say(str(exc))
+        return 1
+    except OSError as exc:
+        say(f"{exc.filename}: {exc.strerror}. This user must be able to write .venv.")
         return 1
     return 0
 

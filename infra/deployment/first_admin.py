@@ -4,14 +4,18 @@ import secrets
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from pydantic import TypeAdapter, ValidationError
+
 from chalicelib.core.stores.dynamodb import Table
 from chalicelib.core.web.roles import Role
 from chalicelib.users import passwords
 from chalicelib.users.errors import UsernameTaken
-from chalicelib.users.models import Credentials
+from chalicelib.users.models import Credentials, Password
 from chalicelib.users.store import UserStore
+from infra.operations.failures import CommandFailed
 
 NAME = "admin"
+VARIABLE = "HOLDFAST_ADMIN_PASSWORD"
 
 
 class Administrator(NamedTuple):
@@ -23,6 +27,23 @@ class Administrator(NamedTuple):
     password: str | None = None
 
 
+def given_password(environ: Mapping[str, str]) -> str | None:
+    """Return the password in ``HOLDFAST_ADMIN_PASSWORD``, None if the variable is unset or empty.
+
+    Raises:
+        CommandFailed: the API would refuse the password because of its length.
+    """
+    given = environ.get(VARIABLE) or None
+    try:
+        TypeAdapter(Password | None).validate_python(given)
+    except ValidationError:
+        raise CommandFailed(
+            f"{VARIABLE} has {len(given or '')} characters, and a password has 8 to 256. Set another password, or "
+            "unset the variable to have one generated."
+        ) from None
+    return given
+
+
 def ensure_admin(dynamodb: Any, stage: str, environ: Mapping[str, str]) -> Administrator:
     """Make the administrator of *stage* if missing, and seed the set of administrators. Safe to repeat.
 
@@ -30,9 +51,13 @@ def ensure_admin(dynamodb: Any, stage: str, environ: Mapping[str, str]) -> Admin
     administrator had taken the role away. Without the variable, an existing user changes only if the stage has no
     administrator at all: then the user gets the role back, with a generated password. After a change the user's
     earlier sessions end within a minute.
+
+    Raises:
+        CommandFailed: the given password is too short or too long; nothing was changed.
     """
+    given = given_password(environ)
     store = UserStore(Table(dynamodb, f"holdfast-{stage}-users"))
-    administrators, given = store.admins.seed(), environ.get("HOLDFAST_ADMIN_PASSWORD")
+    administrators = store.admins.seed()
     if (found := store.credentials(NAME)) is not None:
         return _restore(store, found, given, lost=not administrators)
     password = given or secrets.token_urlsafe(12)

@@ -23,6 +23,7 @@ from infra import environment
 from infra.deployment import policies, template
 from infra.deployment.template import RUNTIME
 from infra.environment import ROOT
+from infra.operations.failures import CommandFailed
 
 #: Amazon Linux 2023 has glibc 2.34 and takes wheels for any older one.
 PLATFORM = "x86_64-manylinux_2_34"
@@ -41,7 +42,7 @@ class Package(NamedTuple):
     waiting: list[tuple[str, str]]
 
 
-class PackageFailed(Exception):
+class PackageFailed(CommandFailed):
     """The application cannot be packaged; says what chalice or uv said."""
 
 
@@ -62,6 +63,20 @@ def build(stage: str, *, vendor: bool, folder: Path) -> Package:
     return load(folder)
 
 
+def check_stage(stage: str) -> None:
+    """Return if .chalice/config.json declares *stage*. Chalice itself would package any name, with defaults.
+
+    Raises:
+        CommandFailed: the file does not declare *stage*; the text names the declared stages.
+    """
+    declared = sorted(json.loads((ROOT / ".chalice/config.json").read_text())["stages"])
+    if stage not in declared:
+        raise CommandFailed(
+            f".chalice/config.json has no stage {stage}; its stages are {', '.join(declared)}. Choose one of these, or "
+            "add the stage to the file."
+        )
+
+
 def load(folder: Path) -> Package:
     """Return what was built into *folder*."""
     app = json.loads((folder / "app.json").read_text())
@@ -78,6 +93,7 @@ def main() -> None:
     )
     parser.add_argument("--vendor", action=argparse.BooleanOptionalAction, default=False, help="pack the requirements")
     asked = parser.parse_args()
+    check_stage(asked.stage)
     asked.folder.mkdir(parents=True, exist_ok=True)
     source = _gather(asked.folder / "source", vendor=asked.vendor)
     made = _package(source, asked.stage, asked.folder)

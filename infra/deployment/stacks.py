@@ -6,22 +6,25 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import monotonic, sleep
 from typing import Any, NamedTuple
 
-import botocore.session
+from botocore.config import Config
 from botocore.exceptions import ClientError
-from pymongo.errors import ConnectionFailure
 
 from chalicelib.core.stores.binding import DatabaseRefused
 from infra.deployment import database, emulator_fixes, first_admin
 from infra.deployment.database import Wanted
-from infra.deployment.package import Package, PackageFailed, build
+from infra.deployment.package import Package, build, check_stage
 from infra.deployment.template import minified
 from infra.environment import ROOT
+from infra.operations.failures import CommandFailed, reporting
+from infra.operations.servers import aws_session, check_mongodb
 
 _DEADLINE_SECONDS = 900
+#: For the first call: an endpoint that cannot be reached would otherwise take minutes.
+_IMPATIENT = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 2})
 _CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 
 Client = Callable[[str], Any]
@@ -34,7 +37,7 @@ class Deployed(NamedTuple):
     outputs: dict[str, str]
 
 
-class DeployFailed(Exception):
+class DeployFailed(CommandFailed):
     """CloudFormation refused or rolled back a stack, or took too long. The text names stack, resource and reason."""
 
 
@@ -187,38 +190,60 @@ def _reasons(cloudformation: Any, name: str) -> str:
     return "\n".join(f"  {event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}" for event in failed)
 
 
-def main() -> None:
-    """Deploy as the command ``scripts/deploy``; exit with a sentence on failure."""
+def check(stage: str, session: Any, environ: Mapping[str, str]) -> None:
+    """Return if a deployment of *stage* can begin, after a few seconds at most. Nothing is changed.
+
+    Raises:
+        CommandFailed: the stage, the administrator's password or MONGODB_URI cannot be used.
+        BotoCoreError, ClientError: region or credentials are missing, or AWS does not answer or refuses the caller.
+        PyMongoError: the server of MONGODB_URI does not answer.
+    """
+    check_stage(stage)
+    first_admin.given_password(environ)
+    _describe(session.create_client("cloudformation", config=_IMPATIENT), f"holdfast-{stage}-data")
+    if uri := environ.get("MONGODB_URI"):
+        check_mongodb(uri)
+
+
+def parsed(arguments: list[str]) -> argparse.Namespace:
+    """Return the parsed command line."""
     parser = argparse.ArgumentParser(
         prog="scripts/deploy",
         description="Deploys to the AWS account of the environment's credentials, or to AWS_ENDPOINT_URL if set.",
-        epilog="MongoDB is reached by MONGODB_URI, else by the URI in the stage's secret. The deployment marks its "
-        "database and creates indexes. MONGODB_DATABASE names the database (docs/operations.md has the rules). "
-        "If HOLDFAST_ADMIN_PASSWORD is set, the user admin gets this password and the role admin, now and at every "
-        "deployment; "
-        "else a password is generated for the first administrator and shown once.",
+        epilog="AWS_REGION names the region. MongoDB is reached by MONGODB_URI, else by the URI in the stage's secret. "
+        "The deployment marks its database and creates indexes. MONGODB_DATABASE names the database "
+        "(docs/operations.md has the rules). If HOLDFAST_ADMIN_PASSWORD is set, the user admin gets this password and "
+        "the role admin, now and at every deployment; else a password is generated for the first administrator and "
+        "shown once.",
     )
     parser.add_argument("--stage", required=True, help="a stage of .chalice/config.json, such as dev or prod")
-    stage = parser.parse_args().stage
-    session, aws = botocore.session.get_session(), "AWS_ENDPOINT_URL" not in os.environ
-    try:
-        print("packaging, with wheels for Lambda ...", flush=True)
-        package = build(stage, vendor=True, folder=ROOT / "build" / stage)
-        print("deploying ...", flush=True)
-        # On AWS the connection string stays in the secret. On an emulator, functions read it from their environment.
-        passed = ("MONGODB_DATABASE",) if aws else ("MONGODB_DATABASE", "MONGODB_URI")
-        variables = {name: os.environ[name] for name in passed if os.environ.get(name)}
-        uri = os.environ.get("MONGODB_URI", "")
-        done = deploy(package, stage, client=session.create_client, variables=variables, aws=aws, mongodb_uri=uri)
-    except (DeployFailed, PackageFailed) as error:
-        sys.exit(str(error))
-    except ConnectionFailure as error:
-        sys.exit(f"The MongoDB of MONGODB_URI does not answer: {str(error).partition(', Timeout:')[0]}")
+    return parser.parse_args(arguments)
+
+
+def run(stage: str) -> None:
+    """Check, package and deploy *stage*; print the URL and the administrator."""
+    session, aws = aws_session(os.environ), "AWS_ENDPOINT_URL" not in os.environ
+    check(stage, session, os.environ)
+    print("packaging, with wheels for Lambda ...", flush=True)
+    package = build(stage, vendor=True, folder=ROOT / "build" / stage)
+    print("deploying ...", flush=True)
+    # On AWS the connection string stays in the secret. On an emulator, functions read it from their environment.
+    passed = ("MONGODB_DATABASE",) if aws else ("MONGODB_DATABASE", "MONGODB_URI")
+    variables = {name: os.environ[name] for name in passed if os.environ.get(name)}
+    uri = os.environ.get("MONGODB_URI", "")
+    done = deploy(package, stage, client=session.create_client, variables=variables, aws=aws, mongodb_uri=uri)
     admin = first_admin.ensure_admin(session.create_client("dynamodb"), stage, os.environ)
     print(f"API       {done.api_url}\nuser      {first_admin.NAME}, {admin.state}")
     if admin.password:
         print(f"password  {admin.password}   (not shown again)")
 
 
+def main(arguments: list[str]) -> None:
+    """Deploy as the command ``scripts/deploy``; exit with a sentence on failure."""
+    asked = parsed(arguments)
+    with reporting("deploy", "Interrupted. CloudFormation completes a change that has begun; deploy again to finish."):
+        run(asked.stage)
+
+
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

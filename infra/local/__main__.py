@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from pathlib import Path
 
 from infra.environment import ROOT
 from infra.local.cli import commands
 from infra.local.cli.data_folder import AlreadyRunning, Folder
+from infra.operations.failures import reporting, sentence
 
 DESCRIPTION = """\
 Starts the whole stack: a MongoDB, an AWS endpoint, the deployed application, and http://localhost:8000/ in front
@@ -31,7 +31,8 @@ environment:
   MONGODB_DATABASE                       with MONGODB_URI: name of the database; default: in the path of the URI
   AWS_ENDPOINT_URL or LOCALSTACK_HOST    use this endpoint (LocalStack) instead of starting an emulator
 
-Data stays in .holdfast/. No other variable of your shell's environment reaches the functions.
+Data stays in .holdfast/. A killed AWS endpoint loses its last seconds; the next start says so.
+No other variable of your shell's environment reaches the functions.
 """
 
 
@@ -46,7 +47,7 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     add("--fresh", action="store_true", help="delete the data before the start")
     add("--reload", action="store_true", help="deploy again whenever a source file is saved")
     add("--strict", action="store_true", help="be as strict as on AWS: no loopback callbacks, cookies for https alone")
-    add("--json", action="store_true", help="show the functions' log records as JSON lines")
+    add("--json", action="store_true", help="show log records as JSON lines; with --status, a JSON object")
     instead = parser.add_mutually_exclusive_group()
     add = instead.add_argument
     add("--detach", action="store_true", help="start in the background; return when the stack is ready")
@@ -59,17 +60,33 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     add("--env", action="store_true", help="print `export` lines for programs that use the running stack")
     # The write end of a pipe to the process that was called with --detach.
     add("--report", type=int, help=argparse.SUPPRESS)
-    return parser.parse_args(arguments)
+    asked = parser.parse_args(arguments)
+    refuse_ignored(parser, asked)
+    return asked
+
+
+def refuse_ignored(parser: argparse.ArgumentParser, asked: argparse.Namespace) -> None:
+    """Exit with the usage if an option would have no effect beside another one."""
+    for other in ("stop", "status", "env"):
+        for option in ("fresh", "reload", *([] if other == "status" else ["json"])):
+            if getattr(asked, other) and getattr(asked, option):
+                parser.error(f"--{option} has no effect with --{other}")
 
 
 def main(arguments: list[str]) -> int:
     """Run the command and return the exit code."""
     asked = parsed(arguments)
+    with reporting("up"):
+        return chosen(asked)
+
+
+def chosen(asked: argparse.Namespace) -> int:
+    """Run the part of the command that *asked* names; return the exit code."""
     folder = Folder(asked.data.resolve())
     if asked.stop:
         return commands.stop(folder)
     if asked.status:
-        return commands.status(folder)
+        return commands.status(folder, as_json=asked.json)
     if asked.env:
         return commands.environment(folder)
     return up(folder, asked)
@@ -106,10 +123,13 @@ def up(folder: Folder, asked: argparse.Namespace) -> int:
         where = run.url if run and run.url else "and is just starting"
         reporter.failed(f"It already runs: {where}. See scripts/up --status, or end it with scripts/up --stop")
         return 1
+    except OSError as error:
+        # The data folder cannot be written.
+        if (said := sentence(error)) is None:
+            raise
+        reporter.failed(said)
+        return 1
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
+    sys.exit(main(sys.argv[1:]))

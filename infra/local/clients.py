@@ -12,6 +12,9 @@ from urllib.parse import urlsplit
 import botocore.session
 from botocore.config import Config
 
+from infra.operations.failures import CommandFailed
+from infra.operations.servers import region_of
+
 
 class Keys(NamedTuple):
     """The credentials and the region of a client."""
@@ -25,7 +28,7 @@ class Keys(NamedTuple):
 ROOT_KEYS = Keys("test", "test", "us-east-1")
 
 
-class Unreachable(Exception):
+class Unreachable(CommandFailed):
     """The environment names a service that does not answer."""
 
 
@@ -80,7 +83,7 @@ class ForeignClients:
         self.keys = Keys(
             os.environ.get("AWS_ACCESS_KEY_ID", ROOT_KEYS.key_id),
             os.environ.get("AWS_SECRET_ACCESS_KEY", ROOT_KEYS.secret),
-            os.environ.get("AWS_DEFAULT_REGION", ROOT_KEYS.region),
+            region_of(os.environ) or ROOT_KEYS.region,
         )
         self._session = Session(
             aws_access_key_id=self.keys.key_id,
@@ -92,7 +95,8 @@ class ForeignClients:
         if not answers(self.url):
             name = "AWS_ENDPOINT_URL" if os.environ.get("AWS_ENDPOINT_URL") else "LOCALSTACK_HOST"
             raise Unreachable(
-                f"{name} names {self.url}, where nobody answers. Without it we start an endpoint ourselves."
+                f"{name} names {self.url}, where nobody answers. Start the endpoint, or unset {name}: "
+                "scripts/up then starts an endpoint of its own."
             )
 
     def client(self, service: str) -> Any:

@@ -21,6 +21,7 @@ from infra.local.deployer.deployer import Deployer
 from infra.local.processes.emulator import Emulator
 from infra.local.processes.mongod import Mongod
 from infra.local.proxy.server import Front
+from infra.operations.servers import check_mongodb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -156,6 +157,17 @@ class Stack:
         return [part.child for part in (self._mongod, self._emulator) if part]
 
     @property
+    def lost_state(self) -> str | None:
+        """A sentence for the operator if a kill of the own endpoint has lost changes, else None."""
+        if self._emulator is None or (moment := self._emulator.lost_after) is None:
+            return None
+        kept = f"those of {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(moment))}" if moment else "new and empty"
+        return (
+            f"The AWS endpoint was killed in its last run. Its tables and queues are {kept}: later changes are lost, "
+            "and lists may still show them. Run scripts/reconcile to make the lists agree with the tables."
+        )
+
+    @property
     def owns_endpoint(self) -> bool:
         """Whether the AWS endpoint is the stack's own emulator."""
         return self._emulator is not None
@@ -173,9 +185,13 @@ class Stack:
         Raises:
             PortTaken: another process has the port; raised before any process is started.
             Stopped: another thread called ``stop``.
+            CommandFailed, PyMongoError: MONGODB_URI cannot be used; raised before any process is started.
             ChildFailed, TaskFailed, Unreachable: a part failed; the text is the part's own.
         """
         try:
+            if self._mongod is None:
+                # Before any process: the deployment would notice an unreachable server last.
+                check_mongodb(os.environ["MONGODB_URI"])
             self._front = Front(self._port, on_fault=self._on_fault)
             self._deployer.start()
             self._run_processes()
@@ -216,7 +232,7 @@ class Stack:
     def _run_processes(self) -> None:
         """Start the stack's own database and endpoint, and package at the same time."""
         with ThreadPoolExecutor() as pool:
-            parts = [pool.submit(part) for part in (self._database, self._endpoint, self._package)]
+            parts = [pool.submit(part) for part in (self._database, self._endpoint, self._checked_package)]
             try:
                 for part in as_completed(parts):
                     part.result()
@@ -237,6 +253,11 @@ class Stack:
         with self._step("AWS endpoint"):
             self._emulator.start()
             self._clients = OwnClients(self._emulator.endpoint_url)
+
+    def _checked_package(self) -> None:
+        # The check needs the application's modules, which only the deployer's processes import.
+        self._deployer.check()
+        self._package()
 
     def _package(self) -> None:
         with self._step("package"):

@@ -1,6 +1,8 @@
 """Commands for operators.
 
 target.py        finds a command's stack
+failures.py      the sentence and the exit code of a failed command
+servers.py       reaches AWS and MongoDB by the variables of an operator's shell
 running_stack.py the note file of a stack on this machine
 progress.py      progress bars, and safe text for a terminal
 queues.py        queue statistics and dead letters

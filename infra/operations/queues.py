@@ -9,6 +9,8 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import ClientError
+
 from chalicelib import slices
 from chalicelib.core.coordination.counts import Counts
 from chalicelib.core.queueing import queues
@@ -17,8 +19,9 @@ from chalicelib.core.queueing.redrive import Redrive
 from chalicelib.core.queueing.sender import Sender
 from chalicelib.core.stores.dynamodb import Table
 from chalicelib.core.stores.sorted import SortedTable
+from infra.operations.failures import reporting
 from infra.operations.progress import escaped, progress
-from infra.operations.target import STACKS, reporting, stack_options, target_of
+from infra.operations.target import STACKS, not_deployed, stack_options, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +44,8 @@ examples:
   scripts/queues list --stage prod             the stage prod in the AWS account of your credentials
 """
 _STATES = ("pending", "processing", "completed", "failed", "dead")
+#: SQS's codes for a queue that does not exist, in its two protocols.
+_NO_QUEUE = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
@@ -200,7 +205,13 @@ def main(arguments: list[str]) -> int:
     """Run the command and return the exit code."""
     asked = parsed(arguments)
     with reporting(asked.command):
-        code: int = asked.run(target_of(asked, os.environ), asked)
+        target = target_of(asked, os.environ)
+        try:
+            code: int = asked.run(target, asked)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _NO_QUEUE:
+                raise
+            raise not_deployed(target) from error
     return code
 
 

@@ -16,17 +16,9 @@ from chalicelib.core.records import reconcile
 from chalicelib.core.records import wiring as records_wiring
 from chalicelib.core.runtime import logs
 from chalicelib.core.stores.driver_errors import reaching_aws, reaching_mongodb
+from infra.operations.failures import reporting
 from infra.operations.progress import escaped, progress
-from infra.operations.target import (
-    INTERRUPTED,
-    PATIENT,
-    STACKS,
-    act_as,
-    patiently,
-    reporting,
-    stack_options,
-    target_of,
-)
+from infra.operations.target import PATIENT, STACKS, act_as, patiently, stack_options, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,8 +30,8 @@ if TYPE_CHECKING:
 DESCRIPTION = """\
 Runs a full reconciliation pass now: compares every record with its history and with its copy in the read model (which
 lists read), and repairs the differences. Missing copies are made, stale copies are updated, versions without a
-published event are published under their original event ids, and copies without a record are deleted. The stack does
-the same every hour, for a few minutes each time.
+published event are published under their original event ids, copies without a record are deleted, and copies of
+versions that the tables have lost are replaced. The stack does the same every hour, for a few minutes each time.
 
 The command writes only the data that the stack itself writes. The command may run beside the stack, and may be
 interrupted and repeated at any time.
@@ -156,14 +148,10 @@ def _counted_faults() -> Iterator[_FaultCounter]:
 def main(arguments: list[str]) -> int:
     """Run the command and return the exit code."""
     asked = parsed(arguments)
-    with reporting("reconcile"):
-        try:
-            target = target_of(asked, os.environ)
-            act_as(target, **PATIENT)
-            return run(target)
-        except KeyboardInterrupt:
-            print("\nInterrupted. Finished repairs are kept; the next run starts from the beginning.", file=sys.stderr)
-            return INTERRUPTED
+    with reporting("reconcile", "Interrupted. Finished repairs are kept; the next run starts from the beginning."):
+        target = target_of(asked, os.environ)
+        act_as(target, **PATIENT)
+        return run(target)
 
 
 if __name__ == "__main__":

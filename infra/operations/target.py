@@ -1,26 +1,23 @@
-"""Finds the stack that a command works on, and ends a command with a sentence if the stack cannot be reached."""
+"""Finds the stack that a command works on, and lets the command wait for a store that is down."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 from time import sleep
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-import botocore.session
-from botocore.exceptions import BotoCoreError, ClientError
-from pymongo.errors import PyMongoError
+from botocore.exceptions import ClientError
 
 from chalicelib.core.errors import Unavailable
-from chalicelib.core.runtime.settings import BadSettings
-from chalicelib.core.stores.binding import DatabaseRefused
 from infra.environment import ROOT
+from infra.operations.failures import CommandFailed
+from infra.operations.servers import aws_session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from infra.operations.running_stack import Run
 
@@ -32,8 +29,6 @@ which stack:
   without --stage: the stack that scripts/up runs, or stage HOLDFAST_STAGE at AWS_ENDPOINT_URL if both are set;
   with --stage: the stage in the AWS account of your credentials, or at AWS_ENDPOINT_URL if set.
 """
-#: Exit code of an interrupted command, as in shells.
-INTERRUPTED = 130
 #: Settings of a program that may wait longer than a function, because no caller waits for the program.
 PATIENT = {"MONGODB_OPERATION_TIMEOUT_MS": "30000", "AWS_CLIENT_READ_TIMEOUT_SECONDS": "10"}
 #: The replacement of a store takes under a minute; the pauses add up to about a minute.
@@ -53,7 +48,7 @@ class Target(NamedTuple):
     known: Mapping[str, str]
 
 
-class NoTarget(Exception):
+class NoTarget(CommandFailed):
     """No stack or collection was found to work on. The text says how to proceed."""
 
 
@@ -72,7 +67,7 @@ def target_of(asked: argparse.Namespace, environ: Mapping[str, str]) -> Target:
     Raises:
         NoTarget: no stack was named, and no stack runs on this machine, or psutil is missing to look for a stack.
     """
-    session = botocore.session.get_session()
+    session = aws_session(environ)
     stage, endpoint = asked.stage or environ.get("HOLDFAST_STAGE"), environ.get("AWS_ENDPOINT_URL")
     if asked.stage or (stage and endpoint):
         return Target(str(stage), endpoint or "AWS", session.create_client, {})
@@ -112,9 +107,22 @@ def act_as(target: Target, **options: str) -> None:
 
 def _of_functions(target: Target) -> Mapping[str, str]:
     name = f"holdfast-{target.stage}-api"
-    function = target.client("lambda").get_function_configuration(FunctionName=name)
+    try:
+        function = target.client("lambda").get_function_configuration(FunctionName=name)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
+        raise not_deployed(target) from error
     found: dict[str, str] = function["Environment"]["Variables"]
     return found
+
+
+def not_deployed(target: Target) -> NoTarget:
+    """Return the error for a stage without a deployment."""
+    return NoTarget(
+        f"Stage {target.stage} is not deployed at {target.where}, in the region and account of the environment. Deploy "
+        f"the stage with scripts/deploy, or correct --stage, AWS_REGION or the credentials."
+    )
 
 
 def _local_client(session: Any, service: str, known: Mapping[str, str]) -> Any:
@@ -125,19 +133,6 @@ def _local_client(session: Any, service: str, known: Mapping[str, str]) -> Any:
         aws_access_key_id=known["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=known["AWS_SECRET_ACCESS_KEY"],
     )
-
-
-@contextmanager
-def reporting(name: str) -> Iterator[None]:
-    """Exit with a sentence if the command *name* fails because of its stack, a store or the settings."""
-    try:
-        yield
-    except NoTarget as error:
-        sys.exit(str(error))
-    except ClientError as error:
-        sys.exit(f"{name}: {error.response['Error']['Message']}")
-    except (BadSettings, BotoCoreError, DatabaseRefused, PyMongoError, Unavailable) as error:
-        sys.exit(f"{name}: {error}")
 
 
 def patiently(call: Callable[[], Result], pause: Callable[[float], None] = sleep) -> Result:

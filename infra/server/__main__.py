@@ -10,16 +10,18 @@ import resource
 import sys
 from functools import partial
 from ipaddress import IPv4Address
+from typing import Any
 
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
-from granian.server.mp import MPServer
 
 from chalicelib import slices  # noqa: F401 # registers every settings class
 from chalicelib.core.runtime import settings
 from infra.host import ports
-from infra.operations.target import STACKS, act_as, reporting, stack_options, target_of
+from infra.operations.failures import CommandFailed, reporting
+from infra.operations.target import STACKS, act_as, stack_options, target_of
+from infra.server.announce import AnnouncingServer
 from infra.server.worker import begin
 from infra.server.wsgi import Places
 
@@ -79,46 +81,60 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
 def main(arguments: list[str]) -> None:
     """Serve until a stop signal. If serving cannot start, exit with a sentence that says why."""
     asked = parsed(arguments)
-    threads = asked.threads + asked.held
     with reporting("serve"):
-        target = target_of(asked, os.environ)
-        # The defaults fit a function, which serves one request at a time. Here each thread needs a connection.
-        act_as(target, **_unless_set(MONGODB_MAX_POOL_SIZE=threads, AWS_CLIENT_MAX_CONNECTIONS=threads))
-        refused = settings.load(settings.EgressSettings).refused_ports | {asked.port}
-        os.environ[settings.option(settings.EgressSettings, "refused_ports")] = json.dumps(sorted(refused))
+        serve(asked)
+
+
+def serve(asked: argparse.Namespace) -> None:
+    """Serve as *asked* until a stop signal; report on standard error when callers get answers, and at the end.
+
+    Raises:
+        CommandFailed: there is no stack to serve, or the port cannot be listened on.
+    """
+    threads = asked.threads + asked.held
+    target = target_of(asked, os.environ)
+    # The defaults fit a function, which serves one request at a time. Here each thread needs a connection.
+    act_as(target, **_unless_set(MONGODB_MAX_POOL_SIZE=threads, AWS_CLIENT_MAX_CONNECTIONS=threads))
+    refused = settings.load(settings.EgressSettings).refused_ports | {asked.port}
+    os.environ[settings.option(settings.EgressSettings, "refused_ports")] = json.dumps(sorted(refused))
+    settings.load(settings.HoldfastSettings)
+    _check_port(asked)
+    # Spawn, because forked processes would share an instance id and the state of the random numbers.
+    multiprocessing.set_start_method("spawn")
+    server = AnnouncingServer(target.stage, _STOP_SECONDS, **_options(asked, threads))
+    places = Places(asked.threads, asked.held)
+    server.serve(target_loader=partial(begin, places, os.getpid()), wrap_loader=False)
+
+
+def _check_port(asked: argparse.Namespace) -> None:
     try:
         ports.bound(asked.port, str(asked.host)).close()
     except ports.PortTaken as taken:
-        sys.exit(f"{taken} Choose another one with --port.")
+        raise CommandFailed(f"{taken} Choose another one with --port.") from None
     except OSError as error:
-        sys.exit(f"serve cannot listen on {asked.host}:{asked.port}: {error.strerror}.")
-    # Spawn, because forked processes would share an instance id and the state of the random numbers.
-    multiprocessing.set_start_method("spawn")
-    where = f"http://{asked.host}:{asked.port}"
-    print(f"{target.stage} at {where}, {asked.processes} processes; Ctrl-C stops the server", file=sys.stderr)
-    places = Places(asked.threads, asked.held)
-    _granian(asked, threads).serve(target_loader=partial(begin, places, os.getpid()), wrap_loader=False)
+        raise CommandFailed(f"serve cannot listen on {asked.host}:{asked.port}: {error.strerror}.") from error
 
 
-def _granian(asked: argparse.Namespace, threads: int) -> MPServer:
-    return MPServer(
-        "infra.server.wsgi",
-        address=str(asked.host),
-        port=asked.port,
-        interface=Interfaces.WSGI,
-        http=HTTPModes.http1,
-        websockets=False,
-        workers=asked.processes,
-        blocking_threads=threads,
-        http1_settings=HTTP1Settings(header_read_timeout=_IDLE_SECONDS * 1000),
+def _options(asked: argparse.Namespace, threads: int) -> dict[str, Any]:
+    """Return granian's options."""
+    return {
+        "target": "infra.server.wsgi",
+        "address": str(asked.host),
+        "port": asked.port,
+        "interface": Interfaces.WSGI,
+        "http": HTTPModes.http1,
+        "websockets": False,
+        "workers": asked.processes,
+        "blocking_threads": threads,
+        "http1_settings": HTTP1Settings(header_read_timeout=_IDLE_SECONDS * 1000),
         # Granian counts connections here, idle connections included. Without a free file descriptor granian would
         # retry accepting without a pause.
-        backpressure=max(1, _file_limit() - _PROCESS_FILES - _THREAD_FILES * threads),
-        respawn_failed_workers=True,
-        workers_kill_timeout=_STOP_SECONDS,
+        "backpressure": max(1, _file_limit() - _PROCESS_FILES - _THREAD_FILES * threads),
+        "respawn_failed_workers": True,
+        "workers_kill_timeout": _STOP_SECONDS,
         # Lower levels hold only advice.
-        log_level=LogLevels.error,
-    )
+        "log_level": LogLevels.error,
+    }
 
 
 def _cores() -> int:

@@ -46,7 +46,10 @@ def test_server_loads_nothing_that_a_container_lacks() -> None:
 def test_server_starts_for_a_named_stage_without_psutil() -> None:
     # A stage on AWS: the first call fails without credentials, long after the choice of the target.
     done = run(WITHOUT + "from infra.server.__main__ import main; main(['--stage', 'prod'])")
-    assert (done.returncode, done.stderr) == (1, "serve: You must specify a region.\n")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "serve: No AWS region is set. Set AWS_REGION, such as AWS_REGION=eu-central-1.\n",
+    )
 
 
 def test_search_for_a_local_stack_without_psutil_ends_with_a_sentence() -> None:

@@ -1,8 +1,8 @@
 """Reconciliation: compares system of record, history and view, and repairs the difference under the original event ids.
 
 The stream projects every state. Reconciliation covers the rest: a projector broken for longer than the stream keeps
-its records, a restored database, a dead letter that nobody sent back. View and record are compared by
-`Record.sequence`, so a missing annotation is found as well. Each step compares a hundred records.
+its records, a restored database of records or of copies, a dead letter that nobody sent back. View and record are
+compared by `Record.sequence`, so a missing annotation is found as well. Each step compares a hundred records.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -119,15 +119,34 @@ def _compare(records: Sequence[Record]) -> PassResult:
     for fault in wiring.view().apply(stale):
         logs.failed("record_not_projected", fault.error)
         failed.append(fault.error)
+    replaced = _replace_lost(records, shown)
     marks = [(record, complete.get(key(record.kind, record.id), 0)) for record in records]
     lost = sum(lost_versions.report(record, mark) for record, mark in marks if mark < record.version - 1)
-    return PassResult(len(records), len(unpublished) + len(stale) - len(failed) + lost)
+    return PassResult(len(records), len(unpublished) + len(stale) - len(failed) + replaced + lost)
 
 
 def _is_stale(record: Record, shown: dict[tuple[str, str], int]) -> bool:
     """Return whether the view has an older state. For a deleted record, a missing copy is as good as a tombstone."""
     sequence = shown.get((record.kind, record.id), record.sequence if record.deleted else 0)
     return sequence < record.sequence
+
+
+def _replace_lost(records: Sequence[Record], shown: dict[tuple[str, str], int]) -> int:
+    """Replace copies of states that the system of record has lost, as after its restoration; return their number."""
+    ahead = [record for record in records if shown.get((record.kind, record.id), 0) > record.sequence]
+    # A state is committed before its copy is written, so a read after the copy's read finds every state not lost.
+    lost = [record for record in _current(ahead) if shown[record.kind, record.id] > record.sequence]
+    for record in lost:
+        wiring.view().forget(record.kind, record.id, shown[record.kind, record.id])
+    # Read again: a state committed in the meantime may have found the lost copy in its place.
+    failed = wiring.view().apply(_current(lost))
+    for fault in failed:
+        logs.failed("record_not_projected", fault.error)
+    return len(lost) - len(failed)
+
+
+def _current(records: Sequence[Record]) -> list[Record]:
+    return list(_readable(wiring.store().batch_get([key(record.kind, record.id) for record in records])))
 
 
 def _forget_orphans(kind: str, copies: Sequence[tuple[str, int]]) -> PassResult:

@@ -155,7 +155,7 @@ class View:
             return [(document["_id"], _sequence(document)) for document in found.sort("_id").limit(limit)]
 
     def forget(self, kind: str, record_id: str, sequence: int) -> None:
-        """Delete the copy of a record that does not exist, if the copy still has *sequence*."""
+        """Delete the copy of a state that does not exist, if the copy still has *sequence*."""
         with reaching_mongodb():
             self.of(kind).delete_one({"_id": record_id, **_sequence_filter(sequence)})
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import signal
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import psutil
 
@@ -18,19 +19,43 @@ if TYPE_CHECKING:
 STOP_SECONDS = 150
 
 
-def status(folder: Folder) -> int:
-    """Print the stack's processes and their memory. Return 0 if a stack runs, else 1."""
+class Process(NamedTuple):
+    """A process of a running stack."""
+
+    pid: int
+    memory_mb: float
+    role: str
+
+
+def status(folder: Folder, *, as_json: bool) -> int:
+    """Print the stack's processes and their memory, as text or as a JSON object. Return 0 if a stack runs, else 1.
+
+    The object has ``running``, ``data``, and for a running stack ``url`` (null while starting), ``upSeconds`` and
+    ``processes``, each with ``pid``, ``memoryMb`` and ``role``.
+    """
     run = folder.read()
+    state: dict[str, object] = {"running": run is not None, "data": str(folder.path)}
     if run is None:
-        print(f"Nothing runs on {folder.path}.")
+        print(json.dumps(state) if as_json else f"Nothing runs on {folder.path}.")
         return 1
-    minutes = (time.time() - run.supervisor.created) / 60
-    print(f"{run.url or 'Starting'}  (process {run.supervisor.pid}, for {minutes:.0f} min)")
-    supervisor = psutil.Process(run.supervisor.pid)
+    seconds, found = time.time() - run.supervisor.created, processes(run.supervisor.pid)
+    if as_json:
+        shown = [{"pid": each.pid, "memoryMb": round(each.memory_mb, 1), "role": each.role} for each in found]
+        print(json.dumps({**state, "url": run.url or None, "upSeconds": round(seconds), "processes": shown}))
+        return 0
+    print(f"{run.url or 'Starting'}  (process {run.supervisor.pid}, for {seconds / 60:.0f} min)")
+    for each in found:
+        print(f"  {each.pid:>7}  {each.memory_mb:4.0f} MB  {each.role}")
+    return 0
+
+
+def processes(supervisor_pid: int) -> list[Process]:
+    """Return the processes of the stack, the supervisor first. A process that ends meanwhile is left out."""
+    supervisor, found = psutil.Process(supervisor_pid), []
     for process in [supervisor, *supervisor.children(recursive=True)]:
         with suppress(psutil.Error):
-            print(f"  {process.pid:>7}  {memory_mb(process):4.0f} MB  {role(process, supervisor)}")
-    return 0
+            found.append(Process(process.pid, memory_mb(process), role(process, supervisor)))
+    return found
 
 
 def stop(folder: Folder) -> int:

@@ -54,13 +54,14 @@ def follow(reports: Iterable[str], reporter: Reporter) -> int:
     """
     methods: dict[str, Callable[..., None]] = {
         "step": reporter.step,
+        "warning": reporter.warning,
         "ready": reporter.ready,
         "failed": reporter.failed,
     }
     for report in reports:
         kind, arguments = json.loads(report)
         methods[kind](**arguments)
-        if kind != "step":
+        if kind in {"ready", "failed"}:
             return 0 if kind == "ready" else 1
     reporter.failed("The supervisor ended without a report; see up.log in the data folder.")
     return 1

@@ -16,10 +16,10 @@ from infra.host.ports import PortTaken, free
 from infra.host.processes import Identity
 from infra.local.cli.log_follower import Follower
 from infra.local.cli.reload import Reloader
-from infra.local.clients import Unreachable
 from infra.local.deployer.fork_server import TaskFailed
 from infra.local.processes.child import ChildFailed
 from infra.local.stack import Stack
+from infra.operations import failures
 from infra.operations.running_stack import Run
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from infra.local.processes.child import Child
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-#: Errors whose text suffices. Any other error is a bug and is printed with its traceback.
-EXPECTED = (ChildFailed, PortTaken, TaskFailed, Unreachable)
+#: Errors of the stack whose text suffices, beside the expected errors of every command.
+EXPECTED = (ChildFailed, PortTaken, TaskFailed)
 
 
 class StopRequested(NamedTuple):
@@ -128,6 +128,8 @@ class Supervisor:
         self._helpers = [follower, *([Reloader(stack.redeploy, self._terminal.note)] if self._reload else [])]
         for helper in self._helpers:
             helper.start()
+        if lost := stack.lost_state:
+            self._reporter.warning(lost)
         self._reporter.ready(url, stack.admin_state, stack.admin_password, time.monotonic() - self._began)
 
     def _watch(self, child: Child) -> None:
@@ -147,4 +149,6 @@ def explained(error: BaseException) -> str:
         return f"{error} End it, or choose another port: scripts/up --port {free(error.port + 1)}"
     if isinstance(error, EXPECTED):
         return str(error)
+    if (said := failures.sentence(error)) is not None:
+        return said
     return "".join(traceback.format_exception(error))

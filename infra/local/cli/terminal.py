@@ -20,6 +20,9 @@ class Reporter(Protocol):
     def step(self, name: str, seconds: float) -> None:
         """Report that a step of the start is done."""
 
+    def warning(self, text: str) -> None:
+        """Report a loss of data that the operator should act on."""
+
     def ready(self, url: str, admin: str, password: str | None, seconds: float) -> None:
         """Report that callers can connect."""
 
@@ -37,6 +40,10 @@ class Terminal:
     def step(self, name: str, seconds: float) -> None:
         """Report that a step of the start is done."""
         self._console.print(Text.assemble("  ", ("✓", "green"), f" {name:<14} ", (f"{seconds:5.2f} s", "dim")))
+
+    def warning(self, text: str) -> None:
+        """Report a loss of data that the operator should act on."""
+        self._console.print(Text.assemble(("! ", "bold yellow"), text))
 
     def ready(self, url: str, admin: str, password: str | None, seconds: float) -> None:
         """Report that callers can connect, and the state of the administrator. The password is never printed again."""
@@ -72,6 +79,10 @@ class PipeReporter:
     def step(self, name: str, seconds: float) -> None:
         """Report that a step of the start is done."""
         self._send("step", name=name, seconds=seconds)
+
+    def warning(self, text: str) -> None:
+        """Report a loss of data that the operator should act on."""
+        self._send("warning", text=text)
 
     def ready(self, url: str, admin: str, password: str | None, seconds: float) -> None:
         """Report that callers can connect, and close the pipe. Later reports are dropped."""

@@ -20,8 +20,8 @@ class Deployed(NamedTuple):
 class Deployer:
     """Runs the tasks of tasks.py. A *warm* deployer keeps its fork server (70 MB), so later tasks start faster.
 
-    `package`, `deploy` and `admin` raise TaskFailed with the text of the failed task, or ChildFailed if the fork server
-    has ended. After a failure the earlier deployment keeps serving.
+    `check`, `package`, `deploy` and `admin` raise TaskFailed with the text of the failed task, or ChildFailed if the
+    fork server has ended. After a failure the earlier deployment keeps serving.
     """
 
     def __init__(self, folder: Path, stage: str, *, warm: bool) -> None:
@@ -33,6 +33,10 @@ class Deployer:
     def start(self) -> None:
         """Start the fork server without waiting."""
         self._fork_server.start()
+
+    def check(self) -> None:
+        """Return if the variables of the shell can serve a start, else raise TaskFailed."""
+        self._fork_server.call("check")
 
     def package(self, *, vendor: bool) -> None:
         """Build the package. With *vendor*, the package contains its requirements."""

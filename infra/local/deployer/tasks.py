@@ -13,9 +13,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pymongo.errors import ConnectionFailure
-
-from infra.local.clients import Clients, ForeignClients, OwnClients, Unreachable
+from infra.local.clients import Clients, ForeignClients, OwnClients
+from infra.operations import failures
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +45,17 @@ def preload() -> None:
         nowhere.client(service)
 
 
+def check() -> None:
+    """Return if the variables of the shell can serve a start.
+
+    Raises:
+        CommandFailed: the administrator's password has a length that the API would refuse.
+    """
+    from infra.deployment.first_admin import given_password  # noqa: PLC0415
+
+    given_password(os.environ)
+
+
 def package(*, stage: str, folder: str, vendor: bool) -> None:
     """Build the package into *folder*."""
     from infra.deployment import package as builder  # noqa: PLC0415 - application code is imported after the fork
@@ -58,20 +68,13 @@ def deploy(*, stage: str, folder: str, endpoint: str, variables: dict[str, str],
     """Deploy the package in *folder*; return the API's URL and the routes that may hold a request.
 
     *exclusive* says that the database's server belongs to this stack alone.
-
-    Raises:
-        Unreachable: the database does not answer.
     """
     from infra.deployment import stacks as deployer  # noqa: PLC0415
     from infra.deployment.package import load  # noqa: PLC0415
 
     built = load(Path(folder))
     client = _clients(endpoint).client
-    try:
-        done = deployer.deploy(built, stage, client=client, variables=variables, aws=False, exclusive=exclusive)
-    except ConnectionFailure as exc:
-        # The rest of the message describes the whole topology.
-        raise Unreachable(f"The database does not answer: {str(exc).partition(', Timeout:')[0]}") from exc
+    done = deployer.deploy(built, stage, client=client, variables=variables, aws=False, exclusive=exclusive)
     return {"api_url": done.api_url, "waiting": built.waiting}
 
 
@@ -83,15 +86,18 @@ def admin(*, stage: str, endpoint: str) -> dict[str, Any]:
 
 
 #: Tasks by the name in a request to the fork server.
-TASKS: dict[str, Callable[..., Any]] = {"package": package, "deploy": deploy, "admin": admin}
+TASKS: dict[str, Callable[..., Any]] = {"check": check, "package": package, "deploy": deploy, "admin": admin}
 
 
 def explained(error: BaseException) -> str:
     """Return the error text for an operator: the message, with a traceback limited to the application if possible."""
-    frames = traceback.extract_tb(error.__traceback__)
+    # An error about a file may be the application's own, while chalice imports it: then its place is worth more.
+    if not isinstance(error, OSError) and (said := failures.sentence(error)) is not None:
+        return said
     # Errors of infra, and chalice's errors for its users, need no traceback.
     if type(error).__module__.startswith("infra.") or isinstance(error, (SystemExit, RuntimeError)):
         return str(error)
+    frames = traceback.extract_tb(error.__traceback__)
     inner = [frame for frame in frames if "/chalicelib/" in frame.filename or frame.filename.endswith("/app.py")]
     return "".join([*traceback.format_list(inner or frames), *traceback.format_exception_only(error)]).rstrip()
 

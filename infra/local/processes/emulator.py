@@ -33,6 +33,9 @@ class Emulator:
         self.child = Child("the AWS emulator", folder / "emulator.log")
         self._wanted = port
         self.port = 0
+        #: If the last run was killed: the moment of the state that this run begins with, in seconds since 1970, or 0
+        #: if nothing had been saved. None after an orderly end.
+        self.lost_after: float | None = None
 
     @property
     def endpoint_url(self) -> str:
@@ -56,6 +59,7 @@ class Emulator:
     def spawn(self) -> None:
         """Start the process without waiting for it."""
         self.port = self._wanted or ports.remembered(self.folder / "port")
+        self.lost_after = lost_after(self.folder)
         # Killed workers leave their unpacked code behind.
         shutil.rmtree(self.folder / "tmp", ignore_errors=True)
         for private in ("home", "state", "s3", "tmp"):
@@ -73,11 +77,11 @@ class Emulator:
         self.child.until(lambda: healthy(self.port), deadline_seconds)
 
     def stop(self) -> None:
-        """End the emulator in order. Only an orderly end saves the state."""
+        """End the emulator in order. The state is saved to its last change."""
         self.child.terminate(deadline_seconds=SAVING_SECONDS)
 
     def kill(self) -> None:
-        """Kill the emulator and its workers at once. State changed since the start is lost."""
+        """Kill the emulator and its workers at once. Changes of the last seconds are lost (`emulator_main.Saver`)."""
         self.child.kill()
 
     def restart(self) -> None:
@@ -109,6 +113,16 @@ class Emulator:
             "LAMBDA_WARM_TTL_SECONDS": str(WARM_SECONDS),
             "LOG_LEVEL": "WARNING",
         }
+
+
+def lost_after(folder: Path) -> float | None:
+    """Return the moment of the state in *folder*, 0 without a saved state; None if the last run ended in order."""
+    if not (folder / "unsaved").exists():
+        return None
+    try:
+        return float((folder / "saved").read_text())
+    except (OSError, ValueError):
+        return 0.0
 
 
 def healthy(port: int) -> bool:

@@ -20,10 +20,11 @@ from chalicelib.core.records.reconcile import check_database
 from chalicelib.core.stores import clients
 from chalicelib.core.stores.driver_errors import reaching_mongodb
 from chalicelib.core.web import reserved
+from infra.operations.failures import reporting
 from infra.operations.migration.importer import Importer, State, Wanted
 from infra.operations.migration.source import Source
 from infra.operations.progress import escaped, progress
-from infra.operations.target import INTERRUPTED, PATIENT, STACKS, NoTarget, act_as, reporting, stack_options, target_of
+from infra.operations.target import PATIENT, STACKS, NoTarget, act_as, stack_options, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -206,14 +207,11 @@ def main(arguments: list[str]) -> int:
     """Run the import and return the exit code."""
     asked = parsed(arguments)
     resume = "Imported records are kept; run the same command to resume."
-    with reporting("migrate"):
+    with reporting("migrate", f"Interrupted. {resume}"):
         try:
             target = target_of(asked, os.environ)
             act_as(target, **PATIENT, AWS_CLIENT_MAX_CONNECTIONS=str(asked.at_once))
             return run(target, asked)
-        except KeyboardInterrupt:
-            print(f"\nInterrupted. {resume}", file=sys.stderr)
-            return INTERRUPTED
         except Unavailable as error:
             sys.exit(f"{error} {resume}")
 

@@ -1,10 +1,13 @@
 from typing import Any
 
+import pytest
+
 from chalicelib.core.stores import clients
 from chalicelib.core.web.roles import Role
 from chalicelib.users import passwords
 from chalicelib.users.store import UserStore
 from infra.deployment.first_admin import ensure_admin
+from infra.operations.failures import CommandFailed
 from tests.support.concurrency import race
 from tests.unit.conftest import STAGE
 
@@ -32,6 +35,18 @@ def test_the_first_administrators_password_is_returned_once(dynamodb: Any, users
 def test_a_given_password_is_used_and_not_returned(dynamodb: Any, users: UserStore) -> None:
     assert ensure_admin(dynamodb, STAGE, {"HOLDFAST_ADMIN_PASSWORD": "correct horse"}).password is None
     assert password_is(users, "correct horse")
+
+
+@pytest.mark.parametrize("password", ["abc", "x" * 257])
+def test_password_that_the_api_would_refuse_changes_nothing(dynamodb: Any, users: UserStore, password: str) -> None:
+    with pytest.raises(CommandFailed, match=f"HOLDFAST_ADMIN_PASSWORD has {len(password)} characters"):
+        ensure_admin(dynamodb, STAGE, {"HOLDFAST_ADMIN_PASSWORD": password})
+    assert users.find("admin") is None
+
+
+def test_empty_password_counts_as_none_given(dynamodb: Any, users: UserStore) -> None:
+    assert ensure_admin(dynamodb, STAGE, {"HOLDFAST_ADMIN_PASSWORD": ""}).password is not None
+    assert ensure_admin(dynamodb, STAGE, {"HOLDFAST_ADMIN_PASSWORD": ""}).password is None
 
 
 def test_a_given_password_replaces_the_old_and_revokes_sessions(dynamodb: Any, users: UserStore) -> None:

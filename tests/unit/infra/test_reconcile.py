@@ -18,6 +18,7 @@ from chalicelib.core.stores import binding, clients
 from chalicelib.core.stores.binding import Deployment
 from infra.operations import reconcile as command
 from infra.operations import target
+from infra.operations.failures import reporting
 from infra.operations.target import Target
 from tests.unit.conftest import STAGE
 
@@ -85,7 +86,7 @@ def test_empty_stage_empties_no_list_of_another_stage(
     mongodb[f"records.{KIND}"].insert_one({"_id": "theirs", "version": 1, "live": True})
     binding.rebind(mongodb, Deployment("01OTHER", "prod"))
     # When the empty stage is compared with the database
-    with pytest.raises(SystemExit) as ended, target.reporting("reconcile"):
+    with pytest.raises(SystemExit) as ended, reporting("reconcile"):
         run()
     # Then nothing was changed, and the operator learns why
     assert "reconcile: The MongoDB database holdfast belongs to deployment 01OTHER (stage prod)" in str(ended.value)
@@ -175,7 +176,9 @@ def test_an_interruption_exits_with_130_and_an_outage_with_a_message(
     monkeypatch.setattr(command, "act_as", lambda *_, **__: None)
     monkeypatch.setattr(command, "run", interrupted)
     if code:
-        assert command.main([]) == code
+        with pytest.raises(SystemExit) as ended:
+            command.main([])
+        assert ended.value.code == code
     else:
         with pytest.raises(SystemExit, match="reconcile: MongoDB is down"):
             command.main([])

@@ -1,4 +1,4 @@
-"""The stack that a command works on, and the message of a failed command."""
+"""The stack that a command works on, and its patience with a store that is down."""
 
 import argparse
 import os
@@ -8,7 +8,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from chalicelib.core.errors import Unavailable
 from infra.host.processes import Identity
@@ -98,16 +97,3 @@ def test_patient_call_retries_an_unavailable_store_for_a_minute(
     with pytest.raises(Unavailable):
         target.patiently(call, pauses.append)
     assert 60 <= sum(pauses[3:]) <= 120
-
-
-@pytest.mark.parametrize(
-    ("error", "said"),
-    [
-        (target.NoTarget("Nothing runs."), "Nothing runs."),
-        (ClientError({"Error": {"Code": "No", "Message": "not allowed"}}, "Scan"), "look: not allowed"),
-        (Unavailable("Gone."), "look: Gone."),
-    ],
-)
-def test_expected_error_ends_the_command_with_a_sentence(error: Exception, said: str) -> None:
-    with pytest.raises(SystemExit, match=said), target.reporting("look"):
-        raise error
