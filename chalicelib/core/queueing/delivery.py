@@ -4,7 +4,7 @@ A record fails alone: its error postpones the record, and no other record of the
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -16,8 +16,20 @@ from chalicelib.core.queueing import wiring
 from chalicelib.core.queueing.attempts import BACKOFF, Outcome, Piece, Poison, Retry, attempt
 from chalicelib.core.queueing.queues import LONGEST_DELAY_SECONDS, Message, Queue
 from chalicelib.core.runtime import deadline, logs
+from chalicelib.core.runtime.logs import LogRecord
 
 Kind = TypeVar("Kind", bound=Message)
+Result = TypeVar("Result", bound=Outcome | None)
+#: Does the work of a message. Raises `Poison` or `Later`, as `attempts.attempt` says.
+Handle = Callable[[Kind, Claim], None]
+#: Is called with each settled message.
+Ended = Callable[[Kind], None]
+
+#: With less time left, the rest of a batch is delivered again to another invocation.
+ENOUGH_MS = 3_000
+
+
+Settled = Mapping[str, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +44,25 @@ class Record:
     sent_back: bool
 
 
-def deliver(event: Any, queue: Queue, work: Callable[[Record], Outcome]) -> dict[str, Any]:
-    """Call *work* with each record of *event*, in turn; return the unsettled records to SQS.
+def _none(_records: Sequence[Record]) -> Settled:
+    return {}
+
+
+def deliver(
+    event: Any, queue: Queue, work: Callable[[Record], Outcome], together: Callable[[Sequence[Record]], Settled] = _none
+) -> dict[str, Any]:
+    """Call *together* with the records of *event*, then *work* with each left, in turn; return the unsettled to SQS.
 
     An error of *work* postpones the record: by the pause of a `Retry`, else by a pause that grows with each delivery.
+    *together* says by message id whether the records it worked on are settled.
     """
     with deadline.bind(event.context):
         records = [_record(record) for record in event.to_dict()["Records"]]
-        failed = [record.message_id for record in records if not _settled(record, queue, work)]
+        settled = dict(together(records))
+        for record in records:
+            if record.message_id not in settled:
+                settled[record.message_id] = _settled(record, queue, work)
+    failed = [record.message_id for record in records if not settled[record.message_id]]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
@@ -61,14 +84,25 @@ def readable(record: Record, queue: Queue, kind: type[Kind]) -> Kind | None:
 def _settled(record: Record, queue: Queue, work: Callable[[Record], Outcome]) -> bool:
     """Return whether the message is settled, done or given up; print the message's log record."""
     with logs.invocation("message") as line:
-        line.add(queue=queue.name, messageId=record.message_id, receives=record.receives)
-        outcome = _outcome(record, queue, work)
-        line.add(outcome=outcome)
-        line.count(f"messages{outcome.metric}")
+        describe(line, record, queue)
+        outcome = outcome_of(record, queue, work)
+        note(line, outcome)
     return outcome.settled
 
 
-def _outcome(record: Record, queue: Queue, work: Callable[[Record], Outcome]) -> Outcome:
+def describe(line: LogRecord, record: Record, queue: Queue) -> None:
+    """Add the delivery to the message's log record."""
+    line.add(queue=queue.name, messageId=record.message_id, receives=record.receives)
+
+
+def note(line: LogRecord, outcome: Outcome) -> None:
+    """Add the outcome to the message's log record, also as a metric."""
+    line.add(outcome=outcome)
+    line.count(f"messages{outcome.metric}")
+
+
+def outcome_of(record: Record, queue: Queue, work: Callable[[Record], Result]) -> Result | Outcome:
+    """Call *work* with *record* and return the outcome; after an error, postpone the record."""
     try:
         outcome = work(record)
     except Retry as retry:

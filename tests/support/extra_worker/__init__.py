@@ -159,9 +159,15 @@ class ExtraWorker:
 
 
 @contextmanager
-def deployed(stack: Stack, handler: str = "work", **declared: int) -> Iterator[ExtraWorker]:
+def deployed(stack: Stack, handler: str = "work", **declared: Any) -> Iterator[ExtraWorker]:
     """Deploy an extra queue and its function during the block."""
-    options = {"visibility_seconds": 20, "attempts": 50, "batch_size": 10, "concurrency": 4, "timeout_seconds": 20}
+    options: dict[str, Any] = {
+        "visibility_seconds": 20,
+        "attempts": 50,
+        "batch_size": 10,
+        "concurrency": 4,
+        "timeout_seconds": 20,
+    }
     extra = ExtraWorker(stack, Queue(f"scratch-{secrets.token_hex(4)}", **{**options, **declared}))
     extra.deploy(handler)
     try:
