@@ -13,12 +13,15 @@ from chalicelib.core.queueing.attempts import Poison
 from chalicelib.core.queueing.consumer import run_batch
 from chalicelib.core.queueing.queues import Message, Queue
 from chalicelib.core.queueing.sender import Sender
+from chalicelib.core.runtime import logs
 from chalicelib.core.stores import clients
 from chalicelib.core.stores.dynamodb import ConditionFailed
 
 QUEUE = Queue(**json.loads(os.environ["SCRATCH"]))
 
-_finish, _dead_letter = Claims.finish, Sender.dead_letter
+_finish, _dead_letter, _write = Claims.finish, Sender.dead_letter, logs.write
+#: The store round trips of the current batch.
+_trips: list[int] = []
 #: The current job.
 _now: "list[Job]" = []
 
@@ -44,21 +47,33 @@ def work(event: Any, context: Any) -> dict[str, Any]:
 
 
 def timed(event: Any, context: Any) -> dict[str, Any]:
-    """Work on a batch of instant jobs, and log the time of its end."""
+    """Work on a batch of instant jobs, and record the time of its end."""
+    _trips.clear()
     answer = run_batch(SQSEvent(event, context), QUEUE, Job, lambda _job, _claim: None)
     _say_when(event)
     return answer
 
 
 def bare(event: Any, context: Any) -> dict[str, Any]:
-    """Do nothing, and log the time of the end."""
+    """Do nothing, and record the time of the end."""
     _say_when(event)
     return {"batchItemFailures": []}
 
 
 def _say_when(event: Any) -> None:
     sent = [int(record["attributes"]["SentTimestamp"]) for record in event["Records"]]
-    print(json.dumps({"kind": "batch", "doneMs": time.time() * 1000, "sentMs": sent}))  # noqa: T201 # its log
+    line = json.dumps({"doneMs": time.time() * 1000, "sentMs": sent, "trips": sum(_trips)}) + "\n"
+    file = os.open(os.environ["SCRATCH_BATCHES"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        # One write, so lines of several functions do not mix.
+        os.write(file, line.encode())
+    finally:
+        os.close(file)
+
+
+def _write_and_count(record: logs.LogRecord) -> None:
+    _trips.append(record.round_trips)
+    _write(record)
 
 
 def _handle(job: Job, claim: Claim) -> None:
@@ -102,5 +117,6 @@ def _die(here: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+logs.write = _write_and_count
 Claims.finish = _finish_and_die  # type: ignore[method-assign]
 Sender.dead_letter = _dead_letter_and_die  # type: ignore[method-assign, assignment]
