@@ -46,11 +46,6 @@ class Claims:
     def __init__(self, table: Table, settings: CoordinationSettings, *, now: Callable[[], float] = time) -> None:
         self._table, self._settings, self._now = table, settings, now
 
-    @property
-    def lease_ms(self) -> int:
-        """How long an attempt holds a claim at most."""
-        return self._settings.claim_lease_ms
-
     def begin(
         self, key: str, *, ttl_seconds: int, fingerprint: str = "", former: Callable[[], str] | None = None
     ) -> Claim:
@@ -133,16 +128,17 @@ class Claims:
         except ConditionFailed as refused:
             _expect_done(refused.item, claim, refused)
 
-    def finish_all(self, claims: Sequence[Claim], result: str, also: Sequence[Write] = ()) -> None:
+    def finish_new(self, claims: Sequence[Claim], result: str, also: Sequence[Write] = (), *, ttl_seconds: int) -> None:
         """Store *result* with each of *claims*, and apply *also*, in one transaction of at most 100 writes.
 
-        Safe to repeat. A `finish` of each claim may follow, and then writes only what was not written.
+        *claims* are of `begin_new`. Safe to repeat. A `finish` of each claim may follow, and writes what is missing.
 
         Raises:
             ClaimLost: a claim was taken over, or a condition of *also* did not hold; nothing was written.
         """
+        ttl = self._times(self._now_ms(), ttl_seconds)["ttl"]
         try:
-            self._table.transact([*(self._table.update_entry(**_finishing(claim, result)) for claim in claims), *also])
+            self._table.transact([*(self._done_entry(claim, result, ttl) for claim in claims), *also])
         except TransactionRefused as refused:
             for claim, reason in zip(claims, refused.reasons, strict=False):
                 _expect_done(reason.item, claim, refused)
@@ -213,7 +209,8 @@ class Claims:
                     ":dead": stored["attempt"],
                     ":ended": stored["leaseUntil"],
                     ":running": _RUNNING,
-                    ":failures": stored.get("failures", 0) + _died(stored),
+                    ":failures": stored.get("failures", 0)
+                    + (stored["leaseUntil"] != _ABANDONED and "inBatch" not in stored),
                     **_values(fresh),
                 },
                 names=_NAMES,
@@ -235,6 +232,13 @@ class Claims:
             if not any(reason.item and reason.item["attempt"] == item["attempt"] for item, reason in found):
                 return self._put_new([item for item, reason in found if reason.code != _FAILED])
         return fresh
+
+    def _done_entry(self, claim: Claim, result: str, ttl: int) -> Write:
+        # The whole item is known, and a put is less work than an update.
+        done: Item = {"pk": _key(claim.key), "state": _DONE, "attempt": claim.attempt, "resourceId": claim.resource_id}
+        done |= {"fingerprint": "", "result": result, "ttl": ttl}
+        held = {":attempt": claim.attempt, ":running": _RUNNING}
+        return self._table.put_entry(done, when=_HELD_BY_ATTEMPT, values=held, names={"#state": "state"})
 
     def _put(self, item: Item, now_ms: int) -> None:
         """Write *item* unless there is an unexpired claim. DynamoDB deletes expired items late."""
@@ -283,10 +287,6 @@ def _finishing(claim: Claim, result: str) -> dict[str, Any]:
         "values": {":attempt": claim.attempt, ":running": _RUNNING, ":done": _DONE, ":result": result},
         "names": {"#state": "state", "#result": "result"},
     }
-
-
-def _died(stored: Item) -> bool:
-    return stored["leaseUntil"] != _ABANDONED and "inBatch" not in stored
 
 
 def _claim(item: Item, *, taken_over: bool = False) -> Claim:

@@ -159,18 +159,18 @@ def finish(piece: Piece, claim: Claim) -> Outcome:
     return Outcome.DONE
 
 
-def finish_all(queue: Queue, claims: Sequence[Claim]) -> bool:
-    """Finish *claims* and count their works, in one transaction. Return False if `finish` must decide about each.
+def finish_new(queue: Queue, claims: Sequence[Claim]) -> bool:
+    """Finish *claims* of `begin_new` and count their works, in one transaction.
 
-    After False the transaction may still take effect. `finish` is right in both cases: of two writes that finish and
-    count the same work, one is refused.
+    Return False if `finish` must decide about each. The transaction may still take effect then: of two writes that
+    finish and count the same work, one is refused.
     """
     # One work alone costs the same by `finish`.
     if len(claims) < 2:  # noqa: PLR2004
         return False
     also = [coordination.counts().adding(queue.name, "completed", len(claims))]
     try:
-        coordination.claims().finish_all(claims, _DONE, also)
+        coordination.claims().finish_new(claims, _DONE, also, ttl_seconds=_CLAIM_SECONDS)
     except (ClaimLost, Unavailable):
         logs.line().count("batchesRefused")
         return False

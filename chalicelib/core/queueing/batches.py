@@ -11,14 +11,13 @@ from typing import Generic
 
 from pydantic import ValidationError
 
-from chalicelib.core.coordination import wiring as coordination
 from chalicelib.core.coordination.claims import Claim
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.queueing import attempts
 from chalicelib.core.queueing.attempts import Outcome, Piece
 from chalicelib.core.queueing.delivery import ENOUGH_MS, Ended, Handle, Kind, Record, describe, note, outcome_of, piece
 from chalicelib.core.queueing.queues import Queue
-from chalicelib.core.runtime import deadline, logs
+from chalicelib.core.runtime import deadline, logs, settings
 from chalicelib.core.runtime.logs import LogRecord
 
 
@@ -81,14 +80,14 @@ class Batches(Generic[Kind]):
     def _outcomes(self, members: Mapping[str, _Member[Kind]]) -> dict[str, Outcome]:
         """Return the outcome of each member that was begun, by key."""
         # The leases begin together, and no handler may begin at the end of its lease.
-        with deadline.at_most(coordination.claims().lease_ms):
+        with deadline.at_most(settings.load(settings.CoordinationSettings).claim_lease_ms):
             try:
                 claims = attempts.begin_new([member.piece for member in members.values()])
             except Unavailable as error:
                 return {key: self._postpone(member, error) for key, member in members.items()}
             tried = {key: self._try(members[key], claim) for key, claim in claims.items()}
         worked = [key for key, outcome in tried.items() if outcome is None]
-        finished = attempts.finish_all(self.queue, [claims[key] for key in worked])
+        finished = attempts.finish_new(self.queue, [claims[key] for key in worked])
         ends = {key: self._finish(members[key], claims[key], finished=finished) for key in worked}
         return {key: ends[key] if outcome is None else outcome for key, outcome in tried.items()}
 

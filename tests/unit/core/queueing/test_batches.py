@@ -173,10 +173,10 @@ def test_no_handler_of_a_batch_begins_at_the_end_of_its_lease(
 def test_a_refused_batch_is_finished_message_by_message(
     poller: SqsPoller, handler: RecordingHandler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: Any) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
         raise ClaimLost
 
-    monkeypatch.setattr(Claims, "finish_all", refuse)
+    monkeypatch.setattr(Claims, "finish_new", refuse)
     poller.add(*"abc")
     assert poller.deliver(handler) == []
     assert (handler.done, read_counts()) == (Counter("abc"), (3, 0))
