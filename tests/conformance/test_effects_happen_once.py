@@ -30,6 +30,8 @@ pytestmark = pytest.mark.stack
 
 #: The steps at which a worker is killed that does its work, and a worker that dead-letters the message.
 _WORKING, _GIVING_UP = ("before", "after", "counted"), ("before", "counted", "dead_lettered")
+#: The ways to finish work.
+_FINISHES = ("each", "batch")
 #: The last message comes again after its visibility timeout, and a busy machine is slow.
 _DEADLINE_SECONDS = 120
 
@@ -41,11 +43,12 @@ def _settled(extra: ExtraWorker, works: int) -> None:
     eventually(lambda: extra.sender.depth(extra.queue).processing == 0, _DEADLINE_SECONDS)
 
 
-def test_a_worker_killed_at_any_step_leaves_one_effect_and_one_count(stack: Stack, figure: Figure) -> None:
+@pytest.mark.parametrize("finish", _FINISHES)
+def test_a_worker_killed_at_any_step_leaves_one_effect_and_one_count(stack: Stack, figure: Figure, finish: str) -> None:
     # Given two copies of each message, and the first worker of each killed at the steps in turn
-    kills = times(200)
+    kills, size = times(200), 2 if finish == "each" else 10
     began = monotonic()
-    with deployed(stack, visibility_seconds=10, timeout_seconds=10, batch_size=2) as extra:
+    with deployed(stack, visibility_seconds=10, timeout_seconds=10, batch_size=size, finish=finish) as extra:
         for number in range(kills):
             for _ in range(2):
                 extra.send(f"work-{number}", dies=_WORKING[number % 3])
@@ -64,13 +67,18 @@ def test_a_worker_killed_at_any_step_leaves_one_effect_and_one_count(stack: Stac
         # A dead letter may be doubled: the worker died before it deleted the message.
         assert poisoned <= len(bodies) <= 2 * poisoned
         extra.dead_letter_queue.purge()
-    figure("workers killed at a step", f"{kills + poisoned}, all works settled after {monotonic() - began:.0f} s")
+    figure(
+        f"workers killed at a step, {finish}",
+        f"{kills + poisoned}, all works settled after {monotonic() - began:.0f} s",
+    )
 
 
-def test_workers_killed_at_any_moment_leave_one_effect_and_one_count(stack: Stack, figure: Figure) -> None:
+@pytest.mark.parametrize("finish", _FINISHES)
+def test_workers_killed_at_any_moment_leave_one_effect_and_one_count(stack: Stack, figure: Figure, finish: str) -> None:
     # Given slow work
     kills, works, rng = times(100), times(400), random.Random(3)
-    with deployed(stack, visibility_seconds=10, timeout_seconds=10, batch_size=5) as extra:
+    size = 5 if finish == "each" else 10
+    with deployed(stack, visibility_seconds=10, timeout_seconds=10, batch_size=size, finish=finish) as extra:
         for number in range(works):
             extra.send(f"work-{number}", seconds=0.05)
         # When a worker is killed now and then
@@ -85,7 +93,7 @@ def test_workers_killed_at_any_moment_leave_one_effect_and_one_count(stack: Stac
         assert extra.effects() == {f"work-{number}": 1 for number in range(works)}
         assert extra.sender.depth(extra.queue).dead == 0
     assert killed > 0
-    figure("workers killed at a moment", f"{killed}, while {works} messages were worked on")
+    figure(f"workers killed at a moment, {finish}", f"{killed}, while {works} messages were worked on")
 
 
 def _killed(stack: Stack, extra: ExtraWorker, rng: random.Random) -> int:
