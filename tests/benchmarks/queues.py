@@ -63,7 +63,7 @@ def _measure(stack: Stack, name: str, backlog: int, singles: int) -> Cost:
     CONSOLE.log(f"{name}: {backlog} at once, then {singles} one by one")
     handler, declared = _WAYS[name]
     with deployed(stack, handler, visibility_seconds=60, timeout_seconds=50, **declared) as extra:
-        seen = _BatchLog(extra)
+        seen = BatchLog(extra)
         # A warm-up, so that no cold start is in the figures.
         _send_all(extra, "warm", 40)
         seen.next(40)
@@ -75,7 +75,7 @@ def _measure(stack: Stack, name: str, backlog: int, singles: int) -> Cost:
     return Cost(backlog / took, _delays(batches), _delays(alone), sum(batch["trips"] for batch in batches) / backlog)
 
 
-class _BatchLog:
+class BatchLog:
     """The function's batches, phase by phase, until the way's deadline."""
 
     def __init__(self, extra: ExtraWorker) -> None:
