@@ -39,8 +39,13 @@ _DEADLINE_SECONDS = 120
 def _settled(extra: ExtraWorker, works: int) -> None:
     """Wait until every piece of work is counted and no message is left."""
     eventually(lambda: sum(extra.read_counts()) >= works, _DEADLINE_SECONDS + works)
-    eventually(lambda: extra.sender.depth(extra.queue).pending == 0, _DEADLINE_SECONDS)
-    eventually(lambda: extra.sender.depth(extra.queue).processing == 0, _DEADLINE_SECONDS)
+    eventually(lambda: _left(extra) == 0, _DEADLINE_SECONDS)
+
+
+def _left(extra: ExtraWorker) -> int:
+    # One look for both: between two looks a message of a killed worker becomes visible again.
+    depth = extra.sender.depth(extra.queue)
+    return depth.pending + depth.processing
 
 
 @pytest.mark.parametrize("finish", _FINISHES)
@@ -64,8 +69,8 @@ def test_a_worker_killed_at_any_step_leaves_one_effect_and_one_count(stack: Stac
         with box.held(60):
             bodies, reasons = [letter.body for letter in box.letters], {letter.reason for letter in box.letters}
         assert reasons == {f"poison-{number} is poison" for number in range(poisoned)}
-        # A dead letter may be doubled: the worker died before it deleted the message.
-        assert poisoned <= len(bodies) <= 2 * poisoned
+        # A dead letter may be repeated: a worker that dies at any message of a batch has deleted none of them.
+        assert poisoned <= len(bodies) <= size * poisoned
         extra.dead_letter_queue.purge()
     figure(
         f"workers killed at a step, {finish}",
@@ -110,10 +115,7 @@ def test_copies_of_a_message_are_worked_on_once_and_all_logged(extra: ExtraWorke
     completed, failed = extra.read_counts()
     for _ in range(5):
         extra.send("copied")
-    eventually(
-        lambda: extra.sender.depth(extra.queue).pending + extra.sender.depth(extra.queue).processing == 0,
-        _DEADLINE_SECONDS,
-    )
+    eventually(lambda: _left(extra) == 0, _DEADLINE_SECONDS)
     assert extra.effects()["copied"] == 1
     assert extra.read_counts() == (completed + 1, failed)
     lines = eventually(lambda: found if len(found := _lines_of(extra, "copied")) >= 5 else None, _DEADLINE_SECONDS)
