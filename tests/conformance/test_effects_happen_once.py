@@ -51,7 +51,7 @@ def _left(extra: ExtraWorker) -> int:
 @pytest.mark.parametrize("finish", _FINISHES)
 def test_a_worker_killed_at_any_step_leaves_one_effect_and_one_count(stack: Stack, figure: Figure, finish: str) -> None:
     # Given two copies of each message, and the first worker of each killed at the steps in turn
-    kills, size = times(200), 2 if finish == "each" else 10
+    kills, size = times(200), 2 if finish == "each" else 5
     began = monotonic()
     with deployed(stack, visibility_seconds=10, timeout_seconds=10, batch_size=size, finish=finish) as extra:
         for number in range(kills):
