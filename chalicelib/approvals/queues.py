@@ -5,9 +5,17 @@ from chalicelib.core.models import Id
 from chalicelib.core.queueing.outbox import Address
 from chalicelib.core.queueing.queues import Message, Queue
 
-#: What must be punctual, and asks our own stores only: escalations and timeouts.
-APPROVAL = Queue("approval", visibility_seconds=60, attempts=12, batch_size=10, concurrency=4, timeout_seconds=50)
-#: Pushes: calls of FCM, which no user chooses.
+#: What must be punctual, and asks our own stores only: escalations and timeouts. A repeat of either changes nothing.
+APPROVAL = Queue(
+    "approval",
+    visibility_seconds=60,
+    attempts=12,
+    batch_size=10,
+    concurrency=4,
+    timeout_seconds=50,
+    finish="batch",
+)
+#: Pushes: calls of FCM, which no user chooses. A repeat would notify a person again.
 PUSH = Queue("push", visibility_seconds=60, attempts=12, batch_size=10, concurrency=4, timeout_seconds=50)
 #: Callbacks to addresses that users chose, by lane. A batch of one: a lane that hangs holds up no other lane's message.
 CALLBACK = Queue("callback", visibility_seconds=60, attempts=12, batch_size=1, concurrency=8, timeout_seconds=50)

@@ -33,6 +33,8 @@ class Fate(Enum):
     LATE = auto()
     #: Carried out and answered; a copy arrives later.
     ECHO = auto()
+    #: Refused, in conflict with another transaction: nothing was decided.
+    CONFLICT = auto()
 
 
 class FaultyNetwork:
@@ -73,6 +75,8 @@ class FaultyNetwork:
     def _write(self, name: str, call: Callable[..., Any], **arguments: Any) -> Any:
         fate = self._fates.pop(0) if self._fates else Fate.FINE
         request = partial(call, **arguments)
+        if fate is Fate.CONFLICT:
+            raise _conflict(name)
         if fate is Fate.LATE:
             self.underway.append((self.doing, request))
             raise _timeout()
@@ -130,6 +134,13 @@ def explore(machine: Callable[[], RuleBasedStateMachine], *, examples: int, step
     """Search with Hypothesis for an order of steps that breaks a *machine*."""
     # Hypothesis takes any callable; its annotation is narrower.
     run_state_machine_as_test(machine, settings=settings(max_examples=examples, stateful_step_count=steps))  # type: ignore[arg-type]
+
+
+def _conflict(name: str) -> ClientError:
+    if name == "transact_write_items":
+        reasons: Any = {"CancellationReasons": [{"Code": "None"}, {"Code": "TransactionConflict"}]}
+        return ClientError({"Error": {"Code": "TransactionCanceledException", "Message": ""}, **reasons}, name)
+    return ClientError({"Error": {"Code": "TransactionConflictException", "Message": ""}}, name)
 
 
 def _timeout() -> Exception:

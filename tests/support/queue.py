@@ -55,6 +55,8 @@ class SqsPoller:
 
     def __init__(self, client: Any, clock: Clock) -> None:
         self._client, self.clock, self.sender = client, clock, Sender(client, PREFIX)
+        #: The declaration by which functions work.
+        self.queue = JOBS
         #: Every requested change of a message's visibility, in seconds.
         self.postponed: list[int] = []
         for name in (JOBS.name, JOBS.dead_letters):
@@ -91,7 +93,7 @@ class SqsPoller:
     def deliver(self, handle: Handle, batch: list[Record] | None = None, remaining_ms: int = 50_000) -> list[str]:
         """Run a function on *batch*, or on the next batch; return the message ids reported as failed."""
         batch = self.batch() if batch is None else batch
-        answer = run_batch(sqs_event(batch, remaining_ms), JOBS, Job, handle)
+        answer = run_batch(sqs_event(batch, remaining_ms), self.queue, Job, handle)
         failed = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
         for record in batch:
             if record["messageId"] not in failed:

@@ -5,9 +5,9 @@ The claim stores the id of the resource before the work begins, so a later attem
 how long a repeat is recognised; readers check the TTL themselves.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from time import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from chalicelib.core.coordination.errors import AlreadyDone, ClaimLost, GuardedRefused, OtherRequest, StillRunning
 from chalicelib.core.runtime import deadline, ids
@@ -16,6 +16,7 @@ from chalicelib.core.stores.attributes import Item
 from chalicelib.core.stores.dynamodb import ConditionFailed, Table, TransactionRefused, Write
 
 _RUNNING, _DONE = "running", "done"
+_FAILED = "ConditionalCheckFailed"
 #: The end of an abandoned lease: before every moment, and told apart from the end of a dead attempt's lease.
 _ABANDONED = 0
 _NAMES = {"#state": "state", "#ttl": "ttl"}
@@ -28,7 +29,8 @@ class Claim(NamedTuple):
     """A right of this attempt to do the work. All attempts have the *resource_id* of the first attempt.
 
     *taken_over*: an earlier attempt failed or died, perhaps after doing the work. *failures* is the number of attempts
-    that died, or were abandoned as failed, since the claim was begun or reopened.
+    that died, or were abandoned as failed, since the claim was begun or reopened. The death of an attempt that
+    `Claims.begin_new` began is not counted.
     """
 
     key: str
@@ -58,15 +60,8 @@ class Claims:
             StillRunning: another attempt holds an unexpired lease.
             OtherRequest: the key was used with another fingerprint.
         """
-        attempt, now_ms = ids.new_id(), self._now_ms()
-        fresh: Item = {
-            "pk": _key(key),
-            "state": _RUNNING,
-            "attempt": attempt,
-            "resourceId": ids.new_id(),
-            "fingerprint": fingerprint,
-            **self._times(now_ms, ttl_seconds),
-        }
+        now_ms = self._now_ms()
+        fresh = self._fresh(key, fingerprint, now_ms, ttl_seconds)
         try:
             self._put(fresh, now_ms)
         except ConditionFailed as refused:
@@ -74,7 +69,20 @@ class Claims:
             if former and stored.get("fingerprint") not in {None, fingerprint} and stored["fingerprint"] == former():
                 fresh["fingerprint"] = stored["fingerprint"]
             return self._take_over(fresh, refused.item, now_ms)
-        return Claim(key, attempt, fresh["resourceId"])
+        return Claim(key, fresh["attempt"], fresh["resourceId"])
+
+    def begin_new(self, keys: Sequence[str], *, ttl_seconds: int) -> dict[str, Claim]:
+        """Claim the work of each key that has no claim, in one transaction; return the claims by key. At most 100 keys.
+
+        A key with a claim is left out, and so is a key that remains alone: `begin` decides about them.
+
+        Raises:
+            Unavailable: the claims were made or not. Their leases end as if the attempts had died.
+        """
+        now_ms = self._now_ms()
+        # One of these works may kill the attempts of all, so a death tells nothing about a single work.
+        fresh = [self._fresh(key, "", now_ms, ttl_seconds) | {"inBatch": True} for key in keys]
+        return {claim.key: claim for claim in map(_claim, self._put_new(fresh))}
 
     def reopen(self, key: str, result: str, *, ttl_seconds: int) -> Claim:
         """Claim finished work with the result *result* again, to do the work once more.
@@ -88,7 +96,7 @@ class Claims:
         try:
             item = self._table.update(
                 _key(key),
-                f"{_TAKE}, #state = :running REMOVE #result, failures",
+                f"{_TAKE}, #state = :running REMOVE #result, failures, inBatch",
                 when="#state = :done AND #result = :seen",
                 values={":attempt": attempt, ":running": _RUNNING, ":done": _DONE, ":seen": result, **_values(times)},
                 names={**_NAMES, "#result": "result"},
@@ -107,22 +115,33 @@ class Claims:
             ClaimLost: another attempt has taken over the claim; nothing was written.
             GuardedRefused: a condition of *also* did not hold; nothing was written.
         """
-        change = "SET #state = :done, #result = :result REMOVE leaseUntil"
-        values = {":attempt": claim.attempt, ":running": _RUNNING, ":done": _DONE, ":result": result}
-        names = {"#state": "state", "#result": "result"}
-        done = self._table.update_entry(_key(claim.key), change, when=_HELD_BY_ATTEMPT, values=values, names=names)
         try:
             if writes := list(also):
-                self._table.transact([done, *writes])
+                self._table.transact([self._table.update_entry(**_finishing(claim, result)), *writes])
             else:
-                self._table.change(_key(claim.key), change, when=_HELD_BY_ATTEMPT, values=values, names=names)
+                self._table.change(**_finishing(claim, result))
         except TransactionRefused as refused:
             own = refused.reasons[0]
-            if own.code != "ConditionalCheckFailed":
+            if own.code != _FAILED:
                 raise GuardedRefused from refused
             _expect_done(own.item, claim, refused)
         except ConditionFailed as refused:
             _expect_done(refused.item, claim, refused)
+
+    def finish_new(self, claims: Sequence[Claim], result: str, also: Sequence[Write] = (), *, ttl_seconds: int) -> None:
+        """Store *result* with each of *claims*, and apply *also*, in one transaction of at most 100 writes.
+
+        *claims* are of `begin_new`. Safe to repeat. A `finish` of each claim may follow, and writes what is missing.
+
+        Raises:
+            ClaimLost: a claim was taken over, or a condition of *also* did not hold; nothing was written.
+        """
+        ttl = self._times(self._now_ms(), ttl_seconds)["ttl"]
+        try:
+            self._table.transact([*(self._done_entry(claim, result, ttl) for claim in claims), *also])
+        except TransactionRefused as refused:
+            for claim, reason in zip(claims, refused.reasons, strict=False):
+                _expect_done(reason.item, claim, refused)
 
     def abandon(self, claim: Claim, *, failed: bool = False) -> None:
         """End the lease, so that another attempt may begin at once, with the same resource id. Safe to repeat.
@@ -183,14 +202,15 @@ class Claims:
         try:
             item = self._table.update(
                 fresh["pk"],
-                f"{_TAKE}, failures = :failures",
+                f"{_TAKE}, failures = :failures REMOVE inBatch",
                 when="attempt = :dead AND leaseUntil = :ended AND #state = :running",
                 values={
                     ":attempt": fresh["attempt"],
                     ":dead": stored["attempt"],
                     ":ended": stored["leaseUntil"],
                     ":running": _RUNNING,
-                    ":failures": stored.get("failures", 0) + (stored["leaseUntil"] != _ABANDONED),
+                    ":failures": stored.get("failures", 0)
+                    + (stored["leaseUntil"] != _ABANDONED and "inBatch" not in stored),
                     **_values(fresh),
                 },
                 names=_NAMES,
@@ -200,6 +220,26 @@ class Claims:
             return self._take_over(fresh, refused.item, now_ms)
         return _claim(item, taken_over=True)
 
+    def _put_new(self, fresh: list[Item]) -> list[Item]:
+        """Put those of *fresh* that have no claim, in one transaction, unless fewer than two remain; return them."""
+        if len(fresh) < 2:  # noqa: PLR2004 # one write is cheaper outside a transaction
+            return []
+        try:
+            self._table.transact([self._table.put_entry(item, when="attribute_not_exists(pk)") for item in fresh])
+        except TransactionRefused as refused:
+            found = list(zip(fresh, refused.reasons, strict=True))
+            # The SDK repeated the transaction after a lost response: all claims are these attempts' own.
+            if not any(reason.item and reason.item["attempt"] == item["attempt"] for item, reason in found):
+                return self._put_new([item for item, reason in found if reason.code != _FAILED])
+        return fresh
+
+    def _done_entry(self, claim: Claim, result: str, ttl: int) -> Write:
+        # The whole item is known, and a put is less work than an update.
+        done: Item = {"pk": _key(claim.key), "state": _DONE, "attempt": claim.attempt, "resourceId": claim.resource_id}
+        done |= {"fingerprint": "", "result": result, "ttl": ttl}
+        held = {":attempt": claim.attempt, ":running": _RUNNING}
+        return self._table.put_entry(done, when=_HELD_BY_ATTEMPT, values=held, names={"#state": "state"})
+
     def _put(self, item: Item, now_ms: int) -> None:
         """Write *item* unless there is an unexpired claim. DynamoDB deletes expired items late."""
         self._table.put(
@@ -208,6 +248,16 @@ class Claims:
             values={":now": now_ms // 1000},
             names={"#ttl": "ttl"},
         )
+
+    def _fresh(self, key: str, fingerprint: str, now_ms: int, ttl_seconds: int) -> Item:
+        return {
+            "pk": _key(key),
+            "state": _RUNNING,
+            "attempt": ids.new_id(),
+            "resourceId": ids.new_id(),
+            "fingerprint": fingerprint,
+            **self._times(now_ms, ttl_seconds),
+        }
 
     def _times(self, now_ms: int, ttl_seconds: int) -> Item:
         """Return the end of the lease, clamped to the invocation's remaining time, and the TTL of the claim."""
@@ -228,7 +278,18 @@ def _values(times: Item) -> Item:
     return {":lease": times["leaseUntil"], ":ttl": times["ttl"]}
 
 
-def _claim(item: Item, *, taken_over: bool) -> Claim:
+def _finishing(claim: Claim, result: str) -> dict[str, Any]:
+    """Return the arguments of the update that finishes *claim*."""
+    return {
+        "pk": _key(claim.key),
+        "change": "SET #state = :done, #result = :result REMOVE leaseUntil",
+        "when": _HELD_BY_ATTEMPT,
+        "values": {":attempt": claim.attempt, ":running": _RUNNING, ":done": _DONE, ":result": result},
+        "names": {"#state": "state", "#result": "result"},
+    }
+
+
+def _claim(item: Item, *, taken_over: bool = False) -> Claim:
     key = item["pk"].partition("#")[2]
     return Claim(key, item["attempt"], item["resourceId"], taken_over, item.get("failures", 0))
 

@@ -18,11 +18,11 @@ class Counts:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def adding(self, name: str, field: str) -> Write:
-        """Return a transaction entry that adds 1 to *field* of *name*."""
+    def adding(self, name: str, field: str, number: int = 1) -> Write:
+        """Return a transaction entry that adds *number* to *field* of *name*."""
         shard = random.randrange(_SHARDS)  # noqa: S311 # spreads writes; nothing secret
         return self._table.update_entry(
-            _key(name, shard), "ADD #field :one", values={":one": 1}, names={"#field": field}
+            _key(name, shard), "ADD #field :number", values={":number": number}, names={"#field": field}
         )
 
     def read(self, names: Sequence[str], fields: Sequence[str]) -> dict[str, dict[str, int]]:

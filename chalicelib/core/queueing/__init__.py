@@ -5,7 +5,9 @@ sender.py       sends messages, and reads how full queues are
 outbox.py       side effects, stored in the update that causes the effects
 entries.py      pipeline expressions that write and read outbox entries
 attempts.py     does a piece of work once: claims, counts attempts, gives up
+delivery.py     the records of an SQS event, redelivered unless settled
 consumer.py     processes each message of a queue once
+batches.py      claims and finishes the new messages of a batch together
 lanes.py        the entries of an outbox that call users' addresses, by lane
 slots.py        how many workers serve an owner's lanes, and which lanes are closed
 wakes.py        the message "this lane has work"

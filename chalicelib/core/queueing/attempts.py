@@ -8,7 +8,7 @@ no attempt. Work whose every attempt killed its worker is dead-lettered as well.
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from time import time
@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 from chalicelib.core.coordination import wiring as coordination
 from chalicelib.core.coordination.claims import Claim
-from chalicelib.core.coordination.errors import AlreadyDone
-from chalicelib.core.errors import ServiceError
+from chalicelib.core.coordination.errors import AlreadyDone, ClaimLost
+from chalicelib.core.errors import ServiceError, Unavailable
 from chalicelib.core.queueing import wiring
 from chalicelib.core.queueing.dead_letters import DeadLetter, id_of
 from chalicelib.core.queueing.queues import LONGEST_DELAY_SECONDS, RETENTION_SECONDS, Queue
@@ -95,6 +95,11 @@ class Piece:
     #: Whether the work was dead-lettered before, and the message is a dead letter that was sent back.
     sent_back: bool
 
+    @property
+    def key(self) -> str:
+        """The key of the work's claim."""
+        return f"{self.queue.name}/{self.work_id}"
+
 
 class _GivenUp(NamedTuple):
     """What the claim of work that was given up remembers, so that every later copy of the dead letter is equal."""
@@ -135,9 +140,8 @@ def attempt(piece: Piece, work: Callable[[Claim], None]) -> Outcome:
         Retry: the attempt failed, and another one is due after a pause.
         StillRunning: another attempt holds the claim; this one used up nothing.
     """
-    key = f"{piece.queue.name}/{piece.work_id}"
     try:
-        claim = coordination.claims().begin(key, ttl_seconds=_CLAIM_SECONDS)
+        claim = coordination.claims().begin(piece.key, ttl_seconds=_CLAIM_SECONDS)
     except AlreadyDone as done:
         if done.result == _DONE:
             return Outcome.REPEATED
@@ -147,11 +151,28 @@ def attempt(piece: Piece, work: Callable[[Claim], None]) -> Outcome:
         if not piece.sent_back or given_up.message_id == piece.message_id:
             wiring.sender().dead_letter(piece.queue, given_up.letter(piece))
             return Outcome.DEAD
-        claim = coordination.claims().reopen(key, done.result, ttl_seconds=_CLAIM_SECONDS)
-    return _run(piece, claim, work)
+        claim = coordination.claims().reopen(piece.key, done.result, ttl_seconds=_CLAIM_SECONDS)
+    outcome = run(piece, claim, work)
+    return finish(piece, claim) if outcome is None else outcome
 
 
-def _run(piece: Piece, claim: Claim, work: Callable[[Claim], None]) -> Outcome:
+def begin_new(pieces: Sequence[Piece]) -> dict[str, Claim]:
+    """Claim those of *pieces* that have no claim, in one transaction; return the claims by `Piece.key`.
+
+    `attempt` decides about the others.
+
+    Raises:
+        Unavailable: the next delivery of the messages decides.
+    """
+    return coordination.claims().begin_new([piece.key for piece in pieces], ttl_seconds=_CLAIM_SECONDS)
+
+
+def run(piece: Piece, claim: Claim, work: Callable[[Claim], None]) -> Outcome | None:
+    """Call *work*. Return None if the claim is to be finished, else how the attempt ended.
+
+    Raises:
+        Retry: the attempt failed, and another one is due after a pause.
+    """
     if claim.failures >= piece.queue.attempts:
         return _dead_letter(piece, claim, f"after {claim.failures} attempts: {_ALL_DIED}", claim.failures)
     try:
@@ -160,8 +181,41 @@ def _run(piece: Piece, claim: Claim, work: Callable[[Claim], None]) -> Outcome:
         return _dead_letter(piece, claim, str(error), claim.failures + 1)
     except Exception as error:  # noqa: BLE001 # whatever the work raises, the attempt failed
         return _fail(piece, claim, error)
+    return None
+
+
+def finish(piece: Piece, claim: Claim) -> Outcome:
+    """Finish the claim and count the work, in one transaction. Safe to repeat.
+
+    Raises:
+        ClaimLost: another attempt has taken over the work.
+    """
     coordination.claims().finish(claim, _DONE, also=[coordination.counts().adding(piece.queue.name, "completed")])
     return Outcome.DONE
+
+
+def finish_new(queue: Queue, claims: Sequence[Claim]) -> bool:
+    """Finish *claims* of `begin_new` and count their works, in one transaction.
+
+    Return False if `finish` must decide about each. The transaction may still take effect then: of two writes that
+    finish and count the same work, one is refused.
+    """
+    # One work alone costs the same by `finish`.
+    if len(claims) < 2:  # noqa: PLR2004
+        return False
+    also = [coordination.counts().adding(queue.name, "completed", len(claims))]
+    try:
+        coordination.claims().finish_new(claims, _DONE, also, ttl_seconds=_CLAIM_SECONDS)
+    except (ClaimLost, Unavailable):
+        logs.line().count("batchesRefused")
+        return False
+    return True
+
+
+def leave(claim: Claim) -> Outcome:
+    """End the claim of work that was not tried, for lack of time."""
+    coordination.claims().abandon(claim)
+    return Outcome.LEFT
 
 
 def _fail(piece: Piece, claim: Claim, error: Exception) -> Outcome:

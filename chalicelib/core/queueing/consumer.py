@@ -1,45 +1,19 @@
-"""The consumer: works on the messages of a batch in turn, and reports the messages that must be delivered again.
+"""The consumer: works on the messages of a batch, and reports the messages that must be delivered again.
 
 SQS delivers at least once; `attempts` does each piece of work once. A failed message is delivered again after a pause.
 The queue's own redrive policy is only a safety net: SQS dead-letters a message that was received `MOST_RECEIVES` times.
 """
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import ValidationError
-
-from chalicelib.core.coordination.claims import Claim
-from chalicelib.core.errors import ServiceError
-from chalicelib.core.queueing import wiring
-from chalicelib.core.queueing.attempts import BACKOFF, Outcome, Piece, Poison, Retry, attempt
-from chalicelib.core.queueing.queues import LONGEST_DELAY_SECONDS, Message, Queue
+from chalicelib.core.queueing.attempts import Outcome, attempt
+from chalicelib.core.queueing.delivery import ENOUGH_MS, Ended, Handle, Kind, Record, deliver, piece, readable
+from chalicelib.core.queueing.queues import Message, Queue
 from chalicelib.core.runtime import deadline, logs
-
-Kind = TypeVar("Kind", bound=Message)
-Handle = Callable[[Kind, Claim], None]
-Ended = Callable[[Kind], None]
-
-#: With less time left, the rest of a batch is delivered again to another invocation.
-_ENOUGH_MS = 3_000
 
 
 def _no_outbox(_message: Message) -> None:
     """Do nothing after a message; for queues without an outbox."""
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One record of an SQS event."""
-
-    body: str
-    message_id: str
-    receipt: str
-    receives: int
-    #: Whether the message was dead-lettered before: the message carries the reason that `Sender.dead_letter` has added.
-    sent_back: bool
 
 
 def run_batch(
@@ -48,8 +22,9 @@ def run_batch(
     """Call *handle* with each message of *event*; return the failed messages to SQS (``ReportBatchItemFailures``).
 
     *handle* runs once per `Message.work_id`. After a crash *handle* may run again, with `Claim.taken_over`, and must
-    then do the same work. *handle* raises `Poison` if the message can never succeed, and `Later` to choose the time of
-    the next attempt. After any other error the next attempt follows a pause that doubles each time, with full jitter.
+    then do the same work: for one message, or for the messages of a batch if the queue has ``finish="batch"``. *handle*
+    raises `Poison` if the message can never succeed, and `Later` to choose the time of the next attempt. After any
+    other error the next attempt follows a pause that doubles each time, with full jitter.
 
     *ended* is called with each settled message, done or given up, and is called again if the process died before. An
     outbox ends the message's entry there.
@@ -58,106 +33,20 @@ def run_batch(
     def work(record: Record) -> Outcome:
         return _work(record, queue, kind, handle, ended)
 
-    return deliver(event, queue, work)
+    if queue.finish == "each":
+        return deliver(event, queue, work)
+    # A function of a queue without batches need not load the module.
+    from chalicelib.core.queueing.batches import Batches  # noqa: PLC0415
 
-
-def deliver(event: Any, queue: Queue, work: Callable[[Record], Outcome]) -> dict[str, Any]:
-    """Call *work* with each record of *event*, in turn; return the unsettled records to SQS.
-
-    An error of *work* postpones the record: by the pause of a `Retry`, else by a pause that grows with each delivery.
-    """
-    with deadline.bind(event.context):
-        records = [_record(record) for record in event.to_dict()["Records"]]
-        failed = [record.message_id for record in records if not _settled(record, queue, work)]
-    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
-
-
-def readable(record: Record, queue: Queue, kind: type[Kind]) -> Kind | None:
-    """Return the message of *record*, or None after an unreadable record was dead-lettered, and counted once."""
-    try:
-        return kind.model_validate_json(record.body)
-    except ValidationError as error:
-        reason = _unreadable(error)
-
-    def refuse(_: Claim) -> None:
-        raise Poison(reason)
-
-    # The message has no readable business id. The claim counts the failure once, as for every message given up.
-    attempt(piece(record, queue, f"unreadable/{record.message_id}"), refuse)
-    return None
-
-
-def _settled(record: Record, queue: Queue, work: Callable[[Record], Outcome]) -> bool:
-    """Return whether the message is settled, done or given up; print the message's log record."""
-    with logs.invocation("message") as line:
-        line.add(queue=queue.name, messageId=record.message_id, receives=record.receives)
-        outcome = _outcome(record, queue, work)
-        line.add(outcome=outcome)
-        line.count(f"messages{outcome.metric}")
-    return outcome.settled
-
-
-def _outcome(record: Record, queue: Queue, work: Callable[[Record], Outcome]) -> Outcome:
-    try:
-        outcome = work(record)
-    except Retry as retry:
-        log(retry.__cause__ or retry)
-        _postpone(record, queue, max(retry.after_seconds, 1))
-        return Outcome.AGAIN
-    except Exception as error:  # noqa: BLE001 # the outermost edge of a worker: SQS delivers the message again
-        log(error)
-        _postpone(record, queue, max(BACKOFF.seconds(record.receives), 1))
-        return Outcome.AGAIN
-    if outcome is Outcome.LEFT:
-        # Another invocation may begin the message at once.
-        _postpone(record, queue, 0)
-    return outcome
+    return deliver(event, queue, work, Batches(queue, kind, handle, ended).work)
 
 
 def _work(record: Record, queue: Queue, kind: type[Kind], handle: Handle[Kind], ended: Ended[Kind]) -> Outcome:
     if (message := readable(record, queue, kind)) is None:
         return Outcome.DEAD
     logs.line().add(requestId=message.caused_by, workId=message.work_id)
-    if not deadline.allows(_ENOUGH_MS):
+    if not deadline.allows(ENOUGH_MS):
         return Outcome.LEFT
     outcome = attempt(piece(record, queue, message.work_id), lambda claim: handle(message, claim))
     ended(message)
     return outcome
-
-
-def _postpone(record: Record, queue: Queue, seconds: float) -> None:
-    try:
-        wiring.sender().postpone(queue, record.receipt, min(math.ceil(seconds), LONGEST_DELAY_SECONDS))
-    except Exception as failure:  # noqa: BLE001 # SQS then delivers again after the visibility timeout
-        logs.failed("postpone_failed", failure)
-
-
-def log(error: BaseException) -> None:
-    """Log the error of a failed attempt: a reason for an error of this service, else a traceback."""
-    if isinstance(error, ServiceError):
-        logs.line().add(why=str(error))
-    else:
-        logs.failed("message_failed", error)
-
-
-def _unreadable(error: ValidationError) -> str:
-    """Return the reason for an unreadable message: each invalid field, without its value."""
-    faults = error.errors(include_url=False, include_context=False, include_input=False)
-    return "unreadable: " + "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults)
-
-
-def piece(record: Record, queue: Queue, work_id: str) -> Piece:
-    """Return the piece of work that *record* brought."""
-    return Piece(
-        queue=queue, work_id=work_id, body=record.body, message_id=record.message_id, sent_back=record.sent_back
-    )
-
-
-def _record(record: dict[str, Any]) -> Record:
-    return Record(
-        body=record["body"],
-        message_id=record["messageId"],
-        receipt=record["receiptHandle"],
-        receives=int(record["attributes"]["ApproximateReceiveCount"]),
-        sent_back="reason" in record.get("messageAttributes", {}),
-    )

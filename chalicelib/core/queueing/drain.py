@@ -15,9 +15,9 @@ from chalicelib.core.coordination.claims import Claim
 from chalicelib.core.coordination.errors import StillRunning
 from chalicelib.core.egress.errors import EgressError
 from chalicelib.core.errors import Unavailable
-from chalicelib.core.queueing import consumer, wiring
+from chalicelib.core.queueing import delivery, wiring
 from chalicelib.core.queueing.attempts import Later, Outcome, Piece, Poison, Retry, attempt
-from chalicelib.core.queueing.consumer import Record
+from chalicelib.core.queueing.delivery import Record
 from chalicelib.core.queueing.lanes import Item, Lanes
 from chalicelib.core.queueing.queues import Queue
 from chalicelib.core.queueing.slots import Lane, Slot, Slots
@@ -50,11 +50,11 @@ def run(event: Any, drain: Drain, handle: Handle) -> dict[str, Any]:
 
     *handle* is called at least once per entry, and not again after it returned or was given up, save after a crash.
     """
-    return consumer.deliver(event, drain.queue, lambda record: _work(record, drain, handle))
+    return delivery.deliver(event, drain.queue, lambda record: _work(record, drain, handle))
 
 
 def _work(record: Record, drain: Drain, handle: Handle) -> Outcome:
-    if (wake := consumer.readable(record, drain.queue, Wake)) is None:
+    if (wake := delivery.readable(record, drain.queue, Wake)) is None:
         return Outcome.DEAD
     lane = Lane(wake.owner, wake.lane)
     logs.line().add(requestId=wake.caused_by, lane=lane.name)
@@ -63,7 +63,7 @@ def _work(record: Record, drain: Drain, handle: Handle) -> Outcome:
     if wake.document_id and wake.effect:
         work_id = f"{wake.document_id}.{wake.effect}"
         if not drain.lanes.revive(lane, wake.document_id, wake.effect, record.message_id):
-            return attempt(consumer.piece(record, drain.queue, work_id), _gone)
+            return attempt(delivery.piece(record, drain.queue, work_id), _gone)
     if slot := drain.slots.take(lane, _lease_ms(drain)):
         _serve(slot, drain, handle)
     else:
@@ -130,7 +130,7 @@ def _attempt(piece: Piece, item: Item, drain: Drain, handle: Handle) -> tuple[Ou
         outcome = attempt(piece, lambda claim: handle(item, claim))
     except Retry as retry:
         error = retry.__cause__ or retry
-        consumer.log(error)
+        delivery.log(error)
         drain.lanes.postpone(item, retry.after_seconds)
         return Outcome.AGAIN, not isinstance(error, (Later, EgressError))
     except StillRunning:

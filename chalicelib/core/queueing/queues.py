@@ -42,6 +42,9 @@ class Queue:
     concurrency: Annotated[int, Field(ge=2, le=1000)]
     #: The time limit of one batch.
     timeout_seconds: Annotated[int, Field(ge=1, le=900)]
+    #: "batch": the new messages of a batch are begun in one transaction and finished in one. A worker that dies may
+    #: repeat a whole batch, so each effect must be idempotent by an id. "each": for effects that leave this service.
+    finish: Literal["each", "batch"] = "each"
 
     def __post_init__(self) -> None:
         """Refuse a declaration by which two functions could work on one message.

@@ -1,4 +1,7 @@
-"""The ``repair`` queue, for states of records that the projector could not project."""
+"""The ``repair`` queue, for states of records that the projector could not project.
+
+Repairs are idempotent, but most of them fail at first: a failed message of a batch costs more than a single message.
+"""
 
 from chalicelib.core.queueing.queues import Queue
 

@@ -26,6 +26,7 @@ class LogRecord:
         self.fields: dict[str, Any] = {"kind": kind, "instanceId": ids.INSTANCE_ID}
         self.counts: dict[str, int] = {}
         self.round_trips = 0
+        self.duration_ms = 0.0
 
     def add(self, **fields: Any) -> None:
         """Add *fields* to the log record; fields that are None are left out."""
@@ -55,13 +56,23 @@ def line() -> LogRecord:
 @contextmanager
 def invocation(kind: str) -> Iterator[LogRecord]:
     """Time the block and print the invocation's one log record, also if the block raises."""
-    current, started = LogRecord(kind), perf_counter()
-    token = _current.set(current)
+    current = LogRecord(kind)
     try:
-        yield current
+        with resume(current):
+            yield current
+    finally:
+        write(current)
+
+
+@contextmanager
+def resume(record: LogRecord) -> Iterator[None]:
+    """Make *record* the current log record inside the block, and add the block's time. `write` prints *record*."""
+    token, started = _current.set(record), perf_counter()
+    try:
+        yield
     finally:
         _current.reset(token)
-        _print(current, (perf_counter() - started) * 1000)
+        record.duration_ms += (perf_counter() - started) * 1000
 
 
 def failed(action: str, error: BaseException) -> None:
@@ -79,15 +90,16 @@ def count_round_trip(**_: Any) -> None:
         current.round_trips += 1
 
 
-def _print(current: LogRecord, duration_ms: float) -> None:
+def write(record: LogRecord) -> None:
+    """Print *record*."""
     metrics = EphemeralMetrics(namespace=settings.load(settings.ObservabilitySettings).namespace, service=_SERVICE)
     # Stages of one account are told apart.
     metrics.add_dimension(name="stage", value=settings.load(settings.HoldfastSettings).stage)
-    metrics.add_metric(name="durationMs", unit=MetricUnit.Milliseconds, value=round(duration_ms, 1))
-    metrics.add_metric(name="storeRoundTrips", unit=MetricUnit.Count, value=current.round_trips)
-    for name, value in current.counts.items():
+    metrics.add_metric(name="durationMs", unit=MetricUnit.Milliseconds, value=round(record.duration_ms, 1))
+    metrics.add_metric(name="storeRoundTrips", unit=MetricUnit.Count, value=record.round_trips)
+    for name, value in record.counts.items():
         metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
     document = metrics.serialize_metric_set()
     # Powertools writes every value as a list; EMF allows a plain number too, and a plain number reads better.
     values = {name: value[0] if isinstance(value, list) else value for name, value in document.items()}
-    logger().info(current.fields["kind"], extra={**current.fields, **values})
+    logger().info(record.fields["kind"], extra={**record.fields, **values})

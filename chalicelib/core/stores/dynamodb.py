@@ -170,16 +170,12 @@ class Table:
         entry = {"TableName": self.name, "Key": to_attributes({"pk": pk}), **_RETURN_CURRENT}
         return {"ConditionCheck": {**entry, **_condition(when, values, names)}}
 
-    def put_entry(self, item: Item, *, when: str) -> Write:
+    def put_entry(
+        self, item: Item, *, when: str, values: Item | None = None, names: Mapping[str, str] | None = None
+    ) -> Write:
         """Return a transaction entry that writes *item* and demands *when*."""
-        return {
-            "Put": {
-                "TableName": self.name,
-                "Item": to_attributes(item),
-                **_RETURN_CURRENT,
-                **_condition(when, {}, None),
-            }
-        }
+        entry = {"TableName": self.name, "Item": to_attributes(item), **_RETURN_CURRENT}
+        return {"Put": {**entry, **_condition(when, values or {}, names)}}
 
     def update_entry(
         self, pk: str, change: str, *, when: str = "", values: Item, names: Mapping[str, str] | None = None

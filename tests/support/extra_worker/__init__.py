@@ -51,6 +51,7 @@ class ExtraWorker:
         self.sqs = stack.client("sqs")
         self.table = Table(stack.client("dynamodb"), f"holdfast-{stack.stage}-coordination")
         self._mappings: list[str] = []
+        self._batches = stack.folder / f"{queue.name}.batches"
 
     @cached_property
     def prefix(self) -> str:
@@ -93,6 +94,13 @@ class ExtraWorker:
             found[item["job"]["S"]] = found.get(item["job"]["S"], 0) + 1
         return found
 
+    def batches(self) -> list[dict[str, Any]]:
+        """Return the batches that the handlers ``timed`` and ``bare`` have ended, in the order of their ends.
+
+        The functions append to a file of this machine, so no batch is lost, as a log record may be.
+        """
+        return [json.loads(line) for line in self._batches.read_text().splitlines()] if self._batches.exists() else []
+
     def log_records(self) -> list[dict[str, Any]]:
         """Return the function's log records."""
         pages = (
@@ -111,7 +119,11 @@ class ExtraWorker:
         arn = self._make_queue(self.queue.name, {"VisibilityTimeout": visibility, "RedrivePolicy": json.dumps(policy)})
         functions = self.stack.client("lambda")
         known = functions.get_function_configuration(FunctionName=f"holdfast-{self.stack.stage}-api")
-        variables = {**known["Environment"]["Variables"], "SCRATCH": json.dumps(asdict(self.queue))}
+        variables = {
+            **known["Environment"]["Variables"],
+            "SCRATCH": json.dumps(asdict(self.queue)),
+            "SCRATCH_BATCHES": str(self._batches),
+        }
         functions.create_function(
             FunctionName=self.function,
             Runtime=RUNTIME,
@@ -171,9 +183,15 @@ def dead_letters(stack: Stack) -> DeadLetters:
 
 
 @contextmanager
-def deployed(stack: Stack, handler: str = "work", **declared: int) -> Iterator[ExtraWorker]:
+def deployed(stack: Stack, handler: str = "work", **declared: Any) -> Iterator[ExtraWorker]:
     """Deploy an extra queue and its function during the block."""
-    options = {"visibility_seconds": 20, "attempts": 50, "batch_size": 10, "concurrency": 4, "timeout_seconds": 20}
+    options: dict[str, Any] = {
+        "visibility_seconds": 20,
+        "attempts": 50,
+        "batch_size": 10,
+        "concurrency": 4,
+        "timeout_seconds": 20,
+    }
     extra = ExtraWorker(stack, Queue(f"scratch-{secrets.token_hex(4)}", **{**options, **declared}))
     extra.deploy(handler)
     try:
