@@ -31,6 +31,11 @@ def fitting(weights: Iterable[int]) -> int:
     return count
 
 
+def text(items: Iterable[str], **fields: Any) -> str:
+    """Return the JSON of a page: *items*, each as JSON, and the other *fields*."""
+    return f'{{"items":[{",".join(items)}],{json.dumps(fields)[1:]}'
+
+
 class Cursors:
     """Seals positions into cursors, and opens cursors."""
 
