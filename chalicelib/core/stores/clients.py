@@ -52,7 +52,12 @@ def aws(service: Service) -> Any:
     from botocore.config import Config
 
     options = settings.load(settings.AwsSettings)
-    client = botocore.session.get_session().create_client(
+    session = botocore.session.get_session()
+    if service == "dynamodb":
+        from chalicelib.core.stores.parsing import ItemParsers
+
+        session.register_component("response_parser_factory", ItemParsers())
+    client = session.create_client(
         service,
         region_name=settings.environment().get("AWS_REGION"),
         config=Config(
@@ -60,6 +65,8 @@ def aws(service: Service) -> Any:
             read_timeout=options.read_timeout_seconds,
             retries={"mode": "standard", "total_max_attempts": options.max_attempts},
             max_pool_connections=options.max_connections,
+            # DynamoDB validates parameters itself. A validation here takes a tenth of a call's processor time.
+            parameter_validation=service != "dynamodb",
             # botocore would compose a user agent for every call, which takes a seventh of the call's CPU time.
             user_agent=f"holdfast/{settings.load(settings.HoldfastSettings).version}",
         ),
