@@ -7,9 +7,10 @@ share no state: fields live in a context variable, and each `invocation` begins 
 import json
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 from time import perf_counter
 from typing import Any
 
@@ -96,6 +97,7 @@ def _print(current: LogRecord, duration_ms: float) -> None:
         return
     now, values = time.time(), {"durationMs": round(duration_ms, 1), "storeRoundTrips": current.round_trips}
     values |= current.counts
+    namespace = settings.load(settings.ObservabilitySettings).namespace
     document = {
         "level": "INFO",
         "location": "invocation",
@@ -103,7 +105,7 @@ def _print(current: LogRecord, duration_ms: float) -> None:
         "timestamp": _timestamp(now),
         "service": _SERVICE,
         **current.fields,
-        "_aws": {"Timestamp": int(now * 1000), "CloudWatchMetrics": [_metrics(values)]},
+        "_aws": {"Timestamp": int(now * 1000), "CloudWatchMetrics": [_metrics(namespace, tuple(values))]},
         **values,
     }
     if trace := settings.environment().get(_TRACE):
@@ -123,14 +125,22 @@ def _write(handler: Any, text: str) -> None:
 
 
 def _timestamp(now: float) -> str:
-    local = time.localtime(now)
-    return f"{time.strftime('%Y-%m-%d %H:%M:%S', local)},{int(now % 1 * 1000):03}{time.strftime('%z', local)}"
+    date_and_time, zone = _second(int(now))
+    return f"{date_and_time},{int(now % 1 * 1000):03}{zone}"
 
 
-def _metrics(values: Iterable[str]) -> dict[str, Any]:
-    """Return the part of the record that makes CloudWatch read *values*, names of fields, as metrics."""
+@lru_cache(maxsize=2)
+def _second(second: int) -> tuple[str, str]:
+    """Return date and time of *second*, and the offset of the zone. Most lines of a busy process share a second."""
+    local = time.localtime(second)
+    return time.strftime("%Y-%m-%d %H:%M:%S", local), time.strftime("%z", local)
+
+
+@lru_cache(maxsize=128)
+def _metrics(namespace: str, names: tuple[str, ...]) -> dict[str, Any]:
+    """Return the part of the record that makes CloudWatch read the fields *names* as metrics. Not to be changed."""
     return {
-        "Namespace": settings.load(settings.ObservabilitySettings).namespace,
+        "Namespace": namespace,
         "Dimensions": [["service"]],
-        "Metrics": [{"Name": name, "Unit": "Milliseconds" if name == "durationMs" else "Count"} for name in values],
+        "Metrics": [{"Name": name, "Unit": "Milliseconds" if name == "durationMs" else "Count"} for name in names],
     }
