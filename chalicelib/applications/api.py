@@ -1,7 +1,7 @@
 """HTTP routes of applications."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from chalicelib.applications import wiring
@@ -36,7 +36,6 @@ from chalicelib.applications.store import Cursor
 from chalicelib.core.errors import ServiceError
 from chalicelib.core.records import etags
 from chalicelib.core.records import wiring as records
-from chalicelib.core.records.history import Changed
 from chalicelib.core.records.models import Change, Record
 from chalicelib.core.web import ADMIN_ONLY, Answer, Call, Page, PageQuery, Role, Routes, paging
 
@@ -62,7 +61,7 @@ def create_application(call: Call[NewApplication, None]) -> Answer:
 
 
 @routes.add("GET", "/api/applications", roles=_OFFICERS, query=ApplicationQuery, answers={200: ApplicationPage})
-def list_applications(call: Call[None, ApplicationQuery]) -> ApplicationPage:
+def list_applications(call: Call[None, ApplicationQuery]) -> str:
     """List applications, page by page or by cursor. `total` is counted up to 10,000."""
     query = call.query
     # A cursor marks a position in the list; page and limit may change between calls.
@@ -70,13 +69,14 @@ def list_applications(call: Call[None, ApplicationQuery]) -> ApplicationPage:
     cursors = paging.cursors()
     after = Cursor(*json.loads(cursors.open(sealed, query.cursor))) if query.cursor else None
     found = wiring.store().page(query, after)
-    return ApplicationPage(
-        items=found.items,
+    # No page outgrows a function's response: 200 applications have at most 1 MB, whatever their fields hold.
+    return paging.page_of(
+        found.items,
         page=after.page if after else query.page or 1,
         limit=query.limit,
         total=min(found.total, COUNTED),
-        total_is_lower_bound=found.total > COUNTED,
-        next_cursor=cursors.seal(sealed, json.dumps(found.next_cursor)) if found.next_cursor else None,
+        totalIsLowerBound=found.total > COUNTED,
+        nextCursor=cursors.seal(sealed, json.dumps(found.next_cursor)) if found.next_cursor else None,
     )
 
 
@@ -153,18 +153,18 @@ def move_applications(call: Call[BatchUpdate, None]) -> BatchOutcome:
     answers={200: Page[ShownVersion]},
     raises=(RecordNotFound,),
 )
-def show_history(call: Call[None, PageQuery], application_id: str) -> Page[ShownVersion]:
+def show_history(call: Call[None, PageQuery], application_id: str) -> str:
     """Show the versions of an application, newest first: author, time and changes. Includes deleted applications."""
 
-    def fetch(limit: int, before: str | None) -> list[Changed]:
-        return records.history().page(KIND.name, application_id, limit, int(before) if before else None)
+    def fetch(limit: int, before: str | None) -> Iterator[ShownVersion]:
+        found = records.history().page(KIND.name, application_id, limit, int(before) if before else None)
+        # History is written after the system of record, so a new application may have no history yet.
+        if not found and not before and records.store().get_including_deleted(KIND.name, application_id) is None:
+            raise RecordNotFound
+        return (shown_version(*changed) for changed in found)
 
     name = f"history of {application_id}"
-    page, next_cursor = paging.cursors().page(name, call.query, fetch, lambda found: str(found.version.version))
-    # History is written after the system of record, so a new application may have no history yet.
-    if not page and records.store().get_including_deleted(KIND.name, application_id) is None:
-        raise RecordNotFound
-    return Page[ShownVersion](items=[shown_version(*found) for found in page], next_cursor=next_cursor)
+    return paging.cursors().render(name, call.query, fetch, lambda shown: str(shown.version))
 
 
 @routes.add(

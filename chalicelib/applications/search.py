@@ -8,9 +8,10 @@ from typing import Any
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from chalicelib.applications.models import Application, Status
+from chalicelib.applications.models import Application, Status, shown
 from chalicelib.core.models import Model
 from chalicelib.core.records.models import Kind, Record
+from chalicelib.core.records.shape import Shape
 from chalicelib.core.web.models import PageQuery
 
 #: The last application reachable by page number. Reading a whole list by cursor costs the same at every position.
@@ -117,4 +118,7 @@ def _search_keys(record: Record) -> Mapping[str, Any]:
     return {"name": folded(doc["applicantName"]), "words": words}
 
 
-KIND = Kind("application", _search_keys)
+#: The JSON of an application in answers.
+SHAPE = Shape(Application, shown)
+
+KIND = Kind("application", _search_keys, SHAPE.stored)

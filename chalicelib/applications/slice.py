@@ -1,8 +1,10 @@
 """Declares the applications slice."""
 
+from collections.abc import Mapping
+
 from chalicelib.applications.api import routes
-from chalicelib.applications.search import KIND
-from chalicelib.core.slice import Indexes, Slice
+from chalicelib.applications.search import KIND, SHAPE
+from chalicelib.core.slice import Indexes, Slice, Upgrade
 
 
 def _indexes() -> Indexes:
@@ -12,9 +14,17 @@ def _indexes() -> Indexes:
     return {collection_of(KIND.name): store.INDEXES}
 
 
+def _upgrades() -> Mapping[str, Upgrade]:
+    from chalicelib.core.records import reshape
+    from chalicelib.core.records.view import collection_of
+
+    return {collection_of(KIND.name): lambda copies: reshape.upgrade(copies, KIND.name, SHAPE)}
+
+
 SLICE = Slice(
     name="applications",
     routes=routes,
     kinds=(KIND,),
     indexes=_indexes,
+    upgrades=_upgrades,
 )

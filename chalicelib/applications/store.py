@@ -1,15 +1,12 @@
 """Lists of applications, read from the read model by its indexes."""
 
 from collections.abc import Mapping
-from functools import reduce
-from operator import getitem
 from typing import Any, NamedTuple
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.collection import Collection
 
-from chalicelib.applications.models import Application
-from chalicelib.applications.search import COUNTED, ORDERS, ApplicationQuery
+from chalicelib.applications.search import COUNTED, KIND, ORDERS, SHAPE, ApplicationQuery
 from chalicelib.core.records.count_cache import CountCache
 from chalicelib.core.records.view import INDEXES as VIEW_INDEXES
 from chalicelib.core.stores.driver_errors import reaching_mongodb
@@ -35,9 +32,9 @@ class Cursor(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """One page: the applications, the cursor position of the next page, and the total of all pages."""
+    """One page: the JSON of each application, the cursor position of the next page, and the total of all pages."""
 
-    items: list[Application]
+    items: list[str]
     next_cursor: Cursor | None
     total: int
 
@@ -63,6 +60,7 @@ class ApplicationStore:
             {"$match": {"$and": [wanted, _after_cursor(query, after)]} if after else wanted},
             {"$sort": {query.order: direction, "_id": direction}},
             *self._page_stages(skip, query.limit + 1),
+            {"$project": SHAPE.projection(query.order)},
             *(self._count_stages(wanted) if known is None else ()),
         ]
         with reaching_mongodb():
@@ -72,11 +70,11 @@ class ApplicationStore:
             known = self._totals.keep(listed, found.pop()["total"] if found and "total" in found[-1] else 0)
         page = found[: query.limit]
         more = len(found) > query.limit
-        next_cursor = Cursor(number + 1, _value_at(page[-1], query.order), page[-1]["_id"]) if more else None
+        next_cursor = Cursor(number + 1, page[-1]["value"], page[-1]["_id"]) if more else None
         seen = skip + len(found) if found else 0
         # The page is newer than a cached count. The last page of a list read by number gives the exact total.
         total = seen if page and not more and not after else max(known, seen)
-        return Listed([_application(copy) for copy in page], next_cursor, total)
+        return Listed([SHAPE.text_of(one, KIND.name) for one in page], next_cursor, total)
 
     def _count_stages(self, wanted: Mapping[str, Any]) -> list[dict[str, Any]]:
         counting = [{"$match": wanted}, {"$limit": COUNTED + 1}, {"$count": "total"}]
@@ -114,12 +112,3 @@ def _after_cursor(query: ApplicationQuery, after: Cursor) -> dict[str, Any]:
         query.order: {up_to: after.value},
         "$or": [{query.order: {beyond: after.value}}, {"_id": {beyond: after.application_id}}],
     }
-
-
-def _value_at(copy: Mapping[str, Any], path: str) -> Any:
-    return reduce(getitem, path.split("."), copy)
-
-
-def _application(copy: Mapping[str, Any]) -> Application:
-    metadata = {name: copy[name] for name in ("version", "createdAt", "createdBy", "updatedAt", "updatedBy")}
-    return Application.model_validate({**copy["doc"], **metadata, "applicationId": copy["_id"]}, strict=False)

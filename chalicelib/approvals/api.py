@@ -1,13 +1,11 @@
 """HTTP routes of approvals."""
 
-import json
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from functools import partial
 
 from chalicelib import users
 from chalicelib.approvals import callback, wiring, worker
-from chalicelib.approvals.documents import position
 from chalicelib.approvals.errors import (
     ActionNotOffered,
     AlreadyAnswered,
@@ -81,18 +79,19 @@ def ask(call: Call[NewApproval, None]) -> Answer:
 
 
 @routes.add("GET", "/api/pending-responses", query=ApprovalQuery, answers={200: Page[Approval]}, raises=(NotYours,))
-def list_approvals(call: Call[None, ApprovalQuery]) -> Page[Approval]:
+def list_approvals(call: Call[None, ApprovalQuery]) -> str:
     """List requests, newest first. An administrator sees all requests, a user only the requests the user may answer."""
     query = call.query
     account_id = None
     if query.username or not call.caller.is_admin:
         account = _account(call.caller, query.username or call.caller.username)
         if account is None:
-            return Page[Approval](items=[], next_cursor=None)
+            return paging.page_of([], nextCursor=None)
         account_id = account.account_id
     fetch = partial(wiring.store().page, account_id, query.status)
-    page, next_cursor = paging.cursors().page("approvals by time", query, fetch, position, _weight)
-    return Page[Approval](items=list(page), next_cursor=next_cursor)
+    return paging.cursors().render(
+        "approvals by time", query, fetch, lambda listed: listed.position, lambda listed: listed.text
+    )
 
 
 @routes.add(
@@ -184,10 +183,6 @@ def _account(caller: Caller, username: str) -> Account | None:
     caller.require_self_or_admin()
     account_id = users.accounts([username]).get(username)
     return Account(username, account_id) if account_id else None
-
-
-def _weight(approval: Approval) -> int:
-    return len(json.dumps(approval.data))
 
 
 def _accounts(new: NewApproval) -> Mapping[str, str]:

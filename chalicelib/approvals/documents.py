@@ -1,9 +1,11 @@
 """Reads stored documents of requests, and positions in the order of lists. No I/O."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
+
+from pydantic_core import to_json
 
 from chalicelib.approvals.models import Approval, Seen
 from chalicelib.core.queueing import entries
@@ -19,9 +21,46 @@ _INTERNAL_FIELDS = frozenset({"_id", "people", "operations", "entries", "callbac
 }
 
 
-def position(approval: Approval) -> str:
+class Listed(NamedTuple):
+    """A request in a list: the JSON of answers, and the position in the order of lists."""
+
+    text: str
+    position: str
+
+
+def position(created_at: datetime, request_id: str) -> str:
     """Return the position of a request in the order of lists."""
-    return _SEPARATOR.join((approval.created_at.isoformat(), approval.request_id))
+    return _SEPARATOR.join((created_at.isoformat(), request_id))
+
+
+def listed(found: Mapping[str, Any]) -> Listed:
+    """Return the request of a document read with `transitions.AS_LISTED`, without a model, which made the document.
+
+    The JSON has the fields of `Approval`, in their order. ``data`` stands as stored.
+    """
+    before = {name: found[name] for name in ("username", "title", "body")}
+    after = {
+        "actions": found["actions"],
+        "status": found["status"],
+        "action": found["action"],
+        "createdBy": found["createdBy"],
+        "createdAt": found["createdAt"],
+        "expiresAt": found["expiresAt"],
+        "resolvedAt": found["resolvedAt"],
+        "responseMs": found["responseMs"],
+        "approvers": found["people"],
+        "required": found["required"],
+        "answers": [_answer(answer) for answer in found["answers"]],
+        "escalateTo": found["escalateTo"],
+    }
+    head, tail = to_json({"requestId": found["_id"], **before}).decode(), to_json(after).decode()
+    return Listed(f'{head[:-1]},"data":{found["data"]},{tail[1:]}', position(found["createdAt"], found["_id"]))
+
+
+def _answer(answer: Mapping[str, Any]) -> dict[str, Any]:
+    # Until `upgrade` has run, answers of earlier versions do not say who gave them: the person did.
+    by = answer.get("by", answer["username"])
+    return {"username": answer["username"], "by": by, "action": answer["action"], "at": answer["at"]}
 
 
 def _completed(stored: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:

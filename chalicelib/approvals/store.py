@@ -4,7 +4,7 @@
 errors.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from pymongo.collection import Collection, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from chalicelib.approvals import transitions
-from chalicelib.approvals.documents import at, from_document
+from chalicelib.approvals.documents import Listed, at, from_document, listed
 from chalicelib.approvals.errors import (
     ActionNotOffered,
     AlreadyAnswered,
@@ -21,14 +21,13 @@ from chalicelib.approvals.errors import (
     ApprovalNotFound,
     NothingPending,
 )
-from chalicelib.approvals.models import Approval, NewApproval, Seen, Status
+from chalicelib.approvals.models import NewApproval, Seen, Status
 from chalicelib.approvals.settings import ApprovalSettings
-from chalicelib.approvals.transitions import AS_SEEN, IN_TIME, KEPT, OVERDUE, PENDING, Pipeline
+from chalicelib.approvals.transitions import AS_LISTED, AS_SEEN, IN_TIME, KEPT, OVERDUE, PENDING, Pipeline
 from chalicelib.core.errors import NotYours
 from chalicelib.core.queueing import lanes, outbox
 from chalicelib.core.runtime.accounts import Account
 from chalicelib.core.stores.driver_errors import reaching_mongodb
-from chalicelib.core.web.paging import PAGE_BYTES
 
 INDEXES = [
     IndexModel([("purgeAt", ASCENDING)], expireAfterSeconds=0),
@@ -93,20 +92,19 @@ class ApprovalStore:
             found = self._approvals.find_one({"_id": request_id, "status": {"$ne": Status.PENDING.value}}, {"_id": 1})
         return self.get(request_id) if found else None
 
-    def page(self, account_id: str | None, status: Status | None, limit: int, after: str | None) -> list[Approval]:
-        """Return up to *limit* requests older than the position *after*, newest first by the server's clock.
+    def page(self, account_id: str | None, status: Status | None, limit: int, after: str | None) -> Iterator[Listed]:
+        """Yield up to *limit* requests older than the position *after*, newest first by the server's clock.
 
-        With *account_id*, only requests that the account may answer. Stops reading after the first request that no
-        longer fits on a page. `position` returns the position of a request.
+        With *account_id*, only requests that the account may answer. Reads no more batches than the caller takes.
         """
         query = transitions.narrowed(status)
         if account_id:
             query["accounts"] = account_id
         if after:
             query |= transitions.older_than(*at(after))
-        with reaching_mongodb():
-            found = self._approvals.find(query, AS_SEEN).sort(_NEWEST_FIRST).limit(limit)
-            return [from_document(document).approval for document in _until_page_full(found)]
+        found = self._approvals.find(query, AS_LISTED, sort=_NEWEST_FIRST, limit=limit)
+        with reaching_mongodb(), found:
+            yield from map(listed, found)
 
     def done_by(self, operation_id: str) -> Seen | None:
         """Return the request answered or cancelled by operation *operation_id*, or None."""
@@ -254,14 +252,6 @@ class ApprovalStore:
                 return_document=ReturnDocument.AFTER,
             )
         return found
-
-
-def _until_page_full(found: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    weight = 0
-    for document in found:
-        yield document
-        if (weight := weight + len(document["data"])) > PAGE_BYTES:
-            return
 
 
 def _require_offered(found: dict[str, Any], operation_id: str) -> Seen:

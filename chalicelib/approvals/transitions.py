@@ -27,13 +27,17 @@ _TIMED_OUT = {"$and": [{"$eq": ["$status", Status.PENDING.value]}, OVERDUE]}
 _SHOWN = ("username", "title", "body", "data", "actions", "people", "required", "escalateTo")
 _ACCOUNTS = ("accounts", "createdByAccount", "escalatedAccounts")
 _ANSWERS = tuple(f"answers.{name}" for name in ("username", "by", "action", "at"))
-_DATES = ("createdBy", "createdAt", "expiresAt", "responseMs", "callbackUrl", "operations")
+_DATES = ("createdBy", "createdAt", "expiresAt", "responseMs")
 
-#: Projection of a request at the moment of reading: an overdue request is shown as timed out, recorded or not.
-AS_SEEN: dict[str, Any] = dict.fromkeys((*_SHOWN, *_ACCOUNTS, *_ANSWERS, *_DATES), 1) | {
+#: Projection of a request for a list: an overdue request is shown as timed out, recorded or not.
+AS_LISTED: dict[str, Any] = dict.fromkeys((*_SHOWN, *_ANSWERS, *_DATES), 1) | {
     "status": {"$cond": [_TIMED_OUT, Status.TIMEOUT.value, "$status"]},
     "action": {"$cond": [_TIMED_OUT, TIMEOUT, "$action"]},
     "resolvedAt": {"$cond": [_TIMED_OUT, "$expiresAt", "$resolvedAt"]},
+}
+#: Projection of a request at the moment of reading, with the account ids and the outbox.
+AS_SEEN: dict[str, Any] = AS_LISTED | {
+    **dict.fromkeys((*_ACCOUNTS, "callbackUrl", "operations"), 1),
     "remainingMs": {"$subtract": ["$expiresAt", "$$NOW"]},
     "unrecorded": _TIMED_OUT,
     "entries": entries.shown(),

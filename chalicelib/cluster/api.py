@@ -1,6 +1,7 @@
 """HTTP routes: health, readiness and OpenAPI description for anyone; queues and dead letters for administrators."""
 
 import json
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from time import monotonic
@@ -72,17 +73,14 @@ def show_queues(call: Call[None, None]) -> QueueStats:
     answers={200: Page[DeadLetter]},
     raises=(QueueNotFound,),
 )
-def list_dead_letters(call: Call[None, PageQuery], queue: str) -> Page[DeadLetter]:
+def list_dead_letters(call: Call[None, PageQuery], queue: str) -> str:
     """List the dead letters of a queue with their reasons, the oldest first. They are kept for 14 days."""
     name = _queue(queue).name
-    page, next_cursor = paging.cursors().page(
-        f"dead-letters/{name}",
-        call.query,
-        lambda limit, after: queueing.dead_letters().page(name, limit, after),
-        lambda letter: letter.id,
-        lambda letter: len(letter.body),
-    )
-    return Page[DeadLetter](items=[_shown(letter) for letter in page], next_cursor=next_cursor)
+
+    def fetch(limit: int, after: str | None) -> Iterator[DeadLetter]:
+        return map(_shown, queueing.dead_letters().read(name, limit, after))
+
+    return paging.cursors().render(f"dead-letters/{name}", call.query, fetch, lambda letter: letter.id)
 
 
 @routes.add(

@@ -29,11 +29,10 @@ def put_device(call: Call[NewDevice, None], device_id: str) -> Device:
 
 
 @routes.add("GET", "/api/devices", query=PageQuery, answers={200: Page[Device]})
-def list_devices(call: Call[None, PageQuery]) -> Page[Device]:
+def list_devices(call: Call[None, PageQuery]) -> str:
     """List your devices, ordered by id, without tokens."""
     fetch = partial(wiring.store().page, call.caller.account)
-    page, next_cursor = paging.cursors().page("devices", call.query, fetch, lambda device: device.device_id)
-    return Page[Device](items=list(page), next_cursor=next_cursor)
+    return paging.cursors().render("devices", call.query, fetch, lambda device: device.device_id)
 
 
 @routes.add("DELETE", "/api/devices/{device_id}", params=_PARAMS, answers={204: None}, raises=(DeviceNotFound,))

@@ -10,14 +10,13 @@ routes = Routes(__name__)
 
 
 @routes.add("GET", "/api/ledger", roles=ADMIN_ONLY, query=PageQuery, answers={200: Page[Entry]})
-def list_entries(call: Call[None, PageQuery]) -> Page[Entry]:
+def list_entries(call: Call[None, PageQuery]) -> str:
     """List entries in the order of creation."""
 
     def fetch(limit: int, after: str | None) -> list[Entry]:
         return wiring.store().entries(int(after or 0), limit)
 
-    page, next_cursor = paging.cursors().page("ledger", call.query, fetch, lambda entry: str(entry.seq))
-    return Page[Entry](items=list(page), next_cursor=next_cursor)
+    return paging.cursors().render("ledger", call.query, fetch, lambda entry: str(entry.seq))
 
 
 @routes.add(

@@ -73,11 +73,10 @@ def issue_ticket(call: Call[NewTicket, None]) -> Ticket:
 
 
 @routes.add("GET", "/api/sessions", roles=ADMIN_ONLY, query=SessionQuery, answers={200: Page[Session]})
-def list_sessions(call: Call[None, SessionQuery]) -> Page[Session]:
+def list_sessions(call: Call[None, SessionQuery]) -> str:
     """List live sessions, newest first, without tokens."""
     fetch = partial(wiring.store().page, call.query.username)
-    page, next_cursor = paging.cursors().page("sessions", call.query, fetch, lambda session: session.session_id)
-    return Page[Session](items=list(page), next_cursor=next_cursor)
+    return paging.cursors().render("sessions", call.query, fetch, lambda session: session.session_id)
 
 
 @routes.add(

@@ -31,10 +31,9 @@ def create_user(call: Call[NewUser, None]) -> ShownUser:
 
 
 @routes.add("GET", "/api/users", roles=ADMIN_ONLY, query=PageQuery, answers={200: Page[ShownUser]})
-def list_users(call: Call[None, PageQuery]) -> Page[ShownUser]:
+def list_users(call: Call[None, PageQuery]) -> str:
     """List users in the order of their names."""
-    page, next_cursor = paging.cursors().page("users", call.query, wiring.store().page, lambda user: user.username)
-    return Page[ShownUser](items=list(page), next_cursor=next_cursor)
+    return paging.cursors().render("users", call.query, wiring.store().page, lambda user: user.username)
 
 
 @routes.add(
@@ -118,15 +117,14 @@ def create_key(call: Call[NewKey, None], username: str) -> MadeKey:
     answers={200: Page[ShownKey]},
     raises=(UserNotFound,),
 )
-def list_keys(call: Call[None, PageQuery], username: str) -> Page[ShownKey]:
+def list_keys(call: Call[None, PageQuery], username: str) -> str:
     """List a user's keys in the order of creation, without the secrets, and without expired keys."""
     every = wiring.store().keys(username, datetime.now(UTC))
 
-    def fetch(limit: int, after: str | None) -> list[Key]:
-        return [key for key in every if key.key_id > (after or "")][:limit]
+    def fetch(limit: int, after: str | None) -> list[ShownKey]:
+        return [key.shown() for key in every if key.key_id > (after or "")][:limit]
 
-    page, next_cursor = paging.cursors().page(f"keys of {username}", call.query, fetch, lambda key: key.key_id)
-    return Page[ShownKey](items=[key.shown() for key in page], next_cursor=next_cursor)
+    return paging.cursors().render(f"keys of {username}", call.query, fetch, lambda key: key.key_id)
 
 
 @routes.add(

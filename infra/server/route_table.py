@@ -19,14 +19,18 @@ class Paths:
     """Finds a path's route among templates such as ``/things/{id}``. A literal segment wins over a placeholder."""
 
     def __init__(self, templates: Iterable[str]) -> None:
+        given = tuple(templates)
+        self._literal = {text: Found(text, None) for text in given if "{" not in text}
         self._by_length: dict[int, list[tuple[str, list[str]]]] = {}
         for template, segments in sorted(
-            ((text, text.split("/")) for text in templates), key=lambda pair: [_placeholder(part) for part in pair[1]]
+            ((text, text.split("/")) for text in given), key=lambda pair: [_placeholder(part) for part in pair[1]]
         ):
             self._by_length.setdefault(len(segments), []).append((template, segments))
 
     def find(self, path: str) -> Found:
         """Return the route of *path*. *path* is percent-encoded, and placeholder values stay percent-encoded."""
+        if path in self._literal:
+            return self._literal[path]
         given = path.split("/")
         for template, segments in self._by_length.get(len(given), ()):
             pairs = list(zip(segments, given, strict=True))

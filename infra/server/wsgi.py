@@ -13,6 +13,7 @@ import os
 import time
 import uuid
 from contextlib import contextmanager
+from functools import lru_cache
 from http import HTTPStatus
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -34,6 +35,10 @@ _INVOCATION_MS = 29_000
 _QUEUE_SECONDS = 10.0
 #: Characters that a path may hold unescaped (RFC 3986, section 3.3). They are passed on as the caller wrote them.
 _PLAIN_IN_PATHS = "/:@!$&'()*+,;="
+
+#: The names of headers in an environ that lack the prefix HTTP_ (PEP 3333).
+_HEADERS_WITHOUT_PREFIX = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})
+_STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
 
 class NoLength(errors.ServiceError):
@@ -81,8 +86,7 @@ class Server:
         read = self._longest_body + 1
         body = environ["wsgi.input"].read(read)
         answer = self._answer(self._event(environ, body), _broken(environ, body, read))
-        status = HTTPStatus(answer["statusCode"])
-        start_response(f"{status.value} {status.phrase}", [(name, str(value)) for name, value in _headers(answer)])
+        start_response(_STATUS_LINES[answer["statusCode"]], [(name, str(value)) for name, value in _headers(answer)])
         return [answer["body"].encode()]
 
     def _answer(self, event: dict[str, Any], broken: errors.ServiceError | None) -> dict[str, Any]:
@@ -137,10 +141,12 @@ class Server:
     def _sent_headers(self, environ: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Yield the headers of the request."""
         for name, value in environ.items():
-            if name.startswith("HTTP_") and name not in self._process_variables:
-                yield name.removeprefix("HTTP_").replace("_", "-").title(), value
-            elif name in {"CONTENT_TYPE", "CONTENT_LENGTH"} and value:
-                yield name.replace("_", "-").title(), value
+            # By slice: most names are of the process's environment, and no header.
+            if name[:5] == "HTTP_":
+                if name not in self._process_variables:
+                    yield _header_name(name[5:]), value
+            elif value and name in _HEADERS_WITHOUT_PREFIX:
+                yield _header_name(name), value
 
 
 class _Place:
@@ -162,6 +168,11 @@ class _Place:
     def give_back(self) -> None:
         """Free the place."""
         self._own.release()
+
+
+@lru_cache(maxsize=1024)
+def _header_name(name: str) -> str:
+    return name.replace("_", "-").title()
 
 
 def load(places: Places) -> Server:

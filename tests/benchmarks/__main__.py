@@ -1,10 +1,12 @@
 """Run a benchmark by name."""
 
 import argparse
+from collections.abc import Callable
+from pathlib import Path
 
-from tests.benchmarks import approvals, batch, conflicts, growth, load, locks, queues, trips, up
+from tests.benchmarks import approvals, batch, conflicts, growth, load, locks, queues, serve, trips, up
 
-BENCHES = {
+BENCHES: dict[str, Callable[..., None]] = {
     "approvals": approvals.run,
     "batch": batch.run,
     "conflicts": conflicts.run,
@@ -12,6 +14,7 @@ BENCHES = {
     "load": load.run,
     "locks": locks.run,
     "queues": queues.run,
+    "serve": serve.run,
     "trips": trips.run,
     "up": up.run,
 }
@@ -25,8 +28,14 @@ def main() -> None:
     )
     parser.add_argument("name", choices=sorted(BENCHES), help="what to measure")
     parser.add_argument("--smoke", action="store_true", help="make the shortest run, to check that the benchmark works")
+    parser.add_argument("--beside", type=Path, metavar="FOLDER", help="serve: a checkout that takes turns")
     asked = parser.parse_args()
-    BENCHES[asked.name](smoke=asked.smoke)
+    if asked.beside is None:
+        BENCHES[asked.name](smoke=asked.smoke)
+    elif asked.name == "serve":
+        serve.run(smoke=asked.smoke, beside=asked.beside)
+    else:
+        parser.error("--beside is an option of serve")
 
 
 if __name__ == "__main__":

@@ -70,10 +70,10 @@ def run(*, smoke: bool) -> None:
         grown = Seed(stack)
         grown.grow(scale.applications)
         ids = [application_id(number) for number in range(scale.applications)]
-        tokens = _tokens(stack, max(door.callers for door in scale.doors))
+        known = tokens(stack, max(door.callers for door in scale.doors))
         for door in scale.doors:
             with _opened(door, stack, Path(folder)) as url:
-                callers = [Caller(url, token, ids, n) for n, token in enumerate(tokens[: door.callers])]
+                callers = [Caller(url, token, ids, n) for n, token in enumerate(known[: door.callers])]
                 _warm(callers, door, scale)
                 for rate in door.rates:
                     rows += _rows(door, callers, rate, scale)
@@ -129,7 +129,7 @@ def _figures(calls: Sequence[Call], base: float) -> list[str]:
     ]
 
 
-def _tokens(stack: Stack, count: int) -> list[str]:
+def tokens(stack: Stack, count: int) -> list[str]:
     """Open *count* sessions of administrators, and return the tokens."""
     with MongoClient[dict[str, Any]](stack.mongodb_uri, tz_aware=True) as client:
         sessions = SessionStore(client[DATABASE].sessions, SessionSettings(), lambda: _sessions_key(stack))

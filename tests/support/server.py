@@ -26,13 +26,21 @@ class ServeProcess:
     """A ``scripts/serve`` process, logging to ``serve.log`` of *folder*; ``with`` starts and stops the process."""
 
     def __init__(
-        self, stack: Stack, folder: Path, *, processes: int = 2, as_deployed: bool = False, **options: int
+        self,
+        stack: Stack,
+        folder: Path,
+        *,
+        processes: int = 2,
+        as_deployed: bool = False,
+        root: Path = ROOT,
+        **options: int,
     ) -> None:
         """Serve *stack*, found by *folder*, or with *as_deployed* by stage name and credentials alone.
 
-        *options* are the command's own.
+        *options* are the command's own; *root* is the checkout that serves.
         """
         running_stack.write(folder, Run(Identity.of(os.getpid()), stack.url, stack.environment))
+        self._command = str(root / "scripts/serve")
         self.port, self.processes, self.log = ports.free(), processes, folder / "serve.log"
         place: dict[str, object] = {"stage": stack.stage} if as_deployed else {"data": folder}
         own = {**place, "port": self.port, "processes": processes, **options}
@@ -62,7 +70,7 @@ class ServeProcess:
         """Start the process and wait for its first answer; stop the process on failure."""
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [*_WITH_FEW_FILES, str(ROOT / "scripts/serve"), *self._options],
+                [*_WITH_FEW_FILES, self._command, *self._options],
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

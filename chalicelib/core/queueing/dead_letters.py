@@ -78,13 +78,17 @@ class DeadLetters:
 
     def page(self, queue: str, limit: int, after: str | None = None) -> list[DeadLetter]:
         """Return up to *limit* dead letters of *queue* with ids beyond *after*, the oldest first."""
-        found: list[DeadLetter] = []
+        return list(self.read(queue, limit, after))
+
+    def read(self, queue: str, limit: int, after: str | None = None) -> Iterator[DeadLetter]:
+        """Yield what `page` returns. Reads on only as far as it is asked, a megabyte at a time."""
         position, more = max(after or "", self._oldest_id()), True
-        while more and len(found) < limit:
-            items, more = self._table.oldest(queue, _SORT, after=position, limit=limit - len(found))
-            found += [_letter(item) for item in items]
-            position = found[-1].id if found else position
-        return found
+        while more and limit > 0:
+            items, more = self._table.oldest(queue, _SORT, after=position, limit=limit)
+            for item in items:
+                position = item["id"]
+                yield _letter(item)
+            limit -= len(items)
 
     def each(self, queue: str, page_size: int = 100) -> Iterator[DeadLetter]:
         """Yield the dead letters of *queue* that were there at the call, the oldest first."""

@@ -7,6 +7,8 @@ etags.py     reads and writes the version in ETag and If-Match
 codec.py     a record as a DynamoDB item and back; update expressions
 history.py   every version: who wrote it, when, and the document
 view.py      the read model for lists: copies in MongoDB, replaced by newer states only
+shape.py     the public JSON of a record, kept in its copy as text
+reshape.py   renders the texts of an earlier shape anew
 count_cache.py caches the lengths of lists for at most a second
 events.py    events of versions, and the subscriptions of queues
 project.py   the projector: applies the stream to view, subscribers and history

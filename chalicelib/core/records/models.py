@@ -45,10 +45,14 @@ class Record:
 
 
 class Kind(NamedTuple):
-    """One kind of record. *keys* derives the search keys of lists; it is pure, and an error in it is permanent."""
+    """One kind of record. *keys* derives the search keys of lists; it is pure, and an error in it is permanent.
+
+    *stored* returns further fields of a record's copy: the text of `shape.Shape`.
+    """
 
     name: str
     keys: Callable[[Record], Mapping[str, Any]] = lambda _: {}
+    stored: Callable[[Record], Mapping[str, Any]] = lambda _: {}
 
 
 #: The versions that an edit may replace: one version, any of several, or None for whichever there is.

@@ -2,7 +2,8 @@
 
 A copy is replaced only by a state with a higher sequence (`Record.sequence`), so states may be applied in any order and
 any number of times. A copy holds `annotations` beside `doc`, and `sequence`, once a worker has annotated the record. A
-deleted record leaves a tombstone for as long as older states may still arrive.
+copy of a kind with a shape holds the record's public JSON as text (`shape`). A deleted record leaves a tombstone for as
+long as older states may still arrive.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -183,6 +184,7 @@ class View:
             "updatedBy": record.updated_by,
             "doc": record.doc,
             "keys": dict(self._kinds[record.kind].keys(record)),
+            **self._kinds[record.kind].stored(record),
             **({"annotations": record.annotations, "sequence": record.sequence} if record.revision else {}),
         }
 

@@ -3,6 +3,7 @@
 clients.py       one client of each store per process; no other module makes a client
 binding.py       the database of this deployment, and the mark that binds both
 attributes.py    converts plain values to DynamoDB attributes and back
+parsing.py       reads answers of DynamoDB without a walk through each value
 dynamodb.py      items in and out of DynamoDB, conditional writes, retries
 sorted.py        items of a table with a sort key, in order
 round_trips.py   counts MongoDB commands

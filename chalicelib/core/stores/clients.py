@@ -56,7 +56,12 @@ def aws(service: Service) -> Any:
     from botocore.config import Config
 
     options = settings.load(settings.AwsSettings)
-    client = botocore.session.get_session().create_client(
+    session = botocore.session.get_session()
+    if service == "dynamodb":
+        from chalicelib.core.stores.parsing import ItemParsers
+
+        session.register_component("response_parser_factory", ItemParsers())
+    client = session.create_client(
         service,
         region_name=settings.environment().get("AWS_REGION"),
         config=Config(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any
 
-from chalice.app import Chalice, Response
+from chalice.app import Chalice, Request, Response
 
 from chalicelib.core import errors
 from chalicelib.core.runtime import deadline, ids, logs, settings
@@ -137,10 +137,21 @@ class App(Chalice):
         except errors.ServiceError as error:
             return dict(refusal(error).to_dict())
         if request_context["httpMethod"] != "HEAD":
-            return dict(super().__call__(event, context))
+            return self._call_route(event, context)
         # The gateway's any-method of a path brings HEAD here; the answer is GET's, without the body.
         read = {**event, "httpMethod": "GET", "requestContext": {**request_context, "httpMethod": "GET"}}
-        return {**super().__call__(read, context), "body": ""}
+        return {**self._call_route(read, context), "body": ""}
+
+    def _call_route(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
+        """Call the route's dispatcher, which answers every error itself.
+
+        Chalice's own handler would look for middleware, content types and binary bodies, of which no route has any.
+        """
+        self.lambda_context, self.current_request = context, Request(event, context)
+        request_context = event["requestContext"]
+        entry = self.routes[request_context["resourcePath"]][request_context["httpMethod"]]
+        params = {name: event["pathParameters"][name] for name in entry.view_args}
+        return dict(entry.view_function(**params).to_dict())
 
 
 def _check_route(event: dict[str, Any], methods: Sequence[str]) -> None:

@@ -68,7 +68,8 @@ class Dispatcher:
         checked = requests.params(self._params, params)
 
         def perform(operation: Operation) -> Response:
-            return render(endpoint, endpoint.handler(replace(call, operation=operation), **checked))
+            own = call if operation is call.operation else replace(call, operation=operation)
+            return render(endpoint, endpoint.handler(own, **checked))
 
         keyed = _keyed(endpoint, request, call.caller)
         answer: Response = app.replay(keyed, perform) if keyed else perform(call.operation)

@@ -4,6 +4,7 @@ A caller can send any X-Forwarded-For header. So the header counts only as far a
 """
 
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
@@ -24,7 +25,7 @@ def source_of(context: Mapping[str, Any], headers: Mapping[str, str]) -> Address
     malformed entry never count. None if the gateway names no peer. Never raises.
     """
     identity = context.get("identity")
-    found = parsed(identity.get("sourceIp") if isinstance(identity, Mapping) else None)
+    found = _peer(str(identity.get("sourceIp"))) if isinstance(identity, Mapping) else None
     trusted = settings.load(settings.HttpSettings).trusted_proxies
     hops = reversed(str(headers.get("x-forwarded-for") or "").split(","))
     return found if found is None else _walk(found, hops, trusted)
@@ -38,6 +39,12 @@ def parsed(text: Any) -> Address | None:
     except ValueError:
         return None
     return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
+
+
+@lru_cache(maxsize=1024)
+def _peer(text: str) -> Address | None:
+    """Return the address of a connection's peer. The same peers call again, and a gateway writes the text."""
+    return parsed(text)
 
 
 def network_of(address: Address) -> Network:

@@ -5,6 +5,7 @@ from typing import Any
 
 from pymongo.collection import Collection
 
+from chalicelib.approvals import documents
 from chalicelib.approvals.models import Approval, NewApproval, Seen
 from chalicelib.approvals.store import ApprovalStore
 from chalicelib.core.runtime import ids
@@ -56,3 +57,13 @@ def answer_oldest(approvals: ApprovalStore, username: str, action: str, operatio
 def cancel(approvals: ApprovalStore, request_id: str, created_by: str | None, operation: str = "") -> Approval:
     """Cancel the question as *created_by*; None cancels as an administrator."""
     return approvals.cancel(request_id, created_by and id_of_name(created_by), operation or ids.new_id()).approval
+
+
+def listed(approvals: ApprovalStore, *asked: Any) -> list[Approval]:
+    """Return a page of a list, read from the JSON of its items."""
+    return [Approval.model_validate_json(one.text) for one in approvals.page(*asked)]
+
+
+def position(approval: Approval) -> str:
+    """Return the position of a listed question."""
+    return documents.position(approval.created_at, approval.request_id)

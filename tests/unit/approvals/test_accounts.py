@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from pymongo.database import Database
 
 from chalicelib.approvals import callback
-from chalicelib.approvals.documents import position
 from chalicelib.approvals.errors import AlreadyAnswered, AlreadySettled, NothingPending
 from chalicelib.approvals.models import Status
 from chalicelib.approvals.store import ApprovalStore
@@ -17,7 +16,7 @@ from chalicelib.approvals.upgrade import upgrade
 from chalicelib.core.errors import Forbidden
 from chalicelib.core.runtime import ids
 from chalicelib.core.runtime.accounts import Account, id_of_name, named
-from tests.unit.approvals.build import CALLER, PERSON, an_approval, answer, answer_oldest, cancel, put
+from tests.unit.approvals.build import CALLER, PERSON, an_approval, answer, answer_oldest, cancel, listed, position, put
 
 Mongo = Database[dict[str, Any]]
 BOARD = ["ben", "cem", "dan"]
@@ -40,7 +39,7 @@ def test_a_later_user_of_the_name_may_not_answer_or_cancel(approvals: ApprovalSt
         approvals.resolve_oldest(NEW, "approve", NEW, ids.new_id())
     with pytest.raises(Forbidden):
         approvals.cancel(request_id, NEW.account_id, ids.new_id())
-    assert approvals.page(NEW.account_id, None, 9, None) == []
+    assert listed(approvals, NEW.account_id, None, 9, None) == []
     assert approvals.resolve(request_id, "approve", OLD, ids.new_id()).settled
 
 
@@ -145,9 +144,9 @@ def test_the_oldest_is_the_oldest_by_the_servers_clock(approvals: ApprovalStore,
     earlier = approvals.get(made[1]).approval.created_at - timedelta(seconds=1)
     mongodb.approvals.update_one({"_id": made[0]}, {"$set": {"createdAt": earlier}})
     # Then lists, pages and the oldest follow the server's clock
-    listed = approvals.page(None, None, 9, None)
-    assert [approval.request_id for approval in listed] == made[::-1]
-    rest = approvals.page(id_of_name(PERSON), None, 9, position(listed[0]))
+    found = listed(approvals, None, None, 9, None)
+    assert [approval.request_id for approval in found] == made[::-1]
+    rest = listed(approvals, id_of_name(PERSON), None, 9, position(found[0]))
     assert [approval.request_id for approval in rest] == made[:1]
     assert answer_oldest(approvals, PERSON, "approve").request_id == made[0]
 
@@ -158,7 +157,7 @@ def test_requests_of_one_millisecond_are_each_on_one_page(approvals: ApprovalSto
     mongodb.approvals.update_many({}, {"$set": {"createdAt": same}})
     read: list[str] = []
     after = None
-    while page := approvals.page(None, None, 2, after):
+    while page := listed(approvals, None, None, 2, after):
         read += [approval.request_id for approval in page]
         after = position(page[-1])
     assert read == sorted(made, reverse=True)
@@ -206,7 +205,7 @@ def test_an_upgraded_request_works_like_a_new_one(approvals: ApprovalStore, mong
     assert stored is not None
     assert stored["answers"][0]["byAccount"] == id_of_name("ben")
     assert stored["escalatedAccounts"] == [id_of_name("eve")]
-    assert [approval.request_id for approval in approvals.page(id_of_name("cem"), None, 9, None)] == [request_id]
+    assert [approval.request_id for approval in listed(approvals, id_of_name("cem"), None, 9, None)] == [request_id]
     with pytest.raises(AlreadyAnswered):
         answer(approvals, request_id, "approve", "ben")
     assert answer_oldest(approvals, PERSON, "approve").request_id == request_id

@@ -14,7 +14,7 @@ from chalicelib.core.runtime import ids
 from chalicelib.core.runtime.accounts import id_of_name
 from infra.local.processes.mongod import Mongod
 from tests.support.mongodb_commands import Plan, explained, recording_commands
-from tests.unit.approvals.build import ago, answer, answer_oldest, cancel
+from tests.unit.approvals.build import ago, answer, answer_oldest, cancel, listed
 
 Mongo = Database[dict[str, Any]]
 StoreCall = Callable[[ApprovalStore], object]
@@ -74,31 +74,31 @@ def _stored(username: str, status: str, number: int) -> dict[str, Any]:
 
 
 def test_a_page_of_a_user_reads_no_more_than_its_items(explain: Callable[[StoreCall], Plan]) -> None:
-    plan = explain(lambda store: store.page(id_of_name("person-7"), None, 20, None))
+    plan = explain(lambda store: listed(store, id_of_name("person-7"), None, 20, None))
     assert (plan.indexes, "SORT" in plan.names) == ({"newest-of-account"}, False)
     assert plan.examined <= 20
 
 
 @pytest.mark.parametrize("status", [Status.RESOLVED, Status.CANCELLED])
 def test_a_page_of_a_status_reads_no_more_than_its_items(explain: Callable[[StoreCall], Plan], status: Status) -> None:
-    plan = explain(lambda store: store.page(None, status, 20, None))
+    plan = explain(lambda store: listed(store, None, status, 20, None))
     assert (plan.indexes, "SORT" in plan.names) == ({"newest-of-status"}, False)
     assert plan.examined <= 20
 
 
 def test_a_page_of_timeouts_merges_the_recorded_and_the_overdue(explain: Callable[[StoreCall], Plan]) -> None:
-    plan = explain(lambda store: store.page(None, Status.TIMEOUT, 20, None))
+    plan = explain(lambda store: listed(store, None, Status.TIMEOUT, 20, None))
     assert (plan.indexes, "SORT" in plan.names) == ({"newest-of-status"}, False)
 
 
 def test_a_page_of_pending_requests_reads_pending_requests_alone(explain: Callable[[StoreCall], Plan]) -> None:
-    plan = explain(lambda store: store.page(None, Status.PENDING, 20, None))
+    plan = explain(lambda store: listed(store, None, Status.PENDING, 20, None))
     assert "SORT" not in plan.names
     assert plan.examined <= 500
 
 
 def test_a_page_of_all_requests_follows_the_time_index(explain: Callable[[StoreCall], Plan]) -> None:
-    plan = explain(lambda store: store.page(None, None, 20, None))
+    plan = explain(lambda store: listed(store, None, None, 20, None))
     assert (plan.indexes, "SORT" in plan.names) == ({"newest"}, False)
     assert plan.examined <= 20
 

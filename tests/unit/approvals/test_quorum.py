@@ -14,7 +14,7 @@ from chalicelib.core.errors import Forbidden
 from chalicelib.core.runtime import ids
 from chalicelib.core.runtime.accounts import id_of_name, named
 from tests.support.concurrency import race
-from tests.unit.approvals.build import PERSON, answer, answer_oldest, put
+from tests.unit.approvals.build import PERSON, answer, answer_oldest, listed, put
 
 BOARD = ["ben", "cem", "dan"]
 
@@ -104,10 +104,10 @@ def test_a_repeated_operation_answers_once(approvals: ApprovalStore) -> None:
 def test_a_request_is_listed_for_each_approver(approvals: ApprovalStore) -> None:
     request_id = put(approvals, approvers=BOARD)
     for username in (PERSON, *BOARD):
-        assert [approval.request_id for approval in approvals.page(id_of_name(username), None, 10, None)] == [
+        assert [approval.request_id for approval in listed(approvals, id_of_name(username), None, 10, None)] == [
             request_id
         ]
-    assert approvals.page(id_of_name("eve"), None, 10, None) == []
+    assert listed(approvals, id_of_name("eve"), None, 10, None) == []
 
 
 def test_an_escalated_person_may_answer_once_admitted(approvals: ApprovalStore) -> None:

@@ -26,6 +26,7 @@ from tests.unit.approvals.build import (
     answer,
     answer_oldest,
     cancel,
+    listed,
     put,
     put_as,
     put_overdue,
@@ -84,7 +85,7 @@ def test_a_reader_of_a_timeout_is_not_contradicted_by_an_answer(approvals: Appro
         answering = threads.submit(answer, approvals, request_id, "approve", PERSON)
         eventually(lambda: _is_running(mongodb, "findAndModify"))
         # When a reader looks past the deadline
-        eventually(lambda: bool(approvals.page(id_of_name(PERSON), Status.TIMEOUT, 1, None)))
+        eventually(lambda: bool(listed(approvals, id_of_name(PERSON), Status.TIMEOUT, 1, None)))
         looking = threads.submit(approvals.get, request_id)
         wait([looking], timeout=0.2)
         session.abort_transaction()

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from chalicelib.approvals.documents import position
 from chalicelib.approvals.errors import ActionNotOffered, AlreadySettled, ApprovalNotFound, NothingPending
 from chalicelib.approvals.models import Approval, NewApproval, Status
 from chalicelib.approvals.store import ApprovalStore
@@ -24,6 +23,8 @@ from tests.unit.approvals.build import (
     answer,
     answer_oldest,
     cancel,
+    listed,
+    position,
     put,
     put_as,
     put_overdue,
@@ -106,7 +107,7 @@ def test_text_like_a_mongodb_expression_is_kept_as_text(approvals: ApprovalStore
     # Then
     assert (answered.title, answered.body, answered.actions, answered.action) == (text, text, [text, "x"], text)
     assert (answered.username, answered.created_by) == (text, text)
-    assert approvals.page(id_of_name(text), None, 5, None) == [answered]
+    assert listed(approvals, id_of_name(text), None, 5, None) == [answered]
 
 
 def test_an_action_like_a_field_path_is_not_evaluated(approvals: ApprovalStore) -> None:
@@ -233,8 +234,8 @@ def test_an_action_not_offered_by_the_oldest_answers_no_request(approvals: Appro
 
 def test_a_list_shows_an_unrecorded_timeout_as_timed_out(approvals: ApprovalStore, mongodb: Mongo) -> None:
     request_id = put_overdue(approvals, mongodb.approvals)
-    (listed,) = approvals.page(None, Status.TIMEOUT, 10, None)
-    assert (listed.request_id, listed.status) == (request_id, Status.TIMEOUT)
+    (found,) = listed(approvals, None, Status.TIMEOUT, 10, None)
+    assert (found.request_id, found.status) == (request_id, Status.TIMEOUT)
     stored = mongodb.approvals.find_one({"_id": request_id})
     assert stored is not None
     assert (stored["status"], [mark["effect"] for mark in stored["outbox"]]) == ("pending", ["notify"])
@@ -258,7 +259,7 @@ def test_get_persists_a_timeout_before_returning_it(approvals: ApprovalStore, mo
 
 def test_recording_a_timeout_changes_nothing_for_readers(approvals: ApprovalStore, mongodb: Mongo) -> None:
     request_id = put_overdue(approvals, mongodb.approvals)
-    (before,) = approvals.page(None, None, 10, None)
+    (before,) = listed(approvals, None, None, 10, None)
     assert approvals.expire(request_id).approval == before
     assert approvals.get(request_id).approval == before
     assert approvals.settled(request_id) is not None
@@ -395,7 +396,9 @@ def test_a_request_past_its_purge_time_is_not_served(approvals: ApprovalStore, m
         with pytest.raises(ApprovalNotFound):
             cancel(approvals, gone, CALLER)
     assert all(
-        approvals.page(name, status, 9, None) == [] for name in (None, id_of_name(PERSON)) for status in (None, *Status)
+        listed(approvals, name, status, 9, None) == []
+        for name in (None, id_of_name(PERSON))
+        for status in (None, *Status)
     )
     assert mongodb.approvals.count_documents({}) == 2
 
@@ -423,12 +426,12 @@ def test_pages_are_newest_first_and_follow_each_other(approvals: ApprovalStore) 
     made = [put(approvals, username=name) for name in ("ann", "bob") * 4]
     # When
     read: list[Approval] = []
-    while page := approvals.page(None, None, 3, position(read[-1]) if read else None):
+    while page := listed(approvals, None, None, 3, position(read[-1]) if read else None):
         read += page
     # Then
     assert [approval.request_id for approval in read] == made[::-1]
-    assert [a.request_id for a in approvals.page(id_of_name("ann"), None, 9, None)] == made[::-1][1::2]
-    assert [a.request_id for a in approvals.page(id_of_name("ann"), None, 1, position(read[-3]))] == [made[0]]
+    assert [a.request_id for a in listed(approvals, id_of_name("ann"), None, 9, None)] == made[::-1][1::2]
+    assert [a.request_id for a in listed(approvals, id_of_name("ann"), None, 1, position(read[-3]))] == [made[0]]
 
 
 @pytest.mark.parametrize("recorded", [False, True], ids=["unrecorded", "recorded"])
@@ -444,7 +447,9 @@ def test_each_request_is_listed_under_its_shown_status_alone(
         approvals.expire_all()
     # When
     found = {
-        (name, status): [(a.request_id, a.status) for a in approvals.page(name and id_of_name(name), status, 9, None)]
+        (name, status): [
+            (a.request_id, a.status) for a in listed(approvals, name and id_of_name(name), status, 9, None)
+        ]
         for name in (None, PERSON, "bob")
         for status in Status
     }
@@ -453,5 +458,5 @@ def test_each_request_is_listed_under_its_shown_status_alone(
     for status, request_id in expected:
         assert found[None, status] == found[PERSON, status] == [(request_id, status)]
         assert found["bob", status] == []
-    shown = Counter(approval.status for approval in approvals.page(None, None, 9, None))
+    shown = Counter(approval.status for approval in listed(approvals, None, None, 9, None))
     assert shown == dict.fromkeys(Status, 1)
