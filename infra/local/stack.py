@@ -13,8 +13,6 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-import psutil
-
 from infra.local import variables
 from infra.local.clients import Clients, ForeignClients, OwnClients, foreign_wanted
 from infra.local.deployer.deployer import Deployer
@@ -174,8 +172,7 @@ class Stack:
 
     def workers(self, function_name: str) -> list[int]:
         """Return the process ids that serve *function_name* at the moment."""
-        children = psutil.Process(self.emulator.pid).children()
-        return [child.pid for child in children if _serves(child) == function_name]
+        return self.emulator.workers(function_name)
 
     # Start, redeployment, stop.
 
@@ -295,11 +292,3 @@ def _ours(part: Part | None) -> Part:
     if part is None:
         raise NotOurs
     return part
-
-
-def _serves(process: psutil.Process) -> str | None:
-    """Return the name of the function that a worker process serves, else None."""
-    try:
-        return process.environ().get("AWS_LAMBDA_FUNCTION_NAME")
-    except psutil.Error:
-        return None

@@ -26,6 +26,7 @@ from chalicelib.core.queueing.sender import Sender
 from chalicelib.core.runtime import logs, once, settings
 from chalicelib.core.stores import binding, clients, driver_errors
 from chalicelib.core.stores.binding import Deployment
+from chalicelib.core.stores.breaker import Breaker
 from chalicelib.sessions import wiring as sessions_wiring
 from chalicelib.sessions.store import SessionStore
 from chalicelib.users import wiring as users_wiring
@@ -86,10 +87,12 @@ def forget() -> None:
 
 
 @pytest.fixture(autouse=True)
-def closed_breakers() -> None:
-    """Let no test feel an outage of the test before."""
-    driver_errors.mongodb_breaker.cache_clear()
-    driver_errors.aws_breaker.cache_clear()
+def closed_breakers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let calls reach the stores however often calls failed before: many tests lose answers of a store on purpose."""
+    never = 10**9
+    mongodb, aws = Breaker("MongoDB", threshold=never), Breaker("An AWS service", threshold=never)
+    monkeypatch.setattr(driver_errors, "mongodb_breaker", lambda: mongodb)
+    monkeypatch.setattr(driver_errors, "aws_breaker", lambda _service: aws)
 
 
 @pytest.fixture

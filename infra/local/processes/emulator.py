@@ -12,6 +12,8 @@ import shutil
 import sysconfig
 from pathlib import Path
 
+import psutil
+
 from infra.environment import EMULATOR, FUNCTIONS, ROOT
 from infra.host import ports
 from infra.local.processes.child import Child
@@ -46,6 +48,10 @@ class Emulator:
     def pid(self) -> int:
         """The emulator's process id. The Lambda workers are children of this process."""
         return self.child.pid
+
+    def workers(self, function_name: str) -> list[int]:
+        """Return the process ids that serve *function_name* at the moment."""
+        return [child.pid for child in psutil.Process(self.pid).children() if _served(child) == function_name]
 
     def start(self) -> None:
         """Start the emulator; return when it answers, after about half a second.
@@ -135,3 +141,11 @@ def healthy(port: int) -> bool:
         return False
     finally:
         connection.close()
+
+
+def _served(process: psutil.Process) -> str | None:
+    """Return the name of the function that a worker process serves, else None."""
+    try:
+        return process.environ().get("AWS_LAMBDA_FUNCTION_NAME")
+    except psutil.Error:
+        return None

@@ -16,6 +16,7 @@ from chalicelib.core.errors import Unavailable
 from chalicelib.core.queueing import wiring as queueing_wiring
 from chalicelib.core.queueing.attempts import Poison
 from chalicelib.core.queueing.consumer import run_batch
+from chalicelib.core.queueing.dead_letters import DeadLetter
 from chalicelib.core.queueing.queues import Queue
 from chalicelib.core.queueing.sender import Sender
 from chalicelib.core.runtime.settings import CoordinationSettings
@@ -77,8 +78,8 @@ class Example:
         if end == "dies after":
             raise Killed
 
-    def dead_letter(self, _queue: Queue, body: str, _reason: str) -> None:
-        self.dead_lettered.add(json.loads(body)["jobId"])
+    def dead_letter(self, _queue: Queue, letter: DeadLetter) -> None:
+        self.dead_lettered.add(json.loads(letter.body)["jobId"])
 
     def counted(self) -> tuple[int, int]:
         found = coordination_wiring.counts().read([self.queue.name], ("completed", "failed"))[self.queue.name]

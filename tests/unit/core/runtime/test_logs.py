@@ -54,7 +54,7 @@ def test_counts_of_an_invocation_are_metrics_and_fields(printed: Printed) -> Non
     assert record["callsReplayed"] == 2
     metrics = record["_aws"]["CloudWatchMetrics"][0]
     assert {"Name": "callsReplayed", "Unit": "Count"} in metrics["Metrics"]
-    assert metrics["Dimensions"] == [["service"]]
+    assert metrics["Dimensions"] == [["service", "stage"]]
 
 
 def test_record_has_the_fields_of_other_log_lines(printed: Printed, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -185,12 +185,14 @@ def test_of_many_threads_one_probes(ticks: Ticks) -> None:
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Iterator[tuple[Mongod, Any]]:
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Mongod, Any]]:
     """A mongod of the test's own, and the client that probes ask."""
     server = Mongod(tmp_path)
     server.start()
     with MongoClient[dict[str, Any]](server.uri, timeoutMS=1_500, serverSelectionTimeoutMS=1_500) as client:
-        driver_errors.mongodb_breaker().ping = partial(client.holdfast.command, "ping")
+        opening = Breaker("MongoDB")
+        monkeypatch.setattr(driver_errors, "mongodb_breaker", lambda: opening)
+        opening.ping = partial(client.holdfast.command, "ping")
         client.holdfast.things.insert_one({"_id": 1})
         yield server, client.holdfast.things
     if server.child.alive:
