@@ -119,7 +119,8 @@ def test_copies_of_a_message_are_worked_on_once_and_all_logged(extra: ExtraWorke
     assert extra.read_counts() == (completed + 1, failed)
     lines = eventually(lambda: found if len(found := _lines_of(extra, "copied")) >= 5 else None, _DEADLINE_SECONDS)
     outcomes = sorted(line["outcome"] for line in lines if line["outcome"] != "again")
-    assert outcomes == ["done"] + ["repeated"] * 4
+    # A slow machine may deliver a batch again
+    assert (len(outcomes) >= 5, outcomes.count("done"), set(outcomes[1:])) == (True, 1, {"repeated"})
     # Each copy carries the request id of its cause
     assert {line["requestId"] for line in lines} == {"cause-of-copied"}
     assert {line["queue"] for line in lines} == {extra.queue.name}

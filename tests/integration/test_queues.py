@@ -126,7 +126,7 @@ def test_an_unknown_stage_ends_the_command_with_a_message(stack: Stack, monkeypa
     for name, value in stack.environment.items():
         monkeypatch.setenv(name, value)
     assert command.main(["list"]) == 0
-    with pytest.raises(SystemExit, match="list: "):
+    with pytest.raises(SystemExit, match="nowhere"):
         command.main(["list", "--stage", "nowhere"])
 
 

@@ -201,8 +201,9 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
     if endpoint.query:
         # Query models are flat: the only definitions are enumerations, which are inlined.
         schema = endpoint.query.model_json_schema(by_alias=True)
+        required, known = schema.get("required", ()), schema.get("$defs", {})
         found += [
-            {"name": name, "in": "query", "required": False, "schema": _inlined(field, schema.get("$defs", {}))}
+            {"name": name, "in": "query", "required": name in required, "schema": _inlined(field, known)}
             for name, field in schema["properties"].items()
         ]
     return found

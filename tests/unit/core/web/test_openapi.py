@@ -120,6 +120,11 @@ def test_every_path_parameter_is_described(document: dict[str, Any]) -> None:
     assert all(each["description"] for each in in_path)
 
 
+def test_query_parameter_without_a_default_is_required(document: dict[str, Any]) -> None:
+    purge = document["paths"]["/api/admin/queues/{queue}/dead"]["delete"]["parameters"]
+    assert {each["name"]: each["required"] for each in purge} == {"queue": True, "confirm": True}
+
+
 def test_the_server_is_where_the_document_was_read(document: dict[str, Any]) -> None:
     (server,) = document["servers"]
     read_at = "https://abc.execute-api.eu-central-1.amazonaws.com/api/openapi.json"
