@@ -18,7 +18,7 @@ let lastInputMs = Date.now();
 
 /** Ask again at once, on every poll of the page. */
 export function refresh() {
-  wanted.value += 1;
+  wanted.value = wanted.peek() + 1;
 }
 
 /** Begin to follow the visibility of the page, the network and the clock. */

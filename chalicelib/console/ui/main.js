@@ -10,7 +10,7 @@
 // parts/         what pages are made of
 // pages/         one file for each page; a page imports parts, and of other pages shapes alone
 // vendor/        Preact, htm and signals as one file
-import { effect, html, render, useEffect, useRef, useState } from "./vendor/ui.js";
+import { html, render, useEffect, useRef, useState } from "./vendor/ui.js";
 import { session } from "./api.js";
 import { begin, paused, refresh } from "./live.js";
 import { Banner, config, watch } from "./parts/banner.js";
@@ -138,8 +138,5 @@ follow();
 begin();
 watch();
 resume();
-effect(() => {
-  if (session.value) refresh();
-});
 const root = document.getElementById("console");
 if (root) render(html`<${Frame} />`, root);

@@ -7,9 +7,13 @@ import { Field } from "../parts/fields.js";
 
 /** The account of the session that ended, so that its dialog admits no other person to what stands on the page. */
 let lastUsername = "";
+/** The entry of localStorage that says that somebody has signed in with this browser; no secret. */
+const HINT = "signedIn";
 
 /** Learn whether this browser has a session. */
 export async function resume() {
+  // A visitor who has never signed in here has no session to ask for.
+  if (!localStorage.getItem(HINT)) return (session.value = null);
   try {
     session.value = await once("GET", "api/sessions/current");
   } catch (error) {
@@ -23,6 +27,7 @@ export async function resume() {
 export async function signOut() {
   await once("DELETE", "api/sessions/current").catch(() => null);
   lastUsername = "";
+  localStorage.removeItem(HINT);
   location.hash = "";
   location.reload();
 }
@@ -65,6 +70,7 @@ function Form({ username: given }) {
       await once("POST", "api/sessions", { body: { username, password, cookie: true } });
       // Another person must not see what the first one left on the page.
       if (lastUsername && username !== lastUsername) return location.reload();
+      localStorage.setItem(HINT, "true");
       session.value = await once("GET", "api/sessions/current");
     } catch (error) {
       const problem = error instanceof Problem ? error : new Problem(0, { detail: String(error) });

@@ -19,7 +19,10 @@ export function Answer({ approval, done }) {
       toast(`Answered: ${action}`);
       setState({ sending: "", problem: "" });
     } catch (error) {
-      setState({ sending: "", problem: error instanceof Problem ? error.message : String(error) });
+      const words = error instanceof Problem ? error.message : String(error);
+      setState({ sending: "", problem: words });
+      // The question may be settled: its card goes, and the reason must stay for a while.
+      if (error instanceof Problem && error.status === 409) toast(words);
       refresh();
     }
   };
