@@ -10,7 +10,7 @@ import { State } from "../parts/icon.js";
 import { Loaded } from "../parts/states.js";
 import { Countdown, Time } from "../parts/time.js";
 import { toast } from "../parts/toast.js";
-import { exact, length } from "../time.js";
+import { exact, length, serverNow } from "../time.js";
 import { approvals, Question } from "./inbox.js";
 
 /** @typedef {import("./approvals.js").Approval} Approval */
@@ -103,7 +103,9 @@ function Timeline({ approval }) {
     ) => /** @type {[string, string]} */ ([answer.at, said(answer)])),
     ...(waiting ? approval.escalateTo : []).map((step) => /** @type {[string, string]} */ ([
       new Date(start + step.afterMs).toISOString(),
-      `${step.username} is asked too, if the question is still pending`,
+      start + step.afterMs < serverNow()
+        ? `${step.username} was asked too`
+        : `${step.username} will be asked too, if the question is still pending`,
     ])),
   ];
   if (approval.resolvedAt && approval.status !== "resolved") {

@@ -103,14 +103,18 @@ function Rows({ page, cursor }) {
         `
       )}</tbody>
     </table>
-    <nav class="pages" aria-label="Pages">
-          ${cursor &&
-            html`<a class="button" href=${href("approvals", "", { status, username })}>Newest</a>`}
-          ${page.nextCursor &&
-            html`<a class="button" href=${
-              href("approvals", "", { status, username, cursor: page.nextCursor })
-            }>Older</a>`}
-        </nav>
+    ${(cursor || page.nextCursor) && html`<nav class="pages" aria-label="Older and newer">
+          ${
+      cursor &&
+      html`<a class="button" href=${href("approvals", "", { status, username })}>Newest</a>`
+    }
+          ${
+      page.nextCursor &&
+      html`<a class="button" href=${
+        href("approvals", "", { status, username, cursor: page.nextCursor })
+      }>Older</a>`
+    }
+        </nav>`}
   `;
 }
 
