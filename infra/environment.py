@@ -51,9 +51,8 @@ UNANSWERED = """The package index does not answer. Check the network and the pro
 in PIP_INDEX_URL; then run the command again: nothing half-made is used."""
 USAGE = """usage: python3 infra/environment.py [--browser | --help]
 
-Makes .venv, .venv/functions and .venv/emulator where they are missing or where their requirement
-files have changed, then prints the path of .venv's python. Does nothing when all is up to date.
---browser also makes .venv/browser, with the tools that check and test the console."""
+Makes .venv, .venv/functions, .venv/emulator and, with --browser, .venv/browser where they are missing or their
+requirement files have changed, then prints the path of .venv's python. Does nothing when all is up to date."""
 
 
 class EnvironmentFailed(Exception):
@@ -280,12 +279,11 @@ def say(line: str) -> None:
 
 def main(arguments: list[str]) -> int:
     """Print the laptop's interpreter, once it exists."""
-    browser = arguments == ["--browser"]
-    if arguments and not browser:
+    if arguments and arguments != ["--browser"]:
         print(USAGE)
         return 0 if arguments[0] in ("-h", "--help") else 2
     try:
-        print(ensure(wanted=(*ALL, BROWSER) if browser else ALL))
+        print(ensure(wanted=(*ALL, BROWSER) if arguments else ALL))
     except KeyboardInterrupt:
         say("\nInterrupted. Nothing half-made is used; run the command again.")
         return 130
