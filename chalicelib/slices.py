@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.applications.slice import SLICE as APPLICATIONS
 from chalicelib.approvals.slice import SLICE as APPROVALS
 from chalicelib.cluster.slice import SLICE as CLUSTER
+from chalicelib.console.slice import SLICE as CONSOLE
 from chalicelib.core.queueing import queues
 from chalicelib.core.queueing import sweep as sweeping
 from chalicelib.core.queueing.sweep import Sweep
@@ -27,7 +28,7 @@ from chalicelib.users.slice import SLICE as USERS
 if TYPE_CHECKING:
     from pymongo import IndexModel
 
-SLICES: tuple[Slice, ...] = (CLUSTER, USERS, SESSIONS, APPROVALS, DEVICES, APPLICATIONS, LEDGER)
+SLICES: tuple[Slice, ...] = (CLUSTER, USERS, SESSIONS, APPROVALS, DEVICES, APPLICATIONS, LEDGER, CONSOLE)
 
 ROUTES = tuple(slice_.routes for slice_ in SLICES if slice_.routes)
 #: Every queue: those of the slices and of the platform.

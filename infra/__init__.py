@@ -5,6 +5,7 @@ requirements.py the locked requirement files
 audit.py        known vulnerabilities of the locked packages
 docs/           generates the pages that come from code
 commits.py      the length of commit subjects
+vendor.py       the console's vendored packages
 run.py          runs a command of scripts/ by its name
 
 deployment/     the package, the two templates and the stacks; on AWS or a compatible endpoint

@@ -13,7 +13,7 @@ REACHED_WITHIN_SECONDS = 7
 #: An audit of all packages takes some seconds where the database is near.
 DONE_WITHIN_SECONDS = 120
 #: The files that together name every package.
-_AUDITED = (FILES["laptop"], FILES["emulator"], FILES["bootstrap"])
+_AUDITED = (FILES["laptop"], FILES["emulator"], FILES["browser"], FILES["bootstrap"])
 _COMMAND = ("-m", "pip_audit", "--disable-pip", "--require-hashes", "--progress-spinner", "off", "--format", "json")
 
 

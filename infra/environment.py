@@ -1,8 +1,9 @@
-"""Makes the three Python environments of this repository, and remakes those whose requirement files changed.
+"""Makes the Python environments of this repository, and remakes those whose requirement files changed.
 
     .venv             the laptop: local stack, tests, tools; and uv, which installs all other packages
     .venv/functions   the packages of a function, and no others
     .venv/emulator    the AWS emulator's own packages
+    .venv/browser     with --browser: the tools that check and test the console
 
 scripts/lock writes the requirement files, which name versions and hashes. Standard library only: this runs before any
 package is installed. It prints the path of the laptop's interpreter.
@@ -48,10 +49,10 @@ UNREACHED = ("connection broken by", "error sending request for url")
 REMEDY = "Correct the cause and run this again: nothing half-made is used. To start over: rm -r .venv"
 UNANSWERED = """The package index does not answer. Check the network and the proxy, or name another index
 in PIP_INDEX_URL; then run the command again: nothing half-made is used."""
-USAGE = """usage: python3 infra/environment.py [--help]
+USAGE = """usage: python3 infra/environment.py [--browser | --help]
 
-Makes .venv, .venv/functions and .venv/emulator where they are missing or where their requirement
-files have changed, then prints the path of .venv's python. Does nothing when all is up to date."""
+Makes .venv, .venv/functions, .venv/emulator and, with --browser, .venv/browser where they are missing or their
+requirement files have changed, then prints the path of .venv's python. Does nothing when all is up to date."""
 
 
 class EnvironmentFailed(Exception):
@@ -95,11 +96,12 @@ BOOTSTRAP = Environment(".venv", ("infra/requirements.txt",), "holdfast-bootstra
 LAPTOP = Environment(".venv", ("requirements-dev.txt", *BOOTSTRAP.requirements))
 FUNCTIONS = Environment(".venv/functions", ("requirements.txt",))
 EMULATOR = Environment(".venv/emulator", ("infra/local/requirements.txt",))
+BROWSER = Environment(".venv/browser", ("requirements-browser.txt",))
 ALL = (LAPTOP, FUNCTIONS, EMULATOR)
 
 
-def ensure(root: Path = ROOT) -> Path:
-    """Make what is missing or outdated and return the laptop's interpreter.
+def ensure(root: Path = ROOT, wanted: tuple[Environment, ...] = ALL) -> Path:
+    """Make what is missing or outdated of *wanted* and return the laptop's interpreter.
 
     Safe to call at the same time from several processes: one makes, the others wait. An interrupted run
     leaves no stamp, so the next one starts that environment over.
@@ -107,10 +109,10 @@ def ensure(root: Path = ROOT) -> Path:
     Raises:
         EnvironmentFailed: with the words of pip or uv.
     """
-    if not all(environment.ready(root) for environment in ALL):
+    if not all(environment.ready(root) for environment in wanted):
         check_interpreter()
         with locked(root / LAPTOP.folder):
-            make(root)
+            make(root, wanted)
     return LAPTOP.python(root)
 
 
@@ -146,8 +148,8 @@ def locked(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def make(root: Path) -> None:
-    """Make all outdated environments side by side."""
+def make(root: Path, wanted: tuple[Environment, ...] = ALL) -> None:
+    """Make all outdated environments of *wanted* side by side."""
     if not LAPTOP.ready(root) and not usable(LAPTOP, root):
         # Everything is made anew then: the others stand inside.
         create(LAPTOP, root)
@@ -163,7 +165,7 @@ def make(root: Path) -> None:
         return ""
 
     with ThreadPoolExecutor() as pool:
-        failures = dict.fromkeys(pool.map(failure, [one for one in ALL if not one.ready(root)]))
+        failures = dict.fromkeys(pool.map(failure, [one for one in wanted if not one.ready(root)]))
     if texts := "\n".join(filter(None, failures)):
         raise EnvironmentFailed(texts)
 
@@ -277,11 +279,11 @@ def say(line: str) -> None:
 
 def main(arguments: list[str]) -> int:
     """Print the laptop's interpreter, once it exists."""
-    if arguments:
+    if arguments and arguments != ["--browser"]:
         print(USAGE)
         return 0 if arguments[0] in ("-h", "--help") else 2
     try:
-        print(ensure())
+        print(ensure(wanted=(*ALL, BROWSER) if arguments else ALL))
     except KeyboardInterrupt:
         say("\nInterrupted. Nothing half-made is used; run the command again.")
         return 130

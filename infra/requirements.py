@@ -20,6 +20,7 @@ FILES = {
     "server": "requirements-serve.txt",
     "functions": "requirements.txt",
     "emulator": "infra/local/requirements.txt",
+    "browser": "requirements-browser.txt",
     "bootstrap": "infra/requirements.txt",
 }
 _CONSTRAINED = ("server", "functions")

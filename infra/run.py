@@ -22,6 +22,7 @@ MODULES = {
     "reconcile": "infra.operations.reconcile",
     "serve": "infra.server",
     "up": "infra.local",
+    "vendor": "infra.vendor",
 }
 
 

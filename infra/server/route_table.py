@@ -28,9 +28,12 @@ class Paths:
             self._by_length.setdefault(len(segments), []).append((template, segments))
 
     def find(self, path: str) -> Found:
-        """Return the route of *path*. *path* is percent-encoded, and placeholder values stay percent-encoded."""
-        if path in self._literal:
-            return self._literal[path]
+        """Return the route of *path*. *path* is percent-encoded, and placeholder values stay percent-encoded.
+
+        A slash at the end is dropped, as the gateway drops it; the application decides whether the path may have one.
+        """
+        if (found := self._literal.get(path) or self._literal.get(path.removesuffix("/"))) is not None:
+            return found
         given = path.split("/")
         for template, segments in self._by_length.get(len(given), ()):
             pairs = list(zip(segments, given, strict=True))

@@ -58,7 +58,15 @@ def copied(folder: Path) -> Path:
 
 
 def test_a_start_shows_its_steps_url_and_admin_password(up: Up) -> None:
-    for words in ("✓ database", "✓ AWS endpoint", "✓ package", "✓ deployment", "✓ administrator", "user      admin"):
+    for words in (
+        "✓ database",
+        "✓ AWS endpoint",
+        "✓ package",
+        "✓ deployment",
+        "✓ administrator",
+        "user      admin",
+        "/console/",
+    ):
         assert words in up.output
     assert f"http://localhost:{up.port} " in up.output
     (password,) = (line.split()[1] for line in up.output.splitlines() if line.strip().startswith("password"))

@@ -109,4 +109,6 @@ def _routed(path: str, at: App) -> tuple[str, dict[str, str]]:
         pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(resource))
         if found := re.fullmatch(pattern, path):
             return resource, found.groupdict()
-    return path, {}
+    # The gateway drops a slash at the end; the application takes such a path for a folder's alone.
+    folders = {endpoint.path for endpoint in at.endpoints if endpoint.folder}
+    return (path[:-1] if path[:-1] in folders else path), {}

@@ -72,6 +72,8 @@ class App(Chalice):
         self.endpoints: list[Endpoint] = []
         #: Paths that answer HEAD: the paths that answer GET without a session.
         self._heads: set[str] = set()
+        #: Paths of folders: the only paths with a slash at the end.
+        self._folders: set[str] = set()
         self._reserved: dict[tuple[str, str], reserved.Reserved] = {}
 
     def mount(self, *slices: Routes) -> None:
@@ -100,6 +102,8 @@ class App(Chalice):
         registered(Dispatcher(self, endpoint))
         if endpoint.method == "GET" and endpoint.roles == PUBLIC:
             self._heads.add(endpoint.path)
+        if endpoint.folder:
+            self._folders.add(endpoint.path)
 
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Answer one API Gateway event. Never raises."""
@@ -128,7 +132,7 @@ class App(Chalice):
         request_context = event["requestContext"]
         resource = request_context["resourcePath"]
         methods = [*self.routes.get(resource, {}), *(["HEAD"] if resource in self._heads else [])]
-        if not _is_exact(event):
+        if not _is_exact(event, folder=resource in self._folders):
             methods = []
         if request_context["httpMethod"] == "OPTIONS" and methods and "access-control-request-method" in headers:
             return _preflight(methods)
@@ -136,6 +140,8 @@ class App(Chalice):
             _check_route(event, methods)
         except errors.ServiceError as error:
             return dict(refusal(error).to_dict())
+        if resource in self._folders and not _path(event).endswith("/"):
+            return _to_folder(resource)
         if request_context["httpMethod"] != "HEAD":
             return self._call_route(event, context)
         # The gateway's any-method of a path brings HEAD here; the answer is GET's, without the body.
@@ -163,15 +169,25 @@ def _check_route(event: dict[str, Any], methods: Sequence[str]) -> None:
         raise errors.TooLarge
 
 
-def _is_exact(event: Mapping[str, Any]) -> bool:
-    """Return whether the path of *event* has no empty segment.
+def _path(event: Mapping[str, Any]) -> str:
+    # `chalice local` names the path in the context alone.
+    return str(event.get("path") or event["requestContext"].get("path") or "/")
+
+
+def _is_exact(event: Mapping[str, Any], *, folder: bool) -> bool:
+    """Return whether the path of *event* has no empty segment; the path of a *folder* may end with a slash.
 
     A gateway drops empty segments before it looks for the route (``/health/``, ``//health``); a server of our own does
     not. A single rule for all entry points: such a path is unknown.
     """
-    # `chalice local` names the path in the context alone.
-    path = str(event.get("path") or event["requestContext"].get("path") or "/")
-    return "//" not in path and (path == "/" or not path.endswith("/"))
+    path = _path(event)
+    return "//" not in path and (path == "/" or folder or not path.endswith("/"))
+
+
+def _to_folder(resource: str) -> dict[str, Any]:
+    """Redirect to the folder *resource*, relative to the path: the gateway's stage stays in front."""
+    location = f"{resource.rpartition('/')[2]}/"
+    return {"statusCode": 308, "body": "", "headers": {"Location": location, "Cache-Control": "no-store"}}
 
 
 def _body_bytes(event: dict[str, Any]) -> int:

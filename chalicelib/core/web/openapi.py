@@ -223,6 +223,11 @@ def _inlined(field: Any, definitions: dict[str, Any]) -> Any:
 
 def _responses(endpoint: Endpoint, schemas: dict[Any, Any]) -> dict[str, Any]:
     responses = {str(status): _answer(status, model, schemas) for status, model in endpoint.answers.items()}
+    if endpoint.media:
+        text = {media: {"schema": {"type": "string"}} for media in endpoint.media}
+        responses["200"] = {"description": HTTPStatus.OK.phrase, "content": text}
+    if endpoint.folder:
+        responses["308"] = {"description": "the path lacks the slash at its end"}
     if endpoint.versioned and endpoint.method == "GET":
         responses["304"] = {"description": HTTPStatus.NOT_MODIFIED.phrase}
     codes: dict[HTTPStatus, set[str]] = {}

@@ -78,6 +78,10 @@ class Options:
     tickets: bool = False
     #: The route heeds ``If-Match``; a GET answers with an ETag and heeds ``If-None-Match``.
     versioned: bool = False
+    #: Media types of an answer that is text and not JSON; the handler names the type in its headers.
+    media: tuple[str, ...] = ()
+    #: The path is a folder of pages: answered with a slash at its end, and redirected there without one (308).
+    folder: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,6 +50,7 @@ class Terminal:
         print_ = self._console.print
         print_(Text.assemble("\n", ("Holdfast is up", "bold green"), f" after {seconds:.1f} s\n"))
         print_(Text.assemble("  API       ", (url, "bold"), f"   (try: curl {url}/health)"))
+        print_(Text.assemble("  console   ", (f"{url}/console/", "bold"), "   (in a browser)"))
         print_(Text.assemble("  user      admin, ", admin))
         if password:
             print_(Text.assemble("  password  ", (password, "bold"), "   (not shown again)"))

@@ -35,6 +35,8 @@ _LETTER = re.compile(r"\d{13}-[a-z0-9]+")
 #: Values that differ from run to run, by the name of their field.
 _STEADY: dict[str, Any] = {
     "instanceId": "b1f0c2d4",
+    "stage": "prod",
+    "console": "eee88260b590",
     "uptimeSeconds": 12.5,
     "latencyMs": 1.4,
     "token": "rP3h0cJ6mB8yX1kQ5vW7tZ2nL4sD9fGaE_uRiOpHjKc",
@@ -204,6 +206,7 @@ def _tell_cluster(call: Call) -> None:
     boss = signed_in("boss-5", Role.ADMIN)
     call(None, "GET", "/health")
     call(None, "GET", "/ready")
+    call(None, "GET", "/console/config.json")
     call(boss, "GET", "/api/admin/queue-stats")
     letter = dead_letter("4f2a9c0d7be81356", "Firebase refused the token", queue=PUSH.name, body='{"schema":1}')
     queueing.dead_letters().store(letter)

@@ -1,0 +1,18 @@
+"""Shapes of the console's routes (no I/O)."""
+
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+from chalicelib.core.models import Model
+
+#: The name of a file, as in the page: ``app-0123456789ab.js``.
+FileName = Annotated[str, StringConstraints(pattern=r"^[a-z]{1,20}-[0-9a-f]{12}\.(js|css|svg)$")]
+
+
+class Config(Model):
+    """What the page cannot know of its deployment. *console* changes with every change of the console's files."""
+
+    stage: str
+    version: str
+    console: str

@@ -1,0 +1,6 @@
+"""Declares the console slice."""
+
+from chalicelib.console.api import routes
+from chalicelib.core.slice import Slice
+
+SLICE = Slice(name="console", routes=routes)

@@ -1,0 +1,142 @@
+// The console: the frame around a page, and the choice of the page by the address.
+//
+// main.js        this: header, navigation, page
+// api.js         calls of the API: problems, deadlines, repeats, who answered
+// live.js        polls, visibility, pause; the only timers of data
+// route.js       addresses
+// time.js        the server's clock, one formatter of times
+// words.js       words for states
+// preferences.js what this browser remembers
+// parts/         what pages are made of
+// pages/         one file for each page; a page imports parts, and of other pages shapes alone
+// vendor/        Preact, htm and signals as one file
+import { html, render, useEffect, useRef, useState } from "./vendor/ui.js";
+import { session } from "./api.js";
+import { begin, paused, refresh } from "./live.js";
+import { Banner, config, watch } from "./parts/banner.js";
+import { Empty } from "./parts/states.js";
+import { Toast } from "./parts/toast.js";
+import { ApprovalPage } from "./pages/approval.js";
+import { Approvals, mayAsk } from "./pages/approvals.js";
+import { Ask } from "./pages/ask.js";
+import { Inbox } from "./pages/inbox.js";
+import { Me } from "./pages/me.js";
+import { resume, SignInDialog, SignInPage } from "./pages/signin.js";
+import { begin as beginPreferences } from "./preferences.js";
+import { follow, href, route } from "./route.js";
+
+/** The pages of the navigation: address and title. */
+const MENU = /** @type {const} */ ([["inbox", "Inbox"], ["approvals", "Approvals"], ["me", "Me"]]);
+
+function Frame() {
+  const known = useRef("");
+  if (session.value) known.current = session.value.username;
+  if (session.value === undefined) {
+    return html`<p class="quiet late center" aria-busy="true">Loading…</p>`;
+  }
+  // Without a session and without a page to return to, sign-in is the page.
+  if (!known.current) {
+    return html`
+      <${Banner} />
+      <${SignInPage} />
+    `;
+  }
+  return html`
+    <a class="skip" href="#main" onClick=${skip}>Skip to the page</a>
+        <${Header} />
+        <div class="frame">
+      <${Menu} />
+      <${Main} />
+    </div>
+        <${Toast} />
+        ${!session.value && html`<${SignInDialog} username=${known.current} />`}
+  `;
+}
+
+/** @param {Event} event */
+function skip(event) {
+  // The address is the page's: the link moves the focus alone.
+  event.preventDefault();
+  document.getElementById("main")?.focus();
+}
+
+function Header() {
+  const stage = config.value?.stage;
+  const word = paused.value ? "Paused" : "Live";
+  return html`
+    <header class="top">
+      <div class="bar">
+          <a class="brand" href=${href("inbox")}>Holdfast</a>
+          ${stage && html`<span class="stage ${stage}">${stage}</span>`}
+          <span class="gap"></span>
+          <button type="button" class="plain live" aria-pressed=${paused.value}
+            title=${paused.value
+              ? "Nothing is asked until you continue"
+              : "The page follows the server"}
+            onClick=${() => (paused.value = !paused.value)}>
+            <span class="dot ${paused.value
+              ? "off"
+              : ""}" aria-hidden="true"></span>${word}</button>
+          <button type="button" class="plain" onClick=${refresh}>Refresh</button>
+          <a class="who" href=${href("me")}>${session.value?.username}</a>
+        </div>
+      <${Banner} />
+    </header>
+  `;
+}
+
+function Menu() {
+  const page = route.value.page === "ask" ? "approvals" : route.value.page || "inbox";
+  return html`<nav class="menu" aria-label="Pages">${
+    MENU.map(([name, title]) =>
+      html`<a href=${href(name)} aria-current=${name === page ? "page" : undefined}>${title}</a>`
+    )
+  }</nav>`;
+}
+
+function Main() {
+  const { page, id } = route.value;
+  const own = useRef(/** @type {HTMLElement | null} */ (null));
+  const [first] = useState({ shown: false });
+  useEffect(() => {
+    const title = own.current?.querySelector("h1")?.textContent ?? "";
+    document.title = `${title} · Holdfast`;
+    // The first page keeps the focus where the browser has it; later pages take the focus.
+    if (first.shown) own.current?.focus();
+    first.shown = true;
+    scrollTo(0, 0);
+  }, [page, id]);
+  return html`
+    <main id="main" ref=${own} tabindex="-1">
+      <${Page} key="${page}/${id}" page=${page} id=${id} />
+    </main>
+  `;
+}
+
+/** @param {{page: string, id: string}} props */
+function Page({ page, id }) {
+  if (page === "" || page === "inbox") return html`<${Inbox} />`;
+  if (page === "approvals") return id ? html`<${ApprovalPage} />` : html`<${Approvals} />`;
+  if (page === "ask" && mayAsk()) return html`<${Ask} />`;
+  if (page === "ask") {
+    return html`
+      <h1>Ask somebody</h1>
+      <${Empty} title="Your role may not ask">
+        <p>The roles service, officer and admin may put questions to people.</p>
+        <//>
+    `;
+  }
+  if (page === "me") return html`<${Me} />`;
+  return html`
+    <h1>No such page</h1>
+    <p><a href=${href("inbox")}>Go to the inbox</a></p>
+  `;
+}
+
+beginPreferences();
+follow();
+begin();
+watch();
+resume();
+const root = document.getElementById("console");
+if (root) render(html`<${Frame} />`, root);

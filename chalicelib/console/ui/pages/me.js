@@ -1,0 +1,142 @@
+// My own page: session, devices, and what this browser remembers.
+import { html } from "../vendor/ui.js";
+import { act, ask, Problem, session } from "../api.js";
+import { refresh, usePoll } from "../live.js";
+import { scheme } from "../preferences.js";
+import { ShowCall } from "../parts/call.js";
+import { Choice } from "../parts/fields.js";
+import { Empty, Loaded } from "../parts/states.js";
+import { Time } from "../parts/time.js";
+import { toast } from "../parts/toast.js";
+import { zone } from "../time.js";
+import { signOut } from "./signin.js";
+
+/** @typedef {{sessionId: string, createdAt: string, lastUsedAt?: string, expiresAt: string}} Opened */
+/** @typedef {{deviceId: string, platform: string, updatedAt?: string}} Device */
+
+export function Me() {
+  const own = session.value;
+  const admin = own?.roles.includes("admin");
+  return html`
+    <div class="title"><h1>${own?.username}</h1>
+          <button type="button" onClick=${signOut}>Sign out</button></div>
+        <p class="quiet">Roles: ${own?.roles.join(", ")}. This session ends ${own &&
+          html`<${Time} at=${own.expiresAt} />`},
+          or earlier if it is not used.</p>
+        <section aria-label="Preferences">
+      <h2>Preferences</h2>
+      <div class="row">
+        <${Choice} label="Colours" value=${scheme.value} change=${(
+          /** @type {string} */ to,
+        ) => (scheme.value = to)}
+          options=${[["light dark", "as the system"], ["light", "light"], ["dark", "dark"]]} />
+        <${Choice} label="Times" value=${zone.value} change=${(
+          /** @type {"local" | "utc"} */ to,
+        ) => (zone.value = to)}
+          options=${[["local", "in my time zone"], ["utc", "in UTC"]]} />
+      </div>
+    </section>
+        <${Devices} />
+        ${admin && html`<${Sessions} />`}
+  `;
+}
+
+function Devices() {
+  const polled = usePoll(
+    "devices",
+    (gone) => ask("GET", "api/devices", { signal: gone }),
+    () => false,
+  );
+  return html`
+    <section aria-label="Devices">
+      <h2>Devices</h2>
+      <${Loaded} polled=${polled}>${(/** @type {{items: Device[]}} */ data) =>
+        data.items.length
+          ? html`
+            <table>
+              <thead>
+                <tr>
+                  <th scope="col">Device</th>
+                  <th scope="col">Platform</th>
+                  <th scope="col"></th>
+                </tr>
+              </thead>
+              <tbody>${data.items.map((device) =>
+                html`
+                  <tr key=${device.deviceId}>
+                    <td class="wide">${device.deviceId}</td>
+                    <td data-label="Platform">${device.platform}</td>
+                    <td class="end">
+                      <${Remove} words="Forget" name="forget device" path="api/devices/${encodeURIComponent(
+                        device.deviceId,
+                      )}" />
+                    </td>
+                  </tr>
+                `
+              )}</tbody>
+            </table>
+          `
+          : html`
+            <${Empty} title="No device gets pushes">
+              <p>An app registers its device with
+                      ${" "}<code>PUT /api/devices/{deviceId}</code>.</p>
+              <//>
+          `}<//></section>
+  `;
+}
+
+function Sessions() {
+  const path = `api/sessions?username=${encodeURIComponent(session.value?.username ?? "")}`;
+  const polled = usePoll(path, (gone) => ask("GET", path, { signal: gone }), () => false);
+  const mine = session.value?.sessionId;
+  return html`
+    <section aria-label="Sessions">
+      <h2>Sessions</h2>
+      <${Loaded} polled=${polled}>${(/** @type {{items: Opened[]}} */ data) =>
+        html`
+          <table>
+            <thead>
+              <tr>
+                <th scope="col">Opened</th>
+                <th scope="col">Ends</th>
+                <th scope="col"></th>
+              </tr>
+            </thead>
+            <tbody>${data.items.map((opened) =>
+              html`
+                <tr key=${opened.sessionId}>
+                  <td data-label="Opened">
+                    <${Time} at=${opened.createdAt} />
+                  </td>
+                  <td data-label="Ends">
+                    <${Time} at=${opened.expiresAt} />
+                  </td>
+                  <td class="end">${opened.sessionId === mine
+                    ? html`<span class="quiet">this one</span>`
+                    : html`<${Remove} words="End" name="end session" path="api/sessions/${
+                      encodeURIComponent(opened.sessionId)
+                    }" />`}</td>
+                </tr>
+              `
+            )}</tbody>
+          </table>
+        `}<//></section>
+  `;
+}
+
+/** @param {{words: string, name: string, path: string}} props */
+function Remove({ words, name, path }) {
+  const remove = async () => {
+    try {
+      await act(name, "DELETE", path);
+      toast("Done");
+    } catch (error) {
+      toast(error instanceof Problem ? error.message : String(error));
+    }
+    refresh();
+  };
+  return html`
+    <button type="button" class="plain danger" onClick=${remove}>${words}</button>
+    <${ShowCall} name=${name} would=${{ method: "DELETE", path }} />
+  `;
+}

@@ -1,0 +1,34 @@
+// A state as people see it: a shape, a word and a colour. Shapes differ without their colours.
+import { html } from "../vendor/ui.js";
+import { stateOf } from "../words.js";
+
+const SHAPES = {
+  busy: html`
+    <circle cx="8" cy="8" r="6.5" stroke-dasharray="3 2" />
+    <path d="M8 4.5V8l2.5 1.5" />
+  `,
+  good: html`
+    <circle cx="8" cy="8" r="6.5" />
+    <path d="M5 8.2l2.1 2.1L11 6.2" />
+  `,
+  warn: html`
+    <circle cx="8" cy="8" r="6.5" />
+    <path d="M8 4.5v4M8 11v.3" />
+  `,
+  bad: html`
+    <circle cx="8" cy="8" r="6.5" />
+    <path d="M5.5 5.5l5 5M10.5 5.5l-5 5" />
+  `,
+  mute: html`
+    <circle cx="8" cy="8" r="6.5" />
+    <path d="M5 8h6" />
+  `,
+};
+
+/** @param {{state: string}} props */
+export function State({ state }) {
+  const [tone, word] = stateOf(state);
+  return html`<span class="state ${tone}">
+    <svg class="icon" viewBox="0 0 16 16" aria-hidden="true">${SHAPES[tone]}</svg>${word}
+  </span>`;
+}

@@ -1,0 +1,33 @@
+// Words for states, each with its tone: a state is a shape, a word and a colour.
+
+/** @typedef {"busy" | "good" | "warn" | "bad" | "mute"} Tone */
+
+/** @type {Record<string, [Tone, string]>} */
+const STATES = {
+  pending: ["busy", "pending"],
+  resolved: ["good", "resolved"],
+  timeout: ["warn", "timeout"],
+  cancelled: ["mute", "cancelled"],
+};
+
+/** The states of a question, in the order of tabs. */
+export const APPROVAL_STATES = ["pending", "resolved", "timeout", "cancelled"];
+
+/** @param {string} state
+ * @returns {[Tone, string]} */
+export function stateOf(state) {
+  return STATES[state] ?? ["mute", state];
+}
+
+/** A word that stands on a button: its first letter in capitals.
+ * @param {string} action */
+export function label(action) {
+  return action.charAt(0).toUpperCase() + action.slice(1);
+}
+
+/** A number with its noun.
+ * @param {number} count
+ * @param {string} noun */
+export function counted(count, noun) {
+  return `${new Intl.NumberFormat("en").format(count)} ${noun}${count === 1 ? "" : "s"}`;
+}

@@ -1,0 +1,66 @@
+"""Every page: accessible in both schemes and widths, and never wider than its window."""
+
+import pytest
+
+from tests.browser.visits import LAPTOP, PHONE, SMALLEST, Visits, asked, scrolls_sideways, violations
+from tests.support.client import Client, Person
+
+LONG = "Pay" + "y" * 120 + " to Ada?"
+
+
+@pytest.fixture
+def administrator(stack, admin: Client) -> Person:  # type: ignore[no-untyped-def]
+    return Person("admin", stack.admin_password, admin)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [LAPTOP, PHONE])
+def test_every_page_is_accessible(visits: Visits, administrator: Person, size: tuple[int, int], scheme: str) -> None:
+    request = asked(administrator.client, "admin", "Pay 120.00 EUR to Ada?", data={"invoice": "2041"})
+    page = visits.open(size=size, scheme=scheme)
+    page.get_by_role("heading", name="Sign in").wait_for()
+    found = {"sign-in": violations(page)}
+    page = visits.signed_in(administrator, size=size, scheme=scheme)
+    page.get_by_role("button", name="Approve").first.wait_for()
+    found["inbox"] = violations(page)
+    for name, ready in pages(request).items():
+        page.goto(f"{visits.url}#/{name}")
+        page.get_by_text(ready).first.wait_for()
+        found[name] = violations(page)
+    page.get_by_role("button", name="Show the call: ask").click()
+    page.get_by_role("dialog").wait_for()
+    found["dialog"] = violations(page)
+    assert not {name: lines for name, lines in found.items() if lines}
+
+
+def test_no_page_scrolls_sideways_on_the_smallest_phone(visits: Visits, administrator: Person) -> None:
+    request = asked(administrator.client, "admin", LONG, body=LONG, data={LONG: LONG})
+    page = visits.signed_in(administrator, size=SMALLEST)
+    page.get_by_role("button", name="Approve").first.wait_for()
+    wide = {"inbox": scrolls_sideways(page)}
+    for name, ready in pages(request).items():
+        page.goto(f"{visits.url}#/{name}")
+        page.get_by_text(ready).first.wait_for()
+        wide[name] = scrolls_sideways(page)
+    assert not {name for name, scrolls in wide.items() if scrolls}
+
+
+def test_targets_on_a_phone_are_44_pixels_high(visits: Visits, administrator: Person) -> None:
+    asked(administrator.client, "admin", "Pay 120.00 EUR to Ada?")
+    page = visits.signed_in(administrator, size=PHONE)
+    page.get_by_role("button", name="Approve").first.wait_for()
+    controls = "main button, .menu a, header button"
+    low = page.eval_on_selector_all(
+        controls, "all => all.filter((one) => one.getBoundingClientRect().height < 44).map((one) => one.textContent)"
+    )
+    assert not low
+
+
+def pages(request: str) -> dict[str, str]:
+    """Return a text of each page by its address; the last page is the form that asks."""
+    return {
+        "approvals": "Ask somebody",
+        f"approvals/{request}": "Timeline",
+        "me": "Preferences",
+        "ask": "Time to answer",
+    }
