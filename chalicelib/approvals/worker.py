@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: The title of a notification if the question has no title.
 _NO_TITLE = "Your answer is needed"
+#: The reason of a dead letter whose request was removed.
+_GONE = "The request is no longer kept."
 
 
 def work(event: Any) -> dict[str, Any]:
@@ -67,13 +69,13 @@ def _handle(task: Task, _claim: Claim) -> None:
     """Do one side effect.
 
     Raises:
+        Poison: the request is no longer kept.
         Later, Unavailable: see `_ask`; also Later if the request to expire has time left.
     """
     try:
         seen = wiring.store().take(task.request_id, task.effect)
-    except ApprovalNotFound:
-        # The request was purged hours after being settled, so the side effect is too late to matter.
-        return
+    except ApprovalNotFound as error:
+        raise Poison(_GONE) from error
     kind, _, step = task.effect.partition("-")
     if kind == SideEffect.CALLBACK:
         # A message of a version that had no lanes.
@@ -97,9 +99,9 @@ def _call_back(item: "Item", _claim: Claim) -> None:
         Poison, Later, Unavailable: see `callback.send`; also Poison if the request is no longer kept.
     """
     try:
-        seen = wiring.store().get(item.document_id)
+        seen = wiring.store().stored(item.document_id)
     except ApprovalNotFound as error:
-        raise Poison("The request is no longer kept.") from error
+        raise Poison(_GONE) from error
     callback.send(seen)
 
 

@@ -22,8 +22,8 @@ Kind = TypeVar("Kind", bound=Message)
 Result = TypeVar("Result", bound=Outcome | None)
 #: Does the work of a message. Raises `Poison` or `Later`, as `attempts.attempt` says.
 Handle = Callable[[Kind, Claim], None]
-#: Is called with each settled message.
-Ended = Callable[[Kind], None]
+#: Is called with each settled message, and with how its last attempt ended.
+Ended = Callable[[Kind, Outcome], None]
 
 #: With less time left, the rest of a batch is delivered again to another invocation.
 ENOUGH_MS = 3_000

@@ -136,7 +136,7 @@ def _attempt(piece: Piece, item: Item, drain: Drain, handle: Handle) -> tuple[Ou
     except StillRunning:
         drain.lanes.postpone(item, _HELD_SECONDS)
         return Outcome.AGAIN, True
-    drain.lanes.end(item.document_id, item.effect)
+    drain.lanes.end(item.document_id, item.effect, dead=outcome is Outcome.DEAD)
     return outcome, True
 
 

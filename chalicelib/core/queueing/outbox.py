@@ -6,6 +6,9 @@ the sweep dispatches entries that a dead process left, and entries that are due 
 until a time by which the worker must have ended the entry, so `Outbox.next_due` sees effects that SQS hides. An effect
 may be dispatched more than once and is done once, because the queue's worker claims the effect.
 
+MongoDB removes no document with entries: the end of the last entry sets ``purgeAt`` (`entries.kept`). An update that
+writes entries appends the same stages.
+
 An entry of a lane is not named by its message: the message says that the lane has work (`lanes`).
 """
 
@@ -96,10 +99,10 @@ class Outbox:
             more = documents == _PAGE and bool(due) and deadline.allows(_ENOUGH_MS)
         return count
 
-    def end(self, document_id: str, effect: str) -> None:
-        """Remove the entry of *effect* after the effect was done or given up. Safe to repeat."""
+    def end(self, document_id: str, effect: str, *, dead: bool) -> None:
+        """Remove the entry of *effect* after the effect was done or, if *dead*, dead-lettered. Safe to repeat."""
         with reaching_mongodb():
-            self._documents.update_one({"_id": document_id}, {"$pull": {"outbox": {"effect": effect}}})
+            self._documents.update_one({"_id": document_id}, expressions.ended(effect, dead=dead))
 
     def next_due(self) -> datetime | None:
         """Return when the earliest entry is due, or None; counts dispatched entries that no worker has ended."""

@@ -171,8 +171,11 @@ def test_a_queue_that_is_down_does_not_fail_the_change(
     assert [entry.effect for entry in approvals.get(request_id).entries] == ["notify"]
 
 
-def test_a_message_about_a_purged_request_succeeds(mongodb: Mongo) -> None:
+def test_a_message_about_a_purged_request_is_dead_lettered(mongodb: Mongo) -> None:
     assert _work([_record("01JD0000000000000000000000", "notify")]) == []
+    url = _url(APPROVAL) + "-dead"
+    (letter,) = clients.aws("sqs").receive_message(QueueUrl=url, MessageAttributeNames=["All"])["Messages"]
+    assert letter["MessageAttributes"]["reason"]["StringValue"] == "The request is no longer kept."
 
 
 def _work(batch: list[dict[str, Any]]) -> list[str]:
