@@ -87,7 +87,7 @@ def _handle(task: Task, _claim: Claim) -> None:
     elif kind == SideEffect.EXPIRE:
         raise Later("The request has time left.", seen.remaining_ms / 1000, counted=False)
     elif kind == SideEffect.NOTIFY:
-        _ask(seen, [seen.escalation(int(step))] if step else seen.asked)
+        _ask(seen, [seen.escalation(int(step))] if step else seen.asked, task.effect)
     else:
         _escalate(seen, int(step))
 
@@ -116,7 +116,7 @@ def _answers(approval: Approval) -> list[JsonValue]:
     return [{"username": given.username, "by": given.by, "action": given.action} for given in approval.answers]
 
 
-def _ask(seen: Seen, people: list[Account]) -> None:
+def _ask(seen: Seen, people: list[Account], effect: str) -> None:
     """Push the question to the devices of *people*, with the answers so far; the push expires with the request.
 
     Raises:
@@ -134,4 +134,5 @@ def _ask(seen: Seen, people: list[Account]) -> None:
     outcomes = [devices.push(person, message) for person in people]
     pauses = [outcome.again_after_seconds for outcome in outcomes if outcome.again_after_seconds is not None]
     if pauses:
+        wiring.outbox().postpone(approval.request_id, effect, max(pauses))
         raise Later("Some devices could not be notified yet.", max(pauses))

@@ -70,6 +70,13 @@ def held(effect: str) -> Expression:
     return {"$map": {"input": "$outbox", "in": {"$cond": [{"$eq": ["$$this.effect", effect]}, held_entry, "$$this"]}}}
 
 
+def postponed(effect: str, seconds: float) -> Expression:
+    """Return the expression of the outbox with the entry of *effect* due in *seconds*, when its message comes again."""
+    due = {"$add": ["$$NOW", round(seconds * 1000)]}
+    later = {"$mergeObjects": ["$$this", {"due": due, "heldUntil": {"$add": [due, _HELD_MS]}}]}
+    return {"$map": {"input": "$outbox", "in": {"$cond": [{"$eq": ["$$this.effect", effect]}, later, "$$this"]}}}
+
+
 def ended(effect: str, *, dead: bool) -> list[Expression]:
     """Return the stages that remove the entry of *effect*. *dead*: the effect was dead-lettered."""
     left = {"$filter": {"input": _OUTBOX, "cond": {"$ne": ["$$this.effect", {"$literal": effect}]}}}

@@ -104,6 +104,14 @@ class Outbox:
         with reaching_mongodb():
             self._documents.update_one({"_id": document_id}, expressions.ended(effect, dead=dead))
 
+    def postpone(self, document_id: str, effect: str, seconds: float) -> None:
+        """Make the entry due in *seconds*, when its message comes again. The sweep sends no message meanwhile."""
+        with reaching_mongodb():
+            self._documents.update_one(
+                {"_id": document_id, "outbox.effect": effect},
+                [{"$set": {"outbox": expressions.postponed(effect, seconds)}}],
+            )
+
     def next_due(self) -> datetime | None:
         """Return when the earliest entry is due, or None; counts dispatched entries that no worker has ended."""
         with reaching_mongodb():

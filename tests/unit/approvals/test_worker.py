@@ -72,6 +72,24 @@ def test_a_failed_notification_is_retried_for_its_device_alone(approvals: Approv
     assert google.tokens() == ["phone", "phone", "tablet"]
 
 
+def test_a_postponed_notification_is_not_sent_again_by_the_sweep(
+    approvals: ApprovalStore, google: FcmServer, mongodb: Mongo
+) -> None:
+    # Given a push that FCM wants repeated in two hours
+    google.answers["phone"] = [refusal(503, "UNAVAILABLE", "UNAVAILABLE", Retry_After="7200")]
+    register(devices_wiring.store(), "phone")
+    request_id = put(approvals, timeout_ms=86_400_000)
+    _work([_record(request_id, "notify")])
+    # When an hour and more has passed
+    (entry,) = mongodb.approvals.find_one({"_id": request_id})["outbox"]  # type: ignore[index]
+    earlier = {f"outbox.0.{name}": entry[name] - timedelta(minutes=62) for name in ("due", "heldUntil")}
+    mongodb.approvals.update_one({"_id": request_id}, {"$set": earlier})
+    # Then
+    assert approvals_wiring.outbox().sweep() == 0
+    assert worker.next_due() == entry["due"] - timedelta(minutes=62)
+    assert entry["due"] - datetime.now(UTC) > timedelta(minutes=119)
+
+
 def test_an_escalation_admits_and_notifies_the_person(approvals: ApprovalStore, google: FcmServer) -> None:
     register(devices_wiring.store(), "pager", username="eve")
     request_id = put(approvals, escalate_to=[{"username": "eve", "afterMs": 1_000}])
