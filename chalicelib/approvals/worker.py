@@ -70,7 +70,7 @@ def _handle(task: Task, _claim: Claim) -> None:
 
     Raises:
         Poison: the request is no longer kept.
-        Later, Unavailable: see `_ask`; also Later if the request to expire has time left.
+        Later, Unavailable: see `_ask`; also Later if the moment of an escalation or a timeout has not come.
     """
     try:
         seen = wiring.store().take(task.request_id, task.effect)
@@ -88,6 +88,8 @@ def _handle(task: Task, _claim: Claim) -> None:
         raise Later("The request has time left.", seen.remaining_ms / 1000, counted=False)
     elif kind == SideEffect.NOTIFY:
         _ask(seen, [seen.escalation(int(step))] if step else seen.asked, task.effect)
+    elif early_ms := seen.due_in_ms(task.effect):
+        raise Later("The escalation is not due yet.", early_ms / 1000, counted=False)
     else:
         _escalate(seen, int(step))
 

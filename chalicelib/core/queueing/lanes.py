@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 #: A part of the workers that one owner may hold at once.
 _SHARE = 4
-#: The clock of this process only narrows a query; the server's clock decides.
-_CLOCK_SKEW = timedelta(seconds=5)
+#: The clock of this process only narrows a query; the server's clock decides. A clock that is further behind finds
+#: entries late.
+_CLOCK_SKEW = timedelta(minutes=1)
 
 _IS_LANE = {"outbox.lane": {"$exists": True}}
 #: The due entries of a lane, and of an owner. The indexes contain only documents with entries of lanes.

@@ -13,7 +13,7 @@ An entry of a lane is not named by its message: the message says that the lane h
 """
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pymongo import ASCENDING, IndexModel, UpdateOne
@@ -90,9 +90,9 @@ class Outbox:
         Raises:
             Unavailable: MongoDB or SQS cannot be reached; some entries may have been dispatched.
         """
-        count, more = 0, True
+        count, more, now = 0, True, self._now()
         while more:
-            due, documents = self._due()
+            due, documents = self._due(now)
             self._send(due)
             self._hold(due)
             count += len(due)
@@ -119,9 +119,19 @@ class Outbox:
             first = next(iter(found.sort("outbox.due", ASCENDING).limit(1)), None)
         return min(each["due"] for each in first["outbox"]) if first else None
 
-    def _due(self) -> tuple[list[Due], int]:
-        """Return the entries to dispatch of up to `_PAGE` documents, oldest first, and the number of documents."""
-        now = datetime.now(UTC)
+    def _now(self) -> datetime:
+        """Return the server's time. A process whose clock is behind would find entries late."""
+        database = self._documents.database
+        with reaching_mongodb():
+            answer = database.command("hello", codec_options=self._documents.codec_options)
+        now: datetime = answer["localTime"]
+        return now
+
+    def _due(self, now: datetime) -> tuple[list[Due], int]:
+        """Return the entries to dispatch of up to `_PAGE` documents, oldest first, and the number of documents.
+
+        *now* narrows the query; the server's clock at the time of reading decides.
+        """
         ahead = now + timedelta(milliseconds=HORIZON_MS)
         free = {"$elemMatch": {"due": {"$lte": ahead}, "heldUntil": {"$not": {"$gt": now}}}}
         with reaching_mongodb():
