@@ -99,16 +99,22 @@ class ApprovalStore:
     def page(self, account_id: str | None, status: Status | None, limit: int, after: str | None) -> Iterator[Listed]:
         """Yield up to *limit* requests older than the position *after*, newest first by the server's clock.
 
-        With *account_id*, only requests that the account may answer. Reads no more batches than the caller takes.
+        With *account_id*, only requests that the account may answer. Reads no more batches than the caller takes. A
+        yielded final state never changes: an update records the page's timeouts first.
         """
-        query = transitions.narrowed(status)
-        if account_id:
-            query["accounts"] = account_id
-        if after:
-            query |= transitions.older_than(*at(after))
-        found = self._approvals.find(query, AS_LISTED, sort=_NEWEST_FIRST, limit=limit)
-        with reaching_mongodb(), found:
-            yield from map(listed, found)
+        query = transitions.narrowed(status) | ({"accounts": account_id} if account_id else {})
+        while limit:
+            rest = query | (transitions.older_than(*at(after)) if after else {})
+            with reaching_mongodb(), self._approvals.find(rest, AS_LISTED, sort=_NEWEST_FIRST, limit=limit) as found:
+                for each in found:
+                    if each["unrecorded"]:
+                        break
+                    item = listed(each)
+                    after, limit = item.position, limit - 1
+                    yield item
+                else:
+                    return
+            self._expire_first(rest, limit)
 
     def done_by(self, operation_id: str) -> Seen | None:
         """Return the request answered or cancelled by operation *operation_id*, or None."""
@@ -224,6 +230,14 @@ class ApprovalStore:
         with reaching_mongodb():
             first = self._approvals.find_one(PENDING, {"expiresAt": 1}, sort=[("expiresAt", ASCENDING)])
         return first["expiresAt"] if first else None
+
+    def _expire_first(self, query: dict[str, Any], limit: int) -> None:
+        """Record the timeout of the overdue requests among the newest *limit* of *query*."""
+        overdue = {"$and": [query, PENDING, {"$expr": OVERDUE}]}
+        with reaching_mongodb():
+            found = self._approvals.find(overdue, {"_id": 1}, sort=_NEWEST_FIRST, limit=limit)
+            chosen = {"_id": {"$in": [each["_id"] for each in found]}, **PENDING, "$expr": OVERDUE}
+            self._approvals.update_many(chosen, transitions.timed_out(self._kept_ms, dispatched=False))
 
     def _read(self, request_id: str, there: dict[str, Any]) -> Seen:
         with reaching_mongodb():

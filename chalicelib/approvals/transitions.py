@@ -37,12 +37,12 @@ AS_LISTED: dict[str, Any] = dict.fromkeys((*_SHOWN, *_ANSWERS, *_DATES), 1) | {
     "status": {"$cond": [_TIMED_OUT, Status.TIMEOUT.value, "$status"]},
     "action": {"$cond": [_TIMED_OUT, TIMEOUT, "$action"]},
     "resolvedAt": {"$cond": [_TIMED_OUT, "$expiresAt", "$resolvedAt"]},
+    "unrecorded": _TIMED_OUT,
 }
 #: Projection of a request at the moment of reading, with the account ids and the outbox.
 AS_SEEN: dict[str, Any] = AS_LISTED | {
     **dict.fromkeys((*_ACCOUNTS, "callbackUrl", "operations"), 1),
     "remainingMs": {"$subtract": ["$expiresAt", "$$NOW"]},
-    "unrecorded": _TIMED_OUT,
     "entries": entries.shown(),
 }
 

@@ -232,13 +232,13 @@ def test_an_action_not_offered_by_the_oldest_answers_no_request(approvals: Appro
 # --- timeouts
 
 
-def test_a_list_shows_an_unrecorded_timeout_as_timed_out(approvals: ApprovalStore, mongodb: Mongo) -> None:
+def test_a_list_records_a_timeout_before_showing_it(approvals: ApprovalStore, mongodb: Mongo) -> None:
     request_id = put_overdue(approvals, mongodb.approvals)
     (found,) = listed(approvals, None, Status.TIMEOUT, 10, None)
     assert (found.request_id, found.status) == (request_id, Status.TIMEOUT)
     stored = mongodb.approvals.find_one({"_id": request_id})
     assert stored is not None
-    assert (stored["status"], [mark["effect"] for mark in stored["outbox"]]) == ("pending", ["notify"])
+    assert (stored["status"], [mark["effect"] for mark in stored["outbox"]]) == ("timeout", [])
 
 
 def test_get_persists_a_timeout_before_returning_it(approvals: ApprovalStore, mongodb: Mongo) -> None:
