@@ -16,7 +16,6 @@ from chalicelib.core.stores import clients
 
 #: Statuses below 500 worth a retry: the server was busy or timed out.
 _RETRIED = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
-_LONGEST_PAUSE_SECONDS = 900
 
 
 def secret_of(account_id: str) -> str:
@@ -52,7 +51,7 @@ def send(seen: Seen) -> None:
     if reply.status not in _RETRIED and reply.status < HTTPStatus.INTERNAL_SERVER_ERROR:
         raise Poison(f"The callback address answered {reply.status}.")
     pause = egress.retry_after_seconds(
-        reply.headers.get("Retry-After"), None, shortest=1, longest=_LONGEST_PAUSE_SECONDS
+        reply.headers.get("Retry-After"), None, shortest=1, longest=egress.LONGEST_PAUSE_SECONDS
     )
     raise Later(f"The callback address answered {reply.status}.", pause)
 

@@ -276,6 +276,10 @@ class Seen:
         """The people who may answer."""
         return [Account(*person) for person in zip(self.approval.approvers, self.accounts, strict=True)]
 
+    def due_in_ms(self, effect: str) -> int:
+        """Return the milliseconds until *effect* is due by the server's clock; 0 if overdue, or without an entry."""
+        return max((each.due_in_ms for each in self.entries if each.effect == effect and each.due_in_ms > 0), default=0)
+
     def escalation(self, step: int) -> Account:
         """Return the person asked at escalation *step*."""
         return Account(self.approval.escalate_to[step].username, self.escalated[step])

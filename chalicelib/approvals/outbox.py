@@ -3,6 +3,7 @@
 from chalicelib.approvals import wiring
 from chalicelib.approvals.models import Seen
 from chalicelib.approvals.queues import Task
+from chalicelib.core.queueing.attempts import Outcome
 
 
 def dispatch(seen: Seen) -> Seen:
@@ -16,6 +17,6 @@ def dispatch_effect(seen: Seen, effect: str) -> None:
     wiring.outbox().dispatch(seen.approval.request_id, [entry for entry in seen.entries if entry.effect == effect])
 
 
-def end(task: Task) -> None:
+def end(task: Task, outcome: Outcome) -> None:
     """Remove the outbox entry of a message that is done or dead-lettered. Safe to repeat."""
-    wiring.outbox().end(task.request_id, task.effect)
+    wiring.outbox().end(task.request_id, task.effect, dead=outcome is Outcome.DEAD)

@@ -1,6 +1,7 @@
 """The queues of approvals, their messages, and the address of each side effect."""
 
 from chalicelib.approvals.models import SideEffect
+from chalicelib.core.egress.retries import SCHEDULE_SECONDS
 from chalicelib.core.models import Id
 from chalicelib.core.queueing.outbox import Address
 from chalicelib.core.queueing.queues import Message, Queue
@@ -18,7 +19,15 @@ APPROVAL = Queue(
 #: Pushes: calls of FCM, which no user chooses. A repeat would notify a person again.
 PUSH = Queue("push", visibility_seconds=60, attempts=12, batch_size=10, concurrency=4, timeout_seconds=50)
 #: Callbacks to addresses that users chose, by lane. A batch of one: a lane that hangs holds up no other lane's message.
-CALLBACK = Queue("callback", visibility_seconds=60, attempts=12, batch_size=1, concurrency=8, timeout_seconds=50)
+CALLBACK = Queue(
+    "callback",
+    visibility_seconds=60,
+    attempts=len(SCHEDULE_SECONDS) + 1,
+    batch_size=1,
+    concurrency=8,
+    timeout_seconds=50,
+    schedule_seconds=SCHEDULE_SECONDS,
+)
 
 
 class Task(Message):

@@ -23,7 +23,7 @@ from chalicelib.approvals.errors import (
 )
 from chalicelib.approvals.models import NewApproval, Seen, Status
 from chalicelib.approvals.settings import ApprovalSettings
-from chalicelib.approvals.transitions import AS_LISTED, AS_SEEN, IN_TIME, KEPT, OVERDUE, PENDING, Pipeline
+from chalicelib.approvals.transitions import AS_LISTED, AS_SEEN, IN_TIME, KEPT, OVERDUE, PENDING, STORED, Pipeline
 from chalicelib.core.errors import NotYours
 from chalicelib.core.queueing import lanes, outbox
 from chalicelib.core.runtime.accounts import Account
@@ -79,11 +79,15 @@ class ApprovalStore:
         Raises:
             ApprovalNotFound: there is no such request, or the request is no longer kept.
         """
-        with reaching_mongodb():
-            found = self._approvals.find_one({"_id": request_id, "$expr": KEPT}, AS_SEEN)
-        if found is None:
-            raise ApprovalNotFound
-        return self._final(found)
+        return self._read(request_id, KEPT)
+
+    def stored(self, request_id: str) -> Seen:
+        """Return the current state of the request as `get` does, for a worker: also after the time of callers.
+
+        Raises:
+            ApprovalNotFound: there is no such request, or the request is no longer kept.
+        """
+        return self._read(request_id, STORED)
 
     def settled(self, request_id: str) -> Seen | None:
         """Return the request if a final state is recorded, else None. The cheapest poll: a hit reads twice."""
@@ -95,16 +99,22 @@ class ApprovalStore:
     def page(self, account_id: str | None, status: Status | None, limit: int, after: str | None) -> Iterator[Listed]:
         """Yield up to *limit* requests older than the position *after*, newest first by the server's clock.
 
-        With *account_id*, only requests that the account may answer. Reads no more batches than the caller takes.
+        With *account_id*, only requests that the account may answer. Reads no more batches than the caller takes. A
+        yielded final state never changes: an update records the page's timeouts first.
         """
-        query = transitions.narrowed(status)
-        if account_id:
-            query["accounts"] = account_id
-        if after:
-            query |= transitions.older_than(*at(after))
-        found = self._approvals.find(query, AS_LISTED, sort=_NEWEST_FIRST, limit=limit)
-        with reaching_mongodb(), found:
-            yield from map(listed, found)
+        query = transitions.narrowed(status) | ({"accounts": account_id} if account_id else {})
+        while limit:
+            rest = query | (transitions.older_than(*at(after)) if after else {})
+            with reaching_mongodb(), self._approvals.find(rest, AS_LISTED, sort=_NEWEST_FIRST, limit=limit) as found:
+                for each in found:
+                    if each["unrecorded"]:
+                        break
+                    item = listed(each)
+                    after, limit = item.position, limit - 1
+                    yield item
+                else:
+                    return
+            self._expire_first(rest, limit)
 
     def done_by(self, operation_id: str) -> Seen | None:
         """Return the request answered or cancelled by operation *operation_id*, or None."""
@@ -188,7 +198,7 @@ class ApprovalStore:
             ApprovalNotFound: there is no such request, or the request is no longer kept.
         """
         found = self._update({"_id": request_id, "$expr": OVERDUE}, transitions.timed_out(self._kept_ms))
-        return from_document(found) if found else self.get(request_id)
+        return from_document(found) if found else self.stored(request_id)
 
     def expire_all(self) -> int:
         """Record the timeout of every overdue request. Return how many. A sweep dispatches the outbox entries."""
@@ -206,7 +216,7 @@ class ApprovalStore:
         """
         with reaching_mongodb():
             found = self._approvals.find_one_and_update(
-                {"_id": request_id, "$expr": KEPT},
+                {"_id": request_id, "$expr": STORED},
                 transitions.held(effect),
                 AS_SEEN,
                 return_document=ReturnDocument.AFTER,
@@ -220,6 +230,21 @@ class ApprovalStore:
         with reaching_mongodb():
             first = self._approvals.find_one(PENDING, {"expiresAt": 1}, sort=[("expiresAt", ASCENDING)])
         return first["expiresAt"] if first else None
+
+    def _expire_first(self, query: dict[str, Any], limit: int) -> None:
+        """Record the timeout of the overdue requests among the newest *limit* of *query*."""
+        overdue = {"$and": [query, PENDING, {"$expr": OVERDUE}]}
+        with reaching_mongodb():
+            found = self._approvals.find(overdue, {"_id": 1}, sort=_NEWEST_FIRST, limit=limit)
+            chosen = {"_id": {"$in": [each["_id"] for each in found]}, **PENDING, "$expr": OVERDUE}
+            self._approvals.update_many(chosen, transitions.timed_out(self._kept_ms, dispatched=False))
+
+    def _read(self, request_id: str, there: dict[str, Any]) -> Seen:
+        with reaching_mongodb():
+            found = self._approvals.find_one({"_id": request_id, "$expr": there}, AS_SEEN)
+        if found is None:
+            raise ApprovalNotFound
+        return self._final(found)
 
     def _final(self, found: dict[str, Any]) -> Seen:
         """Return the request as read; if overdue, record the timeout first, and return the state after the update.

@@ -21,7 +21,10 @@ Pipeline = list[dict[str, Any]]
 PENDING = {"status": Status.PENDING.value}
 IN_TIME = {"$gt": ["$expiresAt", "$$NOW"]}
 OVERDUE = {"$lte": ["$expiresAt", "$$NOW"]}
-KEPT = {"$gt": ["$purgeAt", "$$NOW"]}
+#: There, for workers. MongoDB removes documents late, and a process may have read before.
+STORED = {"$gt": ["$purgeAt", "$$NOW"]}
+#: There, for callers. A document may have to stay for its effects when callers no longer read it.
+KEPT = {"$gt": [{"$min": ["$purgeAt", "$readableUntil"]}, "$$NOW"]}
 
 _TIMED_OUT = {"$and": [{"$eq": ["$status", Status.PENDING.value]}, OVERDUE]}
 _SHOWN = ("username", "title", "body", "data", "actions", "people", "required", "escalateTo")
@@ -34,12 +37,12 @@ AS_LISTED: dict[str, Any] = dict.fromkeys((*_SHOWN, *_ANSWERS, *_DATES), 1) | {
     "status": {"$cond": [_TIMED_OUT, Status.TIMEOUT.value, "$status"]},
     "action": {"$cond": [_TIMED_OUT, TIMEOUT, "$action"]},
     "resolvedAt": {"$cond": [_TIMED_OUT, "$expiresAt", "$resolvedAt"]},
+    "unrecorded": _TIMED_OUT,
 }
 #: Projection of a request at the moment of reading, with the account ids and the outbox.
 AS_SEEN: dict[str, Any] = AS_LISTED | {
     **dict.fromkeys((*_ACCOUNTS, "callbackUrl", "operations"), 1),
     "remainingMs": {"$subtract": ["$expiresAt", "$$NOW"]},
-    "unrecorded": _TIMED_OUT,
     "entries": entries.shown(),
 }
 
@@ -80,11 +83,11 @@ def created(new: NewApproval, created_by: Account, known: Mapping[str, str], kep
     timed = {
         "createdAt": "$$NOW",
         "expiresAt": {"$add": ["$$NOW", new.timeout_ms]},
-        "purgeAt": {"$add": ["$$NOW", new.timeout_ms + kept_ms]},
+        "readableUntil": {"$add": ["$$NOW", new.timeout_ms + kept_ms]},
         "outbox": [entries.entry(SideEffect.NOTIFY, "$$NOW", owner=owner), *_escalations(new), *_expiry(new)],
     }
     fresh = {"$mergeObjects": ["$$ROOT", {"$literal": fixed}, timed]}
-    return [{"$replaceWith": {"$cond": [{"$eq": [{"$type": "$status"}, "missing"]}, fresh, "$$ROOT"]}}]
+    return [{"$replaceWith": {"$cond": [{"$eq": [{"$type": "$status"}, "missing"]}, fresh, "$$ROOT"]}}, *entries.kept()]
 
 
 def unanswered_by(*people: Account) -> dict[str, Any]:
@@ -119,14 +122,14 @@ def answered(person: Account, by: Account, action: str, operation_id: str, kept_
             }
         },
         {"$replaceWith": {"$cond": [{"$and": [offered, decided]}, {"$mergeObjects": ["$$ROOT", change]}, "$$ROOT"]}},
+        *entries.kept(),
     ]
 
 
 def cancelled(operation_id: str, kept_ms: int) -> Pipeline:
     """Cancel the request."""
-    return [
-        {"$set": {**_settled(Status.CANCELLED, None, "$$NOW", kept_ms), "operations": _add_operation(operation_id)}}
-    ]
+    change = _settled(Status.CANCELLED, None, "$$NOW", kept_ms)
+    return [{"$set": {**change, "operations": _add_operation(operation_id)}}, *entries.kept()]
 
 
 def timed_out(kept_ms: int, *, dispatched: bool = True) -> Pipeline:
@@ -134,7 +137,7 @@ def timed_out(kept_ms: int, *, dispatched: bool = True) -> Pipeline:
 
     *dispatched*: see `entries.entry`.
     """
-    return [{"$set": _settled(Status.TIMEOUT, TIMEOUT, "$expiresAt", kept_ms, dispatched=dispatched)}]
+    return [{"$set": _settled(Status.TIMEOUT, TIMEOUT, "$expiresAt", kept_ms, dispatched=dispatched)}, *entries.kept()]
 
 
 def held(effect: str) -> Pipeline:
@@ -155,7 +158,8 @@ def admitted(person: Account, step: int) -> Pipeline:
                 "accounts": {"$cond": [unknown, {"$concatArrays": [known, [id_]]}, known]},
                 "outbox": {"$cond": [{"$in": [effect, "$outbox.effect"]}, "$outbox", asked]},
             }
-        }
+        },
+        *entries.kept(),
     ]
 
 
@@ -188,7 +192,7 @@ def _settled(
         "status": status.value,
         "action": action,
         "resolvedAt": since,
-        "purgeAt": {"$add": [since, kept_ms]},
+        "readableUntil": {"$add": [since, kept_ms]},
         "outbox": {"$cond": [{"$eq": [{"$type": "$callbackUrl"}, "string"]}, callback, []]},
         **fields,
     }

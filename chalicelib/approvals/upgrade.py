@@ -1,4 +1,4 @@
-"""Fills in the account ids of requests that an earlier version stored, at deployment."""
+"""Brings requests that an earlier version stored up to date, at deployment: account ids, and how long they stay."""
 
 from typing import Any
 
@@ -6,11 +6,15 @@ from pymongo.collection import Collection
 
 from chalicelib.approvals import transitions
 from chalicelib.approvals.transitions import Pipeline
+from chalicelib.core.queueing import entries
 
 #: Indexes of earlier versions, which no query uses any more.
 _FORMER_INDEXES = ("people_1__id_-1", "status_1__id_-1", "pending-of-user")
-#: Documents of earlier versions, and the update that fills in their account ids, from the names.
-_UNUPGRADED: dict[str, Any] = {"createdByAccount": None}
+#: Documents of earlier versions, and documents whose last entry was ended by a process of an earlier version.
+_UNUPGRADED: dict[str, Any] = {
+    "$or": [{"createdByAccount": None}, {"readableUntil": None}, {"purgeAt": entries.NEVER, "outbox": []}]
+}
+#: The update that fills in account ids, from the names.
 _UPGRADE: Pipeline = [
     {
         "$set": {
@@ -33,14 +37,16 @@ _UPGRADE: Pipeline = [
                 }
             },
         }
-    }
+    },
+    *entries.kept(),
 ]
 
 
 def upgrade(collection: Collection[dict[str, Any]]) -> int:
-    """Fill in the account ids of documents of earlier versions; return how many. Safe to repeat, and beside calls.
+    """Bring documents of earlier versions up to date; return how many. Safe to repeat, and beside calls.
 
-    Each document changes atomically. Indexes that no query uses any more are dropped.
+    Account ids are filled in, and documents with outbox entries stay. Each document changes atomically. Indexes that
+    no query uses any more are dropped.
     """
     filled = collection.update_many(_UNUPGRADED, _UPGRADE).modified_count
     for name in set(_FORMER_INDEXES) & collection.index_information().keys():

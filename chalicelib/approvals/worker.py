@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: The title of a notification if the question has no title.
 _NO_TITLE = "Your answer is needed"
+#: The reason of a dead letter whose request was removed.
+_GONE = "The request is no longer kept."
 
 
 def work(event: Any) -> dict[str, Any]:
@@ -67,13 +69,13 @@ def _handle(task: Task, _claim: Claim) -> None:
     """Do one side effect.
 
     Raises:
-        Later, Unavailable: see `_ask`; also Later if the request to expire has time left.
+        Poison: the request is no longer kept.
+        Later, Unavailable: see `_ask`; also Later if the moment of an escalation or a timeout has not come.
     """
     try:
         seen = wiring.store().take(task.request_id, task.effect)
-    except ApprovalNotFound:
-        # The request was purged hours after being settled, so the side effect is too late to matter.
-        return
+    except ApprovalNotFound as error:
+        raise Poison(_GONE) from error
     kind, _, step = task.effect.partition("-")
     if kind == SideEffect.CALLBACK:
         # A message of a version that had no lanes.
@@ -85,7 +87,9 @@ def _handle(task: Task, _claim: Claim) -> None:
     elif kind == SideEffect.EXPIRE:
         raise Later("The request has time left.", seen.remaining_ms / 1000, counted=False)
     elif kind == SideEffect.NOTIFY:
-        _ask(seen, [seen.escalation(int(step))] if step else seen.asked)
+        _ask(seen, [seen.escalation(int(step))] if step else seen.asked, task.effect)
+    elif early_ms := seen.due_in_ms(task.effect):
+        raise Later("The escalation is not due yet.", early_ms / 1000, counted=False)
     else:
         _escalate(seen, int(step))
 
@@ -97,9 +101,9 @@ def _call_back(item: "Item", _claim: Claim) -> None:
         Poison, Later, Unavailable: see `callback.send`; also Poison if the request is no longer kept.
     """
     try:
-        seen = wiring.store().get(item.document_id)
+        seen = wiring.store().stored(item.document_id)
     except ApprovalNotFound as error:
-        raise Poison("The request is no longer kept.") from error
+        raise Poison(_GONE) from error
     callback.send(seen)
 
 
@@ -114,7 +118,7 @@ def _answers(approval: Approval) -> list[JsonValue]:
     return [{"username": given.username, "by": given.by, "action": given.action} for given in approval.answers]
 
 
-def _ask(seen: Seen, people: list[Account]) -> None:
+def _ask(seen: Seen, people: list[Account], effect: str) -> None:
     """Push the question to the devices of *people*, with the answers so far; the push expires with the request.
 
     Raises:
@@ -132,4 +136,5 @@ def _ask(seen: Seen, people: list[Account]) -> None:
     outcomes = [devices.push(person, message) for person in people]
     pauses = [outcome.again_after_seconds for outcome in outcomes if outcome.again_after_seconds is not None]
     if pauses:
+        wiring.outbox().postpone(approval.request_id, effect, max(pauses))
         raise Later("Some devices could not be notified yet.", max(pauses))

@@ -29,7 +29,8 @@ _MARGIN_MS = 1_000
 
 #: Pauses without a Retry-After header, as Firebase asks ("Best practices when sending FCM messages at scale").
 _PAUSE_SECONDS, _QUOTA_PAUSE_SECONDS = 10, 60
-_LONGEST_PAUSE_SECONDS = 3_600
+#: SQS holds a message back for less than 12 hours, and the pause is spread over a quarter more.
+_LONGEST_PAUSE_SECONDS = 6 * 3_600
 _LONGEST_REASON = 200
 
 

@@ -24,6 +24,8 @@ class SessionSettings(Section):
 
     model_config = SettingsConfigDict(env_prefix="SESSIONS_")
 
-    idle_minutes: PositiveInt = Field(default=60, description="a session unused for this long ends")
+    idle_minutes: PositiveInt = Field(
+        default=60, description="a session unused for this long ends, at the latest SESSIONS_TOUCH_EVERY_SECONDS after"
+    )
     absolute_hours: PositiveInt = Field(default=12, description="every session ends after this, used or not")
     touch_every_seconds: PositiveInt = Field(default=60, description="a session in use is written at most this often")

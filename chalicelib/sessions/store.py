@@ -113,8 +113,13 @@ class SessionStore:
             return [_session(found) for found in self._sessions.find(query).sort("sessionId", -1).limit(limit)]
 
     def _touched(self) -> list[dict[str, Any]]:
-        """Return the update that restarts the idle limit now, never beyond the absolute limit."""
-        idle = {"$add": ["$$NOW", self._settings.idle_minutes * _MINUTE_MS]}
+        """Return the update that restarts the idle limit now, never beyond the absolute limit.
+
+        A use within ``touch_every_seconds`` of this update writes nothing, so the limit is longer by that time: no
+        session ends before it was unused for ``idle_minutes``.
+        """
+        idle_ms = self._settings.idle_minutes * _MINUTE_MS + self._settings.touch_every_seconds * 1000
+        idle = {"$add": ["$$NOW", idle_ms]}
         return [
             {"$set": {"lastSeenAt": "$$NOW", "expiresAt": {"$min": [idle, "$endsAt"]}}},
             {"$set": {"purgeAt": "$expiresAt"}},

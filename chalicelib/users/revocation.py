@@ -5,7 +5,7 @@ and devices each declare a function for revoking (`Slice.revoke`).
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 
 from chalicelib.core.runtime import deadline, ids
 from chalicelib.core.slice import Revoke
@@ -44,9 +44,11 @@ def sweep() -> int:
 
 
 def next_due() -> datetime | None:
-    """Return when the oldest change with a pending revocation was made; None if no revocation is pending."""
-    # An epoch is a ULID, so it contains its time of creation.
-    return min((ids.made_at(pending.epoch) for pending in wiring.store().pending_revocations()), default=None)
+    """Return when the oldest change with a pending revocation was made, at the latest now; None without any."""
+    # An epoch is a ULID, so it contains its time of creation, by the clock of the process that made the change. A
+    # pending revocation is due at once, also if that clock was ahead.
+    made = [ids.made_at(pending.epoch) for pending in wiring.store().pending_revocations()]
+    return min([*made, datetime.now(UTC)]) if made else None
 
 
 def _complete(pending: Revocation) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from tests.support.approvals import APPROVALS, create_request, pending, read_request, request_path, timed_out_request
+from tests.support.approvals import APPROVALS, await_timeout, create_request, pending, read_request, request_path
 from tests.support.client import Client, Person, json_of, problem_of
 from tests.support.stack import NewPerson
 from tests.support.waiting import eventually
@@ -158,7 +158,7 @@ def test_a_cleanup_records_overdue_requests_alone(
 ) -> None:
     username = person().username
     late, alive = create_request(admin, username, timeoutMs=1000), create_request(admin, username, timeoutMs=60_000)
-    timed_out_request(admin, username)
+    await_timeout(admin, username, late)
     assert json_of(admin.post(f"{APPROVALS}/cleanup"))["removed"] >= 1
     stored = {document["_id"]: document for document in database.approvals.find({"username": username})}
     assert (stored[late]["status"], stored[alive]["status"]) == ("timeout", "pending")

@@ -41,11 +41,10 @@ def pending(caller: Client, username: str, count: int = 1) -> list[str]:
     return eventually(listed)
 
 
-def timed_out_request(caller: Client, username: str) -> dict[str, Any]:
-    """Wait for the timeout of *username*'s only request; return the request. The list persists no timeout."""
-    path = f"{APPROVALS}?status=timeout&username={username}"
-    (found,) = eventually(lambda: json_of(caller.get(path))["items"])
-    return dict(found)
+def await_timeout(caller: Client, username: str, request_id: str) -> None:
+    """Wait for the timeout of *username*'s request. A list of pending requests persists no timeout."""
+    path = f"{APPROVALS}?status=pending&username={username}"
+    eventually(lambda: request_id not in {item["requestId"] for item in json_of(caller.get(path))["items"]})
 
 
 @contextmanager

@@ -6,7 +6,7 @@ urls.py       a URL taken apart once, strictly
 dns.py        a name's addresses: one lookup, every address vetted
 sockets.py    sockets that end at the call's deadline
 client.py     check a URL, post to a URL
-retries.py    the pause that a server asks for (Retry-After)
+retries.py    the schedule of repeats, and the pause that a server asks for (Retry-After)
 signatures.py signs and verifies messages, by Standard Webhooks
 
 A call looks the name up once, vets every address of the name, and connects to a vetted address: a name that changes
@@ -17,9 +17,11 @@ followed, proxies not used, nothing is sent twice. A call ends at the deadline, 
 from chalicelib.core.egress.addresses import vet
 from chalicelib.core.egress.client import Reply, check, post
 from chalicelib.core.egress.errors import AddressRefused, EgressError, HeaderRefused, TimedOut, UnknownName, Unreachable
-from chalicelib.core.egress.retries import retry_after_seconds
+from chalicelib.core.egress.retries import LONGEST_PAUSE_SECONDS, SCHEDULE_SECONDS, retry_after_seconds
 
 __all__ = [
+    "LONGEST_PAUSE_SECONDS",
+    "SCHEDULE_SECONDS",
     "AddressRefused",
     "EgressError",
     "HeaderRefused",

@@ -1,8 +1,14 @@
-"""Retry-After: the pause that a server asks for (RFC 9110, section 10.2.3)."""
+"""Repeats of calls: the schedule, and the pause that a server asks for (Retry-After: RFC 9110, section 10.2.3)."""
 
 from typing import TypeVar
 
 Default = TypeVar("Default", float, None)
+
+_MINUTE, _HOUR = 60, 3600
+#: The pauses between the attempts of a call to an address that a user chose: eight attempts within 27 hours and a half.
+SCHEDULE_SECONDS = (5, 5 * _MINUTE, 30 * _MINUTE, 2 * _HOUR, 5 * _HOUR, 10 * _HOUR, 10 * _HOUR)
+#: The longest pause that a server may ask for.
+LONGEST_PAUSE_SECONDS = 24 * _HOUR
 
 
 def retry_after_seconds(header: str | None, default: Default, *, shortest: float, longest: int) -> float | Default:

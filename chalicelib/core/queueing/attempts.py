@@ -22,12 +22,16 @@ from chalicelib.core.queueing import wiring
 from chalicelib.core.queueing.dead_letters import DeadLetter, id_of
 from chalicelib.core.queueing.queues import LONGEST_DELAY_SECONDS, RETENTION_SECONDS, Queue
 from chalicelib.core.runtime import logs
-from chalicelib.core.runtime.backoff import Backoff
+from chalicelib.core.runtime.backoff import Backoff, spread
 
 #: A claim outlives every copy of its message: the retention of the queue, of the dead-letter queue, and a day.
 _CLAIM_SECONDS = 2 * RETENTION_SECONDS + 24 * 3600
 #: The pause before the next attempt, unless the work chose a pause.
 BACKOFF = Backoff(first_seconds=2, longest_seconds=LONGEST_DELAY_SECONDS)
+#: The pauses of a schedule are lengthened by up to so large a part.
+_SPREAD = 0.2
+#: So many repeats may come before the schedule's time, if the work asks for that. More would use up all attempts early.
+_EARLY_REPEATS = 3
 
 #: The result of a claim whose work was done. The result of work that was given up is a `_GivenUp`.
 _DONE, _FAILED = "done", "failed"
@@ -68,7 +72,10 @@ class Poison(ServiceError):
 
 
 class Later(ServiceError):
-    """The work cannot be done yet; *after_seconds* says when to try again, if known. *counted*: it was an attempt."""
+    """The work cannot be done yet; *after_seconds* says when to try again, if known. *counted*: it was an attempt.
+
+    A queue with a schedule takes a pause that is shorter than the schedule's for the first three repeats alone.
+    """
 
     def __init__(self, detail: str, after_seconds: float | None = None, *, counted: bool = True) -> None:
         super().__init__(detail)
@@ -231,9 +238,19 @@ def _fail(piece: Piece, claim: Claim, error: Exception) -> Outcome:
             logs.failed("message_given_up", error)
         return _dead_letter(piece, claim, f"after {attempts} attempts: {_reason(error)}", attempts)
     coordination.claims().abandon(claim, failed=attempts > claim.failures)
-    if asked is None or asked.after_seconds is None:
-        raise Retry(BACKOFF.seconds(max(attempts, 1))) from error
-    raise Retry(asked.after_seconds) from error
+    raise Retry(_pause(piece.queue, max(attempts, 1), asked)) from error
+
+
+def _pause(queue: Queue, failures: int, asked: Later | None) -> float:
+    """Return the pause in seconds after *failures* failed attempts."""
+    wanted = asked.after_seconds if asked else None
+    if not queue.schedule_seconds:
+        return BACKOFF.seconds(failures) if wanted is None else wanted
+    planned = spread(queue.schedule_seconds[failures - 1], _SPREAD)
+    if asked is None or wanted is None:
+        return planned
+    early = failures <= _EARLY_REPEATS or not asked.counted
+    return wanted if early else max(wanted, planned)
 
 
 def _dead_letter(piece: Piece, claim: Claim, reason: str, attempts: int) -> Outcome:

@@ -106,7 +106,7 @@ class Batches(Generic[Kind]):
                 return attempts.leave(claim)
             outcome = attempts.run(member.piece, claim, lambda claim: self.handle(member.message, claim))
             if outcome is not None:
-                self.ended(member.message)
+                self.ended(member.message, outcome)
             return outcome
 
         with logs.resume(member.line):
@@ -118,7 +118,7 @@ class Batches(Generic[Kind]):
         def work(_: Record) -> Outcome:
             if not finished:
                 attempts.finish(member.piece, claim)
-            self.ended(member.message)
+            self.ended(member.message, Outcome.DONE)
             return Outcome.DONE
 
         with logs.resume(member.line):

@@ -12,7 +12,7 @@ from chalicelib.core.queueing.queues import Message, Queue
 from chalicelib.core.runtime import deadline, logs
 
 
-def _no_outbox(_message: Message) -> None:
+def _no_outbox(_message: Message, _outcome: Outcome) -> None:
     """Do nothing after a message; for queues without an outbox."""
 
 
@@ -26,8 +26,8 @@ def run_batch(
     raises `Poison` if the message can never succeed, and `Later` to choose the time of the next attempt. After any
     other error the next attempt follows a pause that doubles each time, with full jitter.
 
-    *ended* is called with each settled message, done or given up, and is called again if the process died before. An
-    outbox ends the message's entry there.
+    *ended* is called with each settled message and its outcome, done or dead-lettered, and is called again if the
+    process died before. An outbox ends the message's entry there.
     """
 
     def work(record: Record) -> Outcome:
@@ -48,5 +48,5 @@ def _work(record: Record, queue: Queue, kind: type[Kind], handle: Handle[Kind], 
     if not deadline.allows(ENOUGH_MS):
         return Outcome.LEFT
     outcome = attempt(piece(record, queue, message.work_id), lambda claim: handle(message, claim))
-    ended(message)
+    ended(message, outcome)
     return outcome

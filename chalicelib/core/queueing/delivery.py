@@ -14,7 +14,7 @@ from chalicelib.core.coordination.claims import Claim
 from chalicelib.core.errors import ServiceError
 from chalicelib.core.queueing import wiring
 from chalicelib.core.queueing.attempts import BACKOFF, Outcome, Piece, Poison, Retry, attempt
-from chalicelib.core.queueing.queues import LONGEST_DELAY_SECONDS, Message, Queue
+from chalicelib.core.queueing.queues import LONGEST_HIDDEN_SECONDS, Message, Queue
 from chalicelib.core.runtime import deadline, logs
 from chalicelib.core.runtime.logs import LogRecord
 
@@ -22,8 +22,8 @@ Kind = TypeVar("Kind", bound=Message)
 Result = TypeVar("Result", bound=Outcome | None)
 #: Does the work of a message. Raises `Poison` or `Later`, as `attempts.attempt` says.
 Handle = Callable[[Kind, Claim], None]
-#: Is called with each settled message.
-Ended = Callable[[Kind], None]
+#: Is called with each settled message, and with how its last attempt ended.
+Ended = Callable[[Kind, Outcome], None]
 
 #: With less time left, the rest of a batch is delivered again to another invocation.
 ENOUGH_MS = 3_000
@@ -121,7 +121,7 @@ def outcome_of(record: Record, queue: Queue, work: Callable[[Record], Result]) -
 
 def _postpone(record: Record, queue: Queue, seconds: float) -> None:
     try:
-        wiring.sender().postpone(queue, record.receipt, min(math.ceil(seconds), LONGEST_DELAY_SECONDS))
+        wiring.sender().postpone(queue, record.receipt, min(math.ceil(seconds), LONGEST_HIDDEN_SECONDS))
     except Exception as failure:  # noqa: BLE001 # SQS then delivers again after the visibility timeout
         logs.failed("postpone_failed", failure)
 

@@ -16,7 +16,7 @@ from chalicelib.core.coordination.errors import StillRunning
 from chalicelib.core.egress.errors import EgressError
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.queueing import delivery, wiring
-from chalicelib.core.queueing.attempts import Later, Outcome, Piece, Poison, Retry, attempt
+from chalicelib.core.queueing.attempts import BACKOFF, Later, Outcome, Piece, Poison, Retry, attempt
 from chalicelib.core.queueing.delivery import Record
 from chalicelib.core.queueing.lanes import Item, Lanes
 from chalicelib.core.queueing.queues import Queue
@@ -127,17 +127,31 @@ def _do(item: Item, lane: Lane, drain: Drain, handle: Handle) -> bool:
 
 def _attempt(piece: Piece, item: Item, drain: Drain, handle: Handle) -> tuple[Outcome, bool]:
     try:
-        outcome = attempt(piece, lambda claim: handle(item, claim))
+        outcome = attempt(piece, lambda claim: _call(item, claim, handle))
     except Retry as retry:
         error = retry.__cause__ or retry
         delivery.log(error)
         drain.lanes.postpone(item, retry.after_seconds)
-        return Outcome.AGAIN, not isinstance(error, (Later, EgressError))
+        return Outcome.AGAIN, not (isinstance(error, EgressError) or (isinstance(error, Later) and error.counted))
     except StillRunning:
         drain.lanes.postpone(item, _HELD_SECONDS)
         return Outcome.AGAIN, True
-    drain.lanes.end(item.document_id, item.effect)
+    drain.lanes.end(item.document_id, item.effect, dead=outcome is Outcome.DEAD)
     return outcome, True
+
+
+def _call(item: Item, claim: Claim, handle: Handle) -> None:
+    """Call *handle*. A store of ours that is down uses up no attempt: the host was not called.
+
+    Raises:
+        Later: as *handle*, and without an attempt if a store is down.
+    """
+    try:
+        handle(item, claim)
+    except Unavailable as error:
+        if isinstance(error, EgressError):
+            raise
+        raise Later(str(error), BACKOFF.seconds(1) + _HELD_SECONDS, counted=False) from error
 
 
 def _wake_next(drain: Drain, owner: str, closed: Sequence[str]) -> None:

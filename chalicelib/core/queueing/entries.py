@@ -4,8 +4,10 @@ All times are the server's. `outbox` describes the purpose of entries.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from chalicelib.core.queueing.queues import RETENTION_SECONDS
 from chalicelib.core.runtime import logs
 
 #: How far ahead entries are dispatched, with the remaining time as SQS's delay. The sweep runs once a minute; an effect
@@ -18,8 +20,14 @@ _GRACE_MS = 15_000
 _HELD_MS = 3_600_000
 #: The same for an entry of a lane, whose messages come to nothing while the lane is busy or closed.
 LANE_HELD_MS = 120_000
+#: The ``purgeAt`` of a document with entries: MongoDB never removes the document. A date, as processes of earlier
+#: versions serve no document without one.
+NEVER = datetime(9999, 12, 31, tzinfo=UTC)
+#: A document outlives the dead letters of its effects by a day, for a letter that is sent back at the end of its life.
+_LETTERS_MS = (RETENTION_SECONDS + 24 * 3600) * 1000
 
 Expression = dict[str, Any]
+_OUTBOX: Expression = {"$ifNull": ["$outbox", []]}
 
 
 class Entry(NamedTuple):
@@ -60,6 +68,35 @@ def held(effect: str) -> Expression:
     held_ms = {"$cond": [{"$eq": [{"$type": "$$this.lane"}, "string"]}, LANE_HELD_MS, _HELD_MS]}
     held_entry = {"$mergeObjects": ["$$this", {"heldUntil": {"$add": ["$$NOW", held_ms]}}]}
     return {"$map": {"input": "$outbox", "in": {"$cond": [{"$eq": ["$$this.effect", effect]}, held_entry, "$$this"]}}}
+
+
+def postponed(effect: str, seconds: float) -> Expression:
+    """Return the expression of the outbox with the entry of *effect* due in *seconds*, when its message comes again."""
+    due = {"$add": ["$$NOW", round(seconds * 1000)]}
+    later = {"$mergeObjects": ["$$this", {"due": due, "heldUntil": {"$add": [due, _HELD_MS]}}]}
+    return {"$map": {"input": "$outbox", "in": {"$cond": [{"$eq": ["$$this.effect", effect]}, later, "$$this"]}}}
+
+
+def ended(effect: str, *, dead: bool) -> list[Expression]:
+    """Return the stages that remove the entry of *effect*. *dead*: the effect was dead-lettered."""
+    left = {"$filter": {"input": _OUTBOX, "cond": {"$ne": ["$$this.effect", {"$literal": effect}]}}}
+    letters = {"lettersUntil": {"$add": ["$$NOW", _LETTERS_MS]}} if dead else {}
+    return [{"$set": {"outbox": left, **letters}}, *kept()]
+
+
+def kept() -> list[Expression]:
+    """Return the stages that set ``purgeAt`` anew, after each change of a document's outbox.
+
+    A document with entries stays. Without entries, the document stays until ``readableUntil``, and as long as a dead
+    letter of its effects may be sent back. A document without ``readableUntil`` is permanent.
+    """
+    until = {"$max": ["$readableUntil", "$lettersUntil"]}
+    purge_at = {"$cond": [{"$eq": [_OUTBOX, []]}, until, NEVER]}
+    # Documents of earlier versions have no `readableUntil`: `purgeAt` was both.
+    return [
+        {"$set": {"readableUntil": {"$ifNull": ["$readableUntil", "$purgeAt"]}}},
+        {"$set": {"purgeAt": {"$cond": [{"$eq": [{"$type": "$readableUntil"}, "date"]}, purge_at, "$$REMOVE"]}}},
+    ]
 
 
 def shown() -> Expression:

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 #: A part of the workers that one owner may hold at once.
 _SHARE = 4
-#: The clock of this process only narrows a query; the server's clock decides.
-_CLOCK_SKEW = timedelta(seconds=5)
+#: The clock of this process only narrows a query; the server's clock decides. A clock that is further behind finds
+#: entries late.
+_CLOCK_SKEW = timedelta(minutes=1)
 
 _IS_LANE = {"outbox.lane": {"$exists": True}}
 #: The due entries of a lane, and of an owner. The indexes contain only documents with entries of lanes.
@@ -97,10 +98,10 @@ class Lanes:
                 [{"$set": {"outbox": _changed({"$eq": ["$$this.claim", item.claim]}, freed)}}],
             )
 
-    def end(self, document_id: str, effect: str) -> None:
-        """Remove the entry after the effect was done or given up. Safe to repeat."""
+    def end(self, document_id: str, effect: str, *, dead: bool) -> None:
+        """Remove the entry after the effect was done or, if *dead*, dead-lettered. Safe to repeat."""
         with reaching_mongodb():
-            self._documents.update_one({"_id": document_id}, {"$pull": {"outbox": {"effect": effect}}})
+            self._documents.update_one({"_id": document_id}, entries.ended(effect, dead=dead))
 
     def revive(self, lane: Lane, document_id: str, effect: str, letter_id: str) -> bool:
         """Put the entry of a redriven dead letter back, due now, unless the entry is there. Safe to repeat.
@@ -110,9 +111,8 @@ class Lanes:
         made = entries.entry(effect, "$$NOW", owner={"$literal": lane.owner}, lane={"$literal": lane.name})
         query = {"_id": document_id, "outbox.effect": {"$ne": effect}}
         with reaching_mongodb():
-            done = self._documents.update_one(
-                query, [{"$set": {"outbox": {"$concatArrays": ["$outbox", [made | {"sentBack": letter_id}]]}}}]
-            )
+            back = {"$concatArrays": ["$outbox", [made | {"sentBack": letter_id}]]}
+            done = self._documents.update_one(query, [{"$set": {"outbox": back}}, *entries.kept()])
             return done.matched_count == 1 or self._documents.count_documents({"_id": document_id}, limit=1) == 1
 
     def next(self, owner: str, closed: Sequence[str]) -> Entry | None:

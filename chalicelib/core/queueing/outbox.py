@@ -6,11 +6,14 @@ the sweep dispatches entries that a dead process left, and entries that are due 
 until a time by which the worker must have ended the entry, so `Outbox.next_due` sees effects that SQS hides. An effect
 may be dispatched more than once and is done once, because the queue's worker claims the effect.
 
+MongoDB removes no document with entries: the end of the last entry sets ``purgeAt`` (`entries.kept`). An update that
+writes entries appends the same stages.
+
 An entry of a lane is not named by its message: the message says that the lane has work (`lanes`).
 """
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pymongo import ASCENDING, IndexModel, UpdateOne
@@ -87,19 +90,27 @@ class Outbox:
         Raises:
             Unavailable: MongoDB or SQS cannot be reached; some entries may have been dispatched.
         """
-        count, more = 0, True
+        count, more, now = 0, True, self._now()
         while more:
-            due, documents = self._due()
+            due, documents = self._due(now)
             self._send(due)
             self._hold(due)
             count += len(due)
             more = documents == _PAGE and bool(due) and deadline.allows(_ENOUGH_MS)
         return count
 
-    def end(self, document_id: str, effect: str) -> None:
-        """Remove the entry of *effect* after the effect was done or given up. Safe to repeat."""
+    def end(self, document_id: str, effect: str, *, dead: bool) -> None:
+        """Remove the entry of *effect* after the effect was done or, if *dead*, dead-lettered. Safe to repeat."""
         with reaching_mongodb():
-            self._documents.update_one({"_id": document_id}, {"$pull": {"outbox": {"effect": effect}}})
+            self._documents.update_one({"_id": document_id}, expressions.ended(effect, dead=dead))
+
+    def postpone(self, document_id: str, effect: str, seconds: float) -> None:
+        """Make the entry due in *seconds*, when its message comes again. The sweep sends no message meanwhile."""
+        with reaching_mongodb():
+            self._documents.update_one(
+                {"_id": document_id, "outbox.effect": effect},
+                [{"$set": {"outbox": expressions.postponed(effect, seconds)}}],
+            )
 
     def next_due(self) -> datetime | None:
         """Return when the earliest entry is due, or None; counts dispatched entries that no worker has ended."""
@@ -108,9 +119,19 @@ class Outbox:
             first = next(iter(found.sort("outbox.due", ASCENDING).limit(1)), None)
         return min(each["due"] for each in first["outbox"]) if first else None
 
-    def _due(self) -> tuple[list[Due], int]:
-        """Return the entries to dispatch of up to `_PAGE` documents, oldest first, and the number of documents."""
-        now = datetime.now(UTC)
+    def _now(self) -> datetime:
+        """Return the server's time. A process whose clock is behind would find entries late."""
+        database = self._documents.database
+        with reaching_mongodb():
+            answer = database.command("hello", codec_options=self._documents.codec_options)
+        now: datetime = answer["localTime"]
+        return now
+
+    def _due(self, now: datetime) -> tuple[list[Due], int]:
+        """Return the entries to dispatch of up to `_PAGE` documents, oldest first, and the number of documents.
+
+        *now* narrows the query; the server's clock at the time of reading decides.
+        """
         ahead = now + timedelta(milliseconds=HORIZON_MS)
         free = {"$elemMatch": {"due": {"$lte": ahead}, "heldUntil": {"$not": {"$gt": now}}}}
         with reaching_mongodb():

@@ -17,6 +17,8 @@ from chalicelib.core.runtime import logs
 RETENTION_SECONDS = 14 * 24 * 3600
 #: The longest delay SQS takes.
 LONGEST_DELAY_SECONDS = 900
+#: The longest time for which a received message is hidden: SQS's 12 hours, less the time of the batch.
+LONGEST_HIDDEN_SECONDS = 12 * 3600 - 900
 #: The end of a dead-letter queue's name.
 DEAD_SUFFIX = "-dead"
 #: The largest message, in bytes: a dead letter must fit into an item of DynamoDB (400 KB).
@@ -45,15 +47,20 @@ class Queue:
     #: "batch": the new messages of a batch are begun in one transaction and finished in one. A worker that dies may
     #: repeat a whole batch, so each effect must be idempotent by an id. "each": for effects that leave this service.
     finish: Literal["each", "batch"] = "each"
+    #: The pauses between attempts, each lengthened by up to a fifth at random. For a queue with lanes, whose work waits
+    #: in MongoDB. Without a schedule the pause doubles, up to the longest that SQS takes.
+    schedule_seconds: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse a declaration by which two functions could work on one message.
+        """Refuse a declaration by which two functions could work on one message, or whose schedule has a gap.
 
         Raises:
             ValueError: names the queue and the reason.
         """
         if self.timeout_seconds > self.visibility_seconds:
             raise ValueError(f"{self.name}: a batch would come again while it is still being worked on")
+        if self.schedule_seconds and self.attempts != len(self.schedule_seconds) + 1:
+            raise ValueError(f"{self.name}: a pause stands between each two attempts")
 
     @property
     def dead_letters(self) -> str:

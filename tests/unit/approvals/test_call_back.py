@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -67,6 +68,16 @@ def test_an_outcome_that_is_refused_is_retried_or_dead_lettered(
     request_id = settled(approvals, receiver)
     assert deliver() == []
     assert (len(approvals.get(request_id).entries), len(dead_letters())) == (entries, letters)
+
+
+def test_an_outcome_waits_for_as_long_as_its_receiver_asks(
+    approvals: ApprovalStore, receiver: Receiver, mongodb: Any
+) -> None:
+    receiver.answer = lambda _: (503, {"Retry-After": "14400"})
+    settled(approvals, receiver)
+    deliver()
+    (entry,) = mongodb.approvals.find_one()["outbox"]
+    assert 14_000 < (entry["due"] - datetime.now(UTC)).total_seconds() <= 14_400
 
 
 def test_an_address_that_is_refused_by_now_is_dead_lettered(

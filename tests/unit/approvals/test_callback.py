@@ -35,7 +35,10 @@ def _pause(settled: Seen) -> float | None:
     return later.value.after_seconds
 
 
-@pytest.mark.parametrize(("asked", "seconds"), [("7", 7), ("0", 1), ("86400", 900), ("soon", None), (None, None)])
+@pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [("7", 7), ("0", 1), ("14400", 14_400), ("864000", 86_400), ("soon", None), (None, None)],
+)
 def test_a_busy_address_is_paused_for_its_retry_after(
     receiver: Receiver, settled: Seen, asked: str | None, seconds: float | None
 ) -> None:

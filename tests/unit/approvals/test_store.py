@@ -232,13 +232,13 @@ def test_an_action_not_offered_by_the_oldest_answers_no_request(approvals: Appro
 # --- timeouts
 
 
-def test_a_list_shows_an_unrecorded_timeout_as_timed_out(approvals: ApprovalStore, mongodb: Mongo) -> None:
+def test_a_list_records_a_timeout_before_showing_it(approvals: ApprovalStore, mongodb: Mongo) -> None:
     request_id = put_overdue(approvals, mongodb.approvals)
     (found,) = listed(approvals, None, Status.TIMEOUT, 10, None)
     assert (found.request_id, found.status) == (request_id, Status.TIMEOUT)
     stored = mongodb.approvals.find_one({"_id": request_id})
     assert stored is not None
-    assert (stored["status"], [mark["effect"] for mark in stored["outbox"]]) == ("pending", ["notify"])
+    assert (stored["status"], [mark["effect"] for mark in stored["outbox"]]) == ("timeout", [])
 
 
 def test_get_persists_a_timeout_before_returning_it(approvals: ApprovalStore, mongodb: Mongo) -> None:
@@ -352,7 +352,7 @@ def test_the_status_and_its_outbox_entry_are_one_update(approvals: ApprovalStore
     # Then
     assert change["operationType"] in {"update", "replace"}
     after = change.get("fullDocument") or change["updateDescription"]["updatedFields"]
-    assert (after["status"], len(after["outbox"]), "purgeAt" in after) == ("resolved", 1, True)
+    assert (after["status"], len(after["outbox"]), "readableUntil" in after) == ("resolved", 1, True)
 
 
 def test_internal_fields_are_not_shown(approvals: ApprovalStore) -> None:
@@ -364,7 +364,7 @@ def test_internal_fields_are_not_shown(approvals: ApprovalStore) -> None:
 
 
 @pytest.mark.parametrize("outcome", ["resolved", "cancelled", "timeout", "pending"])
-def test_a_request_is_kept_for_a_day_after_it_left_pending(
+def test_a_request_is_readable_for_a_day_after_it_left_pending(
     approvals: ApprovalStore, mongodb: Mongo, outcome: str
 ) -> None:
     # Given
@@ -379,7 +379,7 @@ def test_a_request_is_kept_for_a_day_after_it_left_pending(
     stored = mongodb.approvals.find_one({"_id": request_id})
     assert stored is not None
     left = stored["resolvedAt"] or stored["expiresAt"]
-    assert stored["purgeAt"] - left == timedelta(milliseconds=DAY_MS)
+    assert stored["readableUntil"] - left == timedelta(milliseconds=DAY_MS)
 
 
 def test_a_request_past_its_purge_time_is_not_served(approvals: ApprovalStore, mongodb: Mongo) -> None:

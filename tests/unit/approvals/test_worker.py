@@ -72,21 +72,45 @@ def test_a_failed_notification_is_retried_for_its_device_alone(approvals: Approv
     assert google.tokens() == ["phone", "phone", "tablet"]
 
 
-def test_an_escalation_admits_and_notifies_the_person(approvals: ApprovalStore, google: FcmServer) -> None:
+def test_a_postponed_notification_is_not_sent_again_by_the_sweep(
+    approvals: ApprovalStore, google: FcmServer, mongodb: Mongo
+) -> None:
+    # Given a push that FCM wants repeated in two hours
+    google.answers["phone"] = [refusal(503, "UNAVAILABLE", "UNAVAILABLE", Retry_After="7200")]
+    register(devices_wiring.store(), "phone")
+    request_id = put(approvals, timeout_ms=86_400_000)
+    _work([_record(request_id, "notify")])
+    # When an hour and more has passed
+    (entry,) = mongodb.approvals.find_one({"_id": request_id})["outbox"]  # type: ignore[index]
+    earlier = {f"outbox.0.{name}": entry[name] - timedelta(minutes=62) for name in ("due", "heldUntil")}
+    mongodb.approvals.update_one({"_id": request_id}, {"$set": earlier})
+    # Then
+    assert approvals_wiring.outbox().sweep() == 0
+    assert worker.next_due() == entry["due"] - timedelta(minutes=62)
+    assert entry["due"] - datetime.now(UTC) > timedelta(minutes=119)
+
+
+def test_an_escalation_admits_and_notifies_the_person(
+    approvals: ApprovalStore, google: FcmServer, mongodb: Mongo
+) -> None:
     register(devices_wiring.store(), "pager", username="eve")
     request_id = put(approvals, escalate_to=[{"username": "eve", "afterMs": 1_000}])
+    make_due(mongodb)
     _work([_record(request_id, "escalate-0")])
     assert approvals.get(request_id).approval.approvers == [PERSON, "eve"]
     _work(_received(PUSH))
     assert google.tokens() == ["pager"]
 
 
-def test_a_push_carries_the_questions_data_and_the_answers_so_far(approvals: ApprovalStore, google: FcmServer) -> None:
+def test_a_push_carries_the_questions_data_and_the_answers_so_far(
+    approvals: ApprovalStore, google: FcmServer, mongodb: Mongo
+) -> None:
     # Given
     register(devices_wiring.store(), "pager", username="eve")
     escalation = [{"username": "eve", "afterMs": 1_000}]
     request_id = put(approvals, data={"amount": 5}, approvers=["ben"], required=2, escalate_to=escalation)
     answer_oldest(approvals, "ben", "approve", by="boss")
+    make_due(mongodb)
     # When
     _work([_record(request_id, "escalate-0")])
     _work(_received(PUSH))
@@ -96,11 +120,14 @@ def test_a_push_carries_the_questions_data_and_the_answers_so_far(approvals: App
     assert json.loads(data["answers"]) == [{"username": "ben", "by": "boss", "action": "approve"}]
 
 
-def test_an_escalation_reaches_no_later_user_of_the_name(approvals: ApprovalStore, google: FcmServer) -> None:
+def test_an_escalation_reaches_no_later_user_of_the_name(
+    approvals: ApprovalStore, google: FcmServer, mongodb: Mongo
+) -> None:
     # Given an escalation to a user who was deleted, and whose name another account got
     escalation = [{"username": "eve", "afterMs": 1_000}]
     request_id = put(approvals, escalate_to=escalation)
     devices_wiring.store().put(Account("eve", ids.new_id()), "pager", a_device("pager"))
+    make_due(mongodb)
     # When
     _work([_record(request_id, "escalate-0")])
     _work(_received(PUSH))
@@ -145,13 +172,14 @@ def test_a_timeout_with_a_callback_is_recorded_at_its_moment(approvals: Approval
     assert json.loads(message["body"])["lane"] == f"{accounts.id_of_name(CALLER)}/hooks.example"
 
 
-def test_the_next_due_moment_is_the_first_effect_or_timeout(approvals: ApprovalStore) -> None:
+def test_the_next_due_moment_is_the_first_effect_or_timeout(approvals: ApprovalStore, mongodb: Mongo) -> None:
     assert worker.next_due() is None
     request_id = put(approvals, timeoutMs=60_000, escalate_to=[{"username": "eve", "afterMs": 30_000}])
     created = approvals.get(request_id).approval.created_at
     assert worker.next_due() == created
     _work([_record(request_id, "notify")])
     assert worker.next_due() == created + timedelta(seconds=30)
+    make_due(mongodb)
     _work([_record(request_id, "escalate-0", "m-2")])
     _work(_received(PUSH))
     assert worker.next_due() == created + timedelta(seconds=60)
@@ -171,8 +199,16 @@ def test_a_queue_that_is_down_does_not_fail_the_change(
     assert [entry.effect for entry in approvals.get(request_id).entries] == ["notify"]
 
 
-def test_a_message_about_a_purged_request_succeeds(mongodb: Mongo) -> None:
+def test_a_message_about_a_purged_request_is_dead_lettered(mongodb: Mongo) -> None:
     assert _work([_record("01JD0000000000000000000000", "notify")]) == []
+    url = _url(APPROVAL) + "-dead"
+    (letter,) = clients.aws("sqs").receive_message(QueueUrl=url, MessageAttributeNames=["All"])["Messages"]
+    assert letter["MessageAttributes"]["reason"]["StringValue"] == "The request is no longer kept."
+
+
+def make_due(mongodb: Mongo) -> None:
+    """Set the due moment of every outbox entry back."""
+    mongodb.approvals.update_many({}, {"$set": {"outbox.$[].due": _past()}})
 
 
 def _work(batch: list[dict[str, Any]]) -> list[str]:

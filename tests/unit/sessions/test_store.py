@@ -86,7 +86,7 @@ def test_a_stored_hash_is_no_valid_token(sessions: SessionStore, mongodb: Mongo)
 def test_a_session_has_an_idle_and_an_absolute_limit(sessions: SessionStore, mongodb: Mongo) -> None:
     opening = a_session(sessions)
     found = stored(mongodb, opening)
-    assert found["expiresAt"] - found["createdAt"] == timedelta(minutes=60)
+    assert found["expiresAt"] - found["createdAt"] == timedelta(minutes=61)
     assert found["endsAt"] - found["createdAt"] == timedelta(hours=12)
     assert found["purgeAt"] == found["expiresAt"] == opening.session.expires_at
 
@@ -94,7 +94,7 @@ def test_a_session_has_an_idle_and_an_absolute_limit(sessions: SessionStore, mon
 def test_an_expired_session_is_not_found_while_still_stored(sessions: SessionStore, mongodb: Mongo) -> None:
     # Given
     opening = a_session(sessions)
-    age(mongodb, opening, minutes=60)
+    age(mongodb, opening, minutes=61)
     # Then
     assert sessions.find(opening.token) is None
     assert sessions.get(opening.session.session_id) is None
@@ -111,7 +111,7 @@ def test_use_extends_the_idle_limit(sessions: SessionStore, mongodb: Mongo) -> N
     assert sessions.find(opening.token) is not None
     # Then
     found = stored(mongodb, opening)
-    assert found["expiresAt"] - found["lastSeenAt"] == timedelta(minutes=60)
+    assert found["expiresAt"] - found["lastSeenAt"] == timedelta(minutes=61)
     assert found["purgeAt"] == found["expiresAt"]
     assert abs(found["lastSeenAt"] - datetime.now(UTC)) < timedelta(seconds=30)
 

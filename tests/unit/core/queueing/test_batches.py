@@ -10,7 +10,7 @@ import pytest
 from chalicelib.core.coordination.claims import Claim, Claims
 from chalicelib.core.coordination.errors import ClaimLost
 from chalicelib.core.errors import Unavailable
-from chalicelib.core.queueing.attempts import Poison
+from chalicelib.core.queueing.attempts import Outcome, Poison
 from chalicelib.core.queueing.consumer import run_batch
 from chalicelib.core.stores import clients
 from tests.support.queue import JOBS, Job, Killed, RecordingHandler, SqsPoller, die, read_counts, sqs_event
@@ -223,7 +223,7 @@ def test_each_message_of_a_batch_logs_one_record_with_its_cause(
 def test_ended_is_called_after_the_batch_is_finished(poller: SqsPoller, handler: RecordingHandler) -> None:
     ended: list[tuple[str, str]] = []
 
-    def end(job: Job) -> None:
+    def end(job: Job, _outcome: Outcome) -> None:
         ended.append((job.job_id, (clients.table("coordination").get(f"claim#jobs/{job.job_id}") or {})["state"]))
 
     poller.add("a", "b")
@@ -233,7 +233,7 @@ def test_ended_is_called_after_the_batch_is_finished(poller: SqsPoller, handler:
 
 
 def test_failed_call_of_ended_postpones_its_message_alone(poller: SqsPoller, handler: RecordingHandler) -> None:
-    def end(job: Job) -> None:
+    def end(job: Job, _outcome: Outcome) -> None:
         if job.job_id == "a":
             raise Unavailable
 

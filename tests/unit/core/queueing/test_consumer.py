@@ -135,7 +135,7 @@ def test_later_postpones_the_message_by_the_given_seconds(poller: SqsPoller, pri
     assert (line["outcome"], line["why"]) == ("again", "the paint is wet")
 
 
-@pytest.mark.parametrize(("asked", "given"), [(-5, 1), (0, 1), (0.2, 1), (10**6, 900)])
+@pytest.mark.parametrize(("asked", "given"), [(-5, 1), (0, 1), (0.2, 1), (10**6, 42_300)])
 def test_pause_beyond_the_limits_of_sqs_is_cut(poller: SqsPoller, asked: float, given: int) -> None:
     def later(job: Job, claim: Claim) -> None:
         raise Later("later", asked)

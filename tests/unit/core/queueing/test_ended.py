@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib.core.coordination.claims import Claim
 from chalicelib.core.errors import Unavailable
-from chalicelib.core.queueing.attempts import Later, Poison
+from chalicelib.core.queueing.attempts import Later, Outcome, Poison
 from chalicelib.core.queueing.consumer import run_batch
 from tests.support.queue import JOBS, Job, record, sqs_event
 
@@ -23,7 +23,7 @@ def jobs(aws: None) -> None:
         clients.aws("sqs").create_queue(QueueName=f"holdfast-unit-{name}")
 
 
-def work(handle: Handle, ended: Callable[[Job], None], **more: Any) -> list[Any]:
+def work(handle: Handle, ended: Callable[[Job, Outcome], None], **more: Any) -> list[Any]:
     """Run a worker on one job; return the failures to be retried."""
     batch = [record("c-1", more.pop("message_id", "m-1"), **more)]
     found: list[Any] = run_batch(sqs_event(batch), JOBS, Job, handle, ended)["batchItemFailures"]
@@ -47,15 +47,15 @@ def later(_job: Job, _claim: Claim) -> None:
 def test_settled_message_calls_ended(handle: Handle, failures: int) -> None:
     ended: list[str] = []
     for _ in range(failures):
-        assert work(handle, lambda job: ended.append(job.job_id))
-    assert work(handle, lambda job: ended.append(job.job_id)) == []
+        assert work(handle, lambda job, _: ended.append(job.job_id))
+    assert work(handle, lambda job, _: ended.append(job.job_id)) == []
     assert ended == ["c-1"]
 
 
 @pytest.mark.usefixtures("jobs")
 def test_message_to_be_retried_does_not_call_ended() -> None:
     ended: list[str] = []
-    assert work(later, lambda job: ended.append(job.job_id))
+    assert work(later, lambda job, _: ended.append(job.job_id))
     assert ended == []
 
 
@@ -63,12 +63,12 @@ def test_message_to_be_retried_does_not_call_ended() -> None:
 @pytest.mark.parametrize("handle", [nothing, poisoned])
 def test_failed_call_of_ended_is_repeated_on_redelivery(handle: Handle) -> None:
     # Given a store that goes down right after the work was settled
-    def down(_job: Job) -> None:
+    def down(_job: Job, _outcome: Outcome) -> None:
         raise Unavailable
 
     assert work(handle, down)
     # When the same message comes again
     ended: list[str] = []
-    assert work(nothing, lambda job: ended.append(job.job_id), receives=2) == []
+    assert work(nothing, lambda job, _: ended.append(job.job_id), receives=2) == []
     # Then
     assert ended == ["c-1"]

@@ -120,11 +120,11 @@ def test_a_dispatched_entry_stays_until_its_worker_ends_it(box: Outbox, document
     box.sweep()
     assert box.next_due() is not None
     # When
-    box.end("d", "one")
-    box.end("d", "one")
+    box.end("d", "one", dead=False)
+    box.end("d", "one", dead=False)
     # Then
     assert [each["effect"] for each in documents.find_one({"_id": "d"})["outbox"]] == ["two"]  # type: ignore[index]
-    box.end("d", "two")
+    box.end("d", "two", dead=False)
     assert box.next_due() is None
 
 
