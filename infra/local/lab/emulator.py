@@ -82,5 +82,14 @@ class Endpoint:
                 raise Busy(f"Still at work after {deadline_seconds:.0f} s: {', '.join(work.running)}. Try again later.")
             time.sleep(_PAUSE_SECONDS)
 
+    def check_idle(self) -> None:
+        """Return if nothing runs and no message waits.
+
+        Raises:
+            Busy: work is running.
+        """
+        if running := self.work().running:
+            raise Busy(f"Work is running: {', '.join(running)}. Try again when it is done, or leave --blind out.")
+
     def _short(self, name: str) -> str:
         return name.removeprefix(self._prefix)

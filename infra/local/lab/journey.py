@@ -70,8 +70,8 @@ class Journey:
             Busy: work is running.
             Backwards: *target* has passed.
         """
-        self._endpoint.rest(deadline_seconds=0)
         self._check(target)
+        self._endpoint.check_idle()
         flip(self._clock, target)
 
     def run(self, target: datetime, most_visits: int) -> list[Visit]:
@@ -139,5 +139,5 @@ def _outcome(invocations: dict[str, int], before: State, after: State) -> str:
         ended = {kind: count - earlier.get(kind, 0) for kind, count in counts.items() if count > earlier.get(kind, 0)}
         parts += [f"{queue} {count} {kind}" for kind, count in ended.items()]
         if not ended and invocations.get(queue):
-            parts.append(f"{queue} ran {invocations[queue]} times")
+            parts.append(f"{queue} {invocations[queue]} invoked")
     return ", ".join(parts)

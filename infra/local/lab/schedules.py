@@ -30,8 +30,9 @@ class Schedules:
         self._last: dict[str, datetime] = {}
 
     def begin(self, now: datetime) -> None:
-        """Count the intervals from *now*, as if each function had just been invoked."""
-        self._last = {schedule.function: now for schedule in self._found()}
+        """Count the interval of a function that `run` has not invoked from *now*, as if just invoked."""
+        for schedule in self._found():
+            self._last.setdefault(schedule.function, now)
 
     def run(self, now: datetime) -> None:
         """Invoke each function whose interval has passed, once.
