@@ -11,6 +11,7 @@ import sys
 MODULES = {
     "audit": "infra.audit",
     "bench": "tests.benchmarks",
+    "clock": "infra.local.lab",
     "commits": "infra.commits",
     "deploy": "infra.deployment.stacks",
     "docs": "infra.docs",

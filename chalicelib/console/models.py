@@ -4,10 +4,14 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-from chalicelib.core.models import Model
+from chalicelib.core.models import Form, Model
 
 #: The name of a file, as in the page: ``app-0123456789ab.js``.
-FileName = Annotated[str, StringConstraints(pattern=r"^[a-z]{1,20}-[0-9a-f]{12}\.(js|css|svg)$")]
+FileName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z]{1,20}-[0-9a-f]{12}\.(js|css|svg)$"),
+    Form("must be the name of a file of the console, as its page gives it"),
+]
 
 
 class Config(Model):

@@ -8,4 +8,5 @@ cli/         ``scripts/up`` as a command; __main__.py is its options
 processes/   the database and the AWS endpoint as child processes
 proxy/       the short, stable URL in front of the API
 deployer/    packages and deploys, in a process of its own
+lab/         a clock that can jump: ``scripts/up --lab`` and ``scripts/clock``
 """

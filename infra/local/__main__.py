@@ -9,7 +9,7 @@ from pathlib import Path
 from infra.environment import ROOT
 from infra.local.cli import commands
 from infra.local.cli.data_folder import AlreadyRunning, Folder
-from infra.operations.failures import reporting, sentence
+from infra.operations.failures import CommandFailed, reporting, sentence
 
 DESCRIPTION = """\
 Starts the whole stack: a MongoDB, an AWS endpoint, the deployed application, and http://localhost:8000/ in front
@@ -21,6 +21,7 @@ examples:
   scripts/up                             start with the data of the last run
   scripts/up --fresh --port 9000         start empty, on another port
   scripts/up --reload                    deploy again whenever app.py, chalicelib/ or .chalice/ is saved
+  scripts/up --lab                       start with a clock that scripts/clock can move forward
   scripts/up --detach                    start in the background
   scripts/up --status; scripts/up --stop show the stack in the background, then stop the stack
   eval "$(scripts/up --env)"             let your program reach the running stack, as .venv/bin/chalice local
@@ -47,6 +48,7 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     add("--fresh", action="store_true", help="delete the data before the start")
     add("--reload", action="store_true", help="deploy again whenever a source file is saved")
     add("--strict", action="store_true", help="be as strict as on AWS: no loopback callbacks, cookies for https alone")
+    add("--lab", action="store_true", help="let scripts/clock move the clock of the stack (Linux on x86-64)")
     add("--json", action="store_true", help="show log records as JSON lines; with --status, a JSON object")
     instead = parser.add_mutually_exclusive_group()
     add = instead.add_argument
@@ -68,7 +70,7 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
 def refuse_ignored(parser: argparse.ArgumentParser, asked: argparse.Namespace) -> None:
     """Exit with the usage if an option would have no effect beside another one."""
     for other in ("stop", "status", "env"):
-        for option in ("fresh", "reload", *([] if other == "status" else ["json"])):
+        for option in ("fresh", "reload", "lab", *([] if other == "status" else ["json"])):
             if getattr(asked, other) and getattr(asked, option):
                 parser.error(f"--{option} has no effect with --{other}")
 
@@ -115,6 +117,7 @@ def up(folder: Folder, asked: argparse.Namespace) -> int:
                 port=asked.port,
                 reload=asked.reload,
                 strict=asked.strict,
+                lab=asked.lab,
                 reporter=reporter,
                 terminal=terminal,
             ).run()
@@ -123,8 +126,8 @@ def up(folder: Folder, asked: argparse.Namespace) -> int:
         where = run.url if run and run.url else "and is just starting"
         reporter.failed(f"It already runs: {where}. See scripts/up --status, or end it with scripts/up --stop")
         return 1
-    except OSError as error:
-        # The data folder cannot be written.
+    except (CommandFailed, OSError) as error:
+        # The data folder cannot be written, or its clock does not suit --lab.
         if (said := sentence(error)) is None:
             raise
         reporter.failed(said)

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from infra.local import variables
 from infra.local.clients import Clients, ForeignClients, OwnClients, foreign_wanted
 from infra.local.deployer.deployer import Deployer
+from infra.local.lab import preload
+from infra.local.lab.clock import Clock
 from infra.local.processes.emulator import Emulator
 from infra.local.processes.mongod import Mongod
 from infra.local.proxy.server import Front
@@ -44,7 +46,10 @@ class Stack:
     *on_step* is called with the name and the seconds of each step of the start. *on_fault* is called with the
     emulator's original error text when a caller gets a problem document instead. Both are called on any thread. A
     *warm* stack keeps 70 MB in use, to redeploy faster. A *strict* stack admits no loopback callbacks, and its
-    cookies are for https alone, as on AWS.
+    cookies are for https alone, as on AWS. The clock of a *lab* can jump (`infra.local.lab`).
+
+    Raises:
+        ClockAhead, NoLab: see `preload.prepared`.
     """
 
     def __init__(
@@ -55,6 +60,7 @@ class Stack:
         stage: str = "local",
         warm: bool = False,
         strict: bool = False,
+        lab: bool = False,
         on_step: Callable[[str, float], None] = lambda _name, _seconds: None,
         on_fault: Callable[[str], None] = lambda _words: None,
     ) -> None:
@@ -68,8 +74,11 @@ class Stack:
         self._strict = strict
         self._on_step = on_step
         self._on_fault = on_fault
-        self._mongod = None if os.environ.get("MONGODB_URI") else Mongod(folder / "mongod")
-        self._emulator = None if foreign_wanted() else Emulator(folder / "emulator")
+        #: The stack's clock; ahead of this machine's after the jumps of a lab.
+        self.clock = Clock(folder)
+        preloaded = self._preloaded = preload.prepared(self.clock, lab=lab)
+        self._mongod = None if os.environ.get("MONGODB_URI") else Mongod(folder / "mongod", variables=preloaded)
+        self._emulator = None if foreign_wanted() else Emulator(folder / "emulator", variables=preloaded)
         self._front: Front | None = None
         self._clients: Clients | None = None
         self._deployer = Deployer(folder, stage, warm=warm)
@@ -147,6 +156,7 @@ class Stack:
             "HOLDFAST_URL": self.url,
             # The variables of the deployed functions: database, names, addresses.
             **function["Environment"]["Variables"],
+            **self._preloaded,
         }
 
     @property
@@ -157,13 +167,7 @@ class Stack:
     @property
     def lost_state(self) -> str | None:
         """A sentence for the operator if a kill of the own endpoint has lost changes, else None."""
-        if self._emulator is None or (moment := self._emulator.lost_after) is None:
-            return None
-        kept = f"those of {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(moment))}" if moment else "new and empty"
-        return (
-            f"The AWS endpoint was killed in its last run. Its tables and queues are {kept}: later changes are lost, "
-            "and lists may still show them. Run scripts/reconcile to make the lists agree with the tables."
-        )
+        return self._emulator.lost_state if self._emulator else None
 
     @property
     def owns_endpoint(self) -> bool:
@@ -225,6 +229,8 @@ class Stack:
         with ThreadPoolExecutor() as pool:
             for stopping in [pool.submit(part.stop) for part in ours]:
                 stopping.result()
+        if self._preloaded:
+            preload.tidy()
 
     def _run_processes(self) -> None:
         """Start the stack's own database and endpoint, and package at the same time."""

@@ -33,7 +33,7 @@ NewPerson = Callable[..., Person]
 @pytest.fixture(scope="session")
 def stack(request: pytest.FixtureRequest) -> Stack:
     """The stack, in a temporary folder and on free ports."""
-    return _shared(request.config)
+    return shared(request.config)
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +74,8 @@ def unswept(stack: Stack) -> Iterator[None]:
 
 
 @cache
-def _shared(config: pytest.Config) -> Stack:
+def shared(config: pytest.Config, *, lab: bool = False) -> Stack:
+    """Return the stack of this process, started at the first call. The clock of a *lab* can jump."""
     # Cached by process and not by fixture: a fixture imported twice is two fixtures, and would be two stacks.
     folder = tempfile.TemporaryDirectory(prefix="holdfast-", ignore_cleanup_errors=True)
     config.add_cleanup(folder.cleanup)
@@ -82,7 +83,7 @@ def _shared(config: pytest.Config) -> Stack:
         # Never the processes that the shell names: some tests kill processes.
         for name in [name for name in os.environ if name.startswith(_SETTINGS)]:
             environment.delenv(name)
-        stack = Stack(Path(folder.name), stage=STAGE)
+        stack = Stack(Path(folder.name), stage=STAGE, lab=lab)
         stack.start()
     config.add_cleanup(stack.stop)
     return stack

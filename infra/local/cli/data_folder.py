@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from infra.host import processes
 from infra.host.processes import Identity
+from infra.local.lab.clock import PART
 from infra.operations import running_stack
 from infra.operations.running_stack import Run
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 #: The subfolders of a data folder that belong to the stack.
-PARTS = ("mongod", "emulator", "package")
+PARTS = ("mongod", "emulator", "package", PART)
 
 
 class AlreadyRunning(Exception):

@@ -17,6 +17,7 @@ from infra.host.processes import Identity
 from infra.local.cli.log_follower import Follower
 from infra.local.cli.reload import Reloader
 from infra.local.deployer.fork_server import TaskFailed
+from infra.local.lab.moment import duration, shown
 from infra.local.processes.child import ChildFailed
 from infra.local.stack import Stack
 from infra.operations import failures
@@ -60,7 +61,15 @@ class Supervisor:
     """Handles events in turn on the main thread. Long work runs on other threads."""
 
     def __init__(
-        self, folder: Folder, *, port: int, reload: bool, strict: bool, reporter: Reporter, terminal: Terminal
+        self,
+        folder: Folder,
+        *,
+        port: int,
+        reload: bool,
+        strict: bool,
+        lab: bool,
+        reporter: Reporter,
+        terminal: Terminal,
     ) -> None:
         self._folder = folder
         self._reload = reload
@@ -68,7 +77,7 @@ class Supervisor:
         self._terminal = terminal
         self._began = time.monotonic()
         self._stack = Stack(
-            folder.path, port, warm=reload, strict=strict, on_step=reporter.step, on_fault=terminal.note
+            folder.path, port, warm=reload, strict=strict, lab=lab, on_step=reporter.step, on_fault=terminal.note
         )
         self._events: SimpleQueue[StopRequested | Started | Failed | Ended] = SimpleQueue()
         self._helpers: list[Follower | Reloader] = []
@@ -130,6 +139,9 @@ class Supervisor:
             helper.start()
         if lost := stack.lost_state:
             self._reporter.warning(lost)
+        if offset := stack.clock.offset_seconds:
+            time_of_stack = f"{shown(stack.clock.now())}, {duration(offset)} ahead"
+            self._reporter.warning(f"The clock of the stack shows {time_of_stack}. See scripts/clock.")
         self._reporter.ready(url, stack.admin_state, stack.admin_password, time.monotonic() - self._began)
 
     def _watch(self, child: Child) -> None:

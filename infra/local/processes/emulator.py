@@ -10,13 +10,18 @@ import http.client
 import os
 import shutil
 import sysconfig
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
 from infra.environment import EMULATOR, FUNCTIONS, ROOT
 from infra.host import ports
 from infra.local.processes.child import Child
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MAIN = Path(__file__).with_name("emulator_main.py")
 #: The most concurrent invocations, each in a process. Beyond the limit the answer is 429, as on AWS beyond 1000.
@@ -28,9 +33,13 @@ SAVING_SECONDS = 120
 
 
 class Emulator:
-    """An emulator and its state folder. The folder keeps its port unless another process takes the port."""
+    """An emulator and its state folder. The folder keeps its port unless another process takes the port.
 
-    def __init__(self, folder: Path, port: int | None = None) -> None:
+    The emulator and its Lambda workers get *variables* beside their own.
+    """
+
+    def __init__(self, folder: Path, port: int | None = None, variables: Mapping[str, str] | None = None) -> None:
+        self._variables = dict(variables or {})
         self.folder = folder
         self.child = Child("the AWS emulator", folder / "emulator.log")
         self._wanted = port
@@ -49,9 +58,20 @@ class Emulator:
         """The emulator's process id. The Lambda workers are children of this process."""
         return self.child.pid
 
+    @property
+    def lost_state(self) -> str | None:
+        """A sentence for the operator if a kill has lost changes of the last run, else None."""
+        if (moment := self.lost_after) is None:
+            return None
+        kept = f"those of {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(moment))}" if moment else "new and empty"
+        return (
+            f"The AWS endpoint was killed in its last run. Its tables and queues are {kept}: later changes are lost, "
+            "and lists may still show them. Run scripts/reconcile to make the lists agree with the tables."
+        )
+
     def workers(self, function_name: str) -> list[int]:
         """Return the process ids that serve *function_name* at the moment."""
-        return [child.pid for child in psutil.Process(self.pid).children() if _served(child) == function_name]
+        return [child.pid for child in psutil.Process(self.pid).children() if _serves(child) == function_name]
 
     def start(self) -> None:
         """Start the emulator; return when it answers, after about half a second.
@@ -118,6 +138,7 @@ class Emulator:
             "LAMBDA_ACCOUNT_CONCURRENCY": str(CONCURRENT_EXECUTIONS),
             "LAMBDA_WARM_TTL_SECONDS": str(WARM_SECONDS),
             "LOG_LEVEL": "WARNING",
+            **self._variables,
         }
 
 
@@ -143,7 +164,7 @@ def healthy(port: int) -> bool:
         connection.close()
 
 
-def _served(process: psutil.Process) -> str | None:
+def _serves(process: psutil.Process) -> str | None:
     """Return the name of the function that a worker process serves, else None."""
     try:
         return process.environ().get("AWS_LAMBDA_FUNCTION_NAME")

@@ -6,13 +6,16 @@ import importlib.util
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from infra.host import ports
 from infra.local.processes.child import Child, ChildFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 REPLICA_SET = "rs0"
 #: Named in the URI of the server, so that the data folders of every release hold their data under the same name.
@@ -51,9 +54,13 @@ def binary() -> Path:
 
 
 class Mongod:
-    """A server and its data folder. The folder keeps its port unless another process takes the port."""
+    """A server and its data folder. The folder keeps its port unless another process takes the port.
 
-    def __init__(self, folder: Path, port: int | None = None) -> None:
+    The server gets *variables* beside its own.
+    """
+
+    def __init__(self, folder: Path, port: int | None = None, variables: Mapping[str, str] | None = None) -> None:
+        self._variables = dict(variables or {})
         self.folder = folder
         self.child = Child("mongod", folder / "mongod.log")
         self._wanted = port
@@ -84,7 +91,7 @@ class Mongod:
         data.mkdir(parents=True, exist_ok=True)
         self.port = self._wanted or ports.remembered(self.folder / "port")
         where = ["--port", str(self.port), "--dbpath", str(data)]
-        self.child.spawn([binary(), *FLAGS, *where], {"PATH": os.defpath, "LC_ALL": "C"})
+        self.child.spawn([binary(), *FLAGS, *where], {"PATH": os.defpath, "LC_ALL": "C", **self._variables})
 
     def ready(self, deadline_seconds: float = 30) -> None:
         """Block until the spawned process is a primary.

@@ -1,0 +1,1 @@
+"""Weeks of waiting in seconds: the deployed stack under a clock that jumps."""
