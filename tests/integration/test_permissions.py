@@ -113,7 +113,8 @@ CALLS = [
     _table("move the ledger's head", "ledger", "update_item", _CHANGE, "api"),
     _table("delete an entry", "ledger", "delete_item", _DELETE),
     _queue("have an approval followed", "approval", "send_message", _SEND, "api sweep"),
-    _queue("have a record mended", "repair", "send_message", _SEND, "project reconcile"),
+    # The API sends dead letters back to every queue.
+    _queue("have a record mended", "repair", "send_message", _SEND, "api project reconcile"),
     _queue("bury what cannot be mended", "repair-dead", "send_message", _SEND, "repair"),
     _queue("take what is to be mended", "repair", "receive_message", {}, "repair"),
     AwsCall("read another table", "dynamodb", lambda c: c.get_item(TableName="another", Key=_KEY)),
