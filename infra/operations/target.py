@@ -77,7 +77,7 @@ def target_of(asked: argparse.Namespace, environ: Mapping[str, str]) -> Target:
             f"No stack runs on {asked.data}. Start a stack with scripts/up, or name a deployed stage with --stage."
         )
     known = run.environment
-    return Target(known["HOLDFAST_STAGE"], run.url, lambda service: _local_client(session, service, known), known)
+    return Target(known["HOLDFAST_STAGE"], run.url, lambda service: local_client(session, service, known), known)
 
 
 def _running(folder: Path) -> Run | None:
@@ -125,7 +125,8 @@ def not_deployed(target: Target) -> NoTarget:
     )
 
 
-def _local_client(session: Any, service: str, known: Mapping[str, str]) -> Any:
+def local_client(session: Any, service: str, known: Mapping[str, str]) -> Any:
+    """Return a client of *service* at the endpoint of a stack on this machine, whose environment is *known*."""
     return session.create_client(
         service,
         endpoint_url=known["AWS_ENDPOINT_URL"],

@@ -16,6 +16,7 @@ from infra.local.lab.moment import duration, shown, target
 from infra.operations import running_stack
 from infra.operations.failures import CommandFailed, reporting
 from infra.operations.servers import aws_session
+from infra.operations.target import local_client
 
 if TYPE_CHECKING:
     from infra.local.lab.journey import Visit
@@ -89,13 +90,7 @@ def running(folder: Path) -> Lab:
     session = aws_session(os.environ)
 
     def client(service: str) -> object:
-        return session.create_client(
-            service,
-            endpoint_url=known["AWS_ENDPOINT_URL"],
-            region_name=known["AWS_REGION"],
-            aws_access_key_id=known["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=known["AWS_SECRET_ACCESS_KEY"],
-        )
+        return local_client(session, service, known)
 
     return Lab(folder, known, client, report)
 
