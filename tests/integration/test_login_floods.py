@@ -2,6 +2,7 @@
 
 import secrets
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from http.client import HTTPConnection
 from json import dumps, loads
 from typing import NamedTuple
@@ -12,7 +13,7 @@ import pytest
 from chalicelib.sessions.settings import LoginSettings
 from infra.deployment import template
 from infra.local.stack import Stack
-from tests.support.client import Client, json_of
+from tests.support.client import DEADLINE_SECONDS, Client, json_of
 from tests.support.stack import NewPerson
 
 pytestmark = pytest.mark.stack
@@ -32,14 +33,14 @@ class Answer(NamedTuple):
 def sign_in(stack: Stack, source: str, forwarded: str = "198.51.100.7") -> Answer:
     """Fail to sign in under a fresh name from the address *source*."""
     place = urlsplit(stack.url)
-    connection = HTTPConnection(str(place.hostname), place.port, timeout=30, source_address=(source, 0))
     body = dumps({"username": f"n{secrets.token_hex(6)}", "password": "wrong"})
     headers = {"Content-Type": "application/json", "X-Forwarded-For": forwarded}
-    connection.request("POST", "/api/sessions", body, headers)
-    answer = connection.getresponse()
-    found = Answer(answer.status, str(loads(answer.read())["detail"]))
-    connection.close()
-    return found
+    with closing(
+        HTTPConnection(str(place.hostname), place.port, timeout=DEADLINE_SECONDS, source_address=(source, 0))
+    ) as connection:
+        connection.request("POST", "/api/sessions", body, headers)
+        answer = connection.getresponse()
+        return Answer(answer.status, str(loads(answer.read())["detail"]))
 
 
 def test_flood_from_one_address_is_refused_and_others_sign_in(stack: Stack, admin: Client, person: NewPerson) -> None:

@@ -87,6 +87,42 @@ def test_request_that_leaves_early_frees_exactly_one_place() -> None:
     asyncio.run(scene())
 
 
+def test_each_instance_that_has_answered_opens_a_place() -> None:
+    async def scene() -> None:
+        room = Room(places=4, most_held=0)
+        # Given two places at first
+        assert [await room.enter(may_wait=False) for _ in range(3)] == [True, True, False]
+        # When instances answer, some more than once, then each opens one place, up to the most
+        for instance in ("a", "a", "", "b", "c"):
+            room.admission.answered(instance)
+        assert [await room.enter(may_wait=False) for _ in range(3)] == [True, True, False]
+        await room.leave()
+        # When an answer is lost, then two instances start at the same time again
+        await room.admission.lost()
+        assert [await room.enter(may_wait=False) for _ in range(3)] == [True, True, False]
+        room.admission.answered("d")
+        assert [await room.enter(may_wait=False) for _ in range(2)] == [True, False]
+        await room.leave()
+
+    asyncio.run(scene())
+
+
+def test_lost_answer_closes_places_as_their_requests_leave() -> None:
+    async def scene() -> None:
+        room = Room(places=4, most_held=0)
+        room.admission.answered("a")
+        room.admission.answered("b")
+        assert [await room.enter(may_wait=False) for _ in range(4)] == [True] * 4
+        await room.admission.lost()
+        # An instance that answers meanwhile keeps one of the four open.
+        room.admission.answered("c")
+        await room.leave()
+        assert [await room.enter(may_wait=False) for _ in range(4)] == [True] * 3 + [False]
+        await room.leave()
+
+    asyncio.run(scene())
+
+
 def test_slow_bodies_take_no_place(front: Front) -> None:
     slow = [socket.create_connection(("127.0.0.1", front.port), timeout=10) for _ in range(4)]
     for connection in slow:

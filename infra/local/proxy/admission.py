@@ -1,7 +1,11 @@
 """Bounds the concurrent requests in the API, and the time that further requests queue.
 
-On two cores a hundred simultaneous first requests would start a hundred workers and all finish late. A request that
-waits for an answer costs no processor time, and the answer that ends the wait must not queue behind it. The proxy
+On two cores a hundred simultaneous first requests would start a hundred workers and all finish late, and even eight
+that start together keep their callers waiting for the last of them. So there are two places at first, and another
+for each function instance that has answered: no more than two instances start at the same time, while those
+that run answer the queue. A lost answer says that instances have died, and the places start again from two.
+
+A request that waits for an answer costs no processor time, and the answer that ends the wait must not queue behind it. The proxy
 cannot see whether a request waits. So a request to a route that may hold its caller gives its place back once it has
 been in the API for longer than such a route works, and then counts among the held requests, which are bounded too.
 """
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
 HELD_AFTER_SECONDS = 0.5
 #: Above the places in the store (`WAITING_PLACES`), which are the first bound of requests that wait.
 MOST_HELD = 64
+#: Function instances that may start at the same time.
+STARTING = 2
 
 
 class Crowded(Exception):
@@ -28,10 +34,14 @@ class Crowded(Exception):
 
 
 class Admission:
-    """A number of places, given to requests in order of arrival, and a bound of held requests beside the places."""
+    """At most *places* requests, admitted in order of arrival, and a bound of held requests beside them."""
 
     def __init__(self, places: int, queue_seconds: float, most_held: int = MOST_HELD) -> None:
-        self._places = asyncio.Semaphore(places)
+        self._most, self._open = places, min(places, STARTING)
+        self._places = asyncio.Semaphore(self._open)
+        #: Places that close as soon as their requests leave.
+        self._closing = 0
+        self._instances: set[str] = set()
         self._queue_seconds = queue_seconds
         self._held = asyncio.Semaphore(most_held)
 
@@ -58,13 +68,39 @@ class Admission:
             else:
                 if exchange:
                     exchange.cancel()
-                self._places.release()
+                self._leave()
+
+    def answered(self, instance: str) -> None:
+        """Open another place if *instance* has not answered before; "" for an answer without an instance."""
+        if instance and instance not in self._instances:
+            self._instances.add(instance)
+            if self._open < self._most:
+                self._open += 1
+                self._leave()
+
+    async def lost(self) -> None:
+        """Forget the instances: an answer was lost, so some have died, and the next requests start others."""
+        self._instances.clear()
+        first = min(self._most, STARTING)
+        self._closing += self._open - first
+        self._open = first
+        # Free places close now, others when their requests leave.
+        while self._closing and not self._places.locked():
+            await self._places.acquire()
+            self._closing -= 1
 
     async def _exchange(self) -> None:
         """Give a place back once a held place is taken for it."""
         await asyncio.sleep(HELD_AFTER_SECONDS)
         await self._held.acquire()
-        self._places.release()
+        self._leave()
+
+    def _leave(self) -> None:
+        """Free a place, or close it."""
+        if self._closing:
+            self._closing -= 1
+        else:
+            self._places.release()
 
 
 class Routes:

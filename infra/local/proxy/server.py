@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import Future
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 ADMITTED = 8
 QUEUE_SECONDS = 10.0
 BACKLOG = 1024
+#: Statuses without an answer of the API: its process died, or did not answer in time.
+_LOST = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT})
 
 
 class Front:
@@ -114,7 +117,12 @@ class Front:
             # The body is read first: a caller who sends it slowly must not take a place.
             body = await received(request)
             async with self._admission.place(may_wait=self._waiting.match(request.method, request.path)):
-                return await forward(request, body, self._upstream, self._connections, self._on_fault)
+                answer = await forward(request, body, self._upstream, self._connections, self._on_fault)
+                if answer.status in _LOST:
+                    await self._admission.lost()
+                else:
+                    self._admission.answered(answer.headers.get("X-Instance-Id", ""))
+                return answer
         except BodyTooSlow:
             return problems.too_slow()
         except BodyTooLarge:
