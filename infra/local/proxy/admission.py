@@ -5,9 +5,10 @@ that start together keep their callers waiting for the last of them. So there ar
 for each function instance that has answered: no more than two instances start at the same time, while those
 that run answer the queue. A lost answer says that instances have died, and the places start again from two.
 
-A request that waits for an answer costs no processor time, and the answer that ends the wait must not queue behind it. The proxy
-cannot see whether a request waits. So a request to a route that may hold its caller gives its place back once it has
-been in the API for longer than such a route works, and then counts among the held requests, which are bounded too.
+A request that waits for an answer costs no processor time, and the answer that ends the wait must not queue behind
+it. The proxy cannot see whether a request waits. So a request to a route that may hold its caller gives its place
+back once it has been in the API for longer than such a route works, and then counts among the held requests, which
+are bounded too.
 """
 
 from __future__ import annotations
