@@ -55,7 +55,7 @@ def mongod(stack: Stack, admin: Client) -> Iterator[Mongod]:
         stack.mongod.restart()
     ask = partial(admin.get, "/api/sessions/current")
     # Each process finds out by itself.
-    eventually(lambda: all(answer.status_code == 200 for answer in at_once([ask] * 16)), deadline_seconds=60)
+    eventually(lambda: all(answer.status_code == 200 for answer in at_once([ask] * 16)))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

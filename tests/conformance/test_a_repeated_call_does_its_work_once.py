@@ -115,7 +115,7 @@ def _repeat_until_free(call: Callable[[], requests.Response]) -> requests.Respon
         assert answer.status_code == 502 or answer.headers["Retry-After"] == "1"
         return None
 
-    return eventually(free, LEASE_SECONDS + 10, every_seconds=0.2)
+    return eventually(free, every_seconds=0.2)
 
 
 def _kill(stack: Stack, function: str) -> None:

@@ -5,7 +5,6 @@ Shown with an extra queue beside the deployed queues, and with records that cann
 
 import json
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import pytest
@@ -25,7 +24,6 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.stack
 
 #: A function may first have to start, and a message to come again.
-soon = partial(eventually, deadline_seconds=60)
 
 NAMELESS = {name: value for name, value in DOC.items() if name != "applicantName"}
 
@@ -108,7 +106,7 @@ def test_a_poison_message_is_dead_lettered_and_can_be_redriven(
     for job in ("x", "y", "z"):
         extra.send(job, poison=True)
     extra.send("w", unheardOf="4711")
-    soon(lambda: len(extra.letters) == 4)
+    eventually(lambda: len(extra.letters) == 4)
     assert extra.read_counts() == (completed, failed + 4)
     # When an operator looks
     assert command.main(["peek", extra.queue.name, "--json", *running]) == 0
@@ -124,14 +122,14 @@ def test_a_poison_message_is_dead_lettered_and_can_be_redriven(
     extra.table.put({"pk": f"cure#{extra.queue.name}"}, when="")
     assert command.main(["redrive", extra.queue.name, "--id", letters["x"]["id"], *running]) == 0
     assert "1 dead letters sent back" in capsys.readouterr().out
-    soon(lambda: extra.effects().get("x"))
+    eventually(lambda: extra.effects().get("x"))
     # And when the others are sent back
     assert command.main(["redrive", extra.queue.name, *running]) == 0
     assert "3 dead letters sent back" in capsys.readouterr().out
-    soon(lambda: extra.read_counts() == (completed + 3, failed + 5))
+    eventually(lambda: extra.read_counts() == (completed + 3, failed + 5))
     assert {job: extra.effects()[job] for job in "xyz"} == {"x": 1, "y": 1, "z": 1}
     # Then the malformed message is dead-lettered again, and can be purged
-    soon(lambda: len(extra.letters) == 1)
+    eventually(lambda: len(extra.letters) == 1)
     assert command.main(["purge", extra.queue.name, "--yes", *running]) == 0
     assert extra.letters == []
 
@@ -147,12 +145,12 @@ def test_a_message_dead_lettered_by_sqs_can_be_sent_back(
     body = {"schema": 1, "causedBy": "someone", "jobId": "reasonless"}
     url = extra.prefix + extra.queue.dead_letters
     extra.sqs.send_message(QueueUrl=url, MessageBody=json.dumps(body))
-    soon(lambda: extra.letters)
+    eventually(lambda: extra.letters)
     assert command.main(["peek", extra.queue.name, *running]) == 0
     assert "SQS gave it up" in capsys.readouterr().out
     # When, then
     assert command.main(["redrive", extra.queue.name, *running]) == 0
-    soon(lambda: extra.effects().get("reasonless") == 1)
+    eventually(lambda: extra.effects().get("reasonless") == 1)
 
 
 def test_a_dead_letter_redriven_by_aws_runs(extra: ExtraWorker) -> None:
@@ -163,4 +161,4 @@ def test_a_dead_letter_redriven_by_aws_runs(extra: ExtraWorker) -> None:
         MessageBody=json.dumps({"schema": 1, "causedBy": "console", "jobId": "by-console"}),
         MessageAttributes={"reason": {"DataType": "String", "StringValue": "it was poison"}},
     )
-    soon(lambda: extra.effects().get("by-console") == 1)
+    eventually(lambda: extra.effects().get("by-console") == 1)

@@ -37,7 +37,7 @@ def url(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
         ) as process,
     ):
         try:
-            eventually(lambda: process.poll() is not None or ports.listening(port), deadline_seconds=30)
+            eventually(lambda: process.poll() is not None or ports.listening(port))
             assert process.poll() is None, log.read_text()
             yield f"http://127.0.0.1:{port}"
         finally:

@@ -6,7 +6,6 @@ import secrets
 import signal
 import subprocess
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +33,6 @@ DOC = {
     "termMonths": 24,
     "status": "approved",
 }
-
-soon = partial(eventually, deadline_seconds=60)
 
 
 @pytest.fixture
@@ -88,7 +85,7 @@ def test_a_killed_migration_resumes_and_imports_each_document_once(
     assert tracked.copies.count_documents(ours) == 0
     # When the migration is killed in the middle
     with started("migrate", running, *arguments, "--at-once", "2") as process:
-        soon(lambda: tracked.copies.count_documents(ours) > 300)
+        eventually(lambda: tracked.copies.count_documents(ours) > 300)
         process.send_signal(signal.SIGKILL)
         process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
@@ -99,13 +96,13 @@ def test_a_killed_migration_resumes_and_imports_each_document_once(
     assert "resuming after" in out
     assert "1,500 documents read" in out
     # Then every record exists once, in lists and by id, and the stream has projected the records
-    soon(lambda: tracked.copies.count_documents(ours) == COUNT - 15)
+    eventually(lambda: tracked.copies.count_documents(ours) == COUNT - 15)
     assert tracked.copies.count_documents({**ours, "version": {"$ne": 1}}) == 0
     officer = person("officer").client
     assert json_of(officer.get(f"/api/applications?q={old}&limit=1"))["total"] == COUNT - 15
     one = json_of(officer.get(f"/api/applications/{old}-00001"))
     assert (one["version"], one["createdBy"], one["status"]) == (1, "migration", "approved")
-    soon(lambda: tracked.history.page("application", f"{old}-01499", 1))
+    eventually(lambda: tracked.history.page("application", f"{old}-01499", 1))
     # And the file names the invalid documents
     lines = [json.loads(line) for line in (running / "skipped.jsonl").read_text().splitlines()]
     assert {line["id"] for line in lines} == {f"{old}-{number:05}" for number in range(0, COUNT, 100)}
@@ -117,8 +114,8 @@ def test_a_killed_migration_resumes_and_imports_each_document_once(
 def test_the_command_reconcile_restores_a_missing_copy(running: Path, tracked: TrackedRecords) -> None:
     # Given a record that lists have lost
     record_id = tracked.make()
-    soon(lambda: tracked.copies.find_one({"_id": record_id}))
-    soon(lambda: tracked.history.page("application", record_id, 1))
+    eventually(lambda: tracked.copies.find_one({"_id": record_id}))
+    eventually(lambda: tracked.history.page("application", record_id, 1))
     tracked.copies.delete_one({"_id": record_id})
     # When
     code, out = run("reconcile", running)

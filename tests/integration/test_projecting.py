@@ -68,7 +68,7 @@ def test_an_unprojectable_item_delays_no_other_and_is_retried(admin: Client, tra
     # And the item is projected after its correction
     whole = tracked.table.get(f"{KIND}#{record_id}") or {}
     tracked.table.put({**whole, "pk": f"{KIND}#{broken}"}, when="")
-    eventually(lambda: _repaired(admin) > repaired, deadline_seconds=60)
+    eventually(lambda: _repaired(admin) > repaired)
     tracked.wait_until_projected([broken])
 
 

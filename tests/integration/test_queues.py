@@ -1,7 +1,6 @@
 """The deployed queues: mappings, statistics, dead letters, and the commands of scripts/queues."""
 
 import json
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +20,13 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.stack
 
 #: A function may first have to start, and a message to come again.
-soon = partial(eventually, deadline_seconds=60)
 
 
 def _dead_letter(extra: ExtraWorker, name: str, **fields: str) -> None:
     """Send a dead letter to the extra queue's dead-letter queue, and wait until it is stored."""
     letter = dead_letter(name, queue=extra.queue.name, **fields)
     extra.sender.dead_letter(extra.queue, letter)
-    soon(lambda: letter.id in [found.id for found in extra.letters])
+    eventually(lambda: letter.id in [found.id for found in extra.letters])
 
 
 def _attributes(stack: Stack, name: str) -> dict[str, str]:
@@ -152,7 +150,7 @@ def test_queue_stats_make_three_round_trips_per_queue(stack: Stack, person: NewP
     # The session, the counts of all queues at once, and each queue with its dead letters in SQS and in the table; then
     # the lanes
     lanes = sum(len(slice_.loads) for slice_ in slices.SLICES)
-    assert soon(line)["storeRoundTrips"] == 2 + 3 * len(slices.QUEUES) + lanes
+    assert eventually(line)["storeRoundTrips"] == 2 + 3 * len(slices.QUEUES) + lanes
 
 
 def test_queue_stats_cover_every_queue(admin: Client) -> None:

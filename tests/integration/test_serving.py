@@ -16,7 +16,7 @@ from infra.environment import ROOT
 from infra.local.stack import Stack
 from tests.integration.test_applications import FIELDS, PATH
 from tests.support.approvals import pending, read_request, request_path, waiting
-from tests.support.client import Client, at_once, json_of, problem_of
+from tests.support.client import Client, at_once, json_of, patiently, problem_of
 from tests.support.server import ServeProcess
 from tests.support.stack import NewPerson
 from tests.support.waiting import eventually
@@ -106,7 +106,7 @@ def test_racing_changes_by_both_entry_points_have_one_winner(admin: Client, serv
     doors = [admin, admin.at(served.url)]
     path = f"{PATH}/{json_of(admin.post(PATH, FIELDS), 201)['applicationId']}"
     changes = [partial(doors[n % 2].call, "PUT", path, {"termMonths": 1 + n, "version": 1}) for n in range(100)]
-    answers = at_once(changes)
+    answers = at_once([partial(patiently, change) for change in changes])
     assert sorted(answer.status_code for answer in answers) == [200] + [409] * 99
     assert {problem_of(answer, 409)["currentVersion"] for answer in answers if answer.status_code == 409} == {2}
 

@@ -88,4 +88,4 @@ def _created(admin: Client, new: dict[str, Any]) -> requests.Response:
         answer = admin.post("/api/users", new)
         return [] if answer.status_code == 503 else [answer]
 
-    return eventually(let_in, 60)[0]
+    return eventually(let_in)[0]

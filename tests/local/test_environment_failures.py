@@ -68,7 +68,7 @@ def test_retries_of_the_callers_own_settings_count(monkeypatch: pytest.MonkeyPat
 
 def test_ctrl_c_during_the_set_up_is_one_sentence_and_130(root: Path, shell: dict[str, str]) -> None:
     process = started(root, shell)
-    eventually((root / LAPTOP.folder).exists, deadline_seconds=30)
+    eventually((root / LAPTOP.folder).exists)
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 130

@@ -151,7 +151,7 @@ def test_start_after_a_kill_tells_the_moment_and_names_reconcile(tmp_path: Path)
     with Up(data) as up:
         up.ready()
         # The deployment is saved; only then a kill leaves something to start with.
-        eventually(lambda: saved_since(data / "emulator", 0), deadline_seconds=60)
+        eventually(lambda: saved_since(data / "emulator", 0))
         os.kill(up.child("emulator"), signal.SIGKILL)
         assert up.wait() == 1
     with Up(data) as up:

@@ -2,9 +2,11 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 import requests
@@ -12,8 +14,9 @@ from requests.adapters import HTTPAdapter
 
 Found = TypeVar("Found")
 
-#: The longest way of a request through the front: ten seconds for a place, thirty for the answer; and an allowance.
-DEADLINE_SECONDS = 45.0
+#: Well above the longest way of a request through the proxy: ten seconds for a place, thirty for the answer. The
+#: gateway itself has no such bound, and its processes start slowly on a machine under load.
+DEADLINE_SECONDS = 120.0
 #: Words that no answer may contain.
 _INTERNALS = ("Traceback", "pymongo", "botocore", "mongod", 'File "', "127.0.0.1", "ServerSelection", "passwordHash")
 
@@ -107,6 +110,17 @@ def problem_of(response: requests.Response, status: int) -> dict[str, Any]:
     if status == 401:
         assert response.headers["WWW-Authenticate"] == "Bearer"
     return problem
+
+
+def patiently(call: Callable[[], requests.Response], deadline_seconds: float = 240.0) -> requests.Response:
+    """Repeat *call* as a careful caller does: after a 503, once Retry-After has passed; return any other answer.
+
+    A proxy under load refuses a request that finds no place in time; nothing of the request was done.
+    """
+    deadline = time.monotonic() + deadline_seconds
+    while (answer := call()).status_code == HTTPStatus.SERVICE_UNAVAILABLE and time.monotonic() < deadline:
+        time.sleep(int(answer.headers["Retry-After"]))
+    return answer
 
 
 def at_once(calls: Sequence[Callable[[], Found]]) -> list[Found]:

@@ -69,7 +69,7 @@ class Up:
 
     def wait_for(self, words: str) -> Up:
         """Wait for *words* in the output; fail if the process ends first."""
-        eventually(lambda: words in self.output or self._process.poll() is not None, deadline_seconds=60)
+        eventually(lambda: words in self.output or self._process.poll() is not None)
         assert words in self.output, self.output
         return self
 

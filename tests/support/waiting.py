@@ -12,7 +12,7 @@ Found = TypeVar("Found")
 
 def eventually(
     ask: Callable[[], Found | None],
-    deadline_seconds: float = 30.0,
+    deadline_seconds: float = 90.0,
     *,
     every_seconds: float = 0.02,
     retry: type[Exception] | tuple[type[Exception], ...] = (),
