@@ -10,8 +10,8 @@ slash (%2F) separates segments. No name in this API contains a slash.
 from __future__ import annotations
 
 import os
+import secrets
 import time
-import uuid
 from contextlib import contextmanager
 from functools import lru_cache
 from http import HTTPStatus
@@ -78,7 +78,7 @@ class Server:
         self._held, self._at_work = BoundedSemaphore(places.held), BoundedSemaphore(places.at_work)
         self._longest_body = settings.load(settings.HttpSettings).max_body_bytes
         # The server adds headers to the process's own environment variables, some of which also begin with HTTP_.
-        self._process_variables = frozenset(name for name in os.environ if name.startswith("HTTP_"))
+        self._process_variables = frozenset(os.environ) - _HEADERS_WITHOUT_PREFIX
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
         """Answer one request."""
@@ -114,8 +114,9 @@ class Server:
         path = quote(environ["PATH_INFO"].encode("latin-1"), safe=_PLAIN_IN_PATHS)
         found, headers = self._paths.find(path), dict(self._sent_headers(environ))
         query: dict[str, list[str]] = {}
-        for name, value in parse_qsl(environ["QUERY_STRING"], keep_blank_values=True):
-            query.setdefault(name, []).append(value)
+        if asked := environ["QUERY_STRING"]:
+            for name, value in parse_qsl(asked, keep_blank_values=True):
+                query.setdefault(name, []).append(value)
         return {
             "resource": found.resource,
             "path": path,
@@ -131,7 +132,7 @@ class Server:
                 "httpMethod": environ["REQUEST_METHOD"],
                 "path": path,
                 "protocol": environ["SERVER_PROTOCOL"],
-                "requestId": str(uuid.uuid4()),
+                "requestId": secrets.token_hex(16),
                 "identity": {"sourceIp": environ["REMOTE_ADDR"], "userAgent": environ.get("HTTP_USER_AGENT")},
             },
             "body": body.decode(errors="replace") or None,
@@ -140,13 +141,12 @@ class Server:
 
     def _sent_headers(self, environ: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Yield the headers of the request."""
-        for name, value in environ.items():
-            # By slice: most names are of the process's environment, and no header.
-            if name[:5] == "HTTP_":
-                if name not in self._process_variables:
-                    yield _header_name(name[5:]), value
-            elif value and name in _HEADERS_WITHOUT_PREFIX:
-                yield _header_name(name), value
+        # Most names are of the process's environment; a difference of sets skips them in a single step.
+        for name in environ.keys() - self._process_variables:
+            if name.startswith("HTTP_"):
+                yield _header_name(name[5:]), environ[name]
+            elif name in _HEADERS_WITHOUT_PREFIX and environ[name]:
+                yield _header_name(name), environ[name]
 
 
 class _Place:

@@ -23,36 +23,49 @@ class once(Generic[Arguments, Made]):  # noqa: N801 # a decorator
     def __init__(self, make: Callable[Arguments, Made]) -> None:
         #: The undecorated function: returns a new object and keeps nothing.
         self.make = make
-        self._kept: dict[Any, Future[Made]] = {}
+        self._made: dict[Any, Made] = {}
+        self._pending: dict[Any, Future[Made]] = {}
         self._turn = Lock()
         update_wrapper(self, make)
         _every.append(self)
 
     def __call__(self, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Made:
         """Return the cached result for the arguments, or call the function."""
-        key = (args, frozenset(kwargs.items()))
-        if (kept := self._kept.get(key)) is None:
-            with self._turn:
-                first = key not in self._kept
-                kept = self._kept.setdefault(key, Future())
-            if first:
-                self._resolve(key, kept, lambda: self.make(*args, **kwargs))
-        return kept.result()
+        key: Any = (args, frozenset(kwargs.items())) if kwargs else args
+        try:
+            return self._made[key]
+        except KeyError:
+            return self._first(key, lambda: self.make(*args, **kwargs))
+
+    def _first(self, key: Any, make: Callable[[], Made]) -> Made:
+        with self._turn:
+            if key in self._made:
+                return self._made[key]
+            first = key not in self._pending
+            pending = self._pending.setdefault(key, Future())
+        if first:
+            self._resolve(key, pending, make)
+        return pending.result()
 
     def kept(self) -> int:
         """Return the number of cached results."""
-        return len(self._kept)
+        return len(self._made)
 
     def cache_clear(self) -> None:
         """Drop all cached results. The name is that of `functools.cache`."""
-        self._kept.clear()
+        self._made.clear()
 
-    def _resolve(self, key: Any, kept: Future[Made], make: Callable[[], Made]) -> None:
+    def _resolve(self, key: Any, pending: Future[Made], make: Callable[[], Made]) -> None:
         try:
-            kept.set_result(make())
+            made = make()
         except BaseException as error:  # noqa: BLE001 # every waiting caller raises the error, this caller too
-            self._kept.pop(key, None)
-            kept.set_exception(error)
+            self._pending.pop(key, None)
+            pending.set_exception(error)
+            return
+        with self._turn:
+            self._made[key] = made
+            self._pending.pop(key, None)
+        pending.set_result(made)
 
 
 def forget() -> None:

@@ -204,9 +204,10 @@ def load(section: type[Loaded]) -> Loaded:
     Raises:
         BadSettings: lists every invalid option of every class that this process has imported.
     """
-    if section not in _loaded:
+    if (found := _loaded.get(section)) is None:
         _read([known for known in _SECTIONS if known not in _loaded])
-    return cast("Loaded", _loaded[section])
+        found = _loaded[section]
+    return cast("Loaded", found)
 
 
 def sections() -> tuple[type[Section], ...]:

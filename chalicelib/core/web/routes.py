@@ -6,8 +6,8 @@ options of a route are data, from which the OpenAPI description is derived.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from functools import wraps
-from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeVar
+from functools import cached_property, wraps
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from chalice.app import Blueprint
 from pydantic import BaseModel
@@ -22,18 +22,20 @@ Asked = TypeVar("Asked")
 Handler = Callable[..., Any]
 
 
-class Operation(NamedTuple):
+class Operation:
     """The id of one logical operation. Retries of a call share the id; created resources use the id as their own.
 
-    *repeated*: an earlier attempt may have done the work, and died before responding.
+    *repeated*: an earlier attempt may have done the work, and died before responding. Without a given id, the operation
+    is new, and gets its id where the id is first asked for: most reads never ask.
     """
 
-    id: str
-    repeated: bool = False
+    def __init__(self, given: str | None = None, *, repeated: bool = False) -> None:
+        self._given, self.repeated = given, repeated
 
-
-def _new_operation() -> Operation:
-    return Operation(ids.new_id())
+    @cached_property
+    def id(self) -> str:
+        """The id, the same at each reading."""
+        return self._given or ids.new_id()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Call(Generic[Body, Asked]):
     caller: Caller
     body: Body
     query: Asked
-    operation: Operation = field(default_factory=_new_operation)
+    operation: Operation = field(default_factory=Operation)
     if_match: str | None = None
     #: Where the request came from; None if the gateway names no address.
     source: Address | None = None
