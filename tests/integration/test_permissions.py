@@ -21,13 +21,14 @@ pytestmark = pytest.mark.stack
 _SESSION = botocore.session.Session()
 _KEY = {"pk": {"S": "user#nobody"}}
 _VERSION = {**_KEY, "version": {"N": "1"}}
+_LETTER = {**_KEY, "id": {"S": "1"}}
 #: A write without effect, for batches, which take no condition.
 _NOTHING = {"DeleteRequest": {"Key": _VERSION}}
 #: A failing condition or an invalid delay shows the right without an effect.
 _NEVER = "attribute_exists(pk)"
 _USED = {"ConditionalCheckFailedException", "InvalidParameterValue", "TransactionCanceledException"}
 Asked = dict[str, Any]
-_FUNCTIONS = ("api", "sweep", "project", "repair", "reconcile")
+_FUNCTIONS = ("api", "sweep", "project", "repair", "reconcile", "deadletters")
 
 
 class AwsCall(NamedTuple):
@@ -112,6 +113,11 @@ CALLS = [
     _table("add an entry", "ledger", "put_item", _PUT, "api"),
     _table("move the ledger's head", "ledger", "update_item", _CHANGE, "api"),
     _table("delete an entry", "ledger", "delete_item", _DELETE),
+    _table("store a dead letter", "dead-letters", "put_item", {**_PUT, "Item": _LETTER}, "deadletters"),
+    _table("list dead letters", "dead-letters", "query", _VERSIONS, "api sweep"),
+    _batch("delete dead letters", "dead-letters", "batch_write_item", [{"DeleteRequest": {"Key": _LETTER}}], "api"),
+    _table("change a dead letter", "dead-letters", "update_item", {**_CHANGE, "Key": _LETTER}),
+    _queue("take dead letters", "approval-dead", "receive_message", {}, "deadletters"),
     _queue("have an approval followed", "approval", "send_message", _SEND, "api sweep"),
     # The API sends dead letters back to every queue.
     _queue("have a record mended", "repair", "send_message", _SEND, "api project reconcile"),
@@ -196,6 +202,8 @@ def probe(stack: Stack) -> Iterator[Callable[[list[str]], dict[str, Any]]]:
         Runtime="python3.12",
         Handler="probe.handler",
         Code={"ZipFile": package.getvalue()},
+        # Three seconds by default, in which a machine under load does not import all that is asked.
+        Timeout=60,
     )
 
     def ask(names: list[str]) -> dict[str, Any]:
