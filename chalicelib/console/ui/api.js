@@ -6,7 +6,9 @@ import { learn } from "./time.js";
 /** @typedef {{path: string, message: string}} FieldError */
 /** @typedef {{method: string, path: string, body: unknown, key: string, status: number, answer: string,
  *   requestId: string, instanceId: string}} Call */
-/** @typedef {{body?: unknown, key?: string, deadlineMs?: number, signal?: AbortSignal, record?: string}} Options */
+/** *version* makes a read answer null while the record still has that version.
+ * @typedef {{body?: unknown, key?: string, deadlineMs?: number, signal?: AbortSignal, record?: string,
+ *   version?: number}} Options */
 
 const DEADLINE_MS = 10_000;
 
@@ -98,7 +100,7 @@ export async function once(method, path, options = {}) {
   learn(answer.headers.get("Date"), Date.now());
   if (options.record) keep(options.record, { method, path, options, answer, text });
   const json = parsed(text);
-  if (answer.ok) {
+  if (answer.ok || answer.status === 304) {
     outage.value = "";
     return json;
   }
@@ -116,6 +118,7 @@ async function send(method, path, options) {
   /** @type {Record<string, string>} */
   const headers = {};
   if (options.body !== undefined) headers["Content-Type"] = "application/json";
+  if (options.version) headers["If-None-Match"] = `"${options.version}"`;
   if (options.key && method === "POST") headers["Idempotency-Key"] = options.key;
   try {
     return await fetch(address(path), {

@@ -16,6 +16,8 @@ import { begin, paused, refresh } from "./live.js";
 import { Banner, config, watch } from "./parts/banner.js";
 import { Empty } from "./parts/states.js";
 import { Toast } from "./parts/toast.js";
+import { ApplicationPage } from "./pages/application.js";
+import { Applications, mayManage } from "./pages/applications.js";
 import { ApprovalPage } from "./pages/approval.js";
 import { Approvals, mayAsk } from "./pages/approvals.js";
 import { Ask } from "./pages/ask.js";
@@ -25,8 +27,14 @@ import { resume, SignInDialog, SignInPage } from "./pages/signin.js";
 import { begin as beginPreferences } from "./preferences.js";
 import { follow, href, route } from "./route.js";
 
-/** The pages of the navigation: address and title. */
-const MENU = /** @type {const} */ ([["inbox", "Inbox"], ["approvals", "Approvals"], ["me", "Me"]]);
+/** The pages of the navigation: address, title, and who sees it.
+ * @type {[string, string, () => boolean][]} */
+const MENU = [
+  ["inbox", "Inbox", () => true],
+  ["approvals", "Approvals", () => true],
+  ["applications", "Applications", mayManage],
+  ["me", "Me", () => true],
+];
 
 function Frame() {
   const known = useRef("");
@@ -88,7 +96,7 @@ function Header() {
 function Menu() {
   const page = route.value.page === "ask" ? "approvals" : route.value.page || "inbox";
   return html`<nav class="menu" aria-label="Pages">${
-    MENU.map(([name, title]) =>
+    MENU.filter(([, , admits]) => admits()).map(([name, title]) =>
       html`<a href=${href(name)} aria-current=${name === page ? "page" : undefined}>${title}</a>`
     )
   }</nav>`;
@@ -123,6 +131,17 @@ function Page({ page, id }) {
       <h1>Ask somebody</h1>
       <${Empty} title="Your role may not ask">
         <p>The roles service, officer and admin may put questions to people.</p>
+        <//>
+    `;
+  }
+  if (page === "applications" && mayManage()) {
+    return id ? html`<${ApplicationPage} />` : html`<${Applications} />`;
+  }
+  if (page === "applications") {
+    return html`
+      <h1>Applications</h1>
+      <${Empty} title="Your role sees no applications">
+        <p>The roles officer and admin read and change applications.</p>
         <//>
     `;
   }

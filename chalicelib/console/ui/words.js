@@ -8,10 +8,34 @@ const STATES = {
   resolved: ["good", "resolved"],
   timeout: ["warn", "timeout"],
   cancelled: ["mute", "cancelled"],
+  draft: ["mute", "draft"],
+  submitted: ["busy", "submitted"],
+  review: ["busy", "review"],
+  approved: ["good", "approved"],
+  rejected: ["bad", "rejected"],
+  disbursed: ["good", "disbursed"],
 };
 
 /** The states of a question, in the order of tabs. */
 export const APPROVAL_STATES = ["pending", "resolved", "timeout", "cancelled"];
+
+/** The states of an application, in the order of tabs. */
+export const APPLICATION_STATES = [
+  "draft",
+  "submitted",
+  "review",
+  "approved",
+  "rejected",
+  "disbursed",
+];
+
+/** The legal moves of an application by hand: from a state, the next ones and the verbs of their buttons.
+ * @type {Record<string, [string, string][]>} */
+export const APPLICATION_MOVES = {
+  draft: [["submitted", "Submit"]],
+  submitted: [["review", "Review"], ["approved", "Approve"], ["rejected", "Reject"]],
+  review: [["approved", "Approve"], ["rejected", "Reject"]],
+};
 
 /** @param {string} state
  * @returns {[Tone, string]} */
