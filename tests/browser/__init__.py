@@ -1,5 +1,6 @@
 """The console in a browser, as people use it: Chromium, on the deployed stack.
 
+chromium.py        the browser
 visits.py          signed-in pages, and what must be true of every page
 test_answering.py  questions: answered on a phone, by several people, by nobody
 test_outages.py    stores that are down, sessions that end, networks that break
