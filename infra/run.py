@@ -19,6 +19,7 @@ MODULES = {
     "lock": "infra.requirements",
     "migrate": "infra.operations.migration",
     "package": "infra.deployment.package",
+    "pictures": "tests.pictures",
     "queues": "infra.operations.queues",
     "reconcile": "infra.operations.reconcile",
     "serve": "infra.server",

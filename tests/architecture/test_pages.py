@@ -1,4 +1,4 @@
-"""Links of pages lead to existing files, and the lists of scripts and decisions are complete."""
+"""Links of pages lead to existing files, pictures are small, and the lists of scripts and decisions are complete."""
 
 import re
 from collections.abc import Iterator
@@ -7,6 +7,9 @@ from pathlib import Path
 from tests.architecture.source import ROOT, place, verdict
 
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "scripts").glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+_PICTURE = re.compile(r'\bsrc(?:set)?="([^"]+)"')
+#: More would make a page slow to open.
+_LARGEST_BYTES = 150_000
 _LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 
 
@@ -16,6 +19,16 @@ def test_every_link_between_pages_leads_to_a_file() -> None:
         for page in PAGES
         for link in _files(page)
         if not (page.parent / link).exists()
+    )
+
+
+def test_every_picture_of_a_page_is_there_and_small() -> None:
+    pictures = {page.parent / name: page for page in PAGES for name in _PICTURE.findall(page.read_text())}
+    assert pictures
+    verdict(
+        f"{place(page)} shows {path.name}, which is not there or over {_LARGEST_BYTES} bytes: scripts/pictures"
+        for path, page in pictures.items()
+        if not path.is_file() or path.stat().st_size > _LARGEST_BYTES
     )
 
 

@@ -4,12 +4,13 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks import approvals, batch, conflicts, growth, load, locks, queues, serve, trips, up
+from tests.benchmarks import approvals, batch, conflicts, console, growth, load, locks, queues, serve, trips, up
 
 BENCHES: dict[str, Callable[..., None]] = {
     "approvals": approvals.run,
     "batch": batch.run,
     "conflicts": conflicts.run,
+    "console": console.run,
     "growth": growth.run,
     "load": load.run,
     "locks": locks.run,

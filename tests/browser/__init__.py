@@ -1,10 +1,13 @@
 """The console in a browser, as people use it: Chromium, on the deployed stack.
 
+chromium.py        the browser
 visits.py          signed-in pages, and what must be true of every page
 test_answering.py  questions: answered on a phone, by several people, by nobody
 test_outages.py    stores that are down, sessions that end, networks that break
 test_looks.py      accessibility, both schemes, both widths, no sideways scroll
 test_keys.py       everything by the keyboard
+test_shortcuts.py  keys, their help, and the palette
+test_budget.py     requests of a visit and of an open tab
 test_roles.py      what each role sees, and what leaks
 axe.min.js         axe-core 4.14.1 (MPL-2.0), unchanged
 """

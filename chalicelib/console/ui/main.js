@@ -5,6 +5,7 @@
 // live.js        polls, visibility, pause; the only timers of data
 // route.js       addresses
 // time.js        the server's clock, one formatter of times
+// keys.js        keys, and when none is taken
 // words.js       words for states
 // preferences.js what this browser remembers
 // parts/         what pages are made of
@@ -12,8 +13,10 @@
 // vendor/        Preact, htm and signals as one file
 import { html, render, useEffect, useRef, useState } from "./vendor/ui.js";
 import { session } from "./api.js";
+import { begin as beginKeys } from "./keys.js";
 import { begin, paused, refresh } from "./live.js";
 import { Banner, config, watch } from "./parts/banner.js";
+import { Keyboard } from "./parts/keyboard.js";
 import { Empty } from "./parts/states.js";
 import { Toast } from "./parts/toast.js";
 import { ApplicationPage } from "./pages/application.js";
@@ -57,6 +60,7 @@ function Frame() {
       <${Main} />
     </div>
         <${Toast} />
+        <${Keyboard} />
         ${!session.value && html`<${SignInDialog} username=${known.current} />`}
   `;
 }
@@ -155,6 +159,7 @@ function Page({ page, id }) {
 beginPreferences();
 follow();
 begin();
+beginKeys();
 watch();
 resume();
 const root = document.getElementById("console");

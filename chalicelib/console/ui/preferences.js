@@ -1,14 +1,18 @@
-// What this browser remembers of a person: colours and time zone. Never anything secret.
+// What this browser remembers of a person: colours, time zone, keys. Never anything secret.
 import { effect, signal } from "./vendor/ui.js";
 import { zone } from "./time.js";
 
 /** "light dark" follows the system. */
 export const scheme = signal(localStorage.getItem("scheme") ?? "light dark");
 
+/** "on" or "off": whether keys without Ctrl do anything. */
+export const shortcuts = signal(localStorage.getItem("shortcuts") === "off" ? "off" : "on");
+
 /** Apply the preferences, and remember changes. */
 export function begin() {
   zone.value = localStorage.getItem("zone") === "utc" ? "utc" : "local";
   effect(() => localStorage.setItem("zone", zone.value));
+  effect(() => localStorage.setItem("shortcuts", shortcuts.value));
   effect(() => {
     document.documentElement.dataset.scheme = scheme.value;
     localStorage.setItem("scheme", scheme.value);

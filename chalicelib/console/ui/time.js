@@ -3,6 +3,9 @@ import { signal } from "./vendor/ui.js";
 
 let offsetMs = 0;
 const DAY_MS = 86_400_000;
+// Made once: a formatter costs more than a row, and a long list shows hundreds of times each second.
+const RELATIVE = new Intl.RelativeTimeFormat("en", { style: "short" });
+const EXACT = { local: exactIn(undefined), utc: exactIn("UTC") };
 
 /** "local" or "utc", for all times of the console.
  * @type {import("./vendor/ui.js").Signal<"local" | "utc">} */
@@ -35,23 +38,21 @@ export function relative(iso, nowMs) {
   const ms = Date.parse(iso) - nowMs;
   if (Math.abs(ms) >= DAY_MS) return exact(iso);
   if (Math.abs(ms) < 5_000) return "now";
-  const format = new Intl.RelativeTimeFormat("en", { style: "short" });
   const seconds = Math.trunc(ms / 1000);
-  if (Math.abs(seconds) < 60) return format.format(seconds, "second");
-  if (Math.abs(seconds) < 3600) return format.format(Math.trunc(seconds / 60), "minute");
-  return format.format(Math.trunc(seconds / 3600), "hour");
+  if (Math.abs(seconds) < 60) return RELATIVE.format(seconds, "second");
+  if (Math.abs(seconds) < 3600) return RELATIVE.format(Math.trunc(seconds / 60), "minute");
+  return RELATIVE.format(Math.trunc(seconds / 3600), "hour");
 }
 
 /** Date and time in the chosen zone.
  * @param {string} iso */
 export function exact(iso) {
-  const utc = zone.value === "utc";
-  const format = new Intl.DateTimeFormat("en-GB", {
-    dateStyle: "medium",
-    timeStyle: "medium",
-    timeZone: utc ? "UTC" : undefined,
-  });
-  return format.format(Date.parse(iso)) + (utc ? " UTC" : "");
+  return EXACT[zone.value].format(Date.parse(iso)) + (zone.value === "utc" ? " UTC" : "");
+}
+
+/** @param {string | undefined} timeZone */
+function exactIn(timeZone) {
+  return new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium", timeZone });
 }
 
 /** The time left, in two units at most: "2 d 3 h", "4 min 05 s", "9 s". Never below "0 s".

@@ -1,8 +1,9 @@
 // My own page: session, devices, and what this browser remembers.
 import { html } from "../vendor/ui.js";
 import { act, ask, Problem, session } from "../api.js";
+import { shown } from "../keys.js";
 import { refresh, usePoll } from "../live.js";
-import { scheme } from "../preferences.js";
+import { scheme, shortcuts } from "../preferences.js";
 import { ShowCall } from "../parts/call.js";
 import { Choice } from "../parts/fields.js";
 import { Empty, Loaded } from "../parts/states.js";
@@ -34,7 +35,14 @@ export function Me() {
           /** @type {"local" | "utc"} */ to,
         ) => (zone.value = to)}
           options=${[["local", "in my time zone"], ["utc", "in UTC"]]} />
+        <${Choice} label="Keys without Ctrl" value=${shortcuts.value} change=${(
+          /** @type {string} */ to,
+        ) => (shortcuts.value = to)}
+          options=${[["on", "on"], ["off", "off"]]} />
       </div>
+      <p>
+        <button type="button" onClick=${() => (shown.value = "help")}>Show the keys</button>
+      </p>
     </section>
         <${Devices} />
         ${admin && html`<${Sessions} />`}

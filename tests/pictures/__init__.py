@@ -1,0 +1,6 @@
+"""scripts/pictures: the pictures of the console in docs/pictures, made anew.
+
+__main__.py  starts a stack and a browser, and takes the pictures
+demo.py      people and questions of the last hours
+pages.py     the pages of which pictures are made: a line each
+"""

@@ -1,0 +1,146 @@
+"""People and questions to show, asked and answered by calls, and then set back in time past the API."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from pymongo import MongoClient
+
+from infra.local.processes.mongod import DATABASE
+from infra.local.stack import Stack
+from tests.support.client import Client, Person, json_of
+from tests.support.stack import PASSWORD
+
+#: The person whose console the pictures show.
+VIEWER = "ann"
+_ROLES = {VIEWER: "admin", "ben": "officer", "cleo": "officer", "payouts": "service", "releases": "service"}
+_MINUTE_MS = 60_000
+
+
+class Question(NamedTuple):
+    """A question, and how long ago *caller* asked."""
+
+    caller: str
+    body: dict[str, Any]
+    #: Who answers what; the caller cancels.
+    answers: Sequence[tuple[str, str]]
+    age_minutes: int
+
+
+#: In order of time. The open questions of the viewer come last.
+QUESTIONS = (
+    Question(
+        "payouts",
+        {"username": VIEWER, "title": "Pay 1,200.00 EUR to Ada Lovelace?", "timeoutMs": 60 * _MINUTE_MS},
+        [(VIEWER, "approve")],
+        261,
+    ),
+    Question(
+        "releases",
+        {
+            "username": "ben",
+            "title": "Release 4.2.0 to production?",
+            "approvers": ["cleo"],
+            "required": 2,
+            "timeoutMs": 60 * _MINUTE_MS,
+        },
+        [("ben", "approve"), ("cleo", "approve")],
+        166,
+    ),
+    Question(
+        "payouts",
+        {"username": "cleo", "title": "Refund order 5567 in full?", "timeoutMs": 15 * _MINUTE_MS},
+        [],
+        96,
+    ),
+    Question(
+        "payouts",
+        {"username": "ben", "title": "Unlock the account of grace@example.org?", "timeoutMs": 60 * _MINUTE_MS},
+        [("ben", "reject")],
+        51,
+    ),
+    Question(
+        "releases",
+        {"username": "cleo", "title": "Roll 4.2.0 back in eu-west-1?", "timeoutMs": 60 * _MINUTE_MS},
+        [("releases", "cancel")],
+        29,
+    ),
+    Question(
+        "payouts",
+        {
+            "username": VIEWER,
+            "title": "Raise the limit of card A-2041 to 5,000.00 EUR?",
+            "approvers": ["ben"],
+            "required": 2,
+            "timeoutMs": 120 * _MINUTE_MS,
+        },
+        [("ben", "approve")],
+        15,
+    ),
+    Question(
+        "releases",
+        {"username": "ben", "title": "Import 12,480 leads again?", "timeoutMs": 60 * _MINUTE_MS},
+        [],
+        6,
+    ),
+    Question(
+        "payouts",
+        {
+            "username": VIEWER,
+            "title": "Pay 8,450.00 EUR to Babbage & Sons?",
+            "body": "The amount is above the limit of 5,000.00 EUR for one person.",
+            "data": {"invoice": "2026-0417", "due": "30 November 2026", "account": "IT60 X054 2811 1010"},
+            "timeoutMs": 15 * _MINUTE_MS,
+        },
+        [],
+        1,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Demo:
+    """The person whose console is shown, and the id of the last question."""
+
+    viewer: Person
+    question: str
+
+
+def fill(stack: Stack) -> Demo:
+    """Make people, and let them ask and answer."""
+    admin = _signed_in(stack, "admin", stack.admin_password or "")
+    for username, role in _ROLES.items():
+        json_of(admin.post("/api/users", {"username": username, "password": PASSWORD, "roles": [role]}), 201)
+    callers = {username: _signed_in(stack, username) for username in _ROLES}
+    with MongoClient[dict[str, Any]](stack.mongodb_uri) as client:
+        for question in QUESTIONS:
+            request = _put(callers, question)
+            _set_back(client, request, question.age_minutes * _MINUTE_MS)
+    return Demo(Person(VIEWER, PASSWORD, callers[VIEWER]), request)
+
+
+def _put(callers: Mapping[str, Client], question: Question) -> str:
+    """Ask, answer, and return the request's id."""
+    caller = callers[question.caller]
+    made = json_of(caller.post("/send-notification", {**question.body, "wait": False}), 202)
+    path = f"/api/pending-responses/{made['requestId']}"
+    for username, action in question.answers:
+        if action == "cancel":
+            json_of(caller.post(f"{path}/cancel"))
+        else:
+            json_of(callers[username].post(f"{path}/resolve", {"action": action}))
+    return str(made["requestId"])
+
+
+def _set_back(client: MongoClient[dict[str, Any]], request: str, age_ms: int) -> None:
+    def earlier(moment: str) -> dict[str, Any]:
+        return {"$subtract": [moment, age_ms]}
+
+    moments = {name: earlier(f"${name}") for name in ("createdAt", "expiresAt", "resolvedAt")}
+    answers = {"$map": {"input": "$answers", "in": {"$mergeObjects": ["$$this", {"at": earlier("$$this.at")}]}}}
+    done = client[DATABASE]["approvals"].update_one({"_id": request}, [{"$set": {**moments, "answers": answers}}])
+    assert done.modified_count == 1, request
+
+
+def _signed_in(stack: Stack, username: str, password: str = PASSWORD) -> Client:
+    return Client(stack.url).signed_in(username, password)
