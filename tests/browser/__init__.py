@@ -4,6 +4,7 @@ visits.py          signed-in pages, and what must be true of every page
 test_answering.py  questions: answered on a phone, by several people, by nobody
 test_outages.py    stores that are down, sessions that end, networks that break
 test_looks.py      accessibility, both schemes, both widths, no sideways scroll
+test_lists.py      counts of states, and the story of a question
 test_keys.py       everything by the keyboard
 test_roles.py      what each role sees, and what leaks
 axe.min.js         axe-core 4.14.1 (MPL-2.0), unchanged
