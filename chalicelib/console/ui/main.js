@@ -3,6 +3,7 @@
 // main.js        this: header, navigation, page
 // api.js         calls of the API: problems, deadlines, repeats, who answered
 // live.js        polls, visibility, pause; the only timers of data
+// held.js        a caller that waits for an answer
 // route.js       addresses
 // time.js        the server's clock, one formatter of times
 // words.js       words for states
@@ -22,11 +23,14 @@ import { Ask } from "./pages/ask.js";
 import { Inbox } from "./pages/inbox.js";
 import { Me } from "./pages/me.js";
 import { resume, SignInDialog, SignInPage } from "./pages/signin.js";
+import { mayTry, Try } from "./pages/try.js";
 import { begin as beginPreferences } from "./preferences.js";
 import { follow, href, route } from "./route.js";
 
 /** The pages of the navigation: address and title. */
 const MENU = /** @type {const} */ ([["inbox", "Inbox"], ["approvals", "Approvals"], ["me", "Me"]]);
+/** The page of a laptop's stage alone. */
+const TRY = /** @type {const} */ (["try", "Try it"]);
 
 function Frame() {
   const known = useRef("");
@@ -87,8 +91,9 @@ function Header() {
 
 function Menu() {
   const page = route.value.page === "ask" ? "approvals" : route.value.page || "inbox";
+  const menu = mayTry() ? [...MENU, TRY] : MENU;
   return html`<nav class="menu" aria-label="Pages">${
-    MENU.map(([name, title]) =>
+    menu.map(([name, title]) =>
       html`<a href=${href(name)} aria-current=${name === page ? "page" : undefined}>${title}</a>`
     )
   }</nav>`;
@@ -98,9 +103,12 @@ function Main() {
   const { page, id } = route.value;
   const own = useRef(/** @type {HTMLElement | null} */ (null));
   const [first] = useState({ shown: false });
+  const known = !!config.value;
   useEffect(() => {
     const title = own.current?.querySelector("h1")?.textContent ?? "";
     document.title = `${title} · Holdfast`;
+  }, [page, id, known]);
+  useEffect(() => {
     // The first page keeps the focus where the browser has it; later pages take the focus.
     if (first.shown) own.current?.focus();
     first.shown = true;
@@ -126,6 +134,10 @@ function Page({ page, id }) {
         <//>
     `;
   }
+  if (page === "try" && !config.value) {
+    return html`<p class="quiet late" aria-busy="true">Loading…</p>`;
+  }
+  if (page === "try" && mayTry()) return html`<${Try} />`;
   if (page === "me") return html`<${Me} />`;
   return html`
     <h1>No such page</h1>
