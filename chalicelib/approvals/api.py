@@ -6,6 +6,7 @@ from functools import partial
 
 from chalicelib import users
 from chalicelib.approvals import callback, wiring, worker
+from chalicelib.approvals.counts import Counts, CountsQuery
 from chalicelib.approvals.errors import (
     ActionNotOffered,
     AlreadyAnswered,
@@ -82,16 +83,22 @@ def ask(call: Call[NewApproval, None]) -> Answer:
 def list_approvals(call: Call[None, ApprovalQuery]) -> str:
     """List requests, newest first. An administrator sees all requests, a user only the requests the user may answer."""
     query = call.query
-    account_id = None
-    if query.username or not call.caller.is_admin:
-        account = _account(call.caller, query.username or call.caller.username)
-        if account is None:
-            return paging.page_of([], nextCursor=None)
-        account_id = account.account_id
-    fetch = partial(wiring.store().page, account_id, query.status)
+    account_id = _whose(call.caller, query.username)
+    if account_id is None:
+        return paging.page_of([], nextCursor=None)
+    fetch = partial(wiring.store().page, account_id or None, query.status)
     return paging.cursors().render(
         "approvals by time", query, fetch, lambda listed: listed.position, lambda listed: listed.text
     )
+
+
+@routes.add("GET", "/api/pending-responses/counts", query=CountsQuery, answers={200: Counts}, raises=(NotYours,))
+def count_approvals(call: Call[None, CountsQuery]) -> Counts:
+    """Count the requests of the list by state. Each number is exact below 1000; 1000 stands for 1000 or more."""
+    account_id = _whose(call.caller, call.query.username)
+    if account_id is None:
+        return Counts(pending=0, resolved=0, timeout=0, cancelled=0)
+    return wiring.store().count(account_id or None)
 
 
 @routes.add(
@@ -156,8 +163,9 @@ def act(call: Call[UserAction, None]) -> Approval:
 )
 def cancel(call: Call[None, None], request_id: str) -> Approval:
     """Cancel a pending request."""
-    only = None if call.caller.is_admin else call.caller.account_id
-    return dispatch(wiring.store().cancel(request_id, only, call.operation.id)).approval
+    caller = call.caller
+    seen = wiring.store().cancel(request_id, caller.account, call.operation.id, anyone=caller.is_admin)
+    return dispatch(seen).approval
 
 
 @routes.add("POST", "/api/pending-responses/cleanup", roles=ADMIN_ONLY, answers={200: Removed})
@@ -183,6 +191,18 @@ def _account(caller: Caller, username: str) -> Account | None:
     caller.require_self_or_admin()
     account_id = users.accounts([username]).get(username)
     return Account(username, account_id) if account_id else None
+
+
+def _whose(caller: Caller, username: str | None) -> str | None:
+    """Return the account id whose requests the caller may see; empty for all requests; None if there is no such user.
+
+    Raises:
+        NotYours: the name is not the caller's, and the caller is no administrator.
+    """
+    if caller.is_admin and not username:
+        return ""
+    account = _account(caller, username or caller.username)
+    return account and account.account_id
 
 
 def _accounts(new: NewApproval) -> Mapping[str, str]:

@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
+from chalicelib.approvals.errors import ActionNotOffered, AlreadyAnswered, AlreadySettled
 from chalicelib.approvals.models import Approval, Seen
+from chalicelib.approvals.transitions import STORY
 from chalicelib.core.queueing import entries
 from chalicelib.core.runtime import accounts
 
@@ -52,6 +54,7 @@ def listed(found: Mapping[str, Any]) -> Listed:
         "required": found["required"],
         "answers": [_answer(answer) for answer in found["answers"]],
         "escalateTo": found["escalateTo"],
+        **_story(found),
     }
     head, tail = to_json({"requestId": found["_id"], **before}).decode(), to_json(after).decode()
     return Listed(f'{head[:-1]},"data":{found["data"]},{tail[1:]}', position(found["createdAt"], found["_id"]))
@@ -61,6 +64,10 @@ def _answer(answer: Mapping[str, Any]) -> dict[str, Any]:
     # Until `upgrade` has run, answers of earlier versions do not say who gave them: the person did.
     by = answer.get("by", answer["username"])
     return {"username": answer["username"], "by": by, "action": answer["action"], "at": answer["at"]}
+
+
+def _story(found: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: found.get(name) for name in STORY}
 
 
 def _completed(stored: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
@@ -82,6 +89,7 @@ def from_document(found: dict[str, Any]) -> Seen:
         "approvers": found["people"],
         # Until `upgrade` has run, documents of earlier versions have no account ids.
         "answers": [{"by": answer["username"], **answer} for answer in found["answers"]],
+        **_story(found),
     }
     approval = Approval.model_validate(fields, strict=False)
     escalated = [step.username for step in approval.escalate_to]
@@ -95,3 +103,28 @@ def from_document(found: dict[str, Any]) -> Seen:
         entries=entries.read(found["entries"]),
         callback_url=found["callbackUrl"],
     )
+
+
+def require_offered(found: dict[str, Any], operation_id: str) -> Seen:
+    """Return the request if operation *operation_id* has answered.
+
+    Raises:
+        ActionNotOffered: the update left the request unchanged.
+    """
+    seen = from_document(found)
+    if operation_id not in seen.operations:
+        raise ActionNotOffered
+    return seen
+
+
+def already_done(seen: Seen, operation_id: str) -> Seen:
+    """Return the request if operation *operation_id* changed the request before.
+
+    Called only after the update has decided, so the read has no part in the decision.
+
+    Raises:
+        AlreadySettled, AlreadyAnswered: the reason why the update matched nothing.
+    """
+    if operation_id in seen.operations:
+        return seen
+    raise AlreadySettled if seen.settled else AlreadyAnswered

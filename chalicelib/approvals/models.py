@@ -218,6 +218,10 @@ class Approval(Model):
     required: int
     answers: list[GivenAnswer]
     escalate_to: list[Escalation]
+    resolved_by: str | None = Field(description="who gave the deciding answer, or cancelled; null after a timeout")
+    asked_by: str | None = Field(description="the instance that took the question")
+    resolved_through: str | None = Field(description="the instance that took the deciding answer or the cancellation")
+    heard_by: str | None = Field(description="the instance that held the asking call; null with `wait: false`")
 
 
 class Outcome(Model):

@@ -12,20 +12,15 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.collection import Collection, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from chalicelib.approvals import transitions
-from chalicelib.approvals.documents import Listed, at, from_document, listed
-from chalicelib.approvals.errors import (
-    ActionNotOffered,
-    AlreadyAnswered,
-    AlreadySettled,
-    ApprovalNotFound,
-    NothingPending,
-)
+from chalicelib.approvals import counts, transitions
+from chalicelib.approvals.documents import Listed, already_done, at, from_document, listed, require_offered
+from chalicelib.approvals.errors import AlreadyAnswered, ApprovalNotFound, NothingPending
 from chalicelib.approvals.models import NewApproval, Seen, Status
 from chalicelib.approvals.settings import ApprovalSettings
 from chalicelib.approvals.transitions import AS_LISTED, AS_SEEN, IN_TIME, KEPT, OVERDUE, PENDING, STORED, Pipeline
 from chalicelib.core.errors import NotYours
 from chalicelib.core.queueing import lanes, outbox
+from chalicelib.core.runtime import ids
 from chalicelib.core.runtime.accounts import Account
 from chalicelib.core.stores.driver_errors import reaching_mongodb
 
@@ -40,6 +35,7 @@ INDEXES = [
         name="pending-of-account",
         partialFilterExpression=PENDING,
     ),
+    counts.INDEX,
     IndexModel([("expiresAt", ASCENDING)], name="pending-by-expiry", partialFilterExpression=PENDING),
     # An operation answers or cancels at most one request, however often the call is repeated.
     IndexModel(
@@ -57,8 +53,11 @@ _OLDEST_FIRST = [("createdAt", ASCENDING), ("_id", ASCENDING)]
 class ApprovalStore:
     """Requests by id, by account and by status."""
 
-    def __init__(self, collection: Collection[dict[str, Any]], settings: ApprovalSettings) -> None:
-        self._approvals = collection
+    def __init__(
+        self, collection: Collection[dict[str, Any]], settings: ApprovalSettings, instance: str = ids.INSTANCE_ID
+    ) -> None:
+        """Make a store. *instance* is the name of this process, which requests keep."""
+        self._approvals, self._instance = collection, instance
         self._kept_ms = settings.readable_hours * _HOUR_MS
 
     def put(self, request_id: str, new: NewApproval, created_by: Account, known: Mapping[str, str]) -> Seen:
@@ -66,7 +65,7 @@ class ApprovalStore:
 
         *known* has the account id of each person named by *new*.
         """
-        pipeline = transitions.created(new, created_by, known, self._kept_ms)
+        pipeline = transitions.created(new, created_by, known, self._kept_ms, instance=self._instance)
         with reaching_mongodb():
             found: Any = self._approvals.find_one_and_update(
                 {"_id": request_id}, pipeline, AS_SEEN, upsert=True, return_document=ReturnDocument.AFTER
@@ -116,6 +115,14 @@ class ApprovalStore:
                     return
             self._expire_first(rest, limit)
 
+    def count(self, account_id: str | None) -> counts.Counts:
+        """Return the number of kept requests of each state, up to `counts.MOST` each. Bounded work, one round trip.
+
+        With *account_id*, only requests that the account may answer. Each number is exact by the server's clock.
+        """
+        with reaching_mongodb(), self._approvals.aggregate(counts.pipeline(self._approvals.name, account_id)) as found:
+            return counts.read(found)
+
     def done_by(self, operation_id: str) -> Seen | None:
         """Return the request answered or cancelled by operation *operation_id*, or None."""
         with reaching_mongodb():
@@ -136,11 +143,11 @@ class ApprovalStore:
         """
         asked = {"_id": request_id} if anyone else {"_id": request_id, "accounts": by.account_id}
         if found := self._answer(asked, by, by, action, operation_id):
-            return _require_offered(found, operation_id)
+            return require_offered(found, operation_id)
         seen = self.get(request_id)
         if not anyone and by.account_id not in seen.accounts:
             raise NotYours
-        return _already_done(seen, operation_id)
+        return already_done(seen, operation_id)
 
     def resolve_oldest(self, person: Account, action: str, by: Account, operation_id: str) -> Seen:
         """Answer for *person*, as *by*, the oldest pending request that neither has answered. Atomic.
@@ -163,25 +170,27 @@ class ApprovalStore:
             raise
         if found is None:
             raise AlreadyAnswered if self._unanswered(person) else NothingPending
-        return _require_offered(found, operation_id)
+        return require_offered(found, operation_id)
 
-    def cancel(self, request_id: str, created_by: str | None, operation_id: str) -> Seen:
-        """Cancel the request. Atomic: the first update to settle wins. With *created_by*, only that account's request.
+    def cancel(self, request_id: str, by: Account, operation_id: str, *, anyone: bool = False) -> Seen:
+        """Cancel the request of *by*, or with *anyone* any request. Atomic: the first update to settle wins.
 
         Safe to repeat under the same *operation_id*.
 
         Raises:
             ApprovalNotFound: there is no such request, or the request is no longer kept.
-            NotYours: another account than *created_by* made the request.
+            NotYours: another account than *by* made the request.
             AlreadySettled: the request was resolved, cancelled or overdue.
         """
-        query = {"_id": request_id} | ({"createdByAccount": created_by} if created_by else {})
-        if found := self._update({**query, "$expr": IN_TIME}, transitions.cancelled(operation_id, self._kept_ms)):
+        query = {"_id": request_id, "$expr": IN_TIME} | ({} if anyone else {"createdByAccount": by.account_id})
+        if found := self._update(
+            query, transitions.cancelled(by, operation_id, self._kept_ms, instance=self._instance)
+        ):
             return from_document(found)
         seen = self.get(request_id)
-        if created_by and seen.created_by != created_by:
+        if not anyone and seen.created_by != by.account_id:
             raise NotYours
-        return _already_done(seen, operation_id)
+        return already_done(seen, operation_id)
 
     def admit(self, request_id: str, person: Account, step: int) -> Seen | None:
         """Let *person*, of escalation *step*, answer too, and return the request; None if no longer pending.
@@ -264,7 +273,8 @@ class ApprovalStore:
     ) -> dict[str, Any] | None:
         """Answer the oldest matching request, if the request offers *action*. Return the request in either case."""
         query = {**asked, **transitions.unanswered_by(person, by), "$expr": IN_TIME}
-        return self._update(query, transitions.answered(person, by, action, operation_id, self._kept_ms))
+        given = person, by, action, operation_id, self._kept_ms
+        return self._update(query, transitions.answered(*given, instance=self._instance))
 
     def _update(self, query: dict[str, Any], pipeline: Pipeline) -> dict[str, Any] | None:
         """Update the oldest pending request that matches *query*; return the updated document, or None."""
@@ -277,23 +287,3 @@ class ApprovalStore:
                 return_document=ReturnDocument.AFTER,
             )
         return found
-
-
-def _require_offered(found: dict[str, Any], operation_id: str) -> Seen:
-    seen = from_document(found)
-    if operation_id not in seen.operations:
-        raise ActionNotOffered
-    return seen
-
-
-def _already_done(seen: Seen, operation_id: str) -> Seen:
-    """Return the request if operation *operation_id* changed the request before.
-
-    Called only after the update has decided, so the read has no part in the decision.
-
-    Raises:
-        AlreadySettled, AlreadyAnswered: the reason why the update matched nothing.
-    """
-    if operation_id in seen.operations:
-        return seen
-    raise AlreadySettled if seen.settled else AlreadyAnswered

@@ -31,9 +31,11 @@ _SHOWN = ("username", "title", "body", "data", "actions", "people", "required", 
 _ACCOUNTS = ("accounts", "createdByAccount", "escalatedAccounts")
 _ANSWERS = tuple(f"answers.{name}" for name in ("username", "by", "action", "at"))
 _DATES = ("createdBy", "createdAt", "expiresAt", "responseMs")
+#: Who settled a request, and through which instances. Documents of earlier versions have none of these fields.
+STORY = ("resolvedBy", "askedBy", "resolvedThrough", "heardBy")
 
 #: Projection of a request for a list: an overdue request is shown as timed out, recorded or not.
-AS_LISTED: dict[str, Any] = dict.fromkeys((*_SHOWN, *_ANSWERS, *_DATES), 1) | {
+AS_LISTED: dict[str, Any] = dict.fromkeys((*_SHOWN, *_ANSWERS, *_DATES, *STORY), 1) | {
     "status": {"$cond": [_TIMED_OUT, Status.TIMEOUT.value, "$status"]},
     "action": {"$cond": [_TIMED_OUT, TIMEOUT, "$action"]},
     "resolvedAt": {"$cond": [_TIMED_OUT, "$expiresAt", "$resolvedAt"]},
@@ -57,7 +59,9 @@ def id_of_name(name: str) -> dict[str, Any]:
     return {"$concat": [accounts.id_of_name(""), name]}
 
 
-def created(new: NewApproval, created_by: Account, known: Mapping[str, str], kept_ms: int) -> Pipeline:
+def created(
+    new: NewApproval, created_by: Account, known: Mapping[str, str], kept_ms: int, *, instance: str
+) -> Pipeline:
     """Make the document; an existing document stays unchanged. *known* has the account id of each person named."""
     fixed = {
         **new.model_dump(mode="json", by_alias=True, include={"username", "title", "body", "actions", "escalate_to"}),
@@ -78,6 +82,11 @@ def created(new: NewApproval, created_by: Account, known: Mapping[str, str], kep
         "action": None,
         "resolvedAt": None,
         "responseMs": None,
+        "resolvedBy": None,
+        "askedBy": instance,
+        "resolvedThrough": None,
+        # The process that takes a question whose caller waits is the process that holds the caller.
+        "heardBy": instance if new.wait else None,
     }
     owner = {"$literal": created_by.account_id}
     timed = {
@@ -96,7 +105,7 @@ def unanswered_by(*people: Account) -> dict[str, Any]:
     return {"answers.account": counted, "answers.byAccount": counted}
 
 
-def answered(person: Account, by: Account, action: str, operation_id: str, kept_ms: int) -> Pipeline:
+def answered(person: Account, by: Account, action: str, operation_id: str, kept_ms: int, *, instance: str) -> Pipeline:
     """Add the answer of *by* for *person* if *action* is offered; settle the request if the answer decides.
 
     The approving action needs ``required`` people; any other action settles the request at once.
@@ -113,7 +122,8 @@ def answered(person: Account, by: Account, action: str, operation_id: str, kept_
     }
     approvals = {"$size": {"$filter": {"input": "$answers", "cond": {"$eq": ["$$this.action", "$approving"]}}}}
     decided = {"$or": [{"$ne": [given, "$approving"]}, {"$gte": [approvals, "$required"]}]}
-    change = _settled(Status.RESOLVED, given, "$$NOW", kept_ms, responseMs={"$subtract": ["$$NOW", "$createdAt"]})
+    told = {"responseMs": {"$subtract": ["$$NOW", "$createdAt"]}, **_through(by, instance)}
+    change = _settled(Status.RESOLVED, given, "$$NOW", kept_ms, **told)
     return [
         {
             "$set": {
@@ -126,9 +136,9 @@ def answered(person: Account, by: Account, action: str, operation_id: str, kept_
     ]
 
 
-def cancelled(operation_id: str, kept_ms: int) -> Pipeline:
+def cancelled(by: Account, operation_id: str, kept_ms: int, *, instance: str) -> Pipeline:
     """Cancel the request."""
-    change = _settled(Status.CANCELLED, None, "$$NOW", kept_ms)
+    change = _settled(Status.CANCELLED, None, "$$NOW", kept_ms, **_through(by, instance))
     return [{"$set": {**change, "operations": _add_operation(operation_id)}}, *entries.kept()]
 
 
@@ -196,6 +206,10 @@ def _settled(
         "outbox": {"$cond": [{"$eq": [{"$type": "$callbackUrl"}, "string"]}, callback, []]},
         **fields,
     }
+
+
+def _through(by: Account, instance: str) -> dict[str, Any]:
+    return {"resolvedBy": {"$literal": by.username}, "resolvedThrough": instance}
 
 
 def _owner() -> dict[str, Any]:

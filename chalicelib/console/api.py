@@ -13,6 +13,12 @@ _FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 routes = Routes(__name__)
 
 
+@routes.add("GET", "/", roles=PUBLIC, start="console/", answers={302: None}, raises=(NotFound,))
+def show_start(call: Call[None, None]) -> Answer:
+    """Redirect a browser to the console: a caller that prefers `text/html`. To other callers the path is unknown."""
+    raise NotFound
+
+
 @routes.add("GET", "/console", roles=PUBLIC, folder=True, media=("text/html",), answers={200: None})
 def show_console(call: Call[None, None]) -> Answer:
     """Show the console, a page for browsers."""

@@ -62,5 +62,6 @@ def pages(request: str) -> dict[str, str]:
         "approvals": "Ask somebody",
         f"approvals/{request}": "Timeline",
         "me": "Preferences",
+        "try": "The phone of",
         "ask": "Time to answer",
     }

@@ -40,6 +40,20 @@ export function regularly(look, everyMs) {
   setInterval(() => document.hidden || look(), everyMs);
 }
 
+/** Wait for *ms*.
+ * @param {number} ms
+ * @param {AbortSignal} gone ends the wait, with its reason
+ * @returns {Promise<void>} */
+export function rest(ms, gone) {
+  return new Promise((resolve, reject) => {
+    if (gone.aborted) return reject(gone.reason);
+    const timer = setTimeout(resolve, ms);
+    gone.addEventListener("abort", () => (clearTimeout(timer), reject(gone.reason)), {
+      once: true,
+    });
+  });
+}
+
 /** @template T
  * @typedef {{data: T | null, problem: Problem | null, atMs: number}} Polled */
 

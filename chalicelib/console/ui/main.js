@@ -3,6 +3,7 @@
 // main.js        this: header, navigation, page
 // api.js         calls of the API: problems, deadlines, repeats, who answered
 // live.js        polls, visibility, pause; the only timers of data
+// held.js        a caller that waits for an answer
 // route.js       addresses
 // time.js        the server's clock, one formatter of times
 // keys.js        keys, and when none is taken
@@ -27,6 +28,7 @@ import { Ask } from "./pages/ask.js";
 import { Inbox } from "./pages/inbox.js";
 import { Me } from "./pages/me.js";
 import { resume, SignInDialog, SignInPage } from "./pages/signin.js";
+import { mayTry, Try } from "./pages/try.js";
 import { begin as beginPreferences } from "./preferences.js";
 import { follow, href, route } from "./route.js";
 
@@ -36,6 +38,7 @@ const MENU = [
   ["inbox", "Inbox", () => true],
   ["approvals", "Approvals", () => true],
   ["applications", "Applications", mayManage],
+  ["try", "Try it", mayTry],
   ["me", "Me", () => true],
 ];
 
@@ -110,9 +113,12 @@ function Main() {
   const { page, id } = route.value;
   const own = useRef(/** @type {HTMLElement | null} */ (null));
   const [first] = useState({ shown: false });
+  const known = !!config.value;
   useEffect(() => {
     const title = own.current?.querySelector("h1")?.textContent ?? "";
     document.title = `${title} · Holdfast`;
+  }, [page, id, known]);
+  useEffect(() => {
     // The first page keeps the focus where the browser has it; later pages take the focus.
     if (first.shown) own.current?.focus();
     first.shown = true;
@@ -149,6 +155,10 @@ function Page({ page, id }) {
         <//>
     `;
   }
+  if (page === "try" && !config.value) {
+    return html`<p class="quiet late" aria-busy="true">Loading…</p>`;
+  }
+  if (page === "try" && mayTry()) return html`<${Try} />`;
   if (page === "me") return html`<${Me} />`;
   return html`
     <h1>No such page</h1>

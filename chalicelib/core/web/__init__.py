@@ -7,6 +7,7 @@ dispatch.py    the function that chalice calls for a route: admission, handler, 
 models.py      the base of queries, and pages of lists
 reserved.py    words of routes that no caller may choose as an id
 requests.py    validation of body, query, path and headers
+accept.py      reads the Accept header
 messages.py    sentences for invalid fields, in place of pydantic's
 source.py      the source address of a request
 credentials.py reads the token of a request, in header or cookie

@@ -10,6 +10,7 @@ from chalice.app import Chalice, Request, Response
 from chalicelib.core import errors
 from chalicelib.core.runtime import deadline, ids, logs, settings
 from chalicelib.core.web import reserved
+from chalicelib.core.web.accept import prefers_html
 from chalicelib.core.web.dispatch import Dispatcher, Keyed, Perform, Replay, refusal
 from chalicelib.core.web.roles import PUBLIC, Caller
 from chalicelib.core.web.routes import Endpoint, Operation, Routes
@@ -74,6 +75,8 @@ class App(Chalice):
         self._heads: set[str] = set()
         #: Paths of folders: the only paths with a slash at the end.
         self._folders: set[str] = set()
+        #: Paths that redirect browsers, with the folder.
+        self._starts: dict[str, str] = {}
         self._reserved: dict[tuple[str, str], reserved.Reserved] = {}
 
     def mount(self, *slices: Routes) -> None:
@@ -104,6 +107,8 @@ class App(Chalice):
             self._heads.add(endpoint.path)
         if endpoint.folder:
             self._folders.add(endpoint.path)
+        if endpoint.start:
+            self._starts[endpoint.path] = endpoint.start
 
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Answer one API Gateway event. Never raises."""
@@ -133,6 +138,10 @@ class App(Chalice):
         resource = request_context["resourcePath"]
         methods = [*self.routes.get(resource, {}), *(["HEAD"] if resource in self._heads else [])]
         if not _is_exact(event, folder=resource in self._folders):
+            methods = []
+        if start := self._starts.get(resource):
+            if request_context["httpMethod"] in methods and prefers_html(headers.get("accept")):
+                return _to_start(start, str(request_context.get("path") or "/"))
             methods = []
         if request_context["httpMethod"] == "OPTIONS" and methods and "access-control-request-method" in headers:
             return _preflight(methods)
@@ -188,6 +197,12 @@ def _to_folder(resource: str) -> dict[str, Any]:
     """Redirect to the folder *resource*, relative to the path: the gateway's stage stays in front."""
     location = f"{resource.rpartition('/')[2]}/"
     return {"statusCode": 308, "body": "", "headers": {"Location": location, "Cache-Control": "no-store"}}
+
+
+def _to_start(folder: str, path: str) -> dict[str, Any]:
+    """Redirect to *folder* below *path*, the path as sent: a gateway's root is its stage, with or without a slash."""
+    location = folder if path.endswith("/") else f"{path.rpartition('/')[2]}/{folder}"
+    return {"statusCode": 302, "body": "", "headers": {"Location": location, "Cache-Control": "no-store"}}
 
 
 def _body_bytes(event: dict[str, Any]) -> int:

@@ -84,6 +84,9 @@ class Options:
     media: tuple[str, ...] = ()
     #: The path is a folder of pages: answered with a slash at its end, and redirected there without one (308).
     folder: bool = False
+    #: The path is for browsers alone: a GET that prefers text/html is redirected to this folder below the path (302).
+    #: To all other calls the path is unknown. The handler is never called.
+    start: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,7 +38,7 @@ def test_a_later_user_of_the_name_may_not_answer_or_cancel(approvals: ApprovalSt
     with pytest.raises(NothingPending):
         approvals.resolve_oldest(NEW, "approve", NEW, ids.new_id())
     with pytest.raises(Forbidden):
-        approvals.cancel(request_id, NEW.account_id, ids.new_id())
+        approvals.cancel(request_id, NEW, ids.new_id())
     assert listed(approvals, NEW.account_id, None, 9, None) == []
     assert approvals.resolve(request_id, "approve", OLD, ids.new_id()).settled
 

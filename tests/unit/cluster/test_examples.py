@@ -35,6 +35,8 @@ _LETTER = re.compile(r"\d{13}-[a-z0-9]+")
 #: Values that differ from run to run, by the name of their field.
 _STEADY: dict[str, Any] = {
     "instanceId": "b1f0c2d4",
+    "askedBy": "b1f0c2d4",
+    "resolvedThrough": "b1f0c2d4",
     "stage": "prod",
     "console": "eee88260b590",
     "uptimeSeconds": 12.5,
@@ -166,6 +168,7 @@ def _tell_approvals(call: Call) -> None:
     call(bob, "POST", "/api/user-action", {"username": "bob", "action": "approve"})
     call(service, "POST", f"/api/pending-responses/{third}/cancel")
     call(boss, "POST", "/api/pending-responses/cleanup")
+    call(bob, "GET", "/api/pending-responses/counts")
     call(service, "GET", "/api/callback-secret")
     assert second
 

@@ -86,9 +86,37 @@ function Facts({ approval }) {
         <div><dt>Asked</dt><dd>${exact(approval.createdAt)}</dd></div>
         <div><dt>Ends</dt><dd>${exact(approval.expiresAt)}</dd></div>
         <div><dt>Request</dt><dd><code>${approval.requestId}</code></dd></div>
+        ${through(approval).map(([word, instance]) =>
+          html`
+            <div>
+              <dt>${word}</dt>
+              <dd>instance <code>${instance}</code></dd>
+            </div>
+          `
+        )}
       </dl>
     </section>
   `;
+}
+
+/** The instances of a question, each with what the instance did.
+ * @param {Approval} approval
+ * @returns {[string, string][]} */
+export function through(approval) {
+  const done = approval.status === "cancelled" ? "Cancelled on" : "Answered on";
+  const heard = approval.status === "pending" ? "Waits on" : "Heard on";
+  return [
+    ...(approval.askedBy ? [pair("Asked on", approval.askedBy)] : []),
+    ...(approval.resolvedThrough ? [pair(done, approval.resolvedThrough)] : []),
+    ...(approval.heardBy ? [pair(heard, approval.heardBy)] : []),
+  ];
+}
+
+/** @param {string} word
+ * @param {string} instance
+ * @returns {[string, string]} */
+function pair(word, instance) {
+  return [word, instance];
 }
 
 /** @param {{approval: Approval}} props */
@@ -111,7 +139,7 @@ function Timeline({ approval }) {
   if (approval.resolvedAt && approval.status !== "resolved") {
     steps.push([
       approval.resolvedAt,
-      approval.status === "timeout" ? "The time was up" : "Cancelled",
+      approval.status === "timeout" ? "The time was up" : cancelled(approval),
     ]);
   }
   steps.sort(([a], [b]) => a.localeCompare(b));
@@ -123,6 +151,11 @@ function Timeline({ approval }) {
       )}</ol>
     </section>
   `;
+}
+
+/** @param {Approval} approval */
+function cancelled({ resolvedBy }) {
+  return resolvedBy ? `${resolvedBy} cancelled the question` : "Cancelled";
 }
 
 /** @param {{username: string, by: string, action: string}} answer */

@@ -1,5 +1,5 @@
 // All questions that this person may see, by state, newest first. The address holds filter and page.
-import { html, useState } from "../vendor/ui.js";
+import { html, useRef, useState } from "../vendor/ui.js";
 import { ask, session } from "../api.js";
 import { usePoll } from "../live.js";
 import { go, href, route } from "../route.js";
@@ -12,8 +12,15 @@ import { APPROVAL_STATES } from "../words.js";
 /** @typedef {{requestId: string, username: string, title: string, body: string, data: Record<string, unknown>,
  *   actions: string[], status: string, action: string | null, createdBy: string, createdAt: string, expiresAt: string,
  *   resolvedAt: string | null, responseMs: number | null, approvers: string[], required: number,
- *   answers: GivenAnswer[], escalateTo: {username: string, afterMs: number}[]}} Approval */
-/** @typedef {{items: Approval[], nextCursor: string | null}} Page */
+ *   answers: GivenAnswer[], escalateTo: {username: string, afterMs: number}[], resolvedBy: string | null,
+ *   askedBy: string | null, resolvedThrough: string | null, heardBy: string | null}} Approval */
+/** @typedef {Record<string, number>} Counts */
+/** @typedef {{items: Approval[], nextCursor: string | null, counts?: Counts | null}} Page */
+
+/** Counts end here: the number stands for as many or more. */
+const MOST = 1_000;
+/** Counts are asked for again when the list has changed, and after so long. */
+const COUNTED_MS = 30_000;
 
 /** Whether this person may put questions to others. */
 export function mayAsk() {
@@ -27,7 +34,12 @@ export function Approvals() {
   const filter = { status, username, cursor, limit: "50" };
   const search = new URLSearchParams(Object.entries(filter).filter(([, value]) => value));
   const path = `api/pending-responses?${search}`;
-  const polled = usePoll(path, (gone) => ask("GET", path, { signal: gone }), isMoving);
+  const count = useCounts(username);
+  const polled = usePoll(path, async (gone) => {
+    const page = await ask("GET", path, { signal: gone });
+    return { ...page, counts: await count(page, gone) };
+  }, isMoving);
+  const counts = useLast(polled.data?.counts ?? null);
   const admin = session.value?.roles.includes("admin");
   return html`<div class="title">
       <h1>Approvals</h1>
@@ -37,7 +49,8 @@ export function Approvals() {
     ["", ...APPROVAL_STATES].map((state) =>
       html`
         <a href=${href("approvals", "", { status: state, username })}
-          aria-current=${state === status ? "page" : undefined}>${state || "all"}</a>
+          aria-current=${state === status ? "page" : undefined}>${state || "all"}${state &&
+            counts && html`${" "}<span class="count">${upTo(counts[state] ?? 0)}</span>`}</a>
       `
     )
   }</nav>
@@ -46,6 +59,39 @@ export function Approvals() {
     data.items.length
       ? html`<${Rows} page=${data} cursor=${cursor} />`
       : html`<${Nothing} filtered=${!!(status || username || cursor)} />`}<//>`;
+}
+
+/** Return a function that counts the requests of *username* for a page of the list.
+ * @param {string} username
+ * @returns {(page: Page, gone: AbortSignal) => Promise<Counts | null>} */
+function useCounts(username) {
+  const last = useRef({ mark: "", atMs: 0, counts: /** @type {Counts | null} */ (null) });
+  const search = username ? `?${new URLSearchParams({ username })}` : "";
+  return async (page, gone) => {
+    const mark = search + JSON.stringify(page.items.map((item) => [item.requestId, item.status]));
+    if (mark === last.current.mark && Date.now() - last.current.atMs < COUNTED_MS) {
+      return last.current.counts;
+    }
+    const path = `api/pending-responses/counts${search}`;
+    // The list stands without its counts too.
+    const counts = await ask("GET", path, { signal: gone }).catch(() => null);
+    last.current = { mark: counts ? mark : "", atMs: Date.now(), counts };
+    return counts;
+  };
+}
+
+/** The last value that was there, so that numbers stay while another filter loads.
+ * @param {Counts | null} value */
+function useLast(value) {
+  const last = useRef(value);
+  if (value) last.current = value;
+  return last.current;
+}
+
+/** @param {number} count */
+function upTo(count) {
+  const words = new Intl.NumberFormat("en").format(count);
+  return count < MOST ? words : `${words}+`;
 }
 
 /** @param {Page} data */
