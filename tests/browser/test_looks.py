@@ -1,8 +1,11 @@
 """Every page: accessible in both schemes and widths, and never wider than its window."""
 
+from typing import Any
+
 import pytest
 
-from tests.browser.visits import LAPTOP, PHONE, SMALLEST, Visits, asked, scrolls_sideways, violations
+from tests.browser.test_applications import changed, made
+from tests.browser.visits import LAPTOP, PHONE, REFUSED, SMALLEST, Visits, asked, scrolls_sideways, violations
 from tests.support.client import Client, Person
 
 LONG = "Pay" + "y" * 120 + " to Ada?"
@@ -23,13 +26,17 @@ def test_every_page_is_accessible(visits: Visits, administrator: Person, size: t
     page = visits.signed_in(administrator, size=size, scheme=scheme)
     page.get_by_role("button", name="Approve").first.wait_for()
     found["inbox"] = violations(page)
-    for name, ready in pages(request).items():
+    application = made(administrator.client)
+    for name, ready in pages(request, application).items():
         page.goto(f"{visits.url}#/{name}")
         page.get_by_text(ready).first.wait_for()
         found[name] = violations(page)
     page.get_by_role("button", name="Show the call: ask").click()
     page.get_by_role("dialog").wait_for()
     found["dialog"] = violations(page)
+    page.keyboard.press("Escape")
+    conflict(visits, page, administrator, application)
+    found["conflict"] = violations(page)
     assert not {name: lines for name, lines in found.items() if lines}
 
 
@@ -38,10 +45,13 @@ def test_no_page_scrolls_sideways_on_the_smallest_phone(visits: Visits, administ
     page = visits.signed_in(administrator, size=SMALLEST)
     page.get_by_role("button", name="Approve").first.wait_for()
     wide = {"inbox": scrolls_sideways(page)}
-    for name, ready in pages(request).items():
+    application = made(administrator.client, applicantName=LONG, amountMinor=10**15)
+    for name, ready in pages(request, application).items():
         page.goto(f"{visits.url}#/{name}")
         page.get_by_text(ready).first.wait_for()
         wide[name] = scrolls_sideways(page)
+    conflict(visits, page, administrator, application)
+    wide["conflict"] = scrolls_sideways(page)
     assert not {name for name, scrolls in wide.items() if scrolls}
 
 
@@ -56,11 +66,23 @@ def test_targets_on_a_phone_are_44_pixels_high(visits: Visits, administrator: Pe
     assert not low
 
 
-def pages(request: str) -> dict[str, str]:
+def conflict(visits: Visits, page: Any, administrator: Person, application: str) -> None:
+    """Open the dialog of a conflict on *page*."""
+    visits.expect(REFUSED)
+    page.goto(f"{visits.url}#/applications/{application}")
+    page.get_by_label("Months").fill("24")
+    changed(administrator.client, application, 1, termMonths=36)
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_role("dialog").wait_for()
+
+
+def pages(request: str, application: str) -> dict[str, str]:
     """Return a text of each page by its address; the last page is the form that asks."""
     return {
         "approvals": "Ask somebody",
         f"approvals/{request}": "Timeline",
+        "applications": "Order",
+        f"applications/{application}": "History",
         "me": "Preferences",
         "try": "The phone of",
         "ask": "Time to answer",

@@ -2,19 +2,11 @@
 import { signal } from "./vendor/ui.js";
 import { session } from "./api.js";
 import { paused, refresh } from "./live.js";
+import { places } from "./places.js";
 import { shortcuts } from "./preferences.js";
 import { go, href } from "./route.js";
 
 const APPLE = /Mac|iP(hone|ad|od)/.test(navigator.platform);
-
-/** The pages to go to: the key after G, the page, its title, the roles that may see it (all if none are named).
- * @type {[string, string, string, string[]][]} */
-const PLACES = [
-  ["i", "inbox", "Inbox", []],
-  ["a", "approvals", "Approvals", []],
-  ["n", "ask", "Ask somebody", ["admin", "officer", "service"]],
-  ["m", "me", "Me", []],
-];
 
 const KEYS = [
   ["J", "Next row or card"],
@@ -25,7 +17,7 @@ const KEYS = [
   ["R", "Refresh"],
   [".", "Pause, or go on"],
   ["?", "These keys"],
-  [APPLE ? "⌘ K" : "Ctrl K", "Go to a page, or to a question by its id"],
+  [APPLE ? "⌘ K" : "Ctrl K", "Go to a page, or to something by its id"],
   [APPLE ? "⌘ Enter" : "Ctrl Enter", "Send a form"],
 ];
 
@@ -51,18 +43,10 @@ const SINGLE = {
   Escape: () => find("main .back a")?.click(),
 };
 
-/** The pages that this person may see: key, page, title. */
-export function places() {
-  const roles = session.value?.roles ?? [];
-  return PLACES.filter(([, , , needed]) =>
-    !needed.length || needed.some((role) => roles.includes(role))
-  );
-}
-
 /** All keys with their meaning. */
 export function help() {
   return [
-    ...places().map(([key, , title]) => [`G ${key.toUpperCase()}`, `Go to: ${title}`]),
+    ...places().map(({ key, title }) => [`G ${key.toUpperCase()}`, `Go to: ${title}`]),
     ...KEYS,
   ];
 }
@@ -109,8 +93,8 @@ function single(event) {
   // Shift and its like come before a second key.
   if (key.length === 1) beganMs = -Infinity;
   if (second) {
-    const place = places().find(([each]) => each === key);
-    if (place) return () => go(href(place[1]));
+    const place = places().find((each) => each.key === key);
+    if (place) return () => go(href(place.page));
   }
   if (key === "g") return () => (beganMs = event.timeStamp);
   return Object.hasOwn(SINGLE, key) ? SINGLE[key] : undefined;

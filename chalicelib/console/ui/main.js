@@ -6,7 +6,10 @@
 // held.js        a caller that waits for an answer
 // route.js       addresses
 // time.js        the server's clock, one formatter of times
+// places.js      the pages: title, key, and who sees each
 // keys.js        keys, and when none is taken
+// money.js       amounts, in the digits of their currency
+// merge.js       what two people changed, field by field
 // words.js       words for states
 // preferences.js what this browser remembers
 // parts/         what pages are made of
@@ -21,26 +24,28 @@ import { Keyboard } from "./parts/keyboard.js";
 import { Empty } from "./parts/states.js";
 import { Toast } from "./parts/toast.js";
 import { ApplicationPage } from "./pages/application.js";
-import { Applications, mayManage } from "./pages/applications.js";
+import { Applications } from "./pages/applications.js";
 import { ApprovalPage } from "./pages/approval.js";
-import { Approvals, mayAsk } from "./pages/approvals.js";
+import { Approvals } from "./pages/approvals.js";
 import { Ask } from "./pages/ask.js";
 import { Inbox } from "./pages/inbox.js";
 import { Me } from "./pages/me.js";
 import { resume, SignInDialog, SignInPage } from "./pages/signin.js";
-import { mayTry, Try } from "./pages/try.js";
+import { Try } from "./pages/try.js";
+import { may, placeOf, places } from "./places.js";
 import { begin as beginPreferences } from "./preferences.js";
 import { follow, href, route } from "./route.js";
 
-/** The pages of the navigation: address, title, and who sees it.
- * @type {[string, string, () => boolean][]} */
-const MENU = [
-  ["inbox", "Inbox", () => true],
-  ["approvals", "Approvals", () => true],
-  ["applications", "Applications", mayManage],
-  ["try", "Try it", mayTry],
-  ["me", "Me", () => true],
-];
+/** The component of each place, and of one thing in it.
+ * @type {Record<string, (id: string) => () => unknown>} */
+const PAGES = {
+  inbox: () => Inbox,
+  approvals: (id) => id ? ApprovalPage : Approvals,
+  ask: () => Ask,
+  applications: (id) => id ? ApplicationPage : Applications,
+  try: () => Try,
+  me: () => Me,
+};
 
 function Frame() {
   const known = useRef("");
@@ -101,10 +106,11 @@ function Header() {
 }
 
 function Menu() {
-  const page = route.value.page === "ask" ? "approvals" : route.value.page || "inbox";
+  const own = placeOf(route.value.page);
+  const marked = own?.under ?? own?.page;
   return html`<nav class="menu" aria-label="Pages">${
-    MENU.filter(([, , admits]) => admits()).map(([name, title]) =>
-      html`<a href=${href(name)} aria-current=${name === page ? "page" : undefined}>${title}</a>`
+    places().filter(({ menu }) => menu).map(({ page, title }) =>
+      html`<a href=${href(page)} aria-current=${page === marked ? "page" : undefined}>${title}</a>`
     )
   }</nav>`;
 }
@@ -133,33 +139,19 @@ function Main() {
 
 /** @param {{page: string, id: string}} props */
 function Page({ page, id }) {
-  if (page === "" || page === "inbox") return html`<${Inbox} />`;
-  if (page === "approvals") return id ? html`<${ApprovalPage} />` : html`<${Approvals} />`;
-  if (page === "ask" && mayAsk()) return html`<${Ask} />`;
-  if (page === "ask") {
+  const place = placeOf(page);
+  if (place && may(page)) return html`<${PAGES[place.page]?.(id)} />`;
+  if (place) {
+    const roles = new Intl.ListFormat("en").format(place.roles);
     return html`
-      <h1>Ask somebody</h1>
-      <${Empty} title="Your role may not ask">
-        <p>The roles service, officer and admin may put questions to people.</p>
+      <h1>${place.title}</h1>
+      <${Empty} title="Your role does not see this page">
+        <p>The roles ${roles} see it.</p>
         <//>
     `;
   }
-  if (page === "applications" && mayManage()) {
-    return id ? html`<${ApplicationPage} />` : html`<${Applications} />`;
-  }
-  if (page === "applications") {
-    return html`
-      <h1>Applications</h1>
-      <${Empty} title="Your role sees no applications">
-        <p>The roles officer and admin read and change applications.</p>
-        <//>
-    `;
-  }
-  if (page === "try" && !config.value) {
-    return html`<p class="quiet late" aria-busy="true">Loading…</p>`;
-  }
-  if (page === "try" && mayTry()) return html`<${Try} />`;
-  if (page === "me") return html`<${Me} />`;
+  // Which pages there are hangs on the stage.
+  if (!config.value) return html`<p class="quiet late" aria-busy="true">Loading…</p>`;
   return html`
     <h1>No such page</h1>
     <p><a href=${href("inbox")}>Go to the inbox</a></p>

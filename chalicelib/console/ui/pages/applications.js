@@ -1,6 +1,6 @@
 // Applications: search, filter and order; select some and move them together. The address holds all but the selection.
 import { html, useState } from "../vendor/ui.js";
-import { ask, session } from "../api.js";
+import { ask } from "../api.js";
 import { usePoll } from "../live.js";
 import { money } from "../money.js";
 import { go, href, route } from "../route.js";
@@ -22,11 +22,6 @@ const ORDERS = [
   ["-amountMinor", "highest amount first"],
   ["applicantName", "by name"],
 ];
-
-/** Whether this person may read and change applications. */
-export function mayManage() {
-  return (session.value?.roles ?? []).some((role) => ["admin", "officer"].includes(role));
-}
 
 export function Applications() {
   const { q = "", status = "", sort = "", cursor = "" } = route.value.query;

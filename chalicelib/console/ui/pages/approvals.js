@@ -2,6 +2,7 @@
 import { html, useRef, useState } from "../vendor/ui.js";
 import { ask, session } from "../api.js";
 import { usePoll } from "../live.js";
+import { may } from "../places.js";
 import { go, href, route } from "../route.js";
 import { State } from "../parts/icon.js";
 import { Empty, Loaded } from "../parts/states.js";
@@ -22,13 +23,6 @@ const MOST = 1_000;
 /** Counts are asked for again when the list has changed, and after so long. */
 const COUNTED_MS = 30_000;
 
-/** Whether this person may put questions to others. */
-export function mayAsk() {
-  return (session.value?.roles ?? []).some((role) =>
-    ["admin", "officer", "service"].includes(role)
-  );
-}
-
 export function Approvals() {
   const { status = "", username = "", cursor = "" } = route.value.query;
   const filter = { status, username, cursor, limit: "50" };
@@ -43,7 +37,7 @@ export function Approvals() {
   const admin = session.value?.roles.includes("admin");
   return html`<div class="title">
       <h1>Approvals</h1>
-      ${mayAsk() && html`<a class="button main" href=${href("ask")}>Ask somebody</a>`}
+      ${may("ask") && html`<a class="button main" href=${href("ask")}>Ask somebody</a>`}
     </div>
     <nav class="tabs" aria-label="State">${
     ["", ...APPROVAL_STATES].map((state) =>
@@ -175,5 +169,5 @@ function Nothing({ filtered }) {
   }
   return html`<${Empty} title="No questions yet">
     <p>Questions that functions put to people are listed here for 24 hours after their end.</p>
-    ${mayAsk() && html`<p><a class="button" href=${href("ask")}>Ask somebody</a></p>`}<//>`;
+    ${may("ask") && html`<p><a class="button" href=${href("ask")}>Ask somebody</a></p>`}<//>`;
 }

@@ -5,12 +5,10 @@ import { askAndWait } from "../held.js";
 import { usePoll } from "../live.js";
 import { href } from "../route.js";
 import { Answer } from "../parts/answer.js";
-import { config } from "../parts/banner.js";
 import { curl, ShowCall } from "../parts/call.js";
 import { Empty, Loaded } from "../parts/states.js";
 import { Countdown } from "../parts/time.js";
 import { length, tick } from "../time.js";
-import { mayAsk } from "./approvals.js";
 import { Question } from "./inbox.js";
 
 /** @typedef {import("./approvals.js").Approval} Approval */
@@ -21,11 +19,6 @@ const NAME = "ask and wait";
 const PATH = "send-notification";
 /** @type {Caller} */
 const IDLE = { phase: "idle", sinceMs: 0, tookMs: 0, problem: "", heard: null, story: null };
-
-/** Whether this deployment shows the page: on a laptop alone, and to those who may ask. */
-export function mayTry() {
-  return config.value?.stage === "local" && mayAsk();
-}
 
 export function Try() {
   const [caller, setCaller] = useState(IDLE);

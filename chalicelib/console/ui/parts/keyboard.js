@@ -1,6 +1,7 @@
 // The dialogs of the keyboard: help, and the palette that goes to a page or to a question by its id.
 import { html, useEffect, useId, useRef, useState } from "../vendor/ui.js";
-import { help, places, shown } from "../keys.js";
+import { help, shown } from "../keys.js";
+import { may, places } from "../places.js";
 import { go, href } from "../route.js";
 import { Dialog } from "./dialog.js";
 
@@ -82,11 +83,19 @@ function Palette({ close }) {
   `;
 }
 
-/** The addresses and titles that a text may mean: pages whose title has the text, or the question with that id.
+/** The addresses and titles that a text may mean: pages whose title has the text, or what has that id.
  * @param {string} text
  * @returns {[string, string][]} */
 export function matches(text) {
-  if (ID.test(text)) return [[href("approvals", text.toUpperCase()), `Question ${text}`]];
-  return places().filter(([, , title]) => title.toLowerCase().includes(text.toLowerCase()))
-    .map(([, page, title]) => [href(page), title]);
+  if (ID.test(text)) {
+    const id = text.toUpperCase();
+    return [
+      [href("approvals", id), `Question ${text}`],
+      ...(may("applications")
+        ? [/** @type {[string, string]} */ ([href("applications", id), `Application ${text}`])]
+        : []),
+    ];
+  }
+  return places().filter(({ title }) => title.toLowerCase().includes(text.toLowerCase()))
+    .map(({ page, title }) => [href(page), title]);
 }

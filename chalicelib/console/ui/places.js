@@ -1,0 +1,68 @@
+// The places of the console: address, title, key after G, and who sees each. The only list of pages.
+import { session } from "./api.js";
+import { config } from "./parts/banner.js";
+
+/** *roles*: any one of them, or everybody without names. *menu*: whether the navigation has an entry. *local*: a
+ * laptop's stage alone has the place. *under* names the entry that is marked instead of its own.
+ * @typedef {{page: string, title: string, key: string, roles: string[], menu: boolean, local?: boolean,
+ *   under?: string}} Place */
+
+/** @type {Place[]} */
+const PLACES = [
+  { page: "inbox", title: "Inbox", key: "i", roles: [], menu: true },
+  { page: "approvals", title: "Approvals", key: "a", roles: [], menu: true },
+  {
+    page: "ask",
+    title: "Ask somebody",
+    key: "n",
+    roles: ["service", "officer", "admin"],
+    menu: false,
+    under: "approvals",
+  },
+  {
+    page: "applications",
+    title: "Applications",
+    key: "p",
+    roles: ["officer", "admin"],
+    menu: true,
+  },
+  {
+    page: "try",
+    title: "Try it",
+    key: "t",
+    roles: ["service", "officer", "admin"],
+    menu: true,
+    local: true,
+  },
+  { page: "me", title: "Me", key: "m", roles: [], menu: true },
+];
+
+/** The place of an address, the inbox for an empty one.
+ * @param {string} page
+ * @returns {Place | undefined} */
+export function placeOf(page) {
+  return PLACES.find((place) => place.page === (page || "inbox") && isHere(place));
+}
+
+/** Whether this person sees a place.
+ * @param {string} page */
+export function may(page) {
+  const place = placeOf(page);
+  return !!place && admits(place);
+}
+
+/** The places that this person sees. */
+export function places() {
+  return PLACES.filter((place) => isHere(place) && admits(place));
+}
+
+/** @param {Place} place */
+function isHere(place) {
+  return !place.local || config.value?.stage === "local";
+}
+
+/** @param {Place} place */
+function admits({ roles }) {
+  const own = session.value?.roles ?? [];
+  return !roles.length || roles.some((role) => own.includes(role));
+}
