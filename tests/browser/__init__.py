@@ -5,6 +5,7 @@ visits.py          signed-in pages, and what must be true of every page
 test_answering.py  questions: answered on a phone, by several people, by nobody
 test_try.py        the demonstration of a laptop: a caller and a phone side by side
 test_outages.py    stores that are down, sessions that end, networks that break
+test_modes.py      forced colours, reduced motion, the smallest phone
 test_looks.py      accessibility, both schemes, both widths, no sideways scroll
 test_lists.py      counts of states, and the story of a question
 test_keys.py       everything by the keyboard
