@@ -94,7 +94,7 @@ def list_approvals(call: Call[None, ApprovalQuery]) -> str:
 
 @routes.add("GET", "/api/pending-responses/counts", query=CountsQuery, answers={200: Counts}, raises=(NotYours,))
 def count_approvals(call: Call[None, CountsQuery]) -> Counts:
-    """Count the requests of the list by state. Each number is exact below 1000; 1000 stands for 1000 or more."""
+    """Count the requests of the list by state. Each number is exact below 500; 500 stands for 500 or more."""
     account_id = _whose(call.caller, call.query.username)
     if account_id is None:
         return Counts(pending=0, resolved=0, timeout=0, cancelled=0)

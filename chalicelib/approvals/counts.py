@@ -13,7 +13,7 @@ from chalicelib.core.models import Model, Username
 from chalicelib.core.web.models import Query
 
 #: The highest number: a count reads so many documents of each state at most, however long the list is.
-MOST = 1_000
+MOST = 500
 
 #: True of a settled request alone, and so the condition of the index.
 _SETTLED = {"resolvedAt": {"$gt": datetime(1970, 1, 1, tzinfo=UTC)}}
@@ -32,7 +32,7 @@ class CountsQuery(Query):
 
 
 class Counts(Model):
-    """Requests by state, each number 1000 at most: 1000 stands for 1000 or more."""
+    """Requests by state, each number 500 at most: 500 stands for 500 or more."""
 
     pending: int
     resolved: int

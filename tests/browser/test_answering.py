@@ -24,7 +24,7 @@ def test_answer_on_a_phone_reaches_the_waiting_caller(visits: Visits, admin: Cli
     assert answered.value.headers["x-instance-id"] != outcome.headers["X-Instance-Id"]
     # The other device learns it, and can no longer answer.
     settled = laptop.get_by_role("region", name="Settled just now")
-    settled.get_by_text("approve").wait_for(timeout=SOON_MS)
+    settled.get_by_text("Answered elsewhere, by you: approve").wait_for(timeout=SOON_MS)
     assert laptop.get_by_role("button", name="Approve").count() == 0
     # Each action shows its call, with the instance that answered.
     phone.get_by_role("region", name="Settled just now").get_by_text("Answered by you: approve").wait_for()

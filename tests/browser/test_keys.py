@@ -36,6 +36,20 @@ def test_question_is_answered_by_keys_alone(visits: Visits, admin: Client, perso
     page.get_by_text("Answered by you: approve").wait_for()
 
 
+def test_question_is_found_opened_and_decided_by_keys_alone(visits: Visits, admin: Client, person: NewPerson) -> None:
+    ann = person()
+    asked(admin, ann.username, "Order 40 chairs?")
+    page = visits.signed_in(ann)
+    for link, then in (("Approvals", "Approvals"), ("Order 40 chairs?", "Order 40 chairs?")):
+        press(page, link)
+        page.get_by_role("heading", name=then).wait_for()
+    press(page, "Reject")
+    page.get_by_role("region", name="Timeline").get_by_text("answered: reject").wait_for()
+    # The buttons are gone; the keys go on from the page.
+    press(page, "Approvals")
+    page.get_by_role("heading", name="Approvals").wait_for()
+
+
 def test_skip_link_and_navigation_move_the_focus_to_the_page(visits: Visits, person: NewPerson) -> None:
     page = visits.signed_in(person())
     page.evaluate("document.activeElement.blur()")
@@ -52,6 +66,14 @@ def focused(page: Any) -> str:
     """Return the name of what has the focus: its label, or its text."""
     script = "((one) => one.ariaLabel || one.labels?.[0]?.textContent || one.textContent)(document.activeElement)"
     return str(page.evaluate(script))
+
+
+def press(page: Any, name: str) -> None:
+    """Press Tab until *name* has the focus, which must be seen, and then Enter."""
+    page.get_by_text(name, exact=True).first.wait_for()
+    until(page, name)
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    page.keyboard.press("Enter")
 
 
 def until(page: Any, name: str) -> None:

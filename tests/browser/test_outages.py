@@ -23,6 +23,30 @@ def test_rows_stay_while_mongodb_is_down(stack: Stack, visits: Visits, admin: Cl
     assert page.get_by_role("button", name="Approve").is_visible()
 
 
+def test_write_is_refused_with_its_reason_while_mongodb_is_down(
+    stack: Stack, visits: Visits, person: NewPerson
+) -> None:
+    ann, officer = person(), person("officer")
+    visits.expect(REFUSED)
+    page = visits.signed_in(officer, "#/ask")
+    page.get_by_label("For").fill(ann.username)
+    page.get_by_label("Question").fill("Order 40 chairs?")
+    send = page.get_by_role("button", name="Ask", exact=True)
+    stack.mongod.stop()
+    try:
+        send.click()
+        page.locator("form").get_by_role("alert").wait_for()
+        banner = page.locator("header").get_by_role("alert").inner_text()
+        assert banner.startswith(page.locator("form").get_by_role("alert").inner_text())
+    finally:
+        stack.mongod.start()
+    # Nothing typed is lost, and the same click works.
+    assert page.get_by_label("Question").input_value() == "Order 40 chairs?"
+    send.click()
+    page.get_by_role("heading", name="Order 40 chairs?").wait_for()
+    assert len(ann.client.get("/api/pending-responses").json()["items"]) == 1
+
+
 def test_ended_session_loses_nothing_typed(visits: Visits, admin: Client, person: NewPerson) -> None:
     ann, officer = person(), person("officer")
     visits.expect(REFUSED)

@@ -3,8 +3,8 @@
 from typing import Any
 
 from infra.local.stack import Stack
-from tests.browser.visits import Visits, asked
-from tests.support.client import Client
+from tests.browser.visits import REFUSED, Visits, asked, sign_in
+from tests.support.client import Client, Person
 from tests.support.stack import NewPerson
 
 
@@ -18,6 +18,26 @@ def test_user_sees_only_own_questions_and_cannot_ask(visits: Visits, admin: Clie
     assert page.get_by_role("link", name="Ask somebody").count() == 0
     page.goto(f"{visits.url}#/ask")
     page.get_by_text("The roles service, officer, and admin see it.").wait_for()
+
+
+def test_officer_sees_own_questions_and_administrator_all(
+    stack: Stack, visits: Visits, admin: Client, person: NewPerson
+) -> None:
+    ann, officer = person(), person("officer")
+    visits.expect(REFUSED)
+    foreign = asked(admin, ann.username, "For Ann?")
+    asked(admin, officer.username, "For the officer?")
+    page = visits.signed_in(officer, "#/approvals")
+    page.get_by_role("link", name="For the officer?").wait_for()
+    assert page.get_by_text("For Ann?").count() == 0
+    assert page.get_by_role("search").count() == 0
+    page.goto(f"{visits.url}#/approvals/{foreign}")
+    page.get_by_role("alert").get_by_text("Forbidden").wait_for()
+    boss = visits.signed_in(Person("admin", stack.admin_password or "", admin), f"#/approvals?username={ann.username}")
+    boss.get_by_role("link", name="For Ann?").wait_for()
+    assert boss.get_by_text("For the officer?").count() == 0
+    boss.get_by_role("search").get_by_role("link", name="Clear").click()
+    boss.get_by_role("link", name="For the officer?").wait_for()
 
 
 def test_filter_survives_reload_and_back(visits: Visits, admin: Client, person: NewPerson) -> None:
@@ -59,6 +79,15 @@ def test_console_works_below_the_stage_of_the_gateway(stack: Stack, visits: Visi
     requested = page.evaluate("performance.getEntriesByType('resource').map((entry) => entry.name)")
     assert requested
     assert not [url for url in requested if not url.startswith(base)]
+    # Calls of the API go below the stage as well, and the session holds there.
+    called: list[str] = []
+    page.on("request", lambda request: called.append(request.url))
+    sign_in(page, person())
+    page.get_by_role("heading", name="No question waits for you").wait_for()
+    page.reload()
+    page.get_by_role("heading", name="No question waits for you").wait_for()
+    assert any("/api/pending-responses" in url for url in called)
+    assert not [url for url in called if not url.startswith(f"{stack.api_url}/")]
 
 
 def test_new_version_is_offered_and_keeps_the_address(visits: Visits, person: NewPerson) -> None:

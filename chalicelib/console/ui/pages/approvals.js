@@ -19,7 +19,7 @@ import { APPROVAL_STATES } from "../words.js";
 /** @typedef {{items: Approval[], nextCursor: string | null, counts?: Counts | null}} Page */
 
 /** Counts end here: the number stands for as many or more. */
-const MOST = 1_000;
+const MOST = 500;
 /** Counts are asked for again when the list has changed, and after so long. */
 const COUNTED_MS = 30_000;
 

@@ -11,6 +11,8 @@ import { Countdown, Time } from "../parts/time.js";
 /** @typedef {import("./approvals.js").Approval} Approval */
 
 const SETTLED_SHOWN = 5;
+/** The questions that were answered on this page, and not on another device. */
+const here = new Set();
 
 export function Inbox() {
   const me = session.value?.username ?? "";
@@ -75,6 +77,10 @@ function useSettled(items) {
 /** @param {{approval: Approval, me: string}} props */
 function Card({ approval, me }) {
   const [mine, setMine] = useState(/** @type {Approval | null} */ (null));
+  const answered = (/** @type {Approval} */ after) => {
+    here.add(after.requestId);
+    setMine(after);
+  };
   const now = mine ?? approval;
   const given = now.answers.find((answer) => answer.by === me || answer.username === me);
   return html`<article class="card">
@@ -89,16 +95,15 @@ function Card({ approval, me }) {
     ${
     given || now.status !== "pending"
       ? html`<p><${State} state=${now.status} /> ${given && `You answered: ${given.action}`}</p>`
-      : html`<${Answer} approval=${approval} done=${setMine} />`
+      : html`<${Answer} approval=${approval} done=${answered} />`
   }
   </article>`;
 }
 
 /** @param {{approval: Approval, me: string}} props */
 function Done({ approval, me }) {
-  const mine = approval.answers.some((answer) => answer.by === me);
-  const by = approval.answers.at(-1)?.by;
-  const who = approval.status !== "resolved" ? "" : mine ? "by you" : `elsewhere, by ${by}`;
+  const by = approval.resolvedBy === me ? "you" : approval.resolvedBy;
+  const who = here.has(approval.requestId) && by === "you" ? "by you" : `elsewhere, by ${by}`;
   return html`
     <article class="card done">
       <header>
