@@ -160,5 +160,5 @@ def test_legal_moves_alone_have_buttons(visits: Visits, person: NewPerson) -> No
     assert page.get_by_label("Amount").is_disabled()
     # And somebody without the role has no entry in the menu, and is told the roles
     page = visits.signed_in(uma, f"#/applications/{one}")
-    page.get_by_text("The roles officer and admin see it.").wait_for()
+    page.get_by_text("It needs the role officer or admin.").wait_for()
     assert page.get_by_role("link", name="Applications").count() == 0

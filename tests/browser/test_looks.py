@@ -27,7 +27,7 @@ def test_every_page_is_accessible(visits: Visits, administrator: Person, size: t
     page.get_by_role("button", name="Approve").first.wait_for()
     found["inbox"] = violations(page)
     application = made(administrator.client)
-    for name, ready in pages(request, application).items():
+    for name, ready in pages(request, application, "admin").items():
         page.goto(f"{visits.url}#/{name}")
         page.get_by_text(ready).first.wait_for()
         found[name] = violations(page)
@@ -46,7 +46,7 @@ def test_no_page_scrolls_sideways_on_the_smallest_phone(visits: Visits, administ
     page.get_by_role("button", name="Approve").first.wait_for()
     wide = {"inbox": scrolls_sideways(page)}
     application = made(administrator.client, applicantName=LONG, amountMinor=10**15)
-    for name, ready in pages(request, application).items():
+    for name, ready in pages(request, application, "admin").items():
         page.goto(f"{visits.url}#/{name}")
         page.get_by_text(ready).first.wait_for()
         wide[name] = scrolls_sideways(page)
@@ -76,13 +76,18 @@ def conflict(visits: Visits, page: Any, administrator: Person, application: str)
     page.get_by_role("dialog").wait_for()
 
 
-def pages(request: str, application: str) -> dict[str, str]:
+def pages(request: str, application: str, username: str) -> dict[str, str]:
     """Return a text of each page by its address; the last page is the form that asks."""
     return {
         "approvals": "Ask somebody",
         f"approvals/{request}": "Timeline",
         "applications": "Order",
         f"applications/{application}": "History",
+        "ledger": "Verify the chain",
+        "queues": "Completed and failed are exact",
+        "queues/callback": "Dead letters of callback",
+        "users": "New user",
+        f"users/{username}": "Delete the user",
         "me": "Preferences",
         "try": "The phone of",
         "ask": "Time to answer",

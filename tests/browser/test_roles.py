@@ -17,7 +17,7 @@ def test_user_sees_only_own_questions_and_cannot_ask(visits: Visits, admin: Clie
     assert page.get_by_text("For Ben?").count() == 0
     assert page.get_by_role("link", name="Ask somebody").count() == 0
     page.goto(f"{visits.url}#/ask")
-    page.get_by_text("The roles service, officer, and admin see it.").wait_for()
+    page.get_by_text("It needs the role service, officer, or admin.").wait_for()
 
 
 def test_officer_sees_own_questions_and_administrator_all(

@@ -6,9 +6,10 @@ import { learn } from "./time.js";
 /** @typedef {{path: string, message: string}} FieldError */
 /** @typedef {{method: string, path: string, body: unknown, key: string, status: number, answer: string,
  *   requestId: string, instanceId: string}} Call */
-/** *version* makes a read answer null while the record still has that version.
+/** *version* makes a read answer null while the record still has that version. Of a *secret* call neither password nor
+ * answer is kept.
  * @typedef {{body?: unknown, key?: string, deadlineMs?: number, signal?: AbortSignal, record?: string,
- *   version?: number}} Options */
+ *   version?: number, secret?: boolean}} Options */
 
 const DEADLINE_MS = 10_000;
 
@@ -138,16 +139,22 @@ async function send(method, path, options) {
   }
 }
 
+/** A body without its password.
+ * @param {any} body */
+function hidden(body) {
+  return body?.password === undefined ? body : { ...body, password: "…" };
+}
+
 /** @param {string} name
  * @param {{method: string, path: string, options: Options, answer: Response, text: string}} made */
 function keep(name, { method, path, options, answer, text }) {
   const call = {
     method,
     path,
-    body: options.body,
+    body: options.secret ? hidden(options.body) : options.body,
     key: options.key ?? "",
     status: answer.status,
-    answer: text,
+    answer: options.secret ? "" : text,
     requestId: answer.headers.get("X-Request-Id") ?? "",
     instanceId: answer.headers.get("X-Instance-Id") ?? "",
   };

@@ -29,7 +29,11 @@ import { ApprovalPage } from "./pages/approval.js";
 import { Approvals } from "./pages/approvals.js";
 import { Ask } from "./pages/ask.js";
 import { Inbox } from "./pages/inbox.js";
+import { Ledger } from "./pages/ledger.js";
 import { Me } from "./pages/me.js";
+import { DeadLetters, Queues } from "./pages/queues.js";
+import { UserPage } from "./pages/user.js";
+import { Users } from "./pages/users.js";
 import { resume, SignInDialog, SignInPage } from "./pages/signin.js";
 import { Try } from "./pages/try.js";
 import { may, placeOf, places } from "./places.js";
@@ -43,6 +47,9 @@ const PAGES = {
   approvals: (id) => id ? ApprovalPage : Approvals,
   ask: () => Ask,
   applications: (id) => id ? ApplicationPage : Applications,
+  ledger: () => Ledger,
+  queues: (id) => id ? DeadLetters : Queues,
+  users: (id) => id ? UserPage : Users,
   try: () => Try,
   me: () => Me,
 };
@@ -142,11 +149,11 @@ function Page({ page, id }) {
   const place = placeOf(page);
   if (place && may(page)) return html`<${PAGES[place.page]?.(id)} />`;
   if (place) {
-    const roles = new Intl.ListFormat("en").format(place.roles);
+    const roles = new Intl.ListFormat("en", { type: "disjunction" }).format(place.roles);
     return html`
       <h1>${place.title}</h1>
       <${Empty} title="Your role does not see this page">
-        <p>The roles ${roles} see it.</p>
+        <p>It needs the role ${roles}.</p>
         <//>
     `;
   }

@@ -26,6 +26,9 @@ const PLACES = [
     roles: ["officer", "admin"],
     menu: true,
   },
+  { page: "ledger", title: "Ledger", key: "l", roles: ["admin"], menu: true },
+  { page: "queues", title: "Queues", key: "q", roles: ["admin"], menu: true },
+  { page: "users", title: "Users", key: "u", roles: ["admin"], menu: true },
   {
     page: "try",
     title: "Try it",

@@ -3,7 +3,7 @@ import { html, useRef, useState } from "../vendor/ui.js";
 import { act, newKey, Problem } from "../api.js";
 import { go, href } from "../route.js";
 import { ShowCall } from "../parts/call.js";
-import { Choice, Field } from "../parts/fields.js";
+import { Choice, Field, refusal } from "../parts/fields.js";
 
 const MINUTE_MS = 60_000;
 /** @type {[string, string][]} */
@@ -113,10 +113,4 @@ function request(form) {
 /** @param {string} text */
 function listed(text) {
   return text.split(",").map((word) => word.trim()).filter(Boolean);
-}
-
-/** @param {Problem | null} problem
- * @param {string} name */
-function refusal(problem, name) {
-  return problem?.errors.find((error) => error.path.split(/[.[]/)[0] === name)?.message;
 }

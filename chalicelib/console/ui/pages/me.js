@@ -1,14 +1,13 @@
 // My own page: session, devices, and what this browser remembers.
 import { html } from "../vendor/ui.js";
-import { act, ask, Problem, session } from "../api.js";
+import { ask, session } from "../api.js";
 import { shown } from "../keys.js";
-import { refresh, usePoll } from "../live.js";
+import { usePoll } from "../live.js";
 import { scheme, shortcuts } from "../preferences.js";
-import { ShowCall } from "../parts/call.js";
 import { Choice } from "../parts/fields.js";
+import { Remove } from "../parts/remove.js";
 import { Empty, Loaded } from "../parts/states.js";
 import { Time } from "../parts/time.js";
-import { toast } from "../parts/toast.js";
 import { zone } from "../time.js";
 import { signOut } from "./signin.js";
 
@@ -129,22 +128,5 @@ function Sessions() {
             )}</tbody>
           </table>
         `}<//></section>
-  `;
-}
-
-/** @param {{words: string, name: string, path: string}} props */
-function Remove({ words, name, path }) {
-  const remove = async () => {
-    try {
-      await act(name, "DELETE", path);
-      toast("Done");
-    } catch (error) {
-      toast(error instanceof Problem ? error.message : String(error));
-    }
-    refresh();
-  };
-  return html`
-    <button type="button" class="plain danger" onClick=${remove}>${words}</button>
-    <${ShowCall} name=${name} would=${{ method: "DELETE", path }} />
   `;
 }

@@ -5,13 +5,14 @@ import { config } from "./banner.js";
 import { Dialog } from "./dialog.js";
 import { Field } from "./fields.js";
 
-/** *act* does it; the dialog stays with the reason if it is refused. On production *word* is typed first.
- * @param {{title: string, verb: string, word: string, act: () => Promise<void>, close: () => void,
+/** *act* does it; the dialog stays with the reason if it is refused. With *always*, and on production, *word* is typed
+ * first.
+ * @param {{title: string, verb: string, word: string, always?: boolean, act: () => Promise<void>, close: () => void,
  *   children?: import("../vendor/ui.js").Child}} props */
-export function Confirm({ title, verb, word, act, close, children }) {
+export function Confirm({ title, verb, word, always, act, close, children }) {
   const [text, setText] = useState("");
   const [state, setState] = useState({ sending: false, problem: "" });
-  const asks = config.value?.stage === "prod";
+  const asks = always || config.value?.stage === "prod";
   const submit = async (/** @type {Event} */ event) => {
     event.preventDefault();
     setState({ sending: true, problem: "" });

@@ -43,3 +43,10 @@ export function Choice({ label, value, options, change }) {
     </div>
   `;
 }
+
+/** What a refusal says of one field.
+ * @param {import("../api.js").Problem | null} problem
+ * @param {string} name */
+export function refusal(problem, name) {
+  return problem?.errors.find((error) => error.path.split(/[.[]/)[0] === name)?.message;
+}

@@ -6,7 +6,7 @@ import { refresh } from "../live.js";
 import { minor, money, typed } from "../money.js";
 import { ShowCall } from "./call.js";
 import { Conflict } from "./conflict.js";
-import { Field } from "./fields.js";
+import { Field, refusal } from "./fields.js";
 import { toast } from "./toast.js";
 
 /** @typedef {import("../pages/applications.js").Application} Application */
@@ -175,10 +175,4 @@ export function shown(name, value, fields) {
     return money(value, String(fields.currency));
   }
   return String(value);
-}
-
-/** @param {Problem | null} problem
- * @param {string} name */
-function refusal(problem, name) {
-  return problem?.errors.find((error) => error.path === name)?.message ?? "";
 }
