@@ -6,6 +6,7 @@ test_try.py        the demonstration of a laptop: a caller and a phone side by s
 test_outages.py    stores that are down, sessions that end, networks that break
 test_looks.py      accessibility, both schemes, both widths, no sideways scroll
 test_lists.py      counts of states, and the story of a question
+test_requests.py   how often a page asks the API
 test_phones.py     targets and widths of every page on a phone
 test_keys.py       everything by the keyboard
 test_roles.py      what each role sees, and what leaks
