@@ -8,6 +8,7 @@ test_outages.py    stores that are down, sessions that end, networks that break
 test_modes.py      forced colours, reduced motion, the smallest phone
 test_looks.py      accessibility, both schemes, both widths, no sideways scroll
 test_lists.py      counts of states, and the story of a question
+test_requests.py   how often a page asks the API
 test_phones.py     targets and widths of every page on a phone
 test_keys.py       everything by the keyboard
 test_shortcuts.py  keys, their help, and the palette

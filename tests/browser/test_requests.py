@@ -1,0 +1,56 @@
+"""How often an open page asks the API."""
+
+from typing import Any
+
+import pytest
+
+from tests.browser.visits import Visits
+from tests.support.stack import NewPerson
+
+#: Requests of a page in a minute in which nothing happens.
+MOST = 15
+
+
+@pytest.mark.parametrize("path", ["#/inbox", "#/approvals", "#/me"])
+def test_idle_page_asks_seldom_and_hidden_page_never(visits: Visits, person: NewPerson, path: str) -> None:
+    page = visits.signed_in(person(), path)
+    page.clock.install()
+    page.reload()
+    page.get_by_role("navigation", name="Pages").wait_for()
+    calls = _Calls(page)
+    _pass(page, calls, seconds=60)
+    assert 2 <= len(calls.made) <= MOST, calls.made
+    page.evaluate("Object.defineProperty(document, 'hidden', { get: () => true })")
+    # A poll that was on its way ends; its page is hidden before the next.
+    _pass(page, calls, seconds=5)
+    calls.made.clear()
+    _pass(page, calls, seconds=60)
+    assert not calls.made
+
+
+class _Calls:
+    """The requests of *page* from now on, and how many have no answer yet."""
+
+    def __init__(self, page: Any) -> None:
+        self.made: list[str] = []
+        self.open = 0
+        page.on("request", self._begun)
+        page.on("requestfinished", self._ended)
+        page.on("requestfailed", self._ended)
+
+    def _begun(self, request: Any) -> None:
+        self.made.append(request.url)
+        self.open += 1
+
+    def _ended(self, _request: Any) -> None:
+        self.open -= 1
+
+
+def _pass(page: Any, calls: _Calls, *, seconds: int) -> None:
+    """Let the page's clock go on. The clock stands while the API answers: the next poll begins after the answer."""
+    for _ in range(seconds):
+        page.clock.run_for(1_000)
+        # The page's code runs after the last event that is seen here.
+        page.wait_for_timeout(30)
+        while calls.open > 0:
+            page.wait_for_timeout(30)
