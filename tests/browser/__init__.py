@@ -8,11 +8,13 @@ test_outages.py    stores that are down, sessions that end, networks that break
 test_modes.py      forced colours, reduced motion, the smallest phone
 test_looks.py      accessibility, both schemes, both widths, no sideways scroll
 test_lists.py      counts of states, and the story of a question
-test_requests.py   how often a page asks the API
+test_requests.py   how often an open page asks the API
 test_phones.py     targets and widths of every page on a phone
 test_keys.py       everything by the keyboard
 test_shortcuts.py  keys, their help, and the palette
-test_budget.py     requests of a visit and of an open tab
+test_budget.py     requests of a visit
+test_applications.py  changed by two, moved together, paid once
+test_operating.py  queues, the ledger and users
 test_roles.py      what each role sees, and what leaks
 axe.min.js         axe-core 4.14.1 (MPL-2.0), unchanged
 """

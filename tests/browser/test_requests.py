@@ -9,18 +9,22 @@ from tests.support.stack import NewPerson
 
 #: Requests of a page in a minute in which nothing happens.
 MOST = 15
+_HIDE = """
+Object.defineProperty(document, "hidden", { get: () => true });
+document.dispatchEvent(new Event("visibilitychange"));
+"""
 
 
-@pytest.mark.parametrize("path", ["#/inbox", "#/approvals", "#/me"])
+@pytest.mark.parametrize("path", ["#/inbox", "#/approvals", "#/applications", "#/queues", "#/users/admin", "#/me"])
 def test_idle_page_asks_seldom_and_hidden_page_never(visits: Visits, person: NewPerson, path: str) -> None:
-    page = visits.signed_in(person(), path)
+    page = visits.signed_in(person("admin"), path)
     page.clock.install()
     page.reload()
     page.get_by_role("navigation", name="Pages").wait_for()
     calls = _Calls(page)
     _pass(page, calls, seconds=60)
     assert 2 <= len(calls.made) <= MOST, calls.made
-    page.evaluate("Object.defineProperty(document, 'hidden', { get: () => true })")
+    page.evaluate(_HIDE)
     # A poll that was on its way ends; its page is hidden before the next.
     _pass(page, calls, seconds=5)
     calls.made.clear()

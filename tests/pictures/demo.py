@@ -1,4 +1,4 @@
-"""People and questions to show, asked and answered by calls, and then set back in time past the API."""
+"""People, applications and questions to show, made by calls; the questions are then set back in time past the API."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -98,6 +98,17 @@ QUESTIONS = (
 )
 
 
+#: Applications by id: name, amount, months, and the moves that follow the submission.
+APPLICATIONS = {
+    "A-2037": ("Hedy Lamarr", 640_000, 36, []),
+    "A-2038": ("Emmy Noether", 2_500_000, 60, ["rejected"]),
+    "A-2039": ("Katherine Johnson", 1_800_000, 48, ["approved", "disburse"]),
+    "A-2040": ("Mary Jackson", 310_050, 12, ["review", "approved"]),
+    "A-2041": ("Ada Lovelace", 1_200_000, 24, ["review"]),
+    "A-2042": ("Grace Hopper", 845_000, 36, []),
+}
+
+
 @dataclass(frozen=True)
 class Demo:
     """The person whose console is shown, and the id of the last question."""
@@ -112,11 +123,28 @@ def fill(stack: Stack) -> Demo:
     for username, role in _ROLES.items():
         json_of(admin.post("/api/users", {"username": username, "password": PASSWORD, "roles": [role]}), 201)
     callers = {username: _signed_in(stack, username) for username in _ROLES}
+    for application_id in APPLICATIONS:
+        _apply(callers["ben"], callers[VIEWER], application_id)
     with MongoClient[dict[str, Any]](stack.mongodb_uri) as client:
         for question in QUESTIONS:
             request = _put(callers, question)
             _set_back(client, request, question.age_minutes * _MINUTE_MS)
     return Demo(Person(VIEWER, PASSWORD, callers[VIEWER]), request)
+
+
+def _apply(officer: Client, payer: Client, application_id: str) -> None:
+    """Make an application and move it on."""
+    name, amount, months, moves = APPLICATIONS[application_id]
+    email = f"{name.partition(' ')[0].lower()}@example.org"
+    terms = {"amountMinor": amount, "currency": "EUR", "termMonths": months, "status": "submitted"}
+    new = {"applicationId": application_id, "applicantName": name, "email": email, **terms}
+    json_of(officer.post("/api/applications", new), 201)
+    path = f"/api/applications/{application_id}"
+    for version, status in enumerate(moves, 1):
+        if status == "disburse":
+            json_of(payer.post(f"{path}/disburse"))
+        else:
+            json_of(officer.call("PUT", path, {"status": status, "version": version}))
 
 
 def _put(callers: Mapping[str, Client], question: Question) -> str:

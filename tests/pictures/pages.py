@@ -19,5 +19,12 @@ PAGES = (
     Page("nothing", "#/approvals?username=nobody", "Clear filters"),
     Page("question", "#/approvals/{question}", "Timeline"),
     Page("ask", "#/ask", "Time to answer"),
+    Page("try", "#/try", "The phone of", shown=True),
+    Page("applications", "#/applications", "Grace Hopper", shown=True),
+    Page("application", "#/applications/A-2041", "made the application"),
+    Page("ledger", "#/ledger", "EUR"),
+    Page("queues", "#/queues", "approval"),
+    Page("users", "#/users", "payouts"),
+    Page("user", "#/users/payouts", "Delete the user"),
     Page("me", "#/me", "this one"),
 )

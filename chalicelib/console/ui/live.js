@@ -62,7 +62,8 @@ export function rest(ms, gone) {
  * @template T
  * @param {string} name
  * @param {(signal: AbortSignal) => Promise<T>} load
- * @param {(data: T) => boolean} quick whether the data is about to change
+ * @param {(data: T) => boolean | "seldom"} quick whether the data is about to change; "seldom" for what this person
+ *   alone changes, as a rule
  * @returns {Polled<T>} */
 export function usePoll(name, load, quick) {
   const [state, setState] = useState(/** @type {Polled<T> & {name: string}} */ (empty(name)));
@@ -108,8 +109,9 @@ function empty(name) {
   return { name, data: null, problem: null, atMs: 0 };
 }
 
-/** @param {boolean} quick */
+/** @param {boolean | "seldom"} quick */
 function pauseMs(quick) {
+  if (quick === "seldom") return IDLE_MS;
   if (Date.now() - lastInputMs > IDLE_AFTER_MS) return IDLE_MS;
   return quick ? QUICK_MS : USUAL_MS;
 }

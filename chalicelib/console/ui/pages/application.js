@@ -147,7 +147,7 @@ function History({ found }) {
   const polled = usePoll(
     `${path} ${found.version}`,
     (gone) => ask("GET", path, { signal: gone }),
-    (data) => data.items[0]?.version !== found.version,
+    (data) => data.items[0]?.version !== found.version || "seldom",
   );
   return html`
     <section aria-label="History">

@@ -18,7 +18,7 @@ export function Ledger() {
   const { cursor = "" } = route.value.query;
   const search = new URLSearchParams({ limit: "50", ...(cursor ? { cursor } : {}) });
   const path = `api/ledger?${search}`;
-  const polled = usePoll(path, (gone) => ask("GET", path, { signal: gone }), () => false);
+  const polled = usePoll(path, (gone) => ask("GET", path, { signal: gone }), () => "seldom");
   return html`
     <h1>Ledger</h1>
     <${Verify} />

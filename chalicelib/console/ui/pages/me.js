@@ -52,7 +52,7 @@ function Devices() {
   const polled = usePoll(
     "devices",
     (gone) => ask("GET", "api/devices", { signal: gone }),
-    () => false,
+    () => "seldom",
   );
   return html`
     <section aria-label="Devices">
@@ -94,7 +94,7 @@ function Devices() {
 
 function Sessions() {
   const path = `api/sessions?username=${encodeURIComponent(session.value?.username ?? "")}`;
-  const polled = usePoll(path, (gone) => ask("GET", path, { signal: gone }), () => false);
+  const polled = usePoll(path, (gone) => ask("GET", path, { signal: gone }), () => "seldom");
   const mine = session.value?.sessionId;
   return html`
     <section aria-label="Sessions">

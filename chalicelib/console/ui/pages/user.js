@@ -24,7 +24,7 @@ function userPath(username) {
 
 export function UserPage() {
   const path = userPath(route.value.id);
-  const polled = usePoll(path, (gone) => ask("GET", path, { signal: gone }), () => false);
+  const polled = usePoll(path, (gone) => ask("GET", path, { signal: gone }), () => "seldom");
   return html`
     <p class="back"><a href=${href("users")}>Users</a></p>
     <h1>${route.value.id}</h1>
@@ -67,7 +67,8 @@ function Change({ user, path }) {
   return html`
     <section aria-label="Roles and password">
       <form class="narrow" onSubmit=${save}>
-        <input type="text" name="username" value=${user.username} autocomplete="username" hidden readonly />
+        <input type="text" name="username" value=${user
+          .username} autocomplete="username" hidden readonly />
         <${Roles} chosen=${roles} change=${setRoles} />
         <${Field} label="New password" name="password" type="password" value=${password} change=${setPassword}
           autocomplete="new-password" hint="Empty: the password stays." problem=${refusal(
@@ -92,7 +93,7 @@ function Change({ user, path }) {
 
 /** @param {{path: string}} props */
 function Keys({ path }) {
-  const polled = usePoll(path, (gone) => ask("GET", path, { signal: gone }), () => false);
+  const polled = usePoll(path, (gone) => ask("GET", path, { signal: gone }), () => "seldom");
   return html`
     <section aria-label="API keys">
       <h2>API keys</h2>
@@ -188,7 +189,7 @@ function NewKey({ path }) {
 /** @param {{username: string, path: string}} props */
 function Sessions({ username, path }) {
   const list = `api/sessions?username=${encodeURIComponent(username)}`;
-  const polled = usePoll(list, (gone) => ask("GET", list, { signal: gone }), () => false);
+  const polled = usePoll(list, (gone) => ask("GET", list, { signal: gone }), () => "seldom");
   const [open, setOpen] = useState(false);
   const end = async () => {
     await act("end sessions", "DELETE", `${path}/sessions`);

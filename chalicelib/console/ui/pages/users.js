@@ -16,7 +16,7 @@ import { toast } from "../parts/toast.js";
 export function Users() {
   const { cursor = "" } = route.value.query;
   const path = `api/users?${new URLSearchParams({ limit: "50", ...(cursor ? { cursor } : {}) })}`;
-  const polled = usePoll(path, (gone) => ask("GET", path, { signal: gone }), () => false);
+  const polled = usePoll(path, (gone) => ask("GET", path, { signal: gone }), () => "seldom");
   return html`
     <h1>Users</h1>
     <${Loaded} polled=${polled}>${(/** @type {Page} */ data) =>

@@ -9,7 +9,7 @@ import { refresh } from "../live.js";
 export function Loaded({ polled, children }) {
   if (polled.data !== null) {
     return html`${polled.problem && html`<${Old} polled=${polled} />`}
-      <div class=${polled.problem ? "old" : ""}>${children(polled.data)}</div>`;
+      <div class="data ${polled.problem ? "old" : ""}">${children(polled.data)}</div>`;
   }
   if (polled.problem) return html`<${Refused} problem=${polled.problem} />`;
   return html`<p class="quiet late" aria-busy="true">Loading…</p>`;
