@@ -13,7 +13,7 @@ from pymongo.collection import Collection, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from chalicelib.approvals import transitions
-from chalicelib.approvals.documents import Listed, at, from_document, listed
+from chalicelib.approvals.documents import Listed, from_document, listed
 from chalicelib.approvals.errors import (
     ActionNotOffered,
     AlreadyAnswered,
@@ -27,6 +27,7 @@ from chalicelib.approvals.transitions import AS_LISTED, AS_SEEN, IN_TIME, KEPT, 
 from chalicelib.core.errors import NotYours
 from chalicelib.core.queueing import lanes, outbox
 from chalicelib.core.runtime.accounts import Account
+from chalicelib.core.stores import newest
 from chalicelib.core.stores.driver_errors import reaching_mongodb
 
 INDEXES = [
@@ -50,8 +51,7 @@ INDEXES = [
 ]
 
 _HOUR_MS = 3_600_000
-_NEWEST_FIRST = [("createdAt", DESCENDING), ("_id", DESCENDING)]
-_OLDEST_FIRST = [("createdAt", ASCENDING), ("_id", ASCENDING)]
+_NEWEST_FIRST, _OLDEST_FIRST = newest.newest_first(), newest.oldest_first()
 
 
 class ApprovalStore:
@@ -104,7 +104,7 @@ class ApprovalStore:
         """
         query = transitions.narrowed(status) | ({"accounts": account_id} if account_id else {})
         while limit:
-            rest = query | (transitions.older_than(*at(after)) if after else {})
+            rest = query | (newest.older_than(after) if after else {})
             with reaching_mongodb(), self._approvals.find(rest, AS_LISTED, sort=_NEWEST_FIRST, limit=limit) as found:
                 for each in found:
                     if each["unrecorded"]:
