@@ -1,8 +1,7 @@
-"""Reads stored documents of requests, and positions in the order of lists. No I/O."""
+"""Reads stored documents of requests. No I/O."""
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from pydantic_core import to_json
@@ -12,9 +11,8 @@ from chalicelib.approvals.models import Approval, Seen
 from chalicelib.approvals.transitions import STORY
 from chalicelib.core.queueing import entries
 from chalicelib.core.runtime import accounts
+from chalicelib.core.stores import newest
 
-#: Parts time and id in a position; neither contains a space.
-_SEPARATOR = " "
 #: Fields of the stored document that are not fields of `Approval`.
 _INTERNAL_FIELDS = frozenset({"_id", "people", "operations", "entries", "callbackUrl", "remainingMs", "unrecorded"}) | {
     "accounts",
@@ -28,11 +26,6 @@ class Listed(NamedTuple):
 
     text: str
     position: str
-
-
-def position(created_at: datetime, request_id: str) -> str:
-    """Return the position of a request in the order of lists."""
-    return _SEPARATOR.join((created_at.isoformat(), request_id))
 
 
 def listed(found: Mapping[str, Any]) -> Listed:
@@ -57,7 +50,7 @@ def listed(found: Mapping[str, Any]) -> Listed:
         **_story(found),
     }
     head, tail = to_json({"requestId": found["_id"], **before}).decode(), to_json(after).decode()
-    return Listed(f'{head[:-1]},"data":{found["data"]},{tail[1:]}', position(found["createdAt"], found["_id"]))
+    return Listed(f'{head[:-1]},"data":{found["data"]},{tail[1:]}', newest.position(found["createdAt"], found["_id"]))
 
 
 def _answer(answer: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,12 +66,6 @@ def _story(found: Mapping[str, Any]) -> dict[str, Any]:
 def _completed(stored: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
     """Return an account id for each of *names*: a process of an earlier version adds names without account ids."""
     return (*stored, *map(accounts.id_of_name, names[len(stored) :]))
-
-
-def at(position: str) -> tuple[datetime, str]:
-    """Return the time and id of a position."""
-    created_at, _, request_id = position.partition(_SEPARATOR)
-    return datetime.fromisoformat(created_at), request_id
 
 
 def from_document(found: dict[str, Any]) -> Seen:

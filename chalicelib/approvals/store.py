@@ -13,7 +13,7 @@ from pymongo.collection import Collection, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from chalicelib.approvals import counts, transitions
-from chalicelib.approvals.documents import Listed, already_done, at, from_document, listed, require_offered
+from chalicelib.approvals.documents import Listed, already_done, from_document, listed, require_offered
 from chalicelib.approvals.errors import AlreadyAnswered, ApprovalNotFound, NothingPending
 from chalicelib.approvals.models import NewApproval, Seen, Status
 from chalicelib.approvals.settings import ApprovalSettings
@@ -22,6 +22,7 @@ from chalicelib.core.errors import NotYours
 from chalicelib.core.queueing import lanes, outbox
 from chalicelib.core.runtime import ids
 from chalicelib.core.runtime.accounts import Account
+from chalicelib.core.stores import newest
 from chalicelib.core.stores.driver_errors import reaching_mongodb
 
 INDEXES = [
@@ -46,8 +47,7 @@ INDEXES = [
 ]
 
 _HOUR_MS = 3_600_000
-_NEWEST_FIRST = [("createdAt", DESCENDING), ("_id", DESCENDING)]
-_OLDEST_FIRST = [("createdAt", ASCENDING), ("_id", ASCENDING)]
+_NEWEST_FIRST, _OLDEST_FIRST = newest.newest_first(), newest.oldest_first()
 
 
 class ApprovalStore:
@@ -103,7 +103,7 @@ class ApprovalStore:
         """
         query = transitions.narrowed(status) | ({"accounts": account_id} if account_id else {})
         while limit:
-            rest = query | (transitions.older_than(*at(after)) if after else {})
+            rest = query | (newest.older_than(after) if after else {})
             with reaching_mongodb(), self._approvals.find(rest, AS_LISTED, sort=_NEWEST_FIRST, limit=limit) as found:
                 for each in found:
                     if each["unrecorded"]:

@@ -7,7 +7,6 @@ due moments, as the process may die right after the update.
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from chalicelib.approvals.models import APPROVE, TIMEOUT, NewApproval, SideEffect, Status, escalation, notification
@@ -171,13 +170,6 @@ def admitted(person: Account, step: int) -> Pipeline:
         },
         *entries.kept(),
     ]
-
-
-def older_than(created_at: datetime, request_id: str) -> dict[str, Any]:
-    """Return the query for requests before the given one in the order of lists: by ``createdAt``, then by id."""
-    # The first condition alone bounds the index.
-    earlier = [{"createdAt": {"$lt": created_at}}, {"_id": {"$lt": request_id}}]
-    return {"createdAt": {"$lte": created_at}, "$or": earlier}
 
 
 def narrowed(status: Status | None) -> dict[str, Any]:

@@ -30,10 +30,11 @@ class Movement(NamedTuple):
 
 
 class Head(NamedTuple):
-    """The last entry of a chain: sequence number and hash. An empty chain has sequence number 0."""
+    """The last entry of a chain: sequence number, hash and time. An empty chain has sequence number 0."""
 
     seq: int
     hash: str
+    at: str = ""
 
 
 EMPTY = Head(0, GENESIS)
@@ -60,10 +61,15 @@ class Entry(Model):
         """Return whether the entry is the successor of *head* and unaltered."""
         return (self.seq, self.previous_hash, self.hash) == (head.seq + 1, head.hash, self.seal)
 
+    @property
+    def head(self) -> Head:
+        """The head of a chain that ends with this entry."""
+        return Head(self.seq, self.hash, self.at)
+
 
 def entry(head: Head, movement: Movement, at: str) -> Entry:
-    """Return the sealed entry of *movement* after *head*."""
-    unsealed = Entry(seq=head.seq + 1, at=at, previous_hash=head.hash, **movement._asdict())
+    """Return the sealed entry of *movement* after *head*: at the time *at*, or at that of *head* if that is later."""
+    unsealed = Entry(seq=head.seq + 1, at=max(at, head.at), previous_hash=head.hash, **movement._asdict())
     return unsealed.model_copy(update={"hash": unsealed.seal})
 
 

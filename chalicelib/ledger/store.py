@@ -25,18 +25,22 @@ class LedgerStore:
     def head(self) -> Head:
         """Return the current last entry, or `EMPTY`."""
         item = self._table.get(_HEAD)
-        return Head(item["seq"], item["hash"]) if item else EMPTY
+        if item is None:
+            return EMPTY
+        # A head of an earlier version has no time.
+        at = item["at"] if "at" in item else "".join(entry.at for entry in self.entries(item["seq"] - 1, 1))
+        return Head(item["seq"], item["hash"], at)
 
     def appending(self, head: Head, entry: Entry) -> list[Write]:
         """Return the transaction's writes that append *entry* after *head*; refused if *head* is not the last."""
         empty = head == EMPTY
         move = self._table.update_entry(
             _HEAD,
-            "SET seq = :seq, #hash = :hash",
+            "SET seq = :seq, #hash = :hash, #at = :at",
             when="attribute_not_exists(pk)" if empty else "seq = :before AND #hash = :sealed",
-            values={":seq": entry.seq, ":hash": entry.hash}
+            values={":seq": entry.seq, ":hash": entry.hash, ":at": entry.at}
             | ({} if empty else {":before": head.seq, ":sealed": head.hash}),
-            names={"#hash": "hash"},
+            names={"#hash": "hash", "#at": "at"},
         )
         item = {"pk": _key(entry.seq), **entry.model_dump()}
         return [move, self._table.put_entry(item, when="attribute_not_exists(pk)")]

@@ -23,13 +23,13 @@ def verify(store: LedgerStore, cursors: Cursors, cursor: str | None) -> Verified
     for entry in store.entries(position.seq, wanted) if wanted > 0 else ():
         if not entry.follows(position):
             break
-        position, wanted = Head(entry.seq, entry.hash), wanted - 1
+        position, wanted = entry.head, wanted - 1
     if wanted > 0:
         return _verdict(position, head, broken=position.seq + 1)
     if position.seq < head.seq:
         return _verdict(position, head, cursor=cursors.seal(_LIST, json.dumps(position)))
     # The stored head must match the last entry found.
-    return _verdict(position, head, broken=None if position == head else position.seq)
+    return _verdict(position, head, broken=None if position[:2] == head[:2] else position.seq)
 
 
 def _verdict(position: Head, head: Head, *, broken: int | None = None, cursor: str | None = None) -> Verified:

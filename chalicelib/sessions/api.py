@@ -4,6 +4,7 @@ from functools import partial
 
 from chalicelib import users
 from chalicelib.core.models import Id, Username
+from chalicelib.core.stores import newest
 from chalicelib.core.web import ADMIN_ONLY, PUBLIC, Answer, Call, Page, Routes, credentials, paging
 from chalicelib.sessions import login_limit, wiring
 from chalicelib.sessions.errors import ManySignIn, SessionNotFound, TooManyFailures, TooManyGuesses, WrongCredentials
@@ -74,9 +75,10 @@ def issue_ticket(call: Call[NewTicket, None]) -> Ticket:
 
 @routes.add("GET", "/api/sessions", roles=ADMIN_ONLY, query=SessionQuery, answers={200: Page[Session]})
 def list_sessions(call: Call[None, SessionQuery]) -> str:
-    """List live sessions, newest first, without tokens."""
+    """List live sessions, newest first by the server's clock, without tokens."""
     fetch = partial(wiring.store().page, call.query.username)
-    return paging.cursors().render("sessions", call.query, fetch, lambda session: session.session_id)
+    # The name is new with the order: a cursor of an earlier version is refused.
+    return paging.cursors().render("newest-sessions", call.query, fetch, _position)
 
 
 @routes.add(
@@ -99,6 +101,10 @@ def end_session(call: Call[None, None], session_id: str) -> None:
 def end_sessions(call: Call[None, None], username: str) -> None:
     """End every session of a user."""
     wiring.store().end_all(username)
+
+
+def _position(session: Session) -> str:
+    return newest.position(session.created_at, session.session_id)
 
 
 def _own_session_id(call: Call[None, None] | Call[NewTicket, None]) -> str:

@@ -15,15 +15,19 @@ from pymongo import ASCENDING, IndexModel
 from pymongo.collection import Collection, ReturnDocument
 
 from chalicelib.core.runtime import ids
+from chalicelib.core.stores import newest
 from chalicelib.core.stores.driver_errors import reaching_mongodb
 from chalicelib.core.web.roles import Role
 from chalicelib.sessions.models import Issued, NewTicket, Session
 from chalicelib.sessions.settings import SessionSettings
 
+_NEWEST_FIRST = newest.newest_first("sessionId")
 INDEXES = [
     IndexModel([("purgeAt", ASCENDING)], expireAfterSeconds=0),
     IndexModel([("sessionId", ASCENDING)], unique=True),
-    IndexModel([("username", ASCENDING), ("sessionId", ASCENDING)]),
+    # Lists are in the order of the server's clock; an id has the time of the process that made the id.
+    IndexModel(_NEWEST_FIRST, name="newest"),
+    IndexModel([("username", ASCENDING), *_NEWEST_FIRST], name="newest-of-user"),
 ]
 
 TICKET_INDEXES = [IndexModel([("purgeAt", ASCENDING)], expireAfterSeconds=0)]
@@ -103,14 +107,14 @@ class SessionStore:
             return self._sessions.delete_many({"username": username, "epoch": {"$ne": keep_epoch}}).deleted_count
 
     def page(self, username: str | None, limit: int, after: str | None) -> list[Session]:
-        """Return up to *limit* live sessions, newest first, older than *after*."""
+        """Return up to *limit* live sessions after the position *after*, newest first by the server's clock."""
         query: dict[str, Any] = dict(_LIVE)
         if username:
             query["username"] = username
         if after:
-            query["sessionId"] = {"$lt": after}
+            query |= newest.older_than(after, "sessionId")
         with reaching_mongodb():
-            return [_session(found) for found in self._sessions.find(query).sort("sessionId", -1).limit(limit)]
+            return [_session(found) for found in self._sessions.find(query, sort=_NEWEST_FIRST, limit=limit)]
 
     def _touched(self) -> list[dict[str, Any]]:
         """Return the update that restarts the idle limit now, never beyond the absolute limit.

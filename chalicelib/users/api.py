@@ -121,10 +121,14 @@ def list_keys(call: Call[None, PageQuery], username: str) -> str:
     """List a user's keys in the order of creation, without the secrets, and without expired keys."""
     every = wiring.store().keys(username, datetime.now(UTC))
 
-    def fetch(limit: int, after: str | None) -> list[ShownKey]:
-        return [key.shown() for key in every if key.key_id > (after or "")][:limit]
+    def fetch(limit: int, after: str | None) -> list[Key]:
+        return [key for key in every if key.position > (after or "")][:limit]
 
-    return paging.cursors().render(f"keys of {username}", call.query, fetch, lambda key: key.key_id)
+    # The name is new with the order: a cursor of an earlier version is refused.
+    name = f"keys of {username} by time"
+    return paging.cursors().render(
+        name, call.query, fetch, lambda key: key.position, lambda key: paging.json_of(key.shown())
+    )
 
 
 @routes.add(

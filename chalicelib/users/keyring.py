@@ -67,7 +67,8 @@ class Keyring:
         """
         if (item := self._read(username)) is None:
             raise UserNotFound
-        return [key for key in _keys(item).values() if not key.expired(now)]
+        live = [key for key in _keys(item).values() if not key.expired(now)]
+        return sorted(live, key=lambda key: key.position)
 
     def remove_key(self, username: str, key_id: str) -> None:
         """Remove a key. The key is invalid at once. Atomic.

@@ -125,6 +125,14 @@ class Key:
     created_by: str
     expires_at: str | None
 
+    @property
+    def position(self) -> str:
+        """The position in the order of creation. An id has no part in it where the times differ.
+
+        A keyed retry keeps the id of its first attempt. The texts of times sort as the times: all are in UTC.
+        """
+        return f"{self.created_at} {self.key_id}"
+
     def expired(self, now: datetime) -> bool:
         """Return whether *now* is at or after ``expires_at``; a key without ``expires_at`` never expires."""
         return self.expires_at is not None and datetime.fromisoformat(self.expires_at) <= now

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks import approvals, batch, conflicts, console, growth, load, locks, queues, serve, trips, up
+from tests.benchmarks import approvals, batch, conflicts, console, growth, lab, load, locks, queues, serve, trips, up
 
 BENCHES: dict[str, Callable[..., None]] = {
     "approvals": approvals.run,
@@ -12,6 +12,7 @@ BENCHES: dict[str, Callable[..., None]] = {
     "conflicts": conflicts.run,
     "console": console.run,
     "growth": growth.run,
+    "lab": lab.run,
     "load": load.run,
     "locks": locks.run,
     "queues": queues.run,
@@ -30,8 +31,13 @@ def main() -> None:
     parser.add_argument("name", choices=sorted(BENCHES), help="what to measure")
     parser.add_argument("--smoke", action="store_true", help="make the shortest run, to check that the benchmark works")
     parser.add_argument("--beside", type=Path, metavar="FOLDER", help="serve: a checkout that takes turns")
+    parser.add_argument("--lab", action="store_true", help="trips: on a stack whose clock can jump")
     asked = parser.parse_args()
-    if asked.beside is None:
+    if asked.lab:
+        if asked.name != "trips" or asked.beside:
+            parser.error("--lab is an option of trips")
+        trips.run(smoke=asked.smoke, lab=True)
+    elif asked.beside is None:
         BENCHES[asked.name](smoke=asked.smoke)
     elif asked.name == "serve":
         serve.run(smoke=asked.smoke, beside=asked.beside)

@@ -11,7 +11,7 @@ from tests.benchmarks.__main__ import BENCHES
 pytestmark = pytest.mark.stack
 
 #: The shortest run of these benchmarks takes most of a minute.
-LONG = frozenset({"approvals", "up"})
+LONG = frozenset({"approvals", "lab", "up"})
 
 
 @pytest.mark.parametrize("name", sorted(BENCHES.keys() - LONG))

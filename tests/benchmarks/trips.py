@@ -3,7 +3,6 @@
 import json
 import random
 import tempfile
-import time
 from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
@@ -31,14 +30,14 @@ class Call(NamedTuple):
     ms: float
 
 
-def run(*, smoke: bool) -> None:
+def run(*, smoke: bool, lab: bool = False) -> None:
     """Call every route once as a warm-up, then repeatedly, and print the counts of the log records."""
     passes = 1 if smoke else 5
-    with tempfile.TemporaryDirectory() as folder, Stack(Path(folder)) as stack:
+    with tempfile.TemporaryDirectory() as folder, Stack(Path(folder), lab=lab) as stack:
         api = Api(stack, sign_in(stack))
         api.call("POST", "/api/users", {"username": _USER, "password": "no matter", "roles": ["user"]})
         _call_all(api)
-        began_ms = round(time.time() * 1000)
+        began_ms = round(stack.clock.now().timestamp() * 1000)
         for _ in range(passes):
             _call_all(api)
         rows = [_row(route, calls) for route, calls in sorted(_counted(stack, began_ms).items())]

@@ -2,8 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 import pytest
+from pymongo.database import Database
 
 from infra.local.lab.journey import TooManyVisits
 from infra.local.lab.lab import Lab
@@ -11,6 +13,7 @@ from tests.support.approvals import create_request, read_request, request_path
 from tests.support.client import problem_of
 from tests.support.receiver import Received, Receiver
 from tests.support.stack import NewPerson
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
 
@@ -18,9 +21,13 @@ _DAY_MS = 86_400_000
 _SOON = timedelta(minutes=1)
 #: SQS delays by whole seconds, and a function may have to start first, on a busy machine.
 _WITHIN = timedelta(seconds=45)
+#: MongoDB removes expired documents once a minute, of real time.
+_REMOVED_SECONDS = 90
 
 
-def test_a_week_long_request_escalates_ends_and_goes_in_time(lab: Lab, receiver: Receiver, person: NewPerson) -> None:
+def test_a_week_long_request_escalates_ends_and_goes_in_time(
+    lab: Lab, receiver: Receiver, person: NewPerson, database: Database[dict[str, Any]]
+) -> None:
     # Given a request of seven days, with escalations after one, three and five days
     caller, first, *others = (person("service"), *(person() for _ in range(4)))
     escalations = [
@@ -46,11 +53,12 @@ def test_a_week_long_request_escalates_ends_and_goes_in_time(lab: Lab, receiver:
     assert call.event["type"] == "approval.timeout"
     assert timedelta(0) <= _sent_at(call) - expires <= _WITHIN
     assert read()["status"] == "timeout"
-    # And is readable for a day
+    # And is readable for a day, and stored no longer
     lab.advance_to(expires + timedelta(days=1) - _SOON)
     assert read()["status"] == "timeout"
     lab.advance_to(expires + timedelta(days=1) + _SOON)
     problem_of(caller.client.get(request_path(request_id)), 404)
+    eventually(lambda: database.approvals.find_one({"_id": request_id}) is None, deadline_seconds=_REMOVED_SECONDS)
     assert len(receiver.received) == 1
 
 

@@ -58,6 +58,25 @@ def test_an_api_key_ends_at_its_expiry(lab: Lab, stack: Stack, admin: Client) ->
     problem_of(service.get("/api/pending-responses"), 401)
 
 
+def test_a_keyed_call_is_recognised_for_a_day(lab: Lab, person: NewPerson) -> None:
+    # Given a request made under a key
+    caller = person("service").client
+    new = {"username": person().username, "wait": False, "timeoutMs": int(timedelta(days=7).total_seconds() * 1000)}
+
+    def made() -> str:
+        return str(
+            json_of(caller.post("/send-notification", new, headers={"Idempotency-Key": "day"}), 202)["requestId"]
+        )
+
+    began = lab.now()
+    first, ended = made(), lab.now()
+    # Then a repeat is answered alike until a day has passed, and makes another request afterwards
+    lab.advance_to(began + timedelta(days=1) - _SOON)
+    assert made() == first
+    lab.advance_to(ended + timedelta(days=1) + _SOON)
+    assert made() != first
+
+
 def test_a_dead_letter_is_kept_for_fourteen_days(lab: Lab, stack: Stack, sign_in: Callable[[], Client]) -> None:
     # Given a message that no worker can read
     queue = stack.client("sqs").get_queue_url(QueueName=f"holdfast-{STAGE}-approval")["QueueUrl"]

@@ -2,6 +2,8 @@
 
 The generic cell rate algorithm (ITU-T I.371, annex A): one number per key, the theoretical arrival time of the next
 token. Taking a token is one conditional update; an idle key needs a second update.
+
+The clock is DynamoDB's (`stores.dates`), so the clock of a process neither yields tokens nor keeps others from theirs.
 """
 
 from collections.abc import Callable
@@ -36,7 +38,7 @@ class Taken(NamedTuple):
 
 
 class Rates:
-    """Rate limits by key."""
+    """Rate limits by key. *now* is a clock that all processes share, to a second or so."""
 
     def __init__(self, table: Table, *, now: Callable[[], float] = time) -> None:
         self._table, self._now = table, now
@@ -48,17 +50,22 @@ class Rates:
         """
         interval, horizon = limit.interval_us, limit.burst_us
         for _ in range(_TRIES):
-            now = round(self._now() * 1_000_000)
+            began = self._now_us()
             try:
-                self._advance(key, interval, now, horizon)
+                self._advance(key, interval, began, horizon)
             except ConditionFailed as refused:
+                # The answer has told the store's time, which the first call of a process does not know.
+                now = self._now_us()
                 arrival = (refused.item or {}).get("arrival", 0)
                 if arrival > now + horizon - interval:
                     return Taken(ok=False, retry_after_ms=-(-(arrival - now - horizon + interval) // 1000))
                 if self._restart(key, interval, now, horizon):
                     return Taken(ok=True, retry_after_ms=0)
             else:
-                return Taken(ok=True, retry_after_ms=0)
+                if began - self._now_us() <= _AHEAD_US:
+                    return Taken(ok=True, retry_after_ms=0)
+                # The answer shows that the time was wrong, so the token was perhaps not due.
+                self.give_back(key, limit)
         # Other callers took tokens between the two writes of every try, so the key is not idle.
         return Taken(ok=False, retry_after_ms=interval // 1000 or 1)
 
@@ -68,13 +75,16 @@ class Rates:
             _key(key),
             "SET arrival = arrival - :interval",
             when="arrival > :now",
-            values={":interval": limit.interval_us, ":now": round(self._now() * 1_000_000)},
+            values={":interval": limit.interval_us, ":now": self._now_us()},
         )
         try:
             # A transaction has a client token. The SDK repeats a plain write after a lost response: two tokens.
             self._table.transact([back])
         except TransactionRefused:
             return
+
+    def _now_us(self) -> int:
+        return round(self._now() * 1_000_000)
 
     def _advance(self, key: str, interval: int, now: int, horizon: int) -> None:
         """Take a token of a busy key."""
@@ -108,6 +118,8 @@ class Rates:
 
 #: Each failed try means that another caller took a token in between.
 _TRIES = 5
+#: DynamoDB's dates are cut to seconds, so that a right time may go back by as much.
+_AHEAD_US = 2_000_000
 
 
 def _key(key: str) -> str:

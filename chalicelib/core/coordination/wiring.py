@@ -44,10 +44,10 @@ def counts() -> Counts:
 
 @once
 def rates() -> Rates:
-    """Return the rate limits."""
+    """Return the rate limits, by DynamoDB's clock."""
     from chalicelib.core.coordination.rates import Rates
 
-    return Rates(clients.table(_TABLE))
+    return Rates(clients.table(_TABLE), now=clients.dynamodb_clock().now)
 
 
 @once

@@ -4,6 +4,7 @@ models.py    records, kinds, versions, and the difference of two states (no I/O)
 errors.py    the reasons for refusing a write
 store.py     the system of record: one item per record, one conditional update per edit or annotation
 etags.py     reads and writes the version in ETag and If-Match
+repeats.py   recognises the repeat of an operation in a refused write
 codec.py     a record as a DynamoDB item and back; update expressions
 history.py   every version: who wrote it, when, and the document
 view.py      the read model for lists: copies in MongoDB, replaced by newer states only

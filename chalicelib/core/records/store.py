@@ -17,8 +17,9 @@ from botocore.exceptions import ClientError
 
 from chalicelib.core.errors import ServiceError
 from chalicelib.core.records.codec import Annotation, Update, fields_of, record_of
-from chalicelib.core.records.errors import NotInThisState, RecordExists, RecordNotFound, RecordTooLarge, VersionConflict
-from chalicelib.core.records.models import Change, Doc, Expected, Record, State, expects, key
+from chalicelib.core.records.errors import NotInThisState, RecordNotFound, RecordTooLarge, VersionConflict
+from chalicelib.core.records.models import Change, Doc, Expected, Record, State, key
+from chalicelib.core.records.repeats import created_before, written_before
 from chalicelib.core.runtime import clock
 from chalicelib.core.stores.attributes import Item
 from chalicelib.core.stores.dynamodb import ConditionFailed, Table, Write
@@ -26,6 +27,8 @@ from chalicelib.core.stores.dynamodb import ConditionFailed, Table, Write
 #: Concurrent writes within one call: the number of connections that a client keeps.
 _AT_ONCE = 10
 _SET_AUTHORSHIP = "updatedAt = :now, updatedBy = :by, operation = :operation"
+#: No version is earlier than the version before, whatever the clocks of their processes. The texts sort as the times.
+_NOT_EARLIER = "updatedAt <= :now"
 _NEXT = "version = if_not_exists(version, :none) + :one"
 
 #: Applies committed states to the view at once, before the stream does. Never raises.
@@ -75,15 +78,7 @@ class Records:
             f"{_SET_AUTHORSHIP}, {_NEXT} REMOVE deleted"
         )
         values = {":doc": fields_of(doc), ":empty": {}, **_constants(), **_authorship(by, operation)}
-        free = "attribute_not_exists(pk) OR (deleted = :yes AND made <> :operation)"
-        try:
-            item = self._update(key(kind, record_id), change, when=free, values=values)
-        except ConditionFailed as refused:
-            item = refused.item or {}
-            # Others may have edited the record since this operation created the record; a repeat must not create again.
-            if item["made"] != operation or item.get("deleted"):
-                raise RecordExists(record_of(item)) from refused
-        return self._applied(record_of(item))
+        return self._applied(record_of(self._create(key(kind, record_id), change, values)))
 
     def commit(self, kind: str, change: Change, *, by: str, operation: str) -> Record:
         """Commit one change and return the record. Atomic: one conditional update.
@@ -135,11 +130,8 @@ class Records:
         update = Update({}, expected, where)
         change = f"SET doc = :empty, annotations = :empty, deleted = :yes, {_SET_AUTHORSHIP}, {_NEXT}"
         values = {":empty": {}, **_constants(), **_authorship(by, operation), **update.values}
-        try:
-            pk = key(kind, record_id)
-            item = self._update(pk, change, when=update.when, values=values, names=update.names)
-        except ConditionFailed as refused:
-            item = _written_before(refused.item, expected, operation)
+        pk, when = key(kind, record_id), update.when
+        item = self._edit(pk, change, when=when, values=values, names=update.names, expected=expected)
         return self._applied(record_of(item))
 
     def annotate(
@@ -197,6 +189,7 @@ class Records:
         read and commit refuses nothing. The prepared state lacks such an annotation; the stream brings the full state.
         """
         update, author = Update(fields, record.version, where), _authorship(by, operation)
+        author[":now"] = max(author[":now"], record.updated_at)
         change = f"SET {', '.join([*update.sets, _SET_AUTHORSHIP, 'version = version + :one'])}"
         write = self._table.update_entry(
             key(record.kind, record.id),
@@ -230,11 +223,36 @@ class Records:
         # Unless one version is expected, only the operation tells a repeat from the first write.
         one = isinstance(change.expected, int)
         when = update.when if one else f"{update.when} AND operation <> :operation"
+        pk, expected = key(kind, change.id), change.expected
+        return record_of(self._edit(pk, expression, when=when, values=values, names=update.names, expected=expected))
+
+    def _create(self, pk: str, change: str, values: Item) -> Item:
+        free = f"attribute_not_exists(pk) OR (deleted = :yes AND made <> :operation AND {_NOT_EARLIER})"
         try:
-            item = self._update(key(kind, change.id), expression, when=when, values=values, names=update.names)
+            return self._update(pk, change, when=free, values=values)
         except ConditionFailed as refused:
-            item = _written_before(refused.item, change.expected, operation)
-        return record_of(item)
+            item = refused.item or {}
+            if made := created_before(item, values[":operation"]):
+                return made
+            at = item["updatedAt"]
+        return self._create(pk, change, values | {":now": at})
+
+    def _edit(
+        self, pk: str, change: str, *, when: str, values: Item, names: Mapping[str, str], expected: Expected
+    ) -> Item:
+        """Apply an edit, at the present or at the time of the version before, whichever is later.
+
+        A second update is made only after a version of a process whose clock is ahead. Raises as `commit`.
+        """
+        try:
+            return self._update(pk, change, when=f"{when} AND {_NOT_EARLIER}", values=values, names=names)
+        except ConditionFailed as refused:
+            try:
+                return written_before(refused.item, expected, values[":operation"])
+            except NotInThisState as error:
+                if (at := error.current.updated_at) <= values[":now"]:
+                    raise
+        return self._edit(pk, change, when=when, values=values | {":now": at}, names=names, expected=expected)
 
     def _annotate(self, pk: str, fields: Doc, operation: str, where: Sequence[State], *, first: bool = False) -> Item:
         update = Annotation(fields, operation, where, first=first)
@@ -264,22 +282,6 @@ class Records:
     def _applied(self, record: Record) -> Record:
         self.show([record])
         return record
-
-
-def _written_before(item: Item | None, expected: Expected, operation: str) -> Item:
-    """Return *item* if this operation wrote it before; else raise the reason for the refusal.
-
-    Raises:
-        RecordNotFound, VersionConflict, NotInThisState: as `Records.commit`.
-    """
-    if item is None:
-        raise RecordNotFound
-    if item["operation"] == operation:
-        return item
-    if item.get("deleted"):
-        raise RecordNotFound
-    current = record_of(item)
-    raise NotInThisState(current) if expects(expected, current.version) else VersionConflict(current)
 
 
 def _constants() -> Item:

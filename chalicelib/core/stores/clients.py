@@ -16,6 +16,7 @@ from chalicelib.core.runtime.once import once
 if TYPE_CHECKING:
     from pymongo.database import Database
 
+    from chalicelib.core.stores.dates import ServerClock
     from chalicelib.core.stores.dynamodb import Table
     from chalicelib.core.stores.sorted import SortedTable
 
@@ -76,7 +77,17 @@ def aws(service: Service) -> Any:
         ),
     )
     client.meta.events.register(f"before-call.{service}", logs.count_round_trip)
+    if service == "dynamodb":
+        dynamodb_clock().follow(client, service)
     return client
+
+
+@once
+def dynamodb_clock() -> ServerClock:
+    """Return the clock that follows the answers of the process's DynamoDB client."""
+    from chalicelib.core.stores.dates import ServerClock
+
+    return ServerClock()
 
 
 @once

@@ -104,6 +104,8 @@ def _variables(library: Path, file: Path) -> dict[str, str]:
         # Whole seconds, compared by "greater": 0 reads the file once in each second, and 1 once in two.
         "FAKETIME_CACHE_DURATION": "0",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        # A wait of mongod until a moment of the monotonic clock would end at once, and be begun again without end.
+        "FAKETIME_FORCE_MONOTONIC_FIX": "0",
     }
 
 

@@ -5,11 +5,11 @@ from typing import Any
 
 from pymongo.collection import Collection
 
-from chalicelib.approvals import documents
 from chalicelib.approvals.models import Approval, NewApproval, Seen
 from chalicelib.approvals.store import ApprovalStore
 from chalicelib.core.runtime import ids
 from chalicelib.core.runtime.accounts import named
+from chalicelib.core.stores import newest
 
 CALLER = "svc-loans"
 PERSON = "ann"
@@ -67,4 +67,4 @@ def listed(approvals: ApprovalStore, *asked: Any) -> list[Approval]:
 
 def position(approval: Approval) -> str:
     """Return the position of a listed question."""
-    return documents.position(approval.created_at, approval.request_id)
+    return newest.position(approval.created_at, approval.request_id)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from moto.backends import get_backend
 from pymongo.database import Database
@@ -68,7 +68,9 @@ def take_messages() -> list[float]:
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(QUESTIONS, min_size=1, max_size=4), st.lists(st.integers(5, 100), max_size=4))
+@given(st.lists(QUESTIONS, min_size=1, max_size=4), st.lists(st.integers(5, 100), min_size=2, max_size=5))
+# The end of a question without a callback has no entry in the outbox.
+@example([(60_000, [], False, "pending")], [10, 10])
 def test_nothing_is_due_before_next_due_says(
     approvals: ApprovalStore, mongodb: Mongo, questions: list[tuple[int, list[float], bool, str]], waits: list[int]
 ) -> None:

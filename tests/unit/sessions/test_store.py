@@ -11,7 +11,9 @@ from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStart
 
 from chalicelib.core.runtime import ids
 from chalicelib.core.stores import clients
+from chalicelib.core.stores import newest as order
 from chalicelib.core.web.roles import Role
+from chalicelib.sessions.models import Session
 from chalicelib.sessions.settings import SessionSettings
 from chalicelib.sessions.store import Opening, SessionStore
 from infra.local.processes.mongod import Mongod
@@ -31,6 +33,10 @@ def stored(mongodb: Mongo, opening: Opening) -> dict[str, Any]:
     found = mongodb.sessions.find_one({"sessionId": opening.session.session_id})
     assert found is not None
     return found
+
+
+def position(session: Session) -> str:
+    return order.position(session.created_at, session.session_id)
 
 
 def age(mongodb: Mongo, opening: Opening, **time: float) -> None:
@@ -220,15 +226,16 @@ def test_every_query_uses_an_index(recorded: RecordedStore, mongod: Mongod) -> N
     recorded.store.find(token)
     recorded.store.get(session.session_id)
     recorded.store.page(session.username, 5, None)
-    recorded.store.page(None, 5, session.session_id)
+    recorded.store.page(None, 5, position(session))
+    recorded.store.page(session.username, 5, position(session))
     recorded.store.end(session.session_id)
     recorded.store.end_all(session.username, "another")
     commands = list(recorded.sent.commands)
     # Then
     with recording_commands(mongod.uri) as (client, _):
         plans = [explained(client, command) for command in commands]
-    by_id, by_user = "sessionId_1", "username_1_sessionId_1"
-    expected = [set(), {by_id}, {by_user}, {by_id}, {by_id}, {by_user}]
+    by_id, by_time, by_user = "sessionId_1", "newest", "newest-of-user"
+    expected = [set(), {by_id}, {by_user}, {by_time}, {by_user}, {by_id}, {by_user}]
     assert [plan.indexes - {"_id_"} for plan in plans] == expected
     assert not any({"SORT", "COLLSCAN"} & plan.names for plan in plans)
     assert max(plan.examined for plan in plans) <= 20
@@ -280,7 +287,7 @@ def test_pages_are_newest_first_and_follow_each_other(sessions: SessionStore) ->
     made = [a_session(sessions, name).session for name in ("ann", "bob") * 3]
     newest = made[::-1]
     assert sessions.page(None, 4, None) == newest[:4]
-    assert sessions.page(None, 4, newest[3].session_id) == newest[4:]
+    assert sessions.page(None, 4, position(newest[3])) == newest[4:]
     assert sessions.page("ann", 9, None) == newest[1::2]
 
 

@@ -161,6 +161,20 @@ def test_keys_are_listed_page_by_page(admin: str, service: str) -> None:
     assert second["nextCursor"] is None
 
 
+def test_keys_are_listed_by_time_and_not_by_id(admin: str, service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given processes whose clocks differ, and so the beginnings of their ids
+    made, true = [], ids.new_id
+    for first in "7315":
+        monkeypatch.setattr(ids, "new_id", lambda first=first: f"{first}{true()[1:]}")
+        made.append(make(admin, name=first).json["keyId"])
+    query, read = {"limit": "3"}, []
+    for _ in range(2):
+        page = ask("GET", KEYS, token=admin, query=query).json
+        read += [item["keyId"] for item in page["items"]]
+        query["cursor"] = page["nextCursor"]
+    assert read == made
+
+
 def test_a_key_with_parts_of_another_is_refused(admin: str, key: str, users: UserStore) -> None:
     users.add("other", UNUSABLE, [Role.SERVICE, Role.ADMIN])
     other = str(ask("POST", "/api/users/other/keys", {"name": "x"}, token=admin).json["key"])
