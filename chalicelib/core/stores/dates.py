@@ -6,6 +6,7 @@ clock as long as the last answer allows that clock; a wrong clock is moved to th
 
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from time import time
 from typing import Any
 
@@ -41,13 +42,18 @@ class ServerClock:
 
     def _learn(self, context: Mapping[str, Any], parsed: Mapping[str, Any], **_: Any) -> None:
         date = parsed.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
-        if date is None:
-            return
-        try:
-            said = parsedate_to_datetime(date).timestamp()
-        except ValueError:
+        if date is None or (said := _seconds(date)) is None:
             return
         # The store wrote the date between request and answer.
         least, most = said - self._own(), said + _CUT_SECONDS - context[_SENT_AT]
         if least <= most:
             self._offset_seconds = min(max(0.0, least), most)
+
+
+@lru_cache(maxsize=4)
+def _seconds(date: str) -> float | None:
+    """Return the time of a header, or None if it is no date. Many answers share a second."""
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except ValueError:
+        return None
