@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from contextlib import contextmanager
 from functools import lru_cache
 from http import HTTPStatus
 from threading import BoundedSemaphore
@@ -92,21 +91,12 @@ class Server:
     def _answer(self, event: dict[str, Any], broken: errors.ServiceError | None) -> dict[str, Any]:
         if broken:
             return self._app.refuse(event, broken)
-        with self._place() as free:
-            if free:
-                return self._app(event, Context())
-        return self._app.refuse(event, errors.Unavailable("Too many requests are here.", retry_after_seconds=1))
-
-    @contextmanager
-    def _place(self) -> Iterator[bool]:
-        """Hold a place for the length of the block; yield whether a place was free."""
         if not self._at_work.acquire(timeout=_QUEUE_SECONDS):
-            yield False
-            return
+            return self._app.refuse(event, errors.Unavailable("Too many requests are here.", retry_after_seconds=1))
         place = _Place(self._at_work, self._held)
         try:
             with waiting.bind(place.begin_to_wait):
-                yield True
+                return self._app(event, Context())
         finally:
             place.give_back()
 

@@ -1,26 +1,22 @@
 """The time left to the current invocation, to which leases, waits and calls are clamped."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from time import monotonic
 from typing import Any
 
+from chalicelib.core.runtime.bound import Bound
+
 _remaining: ContextVar[Callable[[], int] | None] = ContextVar("remaining", default=None)
 
 
-@contextmanager
-def bind(context: Any) -> Iterator[None]:
+def bind(context: Any) -> AbstractContextManager[None]:
     """Make `remaining_ms` ask the Lambda *context* inside the block; threads started inside have no limit."""
-    token = _remaining.set(context.get_remaining_time_in_millis)
-    try:
-        yield
-    finally:
-        _remaining.reset(token)
+    return Bound(_remaining, context.get_remaining_time_in_millis)
 
 
-@contextmanager
-def at_most(budget_ms: int) -> Iterator[None]:
+def at_most(budget_ms: int) -> AbstractContextManager[None]:
     """Make `remaining_ms` return the rest of *budget_ms* inside the block, or the invocation's rest if shorter."""
     outer, ends = _remaining.get(), monotonic() + budget_ms / 1000
 
@@ -28,11 +24,7 @@ def at_most(budget_ms: int) -> Iterator[None]:
         own = max(0, round((ends - monotonic()) * 1000))
         return own if outer is None else min(own, outer())
 
-    token = _remaining.set(left)
-    try:
-        yield
-    finally:
-        _remaining.reset(token)
+    return Bound(_remaining, left)
 
 
 def remaining_ms() -> int | None:

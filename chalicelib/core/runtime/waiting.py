@@ -4,9 +4,11 @@ A long-running server binds its own bound of waiting requests around each reques
 time and binds nothing.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
+
+from chalicelib.core.runtime.bound import Bound
 
 #: Counts the current request among the waiting requests of the process, or returns False if they are too many.
 Begin = Callable[[], bool]
@@ -14,14 +16,9 @@ Begin = Callable[[], bool]
 _begin: ContextVar[Begin | None] = ContextVar("begin", default=None)
 
 
-@contextmanager
-def bind(begin: Begin) -> Iterator[None]:
+def bind(begin: Begin) -> AbstractContextManager[None]:
     """Make `begin` call *begin* inside the block."""
-    token = _begin.set(begin)
-    try:
-        yield
-    finally:
-        _begin.reset(token)
+    return Bound(_begin, begin)
 
 
 def begin() -> bool:

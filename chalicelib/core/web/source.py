@@ -27,8 +27,9 @@ def source_of(context: Mapping[str, Any], headers: Mapping[str, str]) -> Address
     identity = context.get("identity")
     found = _peer(str(identity.get("sourceIp"))) if isinstance(identity, Mapping) else None
     trusted = settings.load(settings.HttpSettings).trusted_proxies
-    hops = reversed(str(headers.get("x-forwarded-for") or "").split(","))
-    return found if found is None else _walk(found, hops, trusted)
+    if found is None or not trusted:
+        return found
+    return _walk(found, reversed(str(headers.get("x-forwarded-for") or "").split(",")), trusted)
 
 
 def parsed(text: Any) -> Address | None:
