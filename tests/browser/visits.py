@@ -47,7 +47,7 @@ class Visits:
         """Return a page of *person*, who has signed in with the form."""
         page = self.open(path, **options)
         sign_in(page, person)
-        page.get_by_role("navigation", name="Pages").wait_for()
+        page.get_by_role("navigation", name="Pages", exact=True).wait_for()
         return page
 
     def close(self) -> None:

@@ -128,7 +128,7 @@ function Rows({ page }) {
       )}</tbody>
     </table>
     ${(cursor || page.nextCursor) && html`
-      <nav class="pages" aria-label="Further pages">
+      <nav class="pages" aria-label="Rest of the list">
         ${cursor &&
           html`<a class="button" href=${
             href("applications", "", { q, status, sort })

@@ -72,7 +72,7 @@ function Rows({ items, cursor, next }) {
       )}</tbody>
     </table>
     ${(cursor || next) && html`
-      <nav class="pages" aria-label="Further pages">
+      <nav class="pages" aria-label="Rest of the list">
         ${cursor && html`<a class="button" href=${href("ledger")}>First page</a>`}
         ${next &&
           html`<a class="button" href=${href("ledger", "", { cursor: next })}>Next page</a>`}

@@ -113,7 +113,7 @@ function Letters({ queue, base, page }) {
       `
     )}</section>
     ${(cursor || page.nextCursor) && html`
-      <nav class="pages" aria-label="Further pages">
+      <nav class="pages" aria-label="Rest of the list">
         ${cursor && html`<a class="button" href=${href("queues", queue)}>Oldest</a>`}
         ${page.nextCursor &&
           html`<a class="button" href=${

@@ -42,7 +42,7 @@ export function Users() {
           )}</tbody>
         </table>
         ${(cursor || data.nextCursor) && html`
-          <nav class="pages" aria-label="Further pages">
+          <nav class="pages" aria-label="Rest of the list">
             ${cursor && html`<a class="button" href=${href("users")}>First page</a>`}
             ${data.nextCursor &&
               html`<a class="button" href=${
