@@ -6,12 +6,12 @@ import { usePoll } from "../live.js";
 import { scheme, shortcuts } from "../preferences.js";
 import { Choice } from "../parts/fields.js";
 import { Remove } from "../parts/remove.js";
+import { OpenSessions } from "../parts/sessions.js";
 import { Empty, Loaded } from "../parts/states.js";
 import { Time } from "../parts/time.js";
 import { zone } from "../time.js";
 import { signOut } from "./signin.js";
 
-/** @typedef {{sessionId: string, createdAt: string, lastUsedAt?: string, expiresAt: string}} Opened */
 /** @typedef {{deviceId: string, platform: string, updatedAt?: string}} Device */
 
 export function Me() {
@@ -99,34 +99,8 @@ function Sessions() {
   return html`
     <section aria-label="Sessions">
       <h2>Sessions</h2>
-      <${Loaded} polled=${polled}>${(/** @type {{items: Opened[]}} */ data) =>
-        html`
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">Opened</th>
-                <th scope="col">Ends</th>
-                <th scope="col"></th>
-              </tr>
-            </thead>
-            <tbody>${data.items.map((opened) =>
-              html`
-                <tr key=${opened.sessionId}>
-                  <td data-label="Opened">
-                    <${Time} at=${opened.createdAt} />
-                  </td>
-                  <td data-label="Ends">
-                    <${Time} at=${opened.expiresAt} />
-                  </td>
-                  <td class="end">${opened.sessionId === mine
-                    ? html`<span class="quiet">this one</span>`
-                    : html`<${Remove} words="End" name="end session" path="api/sessions/${
-                      encodeURIComponent(opened.sessionId)
-                    }" />`}</td>
-                </tr>
-              `
-            )}</tbody>
-          </table>
-        `}<//></section>
+      <${Loaded} polled=${polled}>${(
+        /** @type {{items: import("../parts/sessions.js").Opened[]}} */ data,
+      ) => html`<${OpenSessions} sessions=${data.items} mine=${mine} />`}<//></section>
   `;
 }

@@ -9,13 +9,13 @@ import { Dialog } from "../parts/dialog.js";
 import { Field, refusal } from "../parts/fields.js";
 import { Remove } from "../parts/remove.js";
 import { Roles } from "../parts/roles.js";
+import { OpenSessions } from "../parts/sessions.js";
 import { Empty, Loaded } from "../parts/states.js";
 import { Time } from "../parts/time.js";
 import { toast } from "../parts/toast.js";
 
 /** @typedef {import("./users.js").User} User */
 /** @typedef {{keyId: string, name: string, createdAt: string, createdBy: string, expiresAt: string | null}} Key */
-/** @typedef {{sessionId: string, createdAt: string, expiresAt: string}} Session */
 
 /** @param {string} username */
 function userPath(username) {
@@ -199,34 +199,12 @@ function Sessions({ username, path }) {
   return html`
     <section aria-label="Sessions">
       <h2>Sessions</h2>
-      <${Loaded} polled=${polled}>${(/** @type {{items: Session[]}} */ data) =>
+      <${Loaded} polled=${polled}>${(
+        /** @type {{items: import("../parts/sessions.js").Opened[]}} */ data,
+      ) =>
         data.items.length
           ? html`
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">Opened</th>
-                  <th scope="col">Ends</th>
-                  <th scope="col"></th>
-                </tr>
-              </thead>
-              <tbody>${data.items.map((one) =>
-                html`
-                  <tr key=${one.sessionId}>
-                    <td data-label="Opened">
-                      <${Time} at=${one.createdAt} />
-                    </td>
-                    <td data-label="Ends">
-                      <${Time} at=${one.expiresAt} />
-                    </td>
-                    <td class="end">
-                      <${Remove} words="End" name="end session"
-                        path="api/sessions/${encodeURIComponent(one.sessionId)}" />
-                    </td>
-                  </tr>
-                `
-              )}</tbody>
-            </table>
+            <${OpenSessions} sessions=${data.items} />
             <div class="actions">
               <button type="button" class="danger" onClick=${() =>
                 setOpen(true)}>End all sessions</button>
