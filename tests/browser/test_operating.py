@@ -113,6 +113,7 @@ def test_user_is_made_changed_and_given_a_key_shown_once(visits: Visits, admin: 
     page.keyboard.press("Escape")
     # When the sessions of the user are ended, then the user is signed out
     client = Client(admin.url).signed_in(name, PASSWORD)
+    page.get_by_role("button", name="Refresh").click()
     page.get_by_role("button", name="End all sessions").click()
     page.get_by_role("dialog").get_by_role("button", name="End all sessions").click()
     page.get_by_text(f"Nobody is signed in as {name}.").wait_for()
