@@ -63,7 +63,7 @@ def test_skip_link_and_navigation_move_the_focus_to_the_page(visits: Visits, per
 
 
 def focused(page: Any) -> str:
-    """Return the name of what has the focus: its label, or its text."""
+    """Return the name of the focused element: its label or its text."""
     script = "((one) => one.ariaLabel || one.labels?.[0]?.textContent || one.textContent)(document.activeElement)"
     return str(page.evaluate(script))
 

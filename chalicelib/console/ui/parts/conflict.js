@@ -57,7 +57,7 @@ export function Conflict({ was, theirs, yours, labels, path, shown, again, done,
     ${
     merge.clashes.map((clash) =>
       html`
-        <fieldset key=${clash.name} class="clash">
+        <fieldset key=${clash.name} class="choices">
           <legend>${labels[clash.name] ?? clash.name}</legend>
           <p class="quiet">It was ${shown(clash.name, clash.was, before)}</p>
           ${/** @type {Side[]} */ (["theirs", "yours"]).map((side) =>

@@ -13,7 +13,7 @@ const ROLES = [
 export function Roles({ chosen, change }) {
   const set = (/** @type {string} */ role, /** @type {boolean} */ on) =>
     change(on ? [...chosen, role] : chosen.filter((one) => one !== role));
-  return html`<fieldset class="clash">
+  return html`<fieldset class="choices">
     <legend>Roles</legend>
     ${
     ROLES.map(([role, words]) =>
