@@ -38,6 +38,9 @@ _BY_DISBURSING = Status.DISBURSED
 UNDECIDED = frozenset({Status.DRAFT, Status.SUBMITTED, Status.REVIEW})
 TERMS = frozenset({"amountMinor", "currency", "termMonths"})
 
+#: The moves that are events of their own.
+_ANNOUNCED = frozenset({Status.SUBMITTED, Status.APPROVED, Status.REJECTED, Status.DISBURSED})
+
 #: Applications that one call may move together.
 BATCH = 500
 
@@ -230,6 +233,12 @@ def sources(status: Status) -> set[Status]:
 def removable() -> list[State]:
     """Return the states in which an application may be deleted: every status but ``disbursed``."""
     return [{"status": sorted(set(Status) - {Status.DISBURSED})}]
+
+
+def moves(doc: Doc, before: Doc | None) -> list[str]:
+    """Return the status to which a version has moved the application, if subscribers may follow the status."""
+    moved = before is None or before.get("status") != doc["status"]
+    return [doc["status"]] if moved and doc["status"] in _ANNOUNCED else []
 
 
 def shown(record: Record) -> Application:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from chalicelib.applications.models import Application, Status, shown
+from chalicelib.applications.models import Application, Status, moves, shown
 from chalicelib.core.models import Model
 from chalicelib.core.records.models import Kind, Record
 from chalicelib.core.records.shape import Shape
@@ -121,4 +121,4 @@ def _search_keys(record: Record) -> Mapping[str, Any]:
 #: The JSON of an application in answers.
 SHAPE = Shape(Application, shown)
 
-KIND = Kind("application", _search_keys, SHAPE.stored)
+KIND = Kind("application", _search_keys, SHAPE.stored, SHAPE.text, moves)

@@ -39,6 +39,7 @@ def record_of(item: Item) -> Record:
         # Items of earlier releases have neither annotations nor revision.
         annotations={name: json.loads(text) for name, text in item.get("annotations", {}).items()},
         revision=item.get("revision", 0),
+        hops=item.get("hops", 0),
     )
 
 

@@ -24,6 +24,11 @@ class Event(Message):
     id: str
     record_version: int
     operation: Operation
+    #: When and by whom the version was committed, and the record created; empty for a version without a stored state.
+    at: str = ""
+    created_at: str = ""
+    created_by: str = ""
+    hops: int = 0
 
     @property
     def work_id(self) -> str:
@@ -56,6 +61,10 @@ def _event(record: Record) -> Event:
         id=record.id,
         record_version=record.version,
         operation=_operation(record),
+        at=record.updated_at,
+        created_at=record.created_at,
+        created_by=record.created_by,
+        hops=record.hops,
     )
 
 

@@ -32,6 +32,8 @@ class Record:
     deleted: bool = False
     annotations: Doc = field(default_factory=dict)
     revision: int = 0
+    #: How many deliveries of webhooks led to the call that wrote the version (`core.runtime.hops`).
+    hops: int = 0
 
     @property
     def created(self) -> bool:
@@ -47,12 +49,16 @@ class Record:
 class Kind(NamedTuple):
     """One kind of record. *keys* derives the search keys of lists; it is pure, and an error in it is permanent.
 
-    *stored* returns further fields of a record's copy: the text of `shape.Shape`.
+    *stored* returns further fields of a record's copy: the text of `shape.Shape`. A kind with *text*, the public JSON
+    of a record, has public events: created, updated, deleted, and the names that *moves* returns for a version's
+    document and the document before.
     """
 
     name: str
     keys: Callable[[Record], Mapping[str, Any]] = lambda _: {}
     stored: Callable[[Record], Mapping[str, Any]] = lambda _: {}
+    text: Callable[[Record], str] | None = None
+    moves: Callable[[Doc, Doc | None], Sequence[str]] = lambda _doc, _before: ()
 
 
 #: The versions that an edit may replace: one version, any of several, or None for whichever there is.

@@ -20,13 +20,13 @@ from chalicelib.core.records.codec import Annotation, Update, fields_of, record_
 from chalicelib.core.records.errors import NotInThisState, RecordNotFound, RecordTooLarge, VersionConflict
 from chalicelib.core.records.models import Change, Doc, Expected, Record, State, key
 from chalicelib.core.records.repeats import created_before, written_before
-from chalicelib.core.runtime import clock
+from chalicelib.core.runtime import clock, hops
 from chalicelib.core.stores.attributes import Item
 from chalicelib.core.stores.dynamodb import ConditionFailed, Table, Write
 
 #: Concurrent writes within one call: the number of connections that a client keeps.
 _AT_ONCE = 10
-_SET_AUTHORSHIP = "updatedAt = :now, updatedBy = :by, operation = :operation"
+_SET_AUTHORSHIP = "updatedAt = :now, updatedBy = :by, operation = :operation, hops = :hops"
 #: No version is earlier than the version before, whatever the clocks of their processes. The texts sort as the times.
 _NOT_EARLIER = "updatedAt <= :now"
 _NEXT = "version = if_not_exists(version, :none) + :one"
@@ -205,6 +205,7 @@ class Records:
             updated_at=author[":now"],
             updated_by=by,
             operation=operation,
+            hops=author[":hops"],
         )
         return Prepared(write, made)
 
@@ -289,4 +290,4 @@ def _constants() -> Item:
 
 
 def _authorship(by: str, operation: str) -> Item:
-    return {":now": clock.stamp(), ":by": by, ":operation": operation}
+    return {":now": clock.stamp(), ":by": by, ":operation": operation, ":hops": hops.current()}

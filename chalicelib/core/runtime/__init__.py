@@ -9,5 +9,6 @@ backoff.py  how long to pause before the next attempt
 ids.py      identifiers
 accounts.py the identity of a user, beyond the name
 clock.py    times in the text form of the stores
+hops.py     how many deliveries of webhooks led to the call
 once.py     memoize, thread-safe
 """

@@ -41,7 +41,7 @@ class Section(BaseSettings):
         _SECTIONS.append(cls)
 
 
-def _json(value: Any) -> Any:
+def from_text(value: Any) -> Any:
     # pydantic-settings would stop at text that is not JSON, instead of reporting the fault with all the others.
     return from_json(value) if isinstance(value, str) else value
 
@@ -96,10 +96,10 @@ class HttpSettings(Section):
     model_config = SettingsConfigDict(env_prefix="HTTP_")
 
     max_body_bytes: PositiveInt = Field(default=1_000_000, description="larger bodies are answered with 413 unparsed")
-    allowed_origins: Annotated[frozenset[str], NoDecode, BeforeValidator(_json)] = Field(
+    allowed_origins: Annotated[frozenset[str], NoDecode, BeforeValidator(from_text)] = Field(
         default=frozenset(), description='browser origins that may call the API, as a JSON list; `["*"]` for any'
     )
-    trusted_proxies: Annotated[frozenset[IPv4Network | IPv6Network], NoDecode, BeforeValidator(_json)] = Field(
+    trusted_proxies: Annotated[frozenset[IPv4Network | IPv6Network], NoDecode, BeforeValidator(from_text)] = Field(
         default=frozenset(),
         description='networks of proxies whose `X-Forwarded-For` counts, as a JSON list: `["10.0.0.0/8"]`',
     )
@@ -175,7 +175,7 @@ class EgressSettings(Section):
     allow_loopback: bool = Field(
         default=False, description="also admit 127.0.0.0/8 and ::1, and no other private address"
     )
-    refused_ports: Annotated[frozenset[int], NoDecode, BeforeValidator(_json)] = Field(
+    refused_ports: Annotated[frozenset[int], NoDecode, BeforeValidator(from_text)] = Field(
         default=frozenset(),
         description="ports refused at admitted loopback addresses, as a JSON list; a local stack names its own",
     )

@@ -11,12 +11,15 @@ from pydantic import BaseModel, TypeAdapter
 
 from chalicelib.core import errors
 from chalicelib.core.records import etags
-from chalicelib.core.runtime import accounts, logs
+from chalicelib.core.runtime import accounts, hops, logs
 from chalicelib.core.web import credentials, requests, reserved
 from chalicelib.core.web.requests import JSON, TICKET
 from chalicelib.core.web.roles import NOBODY, PUBLIC, Caller
 from chalicelib.core.web.routes import Answer, Call, Endpoint, Operation
 from chalicelib.core.web.source import source_of
+
+
+_HOPS = hops.HEADER.lower()
 
 
 class Keyed(NamedTuple):
@@ -57,6 +60,8 @@ class Dispatcher:
 
     def _answer(self, request: Request, params: Mapping[str, str]) -> Response:
         app, endpoint = self._app, self._endpoint
+        if (led := request.headers.get(_HOPS)) is not None:
+            logs.line().add(hops=hops.read(led))
         call = Call(
             caller=_admit(endpoint, request, app),
             body=requests.body(endpoint.body, request, optional=endpoint.body_optional),

@@ -37,6 +37,10 @@ def test_event_names_its_operation_and_carries_no_document(
         "id": "n-1",
         "recordVersion": record.version,
         "operation": operation,
+        "at": record.updated_at,
+        "createdAt": record.created_at,
+        "createdBy": record.created_by,
+        "hops": 0,
     }
     assert Event.model_validate_json(body).work_id == f"note/n-1@{record.version}"
 
