@@ -12,6 +12,7 @@ test_sizes.py        no module over 300 lines, no function over 40
 test_docstrings.py   every module and public function has a docstring
 test_container.py    the server loads no module that a container lacks
 test_clients.py      a single module makes clients of stores and services
+test_network.py      egress alone opens connections to addresses
 test_environment.py  settings alone read the environment
 test_errors.py       every error that callers see has a docstring
 test_problems.py     every error of a route has a code, and every code a section in docs/problems.md

@@ -15,15 +15,25 @@ followed, proxies not used, nothing is sent twice. A call ends at the deadline, 
 """
 
 from chalicelib.core.egress.addresses import vet
-from chalicelib.core.egress.client import Reply, check, post
-from chalicelib.core.egress.errors import AddressRefused, EgressError, HeaderRefused, TimedOut, UnknownName, Unreachable
+from chalicelib.core.egress.client import KEPT_BODY_BYTES, Reply, check, post
+from chalicelib.core.egress.errors import (
+    AddressRefused,
+    EgressError,
+    Failure,
+    HeaderRefused,
+    TimedOut,
+    UnknownName,
+    Unreachable,
+)
 from chalicelib.core.egress.retries import LONGEST_PAUSE_SECONDS, SCHEDULE_SECONDS, retry_after_seconds
 
 __all__ = [
+    "KEPT_BODY_BYTES",
     "LONGEST_PAUSE_SECONDS",
     "SCHEDULE_SECONDS",
     "AddressRefused",
     "EgressError",
+    "Failure",
     "HeaderRefused",
     "Reply",
     "TimedOut",

@@ -36,6 +36,8 @@ _SPECIAL_V6 = tuple(
 )
 #: The IPv6 form that DNS64 gives to an IPv4 address in a network without IPv4 (RFC 6052); the embedded address decides.
 _NAT64 = IPv6Network("64:ff9b::/96")
+#: The first half of an ISATAP interface identifier; the second half is an IPv4 address (RFC 5214, section 6.1).
+_ISATAP = (bytes.fromhex("00005efe"), bytes.fromhex("02005efe"))
 _LOOPBACK_V4 = IPv4Network("127.0.0.0/8")
 _LOOPBACK_V6 = IPv6Address("::1")
 
@@ -43,9 +45,9 @@ _LOOPBACK_V6 = IPv6Address("::1")
 def vet(address: str, *, allow_loopback: bool = False) -> bool:
     """Return whether *address* is the public unicast address of a host on the internet.
 
-    An IPv6 address that embeds an IPv4 address (mapped, 6to4, Teredo) is always refused, as no receiver publishes such
-    an address. In a NAT64 address the embedded IPv4 address decides. *allow_loopback* admits 127.0.0.0/8 and ::1 in the
-    plain form, never embedded.
+    An IPv6 address that embeds an IPv4 address (mapped, 6to4, Teredo, ISATAP) is always refused, also if the embedded
+    address is public, as no receiver publishes such an address. In a NAT64 address the embedded IPv4 address decides.
+    *allow_loopback* admits 127.0.0.0/8 and ::1 in the plain form, never embedded.
     """
     try:
         found = ip_address(address)
@@ -63,4 +65,6 @@ def _is_public(address: IPv4Address | IPv6Address) -> bool:
         return False
     if address in _NAT64:
         return _is_public(IPv4Address(address.packed[-4:]))
+    if address.packed[8:12] in _ISATAP:
+        return False
     return address in _UNICAST_V6 and not any(address in network for network in _SPECIAL_V6)

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 
 from chalicelib.core.egress.dns import Resolver, vetted
-from chalicelib.core.egress.errors import AddressRefused, HeaderRefused, TimedOut, UnknownName
+from chalicelib.core.egress.errors import AddressRefused, EgressError, HeaderRefused, TimedOut, UnknownName
 from chalicelib.core.egress.sockets import Clock, DeadlineSocket, connected, translate_error
 from chalicelib.core.egress.urls import Target, parse
 from chalicelib.core.runtime import deadline, settings
 
+#: The kept length of a response's body. The rest is read up to `EGRESS_MAX_RESPONSE_BYTES` and dropped: most servers
+#: then see a clean end of the connection.
+KEPT_BODY_BYTES = 1024
 #: The kept length of a response header, in characters; operators read the headers later.
 _LONGEST_HEADER = 256
 _KEPT_HEADERS = ("Content-Type", "Retry-After")
@@ -41,7 +44,7 @@ _VALUE = re.compile(r"(?:[!-~]+(?:[ \t]+[!-~]+)*)?")
 class Reply:
     """A server's response. *headers* holds `Content-Type` and `Retry-After`, in exactly this spelling.
 
-    *complete* says whether *body* is the whole body, received within limit and deadline.
+    *body* holds the first `KEPT_BODY_BYTES` of the body; *complete* says whether *body* is the whole body.
     """
 
     status: int
@@ -76,15 +79,21 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, resolve: Resolver
         HeaderRefused: a header would change the framing, or is malformed (RFC 9110, section 5).
         Unreachable: the name, the connection, the certificate or the protocol failed.
         TimedOut: the deadline passed, or the server was silent for too long.
+
+    Each of these is an `EgressError` with *failure*, a stable word for display, and *duration_ms*.
     """
     options = settings.load(settings.EgressSettings)
-    target = parse(url)
     clock = Clock(deadline.clamp_ms(options.total_timeout_ms, margin_ms=_MARGIN_MS))
-    framing = _with_framing(target, headers)
-    addresses = vetted(target, resolve, clock, options)
-    with connected(target, addresses, clock, options.connect_timeout_ms) as sock:
-        wire = DeadlineSocket(sock, clock, options.read_timeout_ms)
-        return _exchange(wire, target, body, framing, options.max_response_bytes)
+    try:
+        target = parse(url)
+        framing = _with_framing(target, headers)
+        addresses = vetted(target, resolve, clock, options)
+        with connected(target, addresses, clock, options.connect_timeout_ms) as sock:
+            wire = DeadlineSocket(sock, clock, options.read_timeout_ms)
+            return _exchange(wire, target, body, framing, options.max_response_bytes)
+    except EgressError as error:
+        error.duration_ms = clock.spent_ms()
+        raise
 
 
 def _with_framing(target: Target, headers: Mapping[str, str]) -> dict[str, str]:
@@ -118,13 +127,13 @@ def _exchange(wire: DeadlineSocket, target: Target, body: bytes, headers: Mappin
 
 
 def _read(response: HTTPResponse, limit_bytes: int) -> tuple[bytes, bool]:
-    """Return at most *limit_bytes* of the body, and whether the body is complete."""
-    received = bytearray()
+    """Read at most *limit_bytes* of the body. Return the kept part, and whether the kept part is the whole body."""
+    received, kept_bytes = bytearray(), min(limit_bytes, KEPT_BODY_BYTES)
     try:
         # One byte beyond the limit distinguishes a body that just fits from a longer body.
         while len(received) <= limit_bytes and (part := response.read1(limit_bytes + 1 - len(received))):
             received += part
     except (OSError, HTTPException, TimedOut):
-        return bytes(received[:limit_bytes]), False
+        return bytes(received[:kept_bytes]), False
     # `read1` takes an early hang-up for the end of the body; Content-Length tells the difference.
-    return bytes(received[:limit_bytes]), len(received) <= limit_bytes and not response.length
+    return bytes(received[:kept_bytes]), len(received) <= kept_bytes and not response.length

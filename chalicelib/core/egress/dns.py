@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from chalicelib.core.egress.addresses import vet
-from chalicelib.core.egress.errors import AddressRefused, TimedOut, UnknownName, Unreachable
+from chalicelib.core.egress.errors import AddressRefused, Failure, TimedOut, UnknownName, Unreachable
 from chalicelib.core.egress.sockets import Clock
 from chalicelib.core.egress.urls import Target
 from chalicelib.core.runtime.settings import EgressSettings
@@ -67,4 +67,4 @@ def _look_up(target: Target, resolve: Resolver, clock: Clock) -> list[str]:
 
 def _translate(error: OSError) -> Unreachable:
     known = isinstance(error, socket.gaierror) and error.errno in _UNKNOWN
-    return UnknownName() if known else Unreachable("The name cannot be looked up just now.")
+    return UnknownName() if known else Unreachable("The name cannot be looked up just now.", Failure.NAME)

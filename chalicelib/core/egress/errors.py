@@ -11,17 +11,46 @@ An `Invalid` error is permanent. After an `Unavailable` error another try may su
 unknown.
 """
 
+from enum import StrEnum
+
 from chalicelib.core.errors import FieldError, Invalid, ServiceError, Unavailable
 
 
+class Failure(StrEnum):
+    """The reason for which a call brought no answer. The words are stable: they are stored and shown."""
+
+    ADDRESS_REFUSED = "address-refused"
+    HEADER_REFUSED = "header-refused"
+    #: The name does not exist, or the lookup failed.
+    NAME = "name"
+    #: No server listens on the port.
+    REFUSED = "refused"
+    #: The network knows no way to the address.
+    UNREACHABLE = "unreachable"
+    #: The server speaks no TLS, another version of TLS, or has an invalid certificate.
+    TLS = "tls"
+    #: The server closed the connection without an answer.
+    RESET = "reset"
+    #: The answer is no HTTP/1.1, or has too many or too long headers.
+    PROTOCOL = "protocol"
+    TIMEOUT = "timeout"
+
+
 class EgressError(ServiceError):
-    """A call brought no answer."""
+    """A call brought no answer.
+
+    *failure* is the reason. *duration_ms* is the time that the call took; an error of `check` has no duration.
+    """
+
+    failure: Failure
+    duration_ms: int | None = None
 
 
 class AddressRefused(Invalid, EgressError):
     """Calls to the address are refused. The reason never reveals the addresses of a name."""
 
     code = "address-refused"
+    failure = Failure.ADDRESS_REFUSED
 
     def __init__(self, reason: str, field: str = "url") -> None:
         super().__init__([FieldError(field, reason)], reason)
@@ -30,6 +59,8 @@ class AddressRefused(Invalid, EgressError):
 class HeaderRefused(Invalid, EgressError):
     """The header is refused."""
 
+    failure = Failure.HEADER_REFUSED
+
     def __init__(self, name: str) -> None:
         super().__init__([FieldError("headers", f"{name!a} cannot be sent.")])
 
@@ -37,10 +68,19 @@ class HeaderRefused(Invalid, EgressError):
 class Unreachable(Unavailable, EgressError):
     """The server could not be reached."""
 
+    def __init__(self, detail: str = "", failure: Failure = Failure.UNREACHABLE) -> None:
+        super().__init__(detail)
+        self.failure = failure
+
 
 class UnknownName(Unreachable):
     """No server has this name."""
 
+    def __init__(self) -> None:
+        super().__init__(failure=Failure.NAME)
+
 
 class TimedOut(Unavailable, EgressError):
     """The server did not answer in time."""
+
+    failure = Failure.TIMEOUT

@@ -13,7 +13,7 @@ from http.client import HTTPException
 from time import monotonic
 from typing import Any
 
-from chalicelib.core.egress.errors import EgressError, TimedOut, Unreachable
+from chalicelib.core.egress.errors import EgressError, Failure, TimedOut, Unreachable
 from chalicelib.core.egress.urls import Target
 
 
@@ -80,17 +80,29 @@ def _connect(target: Target, address: str, clock: Clock, at_most_ms: int) -> soc
         raise
 
 
+#: Errors of a connection that the server closed: without TLS, and within TLS. `http.client` raises the first at the end
+#: of the stream, too.
+_HANG_UPS = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError, ssl.SSLEOFError)
+
+
 def translate_error(failure: OSError | HTTPException | None) -> EgressError:
     """Return the error for *failure*: its text says how to correct the cause and reveals no address of a name."""
-    if isinstance(failure, TimeoutError):
-        return TimedOut()
-    if isinstance(failure, ssl.SSLCertVerificationError):
-        return Unreachable(f"The server's certificate is not valid: {failure.verify_message}.")
-    if isinstance(failure, ssl.SSLError):
-        return Unreachable("The server does not speak TLS as we do.")
-    if isinstance(failure, HTTPException):
-        return Unreachable("The server does not speak HTTP.")
-    return Unreachable()
+    match failure:
+        case TimeoutError():
+            error: EgressError = TimedOut()
+        case ConnectionRefusedError():
+            error = Unreachable("The server refused the connection.", Failure.REFUSED)
+        case _ if isinstance(failure, _HANG_UPS):
+            error = Unreachable("The server closed the connection without an answer.", Failure.RESET)
+        case ssl.SSLCertVerificationError():
+            error = Unreachable(f"The server's certificate is not valid: {failure.verify_message}.", Failure.TLS)
+        case ssl.SSLError():
+            error = Unreachable("The server does not speak TLS as we do.", Failure.TLS)
+        case HTTPException():
+            error = Unreachable("The server does not speak HTTP.", Failure.PROTOCOL)
+        case _:
+            error = Unreachable()
+    return error
 
 
 class _Incoming(io.RawIOBase):

@@ -182,7 +182,9 @@ class EgressSettings(Section):
     connect_timeout_ms: PositiveInt = Field(default=3_000, description="wait per address, for TCP and again for TLS")
     read_timeout_ms: PositiveInt = Field(default=10_000, description="longest silence of the server")
     total_timeout_ms: PositiveInt = Field(default=15_000, description="deadline of one call, its lookup included")
-    max_response_bytes: PositiveInt = Field(default=65_536, description="longest kept part of an answer's body")
+    max_response_bytes: PositiveInt = Field(
+        default=65_536, description="longest part of an answer's body that is read; 1,024 bytes are kept"
+    )
 
 
 class ObservabilitySettings(Section):

@@ -90,6 +90,8 @@ EMBEDDED: dict[str, Callable[[int, int], int]] = {
     "6to4": lambda v4, more: 0x2002 << 112 | v4 << 80 | more & (1 << 80) - 1,
     "Teredo server": lambda v4, more: 0x20010000 << 96 | v4 << 64 | more & (1 << 64) - 1,
     "Teredo client": lambda v4, more: 0x20010000 << 96 | (more & (1 << 64) - 1) << 32 | v4 ^ 0xFFFFFFFF,
+    "ISATAP": lambda v4, more: 0x26064700 << 96 | (more & (1 << 32) - 1) << 64 | 0x5EFE << 32 | v4,
+    "ISATAP, universal": lambda v4, more: 0x26064700 << 96 | (more & (1 << 32) - 1) << 64 | 0x02005EFE << 32 | v4,
 }
 mores = st.integers(0, (1 << 96) - 1)
 
@@ -130,6 +132,16 @@ def test_nat64_alone_stands_for_its_embedded_address(address: IPv4Address, more:
         assert vet(embedded) == (name == "NAT64" and vet(str(address)))
 
 
+@pytest.mark.parametrize("server", ["8.8.8.8", "10.0.0.1"])
+@pytest.mark.parametrize("client", ["8.8.8.8", "127.0.0.1"])
+def test_teredo_is_refused_whatever_its_two_addresses_are(server: str, client: str) -> None:
+    address = IPv6Address(
+        0x20010000 << 96 | int(IPv4Address(server)) << 64 | 0x8000F3FF << 32 | int(IPv4Address(client)) ^ 0xFFFFFFFF
+    )
+    assert address.teredo == (IPv4Address(server), IPv4Address(client))
+    assert not vet(str(address), allow_loopback=True)
+
+
 @pytest.mark.parametrize(
     "address",
     [
@@ -154,6 +166,9 @@ def test_nat64_alone_stands_for_its_embedded_address(address: IPv4Address, more:
         "2606:4700:4700::1111",
         "2a00:1450:4001:830::200e",
         "3ffe:ffff::1",
+        "2606:4700::5eff:808:808",
+        "2606:4700::100:5efe:808:808",
+        "2606:4700:0:5efe::1",
         "64:ff9b::101:101",
     ],
 )
