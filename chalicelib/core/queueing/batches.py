@@ -15,7 +15,19 @@ from chalicelib.core.coordination.claims import Claim
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.queueing import attempts
 from chalicelib.core.queueing.attempts import Outcome, Piece
-from chalicelib.core.queueing.delivery import ENOUGH_MS, Ended, Handle, Kind, Record, describe, note, outcome_of, piece
+from chalicelib.core.queueing.delivery import (
+    ENOUGH_MS,
+    Ended,
+    Handle,
+    Kind,
+    Record,
+    Together,
+    describe,
+    log,
+    note,
+    outcome_of,
+    piece,
+)
 from chalicelib.core.queueing.queues import Queue
 from chalicelib.core.runtime import deadline, logs, settings
 from chalicelib.core.runtime.logs import LogRecord
@@ -39,6 +51,7 @@ class Batches(Generic[Kind]):
     kind: type[Kind]
     handle: Handle[Kind]
     ended: Ended[Kind]
+    together: Together[Kind]
 
     def work(self, records: Sequence[Record]) -> dict[str, bool]:
         """Work on the new messages among *records*; return by message id whether each is settled.
@@ -85,11 +98,18 @@ class Batches(Generic[Kind]):
                 claims = attempts.begin_new([member.piece for member in members.values()])
             except Unavailable as error:
                 return {key: self._postpone(member, error) for key, member in members.items()}
+            self._prepare([members[key].message for key in claims])
             tried = {key: self._try(members[key], claim) for key, claim in claims.items()}
         worked = [key for key, outcome in tried.items() if outcome is None]
         finished = attempts.finish_new(self.queue, [claims[key] for key in worked])
         ends = {key: self._finish(members[key], claims[key], finished=finished) for key in worked}
         return {key: ends[key] if outcome is None else outcome for key, outcome in tried.items()}
+
+    def _prepare(self, messages: Sequence[Kind]) -> None:
+        try:
+            self.together(messages)
+        except Exception as error:  # noqa: BLE001 # one message's fault must not keep the others back
+            log(error)
 
     def _postpone(self, member: _Member[Kind], error: Unavailable) -> Outcome:
         def fail(_: Record) -> Outcome:

@@ -4,10 +4,11 @@ SQS delivers at least once; `attempts` does each piece of work once. A failed me
 The queue's own redrive policy is only a safety net: SQS dead-letters a message that was received `MOST_RECEIVES` times.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from chalicelib.core.queueing.attempts import Outcome, attempt
-from chalicelib.core.queueing.delivery import ENOUGH_MS, Ended, Handle, Kind, Record, deliver, piece, readable
+from chalicelib.core.queueing.delivery import ENOUGH_MS, Ended, Handle, Kind, Record, Together, deliver, piece, readable
 from chalicelib.core.queueing.queues import Message, Queue
 from chalicelib.core.runtime import deadline, logs
 
@@ -16,8 +17,18 @@ def _no_outbox(_message: Message, _outcome: Outcome) -> None:
     """Do nothing after a message; for queues without an outbox."""
 
 
+def _each_alone(_messages: Sequence[Message]) -> None:
+    """Do nothing before the messages of a batch; for handlers that work on each message alone."""
+
+
 def run_batch(
-    event: Any, queue: Queue, kind: type[Kind], handle: Handle[Kind], ended: Ended[Kind] = _no_outbox
+    event: Any,
+    queue: Queue,
+    kind: type[Kind],
+    handle: Handle[Kind],
+    ended: Ended[Kind] = _no_outbox,
+    *,
+    together: Together[Kind] = _each_alone,
 ) -> dict[str, Any]:
     """Call *handle* with each message of *event*; return the failed messages to SQS (``ReportBatchItemFailures``).
 
@@ -28,6 +39,9 @@ def run_batch(
 
     *ended* is called with each settled message and its outcome, done or dead-lettered, and is called again if the
     process died before. An outbox ends the message's entry there.
+
+    *together* is called with the new messages of a batch, if the queue has ``finish="batch"``, before *handle* is
+    called with each: it may do their work at once, which *handle* then finds done. An error of *together* is logged.
     """
 
     def work(record: Record) -> Outcome:
@@ -38,7 +52,7 @@ def run_batch(
     # A function of a queue without batches need not load the module.
     from chalicelib.core.queueing.batches import Batches  # noqa: PLC0415
 
-    return deliver(event, queue, work, Batches(queue, kind, handle, ended).work)
+    return deliver(event, queue, work, Batches(queue, kind, handle, ended, together).work)
 
 
 def _work(record: Record, queue: Queue, kind: type[Kind], handle: Handle[Kind], ended: Ended[Kind]) -> Outcome:

@@ -22,6 +22,8 @@ Kind = TypeVar("Kind", bound=Message)
 Result = TypeVar("Result", bound=Outcome | None)
 #: Does the work of a message. Raises `Poison` or `Later`, as `attempts.attempt` says.
 Handle = Callable[[Kind, Claim], None]
+#: Does the work of several messages together, before `Handle` is called with each.
+Together = Callable[[Sequence[Kind]], None]
 #: Is called with each settled message, and with how its last attempt ended.
 Ended = Callable[[Kind, Outcome], None]
 

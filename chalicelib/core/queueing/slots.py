@@ -68,12 +68,12 @@ class Slots:
     def __init__(self, collection: Collection[dict[str, Any]], limits: Limits) -> None:
         self._owners, self._limits = collection, limits
 
-    def take(self, lane: Lane, lease_ms: int) -> Slot | None:
+    def take(self, lane: Lane, lease_ms: int, limits: Limits | None = None) -> Slot | None:
         """Take a slot for *lease_ms*, or return None if the limits or the lane's breaker refuse. Atomic.
 
-        A lane whose time is over is open for one worker, the probe.
+        A lane whose time is over is open for one worker, the probe. *limits* replaces the limits of all owners.
         """
-        slot_id, allowed = ids.new_id(), self._allowed(lane.name)
+        slot_id, allowed = ids.new_id(), _allowed(lane.name, limits or self._limits)
         taken = {"id": slot_id, "lane": {"$literal": lane.name}, "until": {"$add": ["$$NOW", lease_ms]}}
         # Refused, the document stays as it is, which MongoDB does not write.
         update = {
@@ -136,23 +136,24 @@ class Slots:
         with reaching_mongodb():
             self._owners.update_one({"_id": lane.owner}, {"$pull": {"breakers": {"lane": lane.name}}})
 
-    def _allowed(self, lane: str) -> Expression:
-        of_lane = {"$size": {"$filter": {"input": _live(), "cond": {"$eq": ["$$this.lane", {"$literal": lane}]}}}}
-        shut = {"$first": {"$filter": {"input": _breakers_of(lane), "cond": {"$eq": [_has_end(), True]}}}}
-        probe = {"$and": [{"$lte": ["$$shut.opensAt", "$$NOW"]}, {"$eq": [of_lane, 0]}]}
-        is_open = {"$let": {"vars": {"shut": shut}, "in": {"$or": [{"$not": ["$$shut"]}, probe]}}}
-        return {
-            "$and": [
-                {"$lt": [{"$size": _live()}, self._limits.per_owner]},
-                {"$lt": [of_lane, self._limits.per_lane]},
-                is_open,
-            ]
-        }
-
 
 def _live() -> Expression:
     """Return the expression of the slots whose lease has not ended."""
     return {"$filter": {"input": {"$ifNull": ["$slots", []]}, "cond": {"$gt": ["$$this.until", "$$NOW"]}}}
+
+
+def _allowed(lane: str, limits: Limits) -> Expression:
+    of_lane = {"$size": {"$filter": {"input": _live(), "cond": {"$eq": ["$$this.lane", {"$literal": lane}]}}}}
+    shut = {"$first": {"$filter": {"input": _breakers_of(lane), "cond": {"$eq": [_has_end(), True]}}}}
+    probe = {"$and": [{"$lte": ["$$shut.opensAt", "$$NOW"]}, {"$eq": [of_lane, 0]}]}
+    is_open = {"$let": {"vars": {"shut": shut}, "in": {"$or": [{"$not": ["$$shut"]}, probe]}}}
+    return {
+        "$and": [
+            {"$lt": [{"$size": _live()}, limits.per_owner]},
+            {"$lt": [of_lane, limits.per_lane]},
+            is_open,
+        ]
+    }
 
 
 def _breakers_of(lane: str) -> Expression:

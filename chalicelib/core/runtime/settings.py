@@ -42,6 +42,7 @@ class Section(BaseSettings):
 
 
 def from_text(value: Any) -> Any:
+    """Return the value of an option that is written as JSON; for a `BeforeValidator`."""
     # pydantic-settings would stop at text that is not JSON, instead of reporting the fault with all the others.
     return from_json(value) if isinstance(value, str) else value
 
