@@ -12,6 +12,8 @@ from chalicelib.core.records import worker as records
 from chalicelib.core.records.queues import REPAIR
 from chalicelib.core.web import idempotency
 from chalicelib.core.web.application import App
+from chalicelib.webhooks import worker as webhooks
+from chalicelib.webhooks.queues import EVENT, URGENT, WEBHOOK
 
 app = App("holdfast", identify=sessions.identify, redeem=sessions.redeem, replay=idempotency.answer)
 
@@ -34,6 +36,24 @@ def push(event: Any) -> dict[str, Any]:
 def callback(event: Any) -> dict[str, Any]:
     """Call back with the outcomes of requests, by lane."""
     return approvals.call_back(event)
+
+
+@app.on_sqs_message(queue=EVENT.name)
+def event(event: Any) -> dict[str, Any]:
+    """Match events with webhooks, and make the deliveries."""
+    return webhooks.accept(event)
+
+
+@app.on_sqs_message(queue=WEBHOOK.name)
+def webhook(event: Any) -> dict[str, Any]:
+    """Send the deliveries of webhooks, by lane."""
+    return webhooks.send(event)
+
+
+@app.on_sqs_message(queue=URGENT.name)
+def urgent(event: Any) -> dict[str, Any]:
+    """Send the deliveries of webhooks with high priority, by lane."""
+    return webhooks.send_urgent(event)
 
 
 @app.on_dynamodb_record(stream_arn="records", batch_size=100, starting_position="TRIM_HORIZON")

@@ -24,11 +24,12 @@ from chalicelib.ledger.slice import SLICE as LEDGER
 from chalicelib.sessions.slice import SLICE as SESSIONS
 from chalicelib.users import revocation
 from chalicelib.users.slice import SLICE as USERS
+from chalicelib.webhooks.slice import SLICE as WEBHOOKS
 
 if TYPE_CHECKING:
     from pymongo import IndexModel
 
-SLICES: tuple[Slice, ...] = (CLUSTER, USERS, SESSIONS, APPROVALS, DEVICES, APPLICATIONS, LEDGER, CONSOLE)
+SLICES: tuple[Slice, ...] = (CLUSTER, USERS, SESSIONS, APPROVALS, DEVICES, APPLICATIONS, LEDGER, WEBHOOKS, CONSOLE)
 
 ROUTES = tuple(slice_.routes for slice_ in SLICES if slice_.routes)
 #: Every queue: those of the slices and of the platform.

@@ -14,7 +14,9 @@ from chalicelib.core.runtime import accounts
 from chalicelib.core.stores import newest
 
 #: Fields of the stored document that are not fields of `Approval`.
-_INTERNAL_FIELDS = frozenset({"_id", "people", "operations", "entries", "callbackUrl", "remainingMs", "unrecorded"}) | {
+_INTERNAL_FIELDS = frozenset(
+    {"_id", "people", "operations", "entries", "callbackUrl", "remainingMs", "unrecorded", "hops"}
+) | {
     "accounts",
     "createdByAccount",
     "escalatedAccounts",
@@ -89,6 +91,7 @@ def from_document(found: dict[str, Any]) -> Seen:
         operations=tuple(found["operations"]),
         entries=entries.read(found["entries"]),
         callback_url=found["callbackUrl"],
+        hops=found.get("hops", 0),
     )
 
 

@@ -67,6 +67,8 @@ class SideEffect(StrEnum):
     ESCALATE = "escalate"
     #: The moment at which an unanswered request times out.
     EXPIRE = "expire"
+    #: The event of the outcome, for webhooks.
+    TELL = "tell"
 
 
 def escalation(step: int) -> str:
@@ -269,6 +271,8 @@ class Seen:
     operations: tuple[str, ...] = ()
     entries: tuple[Entry, ...] = ()
     callback_url: str | None = None
+    #: How many deliveries of webhooks led to the question or to its answer.
+    hops: int = 0
 
     @property
     def settled(self) -> bool:

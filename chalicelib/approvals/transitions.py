@@ -12,7 +12,7 @@ from typing import Any
 from chalicelib.approvals.models import APPROVE, TIMEOUT, NewApproval, SideEffect, Status, escalation, notification
 from chalicelib.core.egress.urls import parse
 from chalicelib.core.queueing import entries
-from chalicelib.core.runtime import accounts
+from chalicelib.core.runtime import accounts, hops
 from chalicelib.core.runtime.accounts import Account
 
 Pipeline = list[dict[str, Any]]
@@ -29,6 +29,8 @@ _TIMED_OUT = {"$and": [{"$eq": ["$status", Status.PENDING.value]}, OVERDUE]}
 _SHOWN = ("username", "title", "body", "data", "actions", "people", "required", "escalateTo")
 _ACCOUNTS = ("accounts", "createdByAccount", "escalatedAccounts")
 _ANSWERS = tuple(f"answers.{name}" for name in ("username", "by", "action", "at"))
+#: The outcomes that are events for webhooks.
+_TOLD = frozenset({Status.RESOLVED, Status.TIMEOUT})
 _DATES = ("createdBy", "createdAt", "expiresAt", "responseMs")
 #: Who settled a request, and through which instances. Documents of earlier versions have none of these fields.
 STORY = ("resolvedBy", "askedBy", "resolvedThrough", "heardBy")
@@ -42,7 +44,7 @@ AS_LISTED: dict[str, Any] = dict.fromkeys((*_SHOWN, *_ANSWERS, *_DATES, *STORY),
 }
 #: Projection of a request at the moment of reading, with the account ids and the outbox.
 AS_SEEN: dict[str, Any] = AS_LISTED | {
-    **dict.fromkeys((*_ACCOUNTS, "callbackUrl", "operations"), 1),
+    **dict.fromkeys((*_ACCOUNTS, "callbackUrl", "operations", "hops"), 1),
     "remainingMs": {"$subtract": ["$expiresAt", "$$NOW"]},
     "entries": entries.shown(),
 }
@@ -75,6 +77,7 @@ def created(
         "callbackLane": f"{created_by.account_id}/{parse(new.callback_url).authority}" if new.callback_url else None,
         "answers": [],
         "operations": [],
+        "hops": hops.current(),
         "createdBy": created_by.username,
         "createdByAccount": created_by.account_id,
         "status": Status.PENDING.value,
@@ -121,8 +124,8 @@ def answered(person: Account, by: Account, action: str, operation_id: str, kept_
     }
     approvals = {"$size": {"$filter": {"input": "$answers", "cond": {"$eq": ["$$this.action", "$approving"]}}}}
     decided = {"$or": [{"$ne": [given, "$approving"]}, {"$gte": [approvals, "$required"]}]}
-    told = {"responseMs": {"$subtract": ["$$NOW", "$createdAt"]}, **_through(by, instance)}
-    change = _settled(Status.RESOLVED, given, "$$NOW", kept_ms, **told)
+    noted = {"hops": hops.current(), "responseMs": {"$subtract": ["$$NOW", "$createdAt"]}, **_through(by, instance)}
+    change = _settled(Status.RESOLVED, given, "$$NOW", kept_ms, **noted)
     return [
         {
             "$set": {
@@ -187,15 +190,17 @@ def narrowed(status: Status | None) -> dict[str, Any]:
 def _settled(
     status: Status, action: Any, since: str, kept_ms: int, *, dispatched: bool = True, **fields: Any
 ) -> dict[str, Any]:
-    """Return the fields of a settled request. The new outbox has only the callback; pending effects are dropped."""
+    """Return the fields of a settled request. The new outbox has callback and event; pending effects are dropped."""
     lane = {"$ifNull": ["$callbackLane", {"$concat": [_owner(), "/"]}]}
     callback = [entries.entry(SideEffect.CALLBACK, since, owner=_owner(), lane=lane, dispatched=dispatched)]
+    event = [entries.entry(SideEffect.TELL, since, owner=_owner(), dispatched=dispatched)]
+    told = event if status in _TOLD else []
     return {
         "status": status.value,
         "action": action,
         "resolvedAt": since,
         "readableUntil": {"$add": [since, kept_ms]},
-        "outbox": {"$cond": [{"$eq": [{"$type": "$callbackUrl"}, "string"]}, callback, []]},
+        "outbox": {"$concatArrays": [{"$cond": [{"$eq": [{"$type": "$callbackUrl"}, "string"]}, callback, []]}, told]},
         **fields,
     }
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
 
-from chalicelib import devices
+from chalicelib import devices, webhooks
 from chalicelib.approvals import callback, outbox, wiring
 from chalicelib.approvals.errors import ApprovalNotFound
 from chalicelib.approvals.models import Approval, Seen, SideEffect, Status, notification
@@ -14,7 +14,7 @@ from chalicelib.core.coordination.claims import Claim
 from chalicelib.core.queueing.attempts import Later, Poison
 from chalicelib.core.queueing.consumer import run_batch
 from chalicelib.core.queueing.queues import Load
-from chalicelib.core.runtime import logs
+from chalicelib.core.runtime import clock, logs
 from chalicelib.core.runtime.accounts import Account
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ def _handle(task: Task, _claim: Claim) -> None:
     if kind == SideEffect.CALLBACK:
         # A message of a version that had no lanes.
         callback.send(seen)
+    elif kind == SideEffect.TELL:
+        _tell(seen)
     elif seen.settled:
         # The read above may have recorded the timeout; then the worker must dispatch the new entries.
         if seen.approval.status is Status.TIMEOUT:
@@ -105,6 +107,23 @@ def _call_back(item: "Item", _claim: Claim) -> None:
     except ApprovalNotFound as error:
         raise Poison(_GONE) from error
     callback.send(seen)
+
+
+def _tell(seen: Seen) -> None:
+    """Send the event of the outcome, which webhooks may follow."""
+    approval = seen.approval
+    news = webhooks.News(
+        kind="approval",
+        id=approval.request_id,
+        # A request is settled once.
+        record_version=1,
+        operation="updated",
+        name=approval.status.value,
+        text=approval.model_dump_json(),
+        at=clock.stamp(approval.resolved_at),
+        hops=seen.hops,
+    )
+    webhooks.tell(news)
 
 
 def _escalate(seen: Seen, step: int) -> None:

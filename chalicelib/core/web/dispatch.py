@@ -18,7 +18,6 @@ from chalicelib.core.web.roles import NOBODY, PUBLIC, Caller
 from chalicelib.core.web.routes import Answer, Call, Endpoint, Operation
 from chalicelib.core.web.source import source_of
 
-
 _HOPS = hops.HEADER.lower()
 
 

@@ -1,0 +1,70 @@
+"""Attempts: what a call's end means for its delivery (no I/O)."""
+
+import random
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from typing import NamedTuple
+
+from chalicelib.webhooks.models import Reason, Status
+
+#: Statuses below 500 worth a repeat: the server was busy or timed out.
+_RETRIED = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+#: The pauses of the schedule are lengthened by up to so large a part, so that deliveries which failed together part.
+_SPREAD = 0.2
+
+
+class Result(NamedTuple):
+    """How a call ended: *status* of the answer, or *error*, a word, without an answer."""
+
+    latency_ms: int
+    status: int | None = None
+    error: str | None = None
+    #: The beginning of the answer's body.
+    answer: str = ""
+    #: The pause that the receiver asked for.
+    retry_after_seconds: float | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the receiver took the delivery."""
+        return self.status is not None and HTTPStatus(200) <= self.status < HTTPStatus(300)
+
+    @property
+    def refused(self) -> bool:
+        """Whether the receiver refused the delivery for good."""
+        return self.status is not None and 400 <= self.status < 500 and self.status not in _RETRIED  # noqa: PLR2004
+
+    @property
+    def gone(self) -> bool:
+        """Whether the receiver wants no delivery any more."""
+        return self.status == HTTPStatus.GONE
+
+    @property
+    def failing(self) -> bool:
+        """Whether the receiver itself is in trouble, which closes its lane after some failures."""
+        return not self.ok and not self.refused
+
+
+class Decision(NamedTuple):
+    """The state of the delivery after an attempt. A due delivery is tried again after *pause_ms*."""
+
+    status: Status
+    reason: Reason | None = None
+    pause_ms: int = 0
+
+
+def decide(
+    result: Result, tries: int, schedule_seconds: Sequence[int], spread: Callable[[], float] = random.random
+) -> Decision:
+    """Return what follows the attempt number *tries* of the schedule, the first being 1.
+
+    A pause that the receiver asked for lengthens the schedule's pause, and never shortens it.
+    """
+    if result.ok:
+        return Decision(Status.DELIVERED)
+    if result.refused:
+        return Decision(Status.DEAD, Reason.REFUSED)
+    if tries > len(schedule_seconds):
+        return Decision(Status.DEAD, Reason.EXHAUSTED)
+    pause = schedule_seconds[tries - 1] * (1 + _SPREAD * spread())
+    return Decision(Status.DUE, pause_ms=round(max(pause, result.retry_after_seconds or 0) * 1000))

@@ -1,0 +1,1 @@
+"""Webhooks, on a real MongoDB, with moto in the place of AWS."""
