@@ -127,7 +127,7 @@ class Health:
 
     def _failed_only(self, head: Mapping[str, Any]) -> bool:
         since = head["failingSince"]
-        query = {"webhook": head["_id"], "status": Status.DELIVERED.value, "finishedAt": {"$gte": since}}
+        query = {"webhook": head["_id"], "status": Status.DELIVERED.value, "finishedAt": {"$gt": since}}
         with reaching_mongodb():
             last = self._deliveries.find_one(query, {"finishedAt": 1}, sort=[("finishedAt", DESCENDING)])
             if last is None:

@@ -12,11 +12,13 @@ HEADER = "Holdfast-Hops"
 MOST = 5
 #: Numbers above are read as this number.
 _HIGHEST = 99
+#: Python reads no number of thousands of digits.
+_DIGITS = 9
 
 
 def read(header: str | None) -> int:
     """Return the number in *header*; 0 without a header, or if the header is no whole number."""
-    return min(int(header), _HIGHEST) if header and header.isascii() and header.isdecimal() else 0
+    return min(int(header[:_DIGITS]), _HIGHEST) if header and header.isascii() and header.isdecimal() else 0
 
 
 def current() -> int:

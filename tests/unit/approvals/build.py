@@ -5,7 +5,8 @@ from typing import Any
 
 from pymongo.collection import Collection
 
-from chalicelib.approvals.models import Approval, NewApproval, Seen
+from chalicelib.approvals import wiring as approvals_wiring
+from chalicelib.approvals.models import Approval, NewApproval, Seen, SideEffect
 from chalicelib.approvals.store import ApprovalStore
 from chalicelib.core.runtime import ids
 from chalicelib.core.runtime.accounts import named
@@ -29,6 +30,11 @@ def put(approvals: ApprovalStore, timeout_ms: int = 60_000, **fields: Any) -> st
 def put_as(approvals: ApprovalStore, request_id: str, new: NewApproval, created_by: str = CALLER) -> Seen:
     """Store a question under an id. People have the accounts of users of earlier versions: the name tells the id."""
     return approvals.put(request_id, new, named(created_by), {name: named(name).account_id for name in new.named})
+
+
+def tell(request_id: str) -> None:
+    """End the entry of the event for webhooks, as its worker does."""
+    approvals_wiring.outbox().end(request_id, SideEffect.TELL, dead=False)
 
 
 def put_overdue(approvals: ApprovalStore, collection: Collection[dict[str, Any]], **fields: Any) -> str:

@@ -15,7 +15,7 @@ from chalicelib.core.stores import clients
 from tests.support.gateway import Context
 from tests.support.queue import record
 from tests.support.receiver import Receiver, receiving
-from tests.unit.approvals.build import PERSON, answer, put
+from tests.unit.approvals.build import PERSON, answer, put, tell
 
 pytestmark = pytest.mark.usefixtures("dynamodb", "mail")
 
@@ -31,6 +31,7 @@ def settled(approvals: ApprovalStore, receiver: Receiver) -> str:
     """Answer a question with a callback, and dispatch what follows; return the question's id."""
     request_id = put(approvals, callback_url=receiver.url)
     answer(approvals, request_id, "approve", PERSON)
+    tell(request_id)
     outbox.dispatch(approvals.get(request_id))
     return request_id
 

@@ -103,4 +103,5 @@ def test_the_sweep_dispatches_the_callbacks_of_listed_timeouts(
 ) -> None:
     put_overdue(approvals, mongodb.approvals, callback_url="https://example.com/hook")
     listed(approvals, None, None, 9, None)
-    assert approvals_wiring.outbox().sweep() == 1
+    # The callback, and the event for webhooks.
+    assert approvals_wiring.outbox().sweep() == 2

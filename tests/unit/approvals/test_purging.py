@@ -19,7 +19,7 @@ from chalicelib.core.stores import clients
 from tests.support.gateway import Context
 from tests.support.queue import record
 from tests.support.receiver import Receiver, receiving
-from tests.unit.approvals.build import PERSON, ago, answer, put
+from tests.unit.approvals.build import PERSON, ago, answer, put, tell
 
 Mongo = Database[dict[str, Any]]
 
@@ -77,6 +77,7 @@ def refused(approvals: ApprovalStore, receiver: Receiver) -> tuple[str, str]:
     receiver.answer = lambda _: (404, {})
     request_id = put(approvals, callback_url=receiver.url)
     answer(approvals, request_id, "approve", PERSON)
+    tell(request_id)
     outbox.dispatch(approvals.get(request_id))
     deliver()
     (letter,) = dead_letters()
@@ -93,6 +94,7 @@ def test_a_timeout_is_called_back_after_an_outage_of_60_hours(
     let_pass(mongodb, hours=60)
     # When the stack works again
     worker.sweep()
+    tell(request_id)
     deliver()
     # Then the callback is sent, although callers can no longer read the request
     assert [call.event["data"]["requestId"] for call in receiver.received] == [request_id]
@@ -150,6 +152,7 @@ def test_a_called_back_request_goes_a_day_after_its_end(
 ) -> None:
     request_id = put(approvals, callback_url=receiver.url)
     answer(approvals, request_id, "approve", PERSON)
+    tell(request_id)
     outbox.dispatch(approvals.get(request_id))
     deliver()
     let_pass(mongodb, hours=23)

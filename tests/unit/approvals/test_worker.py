@@ -183,7 +183,9 @@ def test_the_next_due_moment_is_the_first_effect_or_timeout(approvals: ApprovalS
     _work([_record(request_id, "escalate-0", "m-2")])
     _work(_received(PUSH))
     assert worker.next_due() == created + timedelta(seconds=60)
-    answer(approvals, request_id, "approve", PERSON)
+    answered = answer(approvals, request_id, "approve", PERSON)
+    assert worker.next_due() == answered.resolved_at
+    _work([_record(request_id, "tell", "m-3")])
     assert worker.next_due() is None
 
 

@@ -9,6 +9,7 @@ from chalice.app import SQSEvent
 
 from chalicelib.core.egress import signatures
 from chalicelib.core.errors import Unavailable
+from chalicelib.core.queueing import wiring as queueing
 from chalicelib.core.records.models import Record
 from chalicelib.webhooks import secrets, wiring, worker
 from chalicelib.webhooks.models import Status
@@ -29,7 +30,7 @@ def wake(webhook: Record, remaining_ms: int = 50_000) -> None:
 
 def woken() -> int:
     """Return how many messages wait in the lanes' queue, delayed ones included."""
-    depth = wiring.queueing.sender().depth(WEBHOOK)
+    depth = queueing.sender().depth(WEBHOOK)
     return depth.pending + depth.processing
 
 
