@@ -51,6 +51,8 @@ _STEADY: dict[str, Any] = {
     "waitedMs": 1840,
     "nextCursor": "ImFubiI.9mQ2vX7tZ1nL4sD8fGaE",
     "responseMs": 1840,
+    "url": "https://books.example/hooks",
+    "deliveryId": "dlv_4f1c0d6a2be2c7a0f6a3f0b1c2d3e4f5a6b7c8d9",
     "createdBy": "ann",
     "updatedBy": "ann",
 }
@@ -107,9 +109,17 @@ def kept() -> dict[str, dict[str, Any]]:
 
 
 def test_kept_examples_are_what_the_api_answers(users: UserStore, mongodb: Any, mail: Sender, options: Any) -> None:
-    options(HOLDFAST_VERSION="1.0.0")
+    options(HOLDFAST_VERSION="1.0.0", EGRESS_ALLOW_LOOPBACK="true")
     recorder = Recorder()
-    for tell in (_tell_users, _tell_sessions, _tell_approvals, _tell_devices, _tell_applications, _tell_cluster):
+    for tell in (
+        _tell_users,
+        _tell_sessions,
+        _tell_approvals,
+        _tell_devices,
+        _tell_applications,
+        _tell_webhooks,
+        _tell_cluster,
+    ):
         tell(recorder.call)
     if WRITE:
         FILE.write_text(json.dumps(recorder.found, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
@@ -130,6 +140,18 @@ def _tell_users(call: Call) -> None:
     call(boss, "GET", "/api/users/loans/keys")
     call(boss, "DELETE", f"/api/users/loans/keys/{made.json['keyId']}")
     call(boss, "DELETE", "/api/users/loans")
+
+
+def _tell_webhooks(call: Call) -> None:
+    boss = signed_in("boss-9", Role.ADMIN)
+    new = {"url": "http://127.0.0.1:9/", "events": ["application.*", "approval.resolved"], "description": "the books"}
+    path = f"/api/webhooks/{call(boss, 'POST', '/api/webhooks', new).json['webhookId']}"
+    call(boss, "GET", "/api/webhooks")
+    call(boss, "GET", path)
+    call(boss, "PATCH", path, {"rateLimitPerMinute": 120})
+    for verb in ("pause", "resume", "test", "rotate-secret"):
+        call(boss, "POST", f"{path}/{verb}")
+    call(boss, "DELETE", path)
 
 
 def _tell_sessions(call: Call) -> None:
