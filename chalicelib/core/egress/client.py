@@ -118,6 +118,9 @@ def _exchange(wire: DeadlineSocket, target: Target, body: bytes, headers: Mappin
     try:
         connection.request("POST", target.path, body, headers)
         response = connection.getresponse()
+        if wire.ended:
+            # http.client takes the end of the bytes for the end of the headers.
+            raise ConnectionResetError
     except (OSError, HTTPException) as error:
         raise translate_error(error) from error
     with response:

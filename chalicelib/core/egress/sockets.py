@@ -110,20 +110,29 @@ class _Incoming(io.RawIOBase):
 
     def __init__(self, sock: socket.socket, clock: Clock, silence_ms: int) -> None:
         self._sock, self._clock, self._silence_ms = sock, clock, silence_ms
+        self.ended = False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
         self._sock.settimeout(self._clock.left_seconds(self._silence_ms))
-        return self._sock.recv_into(buffer)
+        count = self._sock.recv_into(buffer)
+        self.ended = not count
+        return count
 
 
 class DeadlineSocket:
     """A connected socket for http.client; no call outlasts the deadline."""
 
     def __init__(self, sock: socket.socket, clock: Clock, silence_ms: int) -> None:
-        self._sock, self.clock, self._silence_ms = sock, clock, silence_ms
+        self._sock, self.clock = sock, clock
+        self._incoming = _Incoming(sock, clock, silence_ms)
+
+    @property
+    def ended(self) -> bool:
+        """Whether a read found the end of the server's bytes."""
+        return self._incoming.ended
 
     def sendall(self, data: bytes) -> None:
         """Send all of *data*. Since Python 3.5 a socket's timeout bounds the whole call, with TLS and without."""
@@ -133,7 +142,7 @@ class DeadlineSocket:
     def makefile(self, mode: str) -> io.BufferedReader:
         """Return the stream of the response."""
         del mode
-        return io.BufferedReader(_Incoming(self._sock, self.clock, self._silence_ms))
+        return io.BufferedReader(self._incoming)
 
     def close(self) -> None:
         """Leave the socket open: `post`, which connected the socket, closes the socket after reading the response."""

@@ -55,6 +55,20 @@ def test_reset_connection_is_a_reset(loopback: None) -> None:
         assert failure(f"http://127.0.0.1:{peer.port}/")[0] == "reset"
 
 
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nX-Cut: a\r\n"])
+def test_answer_cut_off_in_its_head_is_a_reset(
+    head: bytes, scheme: str, serve: Serve, loopback: Callable[..., None]
+) -> None:
+    with serve(send_bytes(head)) as peer:
+        assert failure(f"{scheme}://127.0.0.1:{peer.port}/")[0] == "reset"
+
+
+def test_answer_with_a_whole_head_and_no_body_is_complete(scheme: str, serve: Serve, loopback: None) -> None:
+    with serve(send_bytes(b"HTTP/1.1 200 OK\r\n\r\n")) as peer:
+        reply = post(f"{scheme}://127.0.0.1:{peer.port}/")
+    assert (reply.status, reply.body, reply.complete) == (200, b"", True)
+
+
 def test_port_where_nobody_listens_is_refused(loopback: None) -> None:
     with Peer(OK) as peer:
         port = peer.port
