@@ -3,6 +3,7 @@
 slice.py    the declaration of the slice
 api.py      HTTP routes: the page, its files, and what the page must know of its deployment
 models.py   shapes of the routes
+settings.py options
 site.py     the files as browsers get them: names with hashes, headers
 join.py     one script made from the modules in ui/
 

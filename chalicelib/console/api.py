@@ -1,7 +1,8 @@
 """HTTP routes of the console: the page, its files, and what the page must know of its deployment. No store is asked."""
 
 from chalicelib.console.models import Config, FileName
-from chalicelib.console.site import HEADERS, HTML, site
+from chalicelib.console.settings import ReceiverSettings
+from chalicelib.console.site import HTML, headers, site
 from chalicelib.core.errors import NotFound
 from chalicelib.core.runtime import settings
 from chalicelib.core.web import PUBLIC, Answer, Call, Routes
@@ -22,14 +23,14 @@ def show_start(call: Call[None, None]) -> Answer:
 @routes.add("GET", "/console", roles=PUBLIC, folder=True, media=("text/html",), answers={200: None})
 def show_console(call: Call[None, None]) -> Answer:
     """Show the console, a page for browsers."""
-    return Answer(200, site().page, headers={"Content-Type": HTML, **_FRESH, **HEADERS})
+    return Answer(200, site().page, headers={"Content-Type": HTML, **_FRESH, **headers(_receiver())})
 
 
 @routes.add("GET", "/console/config.json", roles=PUBLIC, answers={200: Config})
 def show_console_config(call: Call[None, None]) -> Answer:
     """Show the console which deployment it belongs to, and whether its files have changed."""
     holdfast = settings.load(settings.HoldfastSettings)
-    config = Config(stage=holdfast.stage, version=holdfast.version, console=site().hash)
+    config = Config(stage=holdfast.stage, version=holdfast.version, console=site().hash, receiver=_receiver())
     return Answer(200, config, headers=_FRESH)
 
 
@@ -45,5 +46,9 @@ def show_console_file(call: Call[None, None], file: str) -> Answer:
     """Get a file of the console. Its name contains a hash of its content, so browsers keep it for a year."""
     if (found := site().files.get(file)) is None:
         raise NotFound
-    headers = {"Content-Type": found.media, "X-Content-Type-Options": "nosniff", **_FOR_EVER}
-    return Answer(200, found.text, headers=headers)
+    typed = {"Content-Type": found.media, "X-Content-Type-Options": "nosniff"}
+    return Answer(200, found.text, headers={**typed, **_FOR_EVER})
+
+
+def _receiver() -> str | None:
+    return settings.load(ReceiverSettings).url

@@ -15,8 +15,12 @@ FileName = Annotated[
 
 
 class Config(Model):
-    """What the page cannot know of its deployment. *console* changes with every change of the console's files."""
+    """What the page cannot know of its deployment. *console* changes with every change of the console's files.
+
+    *receiver* is the address of a laptop's receiver of callbacks.
+    """
 
     stage: str
     version: str
     console: str
+    receiver: str | None

@@ -16,20 +16,25 @@ _ENTRY, _PAGE = "main.js", "index.html"
 _MEDIA = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 
 HTML = "text/html; charset=utf-8"
-#: The page may run its own scripts alone, talk to its own origin alone, and be framed by nobody. Trusted types stop any
-#: text from becoming markup.
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+#: The page may run its own scripts alone, talk to its own origin and to a receiver alone, and be framed by nobody.
+#: Trusted types stop any text from becoming markup.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src {}; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
-HEADERS = {
-    "Content-Security-Policy": POLICY,
+_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+
+
+def headers(receiver: str | None) -> dict[str, str]:
+    """Return the security headers of the page, which also reads from the address *receiver* if there is one."""
+    connected = f"'self' {receiver}" if receiver else "'self'"
+    return {"Content-Security-Policy": _POLICY.format(connected), **_HEADERS}
 
 
 @dataclass(frozen=True, slots=True)

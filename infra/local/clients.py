@@ -23,6 +23,16 @@ class Keys(NamedTuple):
     secret: str
     region: str
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment variables from which programs take these keys."""
+        return {
+            "AWS_ACCESS_KEY_ID": self.key_id,
+            "AWS_SECRET_ACCESS_KEY": self.secret,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+        }
+
 
 #: The emulator takes these keys for the account's root user. The keys are valid nowhere else.
 ROOT_KEYS = Keys("test", "test", "us-east-1")

@@ -33,6 +33,11 @@ def egress(front_port: int, *urls: str) -> dict[str, str]:
     return {"EGRESS_REFUSED_PORTS": json.dumps(sorted({front_port, ports.SERVE, *ports_of(*urls)}))}
 
 
+def receiver(url: str) -> dict[str, str]:
+    """Return the variable that names the receiver at *url* to the console; none for an empty *url*."""
+    return {"RECEIVER_URL": url} if url else {}
+
+
 def ports_of(*urls: str) -> set[int]:
     """Return the ports that *urls* name. A MongoDB's URL may name several hosts."""
     found = set()

@@ -4,6 +4,7 @@ chromium.py        the browser
 visits.py          signed-in pages, and what must be true of every page
 test_answering.py  questions: answered on a phone, by several people, by nobody
 test_try.py        the demonstration of a laptop: a caller and a phone side by side
+test_receiver.py   received callbacks, and what the receiver answers
 test_outages.py    stores that are down, sessions that end, networks that break
 test_modes.py      forced colours, reduced motion, the smallest phone
 test_looks.py      accessibility, both schemes, both widths, no sideways scroll

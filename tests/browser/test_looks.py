@@ -90,5 +90,6 @@ def pages(request: str, application: str, username: str) -> dict[str, str]:
         f"users/{username}": "Delete the user",
         "me": "Preferences",
         "try": "The phone of",
+        "receiver": "Answer with",
         "ask": "Time to answer",
     }

@@ -8,6 +8,7 @@ from typing import Any
 
 import psutil
 import pytest
+import requests
 
 from chalicelib.core.egress import signatures
 from infra.host import ports
@@ -124,16 +125,39 @@ def test_a_callback_url_to_a_private_address_is_refused(admin: Client, person: N
 
 def test_a_callback_url_to_a_port_of_the_stack_is_refused(stack: Stack, admin: Client, person: NewPerson) -> None:
     username = person().username
-    processes = [psutil.Process(child.pid) for child in stack.children]
+    # Every process of the stack but the receiver, which is there for callbacks.
+    children = [child for child in stack.children if child.name != "the receiver of callbacks"]
+    processes = [psutil.Process(child.pid) for child in children]
     processes += [worker for process in processes for worker in process.children(recursive=True)]
     listened = {port for process in processes for port in _listened(process)}
-    assert len(listened) >= len(stack.children)
+    assert len(listened) >= len(children) == len(stack.children) - 1
     for port in listened | {stack.front.port, ports.SERVE}:
         for host in ("127.0.0.1", "localhost", "127.1.2.3"):
             question = {"username": username, "wait": False, "callbackUrl": f"http://{host}:{port}/"}
             problem = problem_of(admin.post("/send-notification", question), 422)
             assert problem["code"] == "address-refused"
             assert problem["errors"][0]["message"] == "This leads to a port of Holdfast's own stack."
+
+
+def test_a_callback_reaches_the_receiver_of_the_stack(stack: Stack, person: NewPerson) -> None:
+    # Given a callback URL that names the receiver as the console and the environment do
+    asked, path = person(), f"/{secrets.token_hex(4)}"
+    assert json_of(Client(stack.url).get("/console/config.json"))["receiver"] == stack.receiver_url
+    assert stack.environment["RECEIVER_URL"] == stack.receiver_url
+    request_id = _ask(person("service").client, asked.username, f"{stack.receiver_url}{path}")
+    # When
+    json_of(asked.client.post(request_path(request_id, "resolve"), {"action": "approve"}))
+
+    # Then
+    def called() -> Any:
+        items = requests.get(f"{stack.receiver_url}/received", timeout=10).json()["items"]
+        return next((item for item in items if item["path"] == path), None)
+
+    call = eventually(called)
+    event = json.loads(call["body"])
+    assert (event["type"], event["data"]["requestId"], call["status"]) == ("approval.resolved", request_id, 204)
+    assert call["headers"]["webhook-id"] == event["id"]
+    assert call["headers"]["webhook-signature"].startswith("v1,")
 
 
 def test_unknown_approvers_are_named_and_refused(admin: Client, person: NewPerson) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from infra.environment import ROOT
+from infra.local.stack import Stack
 from infra.local.variables import STRICT
 from tests.support.client import Client, json_of, problem_of
 from tests.support.up import Up
@@ -34,6 +35,17 @@ def test_a_strict_stacks_cookies_are_for_https_alone(url: str) -> None:
     answer = Client(url).post("/api/sessions", {"username": "admin", "password": PASSWORD, "cookie": True})
     assert json_of(answer, 201)["username"] == "admin"
     assert "; Secure" in answer.headers["Set-Cookie"]
+
+
+def test_a_strict_stack_has_no_receiver_of_callbacks(url: str) -> None:
+    assert json_of(Client(url).get("/console/config.json"))["receiver"] is None
+
+
+def test_stack_of_another_stage_or_endpoint_has_no_receiver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Stack(tmp_path).children[-1].name == "the receiver of callbacks"
+    assert Stack(tmp_path, stage="dev").receiver_url == ""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
+    assert Stack(tmp_path).receiver_url == ""
 
 
 def test_strict_takes_back_every_permission_of_the_local_stage() -> None:

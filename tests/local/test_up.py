@@ -1,5 +1,6 @@
 """``scripts/up``: its output, and no process left after any end."""
 
+import json
 import os
 import shutil
 import signal
@@ -101,8 +102,12 @@ def test_a_start_on_a_taken_port_names_its_holder_and_ends(up: Up, data: Path) -
 def test_status_shows_the_processes_of_the_stack(up: Up) -> None:
     shown = run(up.data, "--status")
     assert shown.returncode == 0
-    for words in (f"http://localhost:{up.port}", "supervisor and front", "mongod", "AWS endpoint"):
+    receiver = f"http://127.0.0.1:{(up.data / 'receiver/port').read_text()}"
+    for words in (f"http://localhost:{up.port}", "supervisor and front", "mongod", "AWS endpoint", receiver):
         assert words in shown.stdout
+    assert " MB  receiver of callbacks" in shown.stdout
+    assert f"receiver  {receiver} " in up.output
+    assert json.loads(run(up.data, "--status", "--json").stdout)["receiver"] == receiver
 
 
 def test_a_program_reaches_the_stack_with_the_variables_of_env(up: Up) -> None:
@@ -128,7 +133,7 @@ def test_the_stack_listens_on_the_loopback_address_alone(up: Up) -> None:
         if connection.status == psutil.CONN_LISTEN
     ]
     assert {address for _, address in listening} == {"127.0.0.1"}
-    assert {pid for pid, _ in listening} == {up.pid, up.child("mongod"), up.child("emulator")}
+    assert {pid for pid, _ in listening} == {up.pid, *map(up.child, ("mongod", "emulator", "receiver"))}
 
 
 # Ends of a stack.
@@ -166,7 +171,10 @@ def test_a_killed_supervisor_leaves_no_process_and_keeps_data(data: Path) -> Non
         assert again.wait() == 0
 
 
-@pytest.mark.parametrize(("part", "named"), [("mongod", "mongod"), ("emulator", "the AWS emulator")])
+@pytest.mark.parametrize(
+    ("part", "named"),
+    [("mongod", "mongod"), ("emulator", "the AWS emulator"), ("receiver", "the receiver of callbacks")],
+)
 def test_a_crashed_child_is_named_and_ends_the_stack(data: Path, part: str, named: str) -> None:
     with Up(data) as up:
         up.ready()

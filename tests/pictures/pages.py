@@ -20,6 +20,7 @@ PAGES = (
     Page("question", "#/approvals/{question}", "Timeline"),
     Page("ask", "#/ask", "Time to answer"),
     Page("try", "#/try", "The phone of", shown=True),
+    Page("receiver", "#/receiver", "Answer with"),
     Page("applications", "#/applications", "Grace Hopper", shown=True),
     Page("application", "#/applications/A-2041", "made the application"),
     Page("ledger", "#/ledger", "EUR"),

@@ -139,6 +139,33 @@ async function send(method, path, options) {
   }
 }
 
+/** Call a server of another origin: without the session, and without a part in the outage of the API.
+ * @param {string} method
+ * @param {string} url
+ * @param {{body?: unknown, signal?: AbortSignal}} [options]
+ * @returns {Promise<any>}
+ * @throws {Problem} */
+export async function askElsewhere(method, url, { body, signal } = {}) {
+  const deadline = AbortSignal.timeout(DEADLINE_MS);
+  try {
+    const answer = await fetch(url, {
+      method,
+      headers: body === undefined ? {} : { "Content-Type": "application/json" },
+      body: JSON.stringify(body),
+      signal: signal ? AbortSignal.any([deadline, signal]) : deadline,
+      credentials: "omit",
+      cache: "no-store",
+    });
+    const json = parsed(await answer.text());
+    if (!answer.ok) throw new Problem(answer.status, json ?? {});
+    return json;
+  } catch (error) {
+    if (signal?.aborted || error instanceof Problem) throw error;
+    const detail = `${new URL(url).host} gave no answer in time. Try again, or reload this page.`;
+    throw new Problem(0, { title: "No answer", detail });
+  }
+}
+
 /** A body without its password.
  * @param {any} body */
 function hidden(body) {

@@ -32,6 +32,7 @@ import { Inbox } from "./pages/inbox.js";
 import { Ledger } from "./pages/ledger.js";
 import { Me } from "./pages/me.js";
 import { DeadLetters, Queues } from "./pages/queues.js";
+import { ReceiverPage } from "./pages/receiver.js";
 import { UserPage } from "./pages/user.js";
 import { Users } from "./pages/users.js";
 import { resume, SignInDialog, SignInPage } from "./pages/signin.js";
@@ -51,6 +52,7 @@ const PAGES = {
   queues: (id) => id ? DeadLetters : Queues,
   users: (id) => id ? UserPage : Users,
   try: () => Try,
+  receiver: () => ReceiverPage,
   me: () => Me,
 };
 

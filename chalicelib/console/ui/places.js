@@ -3,9 +3,10 @@ import { session } from "./api.js";
 import { config } from "./parts/banner.js";
 
 /** *roles*: any one of them, or everybody without names. *menu*: whether the navigation has an entry. *local*: a
- * laptop's stage alone has the place. *under* names the entry that is marked instead of its own.
+ * laptop's stage alone has the place; *receives*: a stack with a receiver of callbacks alone. *under* names the entry
+ * that is marked instead of its own.
  * @typedef {{page: string, title: string, key: string, roles: string[], menu: boolean, local?: boolean,
- *   under?: string}} Place */
+ *   receives?: boolean, under?: string}} Place */
 
 /** @type {Place[]} */
 const PLACES = [
@@ -37,6 +38,15 @@ const PLACES = [
     menu: true,
     local: true,
   },
+  {
+    page: "receiver",
+    title: "Receiver",
+    key: "r",
+    roles: ["service", "officer", "admin"],
+    menu: false,
+    receives: true,
+    under: "try",
+  },
   { page: "me", title: "Me", key: "m", roles: [], menu: true },
 ];
 
@@ -61,6 +71,7 @@ export function places() {
 
 /** @param {Place} place */
 function isHere(place) {
+  if (place.receives) return !!config.value?.receiver;
   return !place.local || config.value?.stage === "local";
 }
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Longer than the time that any process of a stack is given to end in order.
 STOP_SECONDS = 150
+#: The roles of processes of Python, by their programs.
+PROGRAMS = {"emulator_main.py": "AWS endpoint", "receiver_main.py": "receiver of callbacks"}
 
 
 class Process(NamedTuple):
@@ -30,8 +32,9 @@ class Process(NamedTuple):
 def status(folder: Folder, *, as_json: bool) -> int:
     """Print the stack's processes and their memory, as text or as a JSON object. Return 0 if a stack runs, else 1.
 
-    The object has ``running``, ``data``, and for a running stack ``url`` (null while starting), ``upSeconds`` and
-    ``processes``, each with ``pid``, ``memoryMb`` and ``role``.
+    The object has ``running``, ``data``, and for a running stack ``url`` (null while starting), ``receiver`` (null
+    while starting, and without a receiver of callbacks), ``upSeconds`` and ``processes``, each with ``pid``,
+    ``memoryMb`` and ``role``.
     """
     run = folder.read()
     state: dict[str, object] = {"running": run is not None, "data": str(folder.path)}
@@ -39,11 +42,15 @@ def status(folder: Folder, *, as_json: bool) -> int:
         print(json.dumps(state) if as_json else f"Nothing runs on {folder.path}.")
         return 1
     seconds, found = time.time() - run.supervisor.created, processes(run.supervisor.pid)
+    receiver = run.environment.get("RECEIVER_URL")
     if as_json:
         shown = [{"pid": each.pid, "memoryMb": round(each.memory_mb, 1), "role": each.role} for each in found]
-        print(json.dumps({**state, "url": run.url or None, "upSeconds": round(seconds), "processes": shown}))
+        urls = {"url": run.url or None, "receiver": receiver}
+        print(json.dumps({**state, **urls, "upSeconds": round(seconds), "processes": shown}))
         return 0
     print(f"{run.url or 'Starting'}  (process {run.supervisor.pid}, for {seconds / 60:.0f} min)")
+    if receiver:
+        print(f"{receiver}  (the receiver of callbacks)")
     for each in found:
         print(f"  {each.pid:>7}  {each.memory_mb:4.0f} MB  {each.role}")
     return 0
@@ -93,7 +100,8 @@ def role(process: psutil.Process, supervisor: psutil.Process) -> str:
         return "supervisor and front"
     if function := process.environ().get("AWS_LAMBDA_FUNCTION_NAME"):
         return f"function {function}"
-    return "AWS endpoint" if "emulator_main.py" in " ".join(process.cmdline()) else process.name()
+    command = " ".join(process.cmdline())
+    return next((role for program, role in PROGRAMS.items() if program in command), process.name())
 
 
 def memory_mb(process: psutil.Process) -> float:

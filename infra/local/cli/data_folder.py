@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 #: The subfolders of a data folder that belong to the stack.
-PARTS = ("mongod", "emulator", "package", PART)
+PARTS = ("mongod", "emulator", "receiver", "package", PART)
 
 
 class AlreadyRunning(Exception):

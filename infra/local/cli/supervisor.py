@@ -142,7 +142,8 @@ class Supervisor:
         if offset := stack.clock.offset_seconds:
             time_of_stack = f"{shown(stack.clock.now())}, {duration(offset)} ahead"
             self._reporter.warning(f"The clock of the stack shows {time_of_stack}. See scripts/clock.")
-        self._reporter.ready(url, stack.admin_state, stack.admin_password, time.monotonic() - self._began)
+        seconds = time.monotonic() - self._began
+        self._reporter.ready(url, stack.receiver_url, stack.admin_state, stack.admin_password, seconds)
 
     def _watch(self, child: Child) -> None:
         with suppress(ChildFailed):

@@ -2,6 +2,8 @@ import re
 
 import pytest
 
+from chalicelib.console.settings import ReceiverSettings
+from chalicelib.core.runtime.settings import BadSettings, load
 from tests.support.gateway import Answer, ask
 from tests.unit.conftest import Printed
 
@@ -47,8 +49,24 @@ def test_config_names_the_deployment_and_the_files(options: object) -> None:
     options(HOLDFAST_STAGE="dev", HOLDFAST_VERSION="1.2.3")  # type: ignore[operator]
     answer = ask("GET", "/console/config.json")
     assert (answer.status, answer.headers["Cache-Control"]) == (200, "no-cache")
-    assert answer.json == {"stage": "dev", "version": "1.2.3", "console": answer.json["console"]}
+    assert answer.json == {"stage": "dev", "version": "1.2.3", "console": answer.json["console"], "receiver": None}
     assert re.fullmatch("[0-9a-f]{12}", answer.json["console"])
+
+
+def test_receiver_of_a_laptop_is_named_and_admitted_by_the_policy(options: object) -> None:
+    assert "connect-src 'self';" in _folder().headers["Content-Security-Policy"]
+    options(RECEIVER_URL="http://127.0.0.1:8001")  # type: ignore[operator]
+    assert ask("GET", "/console/config.json").json["receiver"] == "http://127.0.0.1:8001"
+    assert "connect-src 'self' http://127.0.0.1:8001;" in _folder().headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize(
+    "url", ["https://example.org", "http://127.0.0.1:1;script-src *", "http://localhost:8001/", "http://10.0.0.1:80"]
+)
+def test_receiver_beyond_this_machine_is_a_bad_setting(options: object, url: str) -> None:
+    options(RECEIVER_URL=url)  # type: ignore[operator]
+    with pytest.raises(BadSettings, match="RECEIVER_URL"):
+        load(ReceiverSettings)
 
 
 def test_other_paths_with_a_slash_at_the_end_stay_unknown() -> None:

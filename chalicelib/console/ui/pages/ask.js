@@ -1,7 +1,9 @@
 // Put a question to somebody. The caller does not wait: the next page shows what becomes of the question.
 import { html, useRef, useState } from "../vendor/ui.js";
 import { act, newKey, Problem } from "../api.js";
+import { may } from "../places.js";
 import { go, href } from "../route.js";
+import { config } from "../parts/banner.js";
 import { ShowCall } from "../parts/call.js";
 import { Choice, Field, refusal } from "../parts/fields.js";
 
@@ -22,6 +24,7 @@ const EMPTY = {
   approvers: "",
   required: "1",
   timeoutMs: "300000",
+  callbackUrl: "",
 };
 
 export function Ask() {
@@ -85,6 +88,16 @@ export function Ask() {
             })}
             ${field("required", { label: "Approvals needed", type: "number" })}
           </details>
+          <details>
+            <summary>Callback</summary>
+            ${field("callbackUrl", {
+              label: "Callback URL",
+              hint: "The outcome is sent there, signed.",
+              inputMode: "url",
+              autocomplete: "off",
+            })}
+            ${may("receiver") && html`<${BuiltIn} fill=${set("callbackUrl")} />`}
+          </details>
           ${state.problem && html`<p class="note bad" role="alert">${state.problem.message}</p>`}
           <div class="actions">
             <button class="main" disabled=${state.sending}>${state.sending
@@ -93,6 +106,18 @@ export function Ask() {
             <${ShowCall} name="ask" would=${{ method: "POST", path: "send-notification", body }} />
           </div>
         </form>
+  `;
+}
+
+/** A laptop's own receiver. Its page opens beside the form, which would be lost.
+ * @param {{fill: (url: string) => void}} props */
+function BuiltIn({ fill }) {
+  return html`
+    <div class="actions">
+      <button type="button" onClick=${() =>
+        fill(`${config.value?.receiver}/callbacks`)}>Use the built-in receiver</button>
+      <a href=${href("receiver")} target="_blank">Open its page</a>
+    </div>
   `;
 }
 
@@ -106,6 +131,7 @@ function request(form) {
     actions: listed(form.actions),
     timeoutMs: Number(form.timeoutMs),
     wait: false,
+    ...(form.callbackUrl.trim() ? { callbackUrl: form.callbackUrl.trim() } : {}),
     ...(approvers.length ? { approvers, required: Number(form.required) } : {}),
   };
 }

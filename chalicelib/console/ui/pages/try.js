@@ -3,6 +3,7 @@ import { html, useEffect, useRef, useState } from "../vendor/ui.js";
 import { ask, session } from "../api.js";
 import { askAndWait } from "../held.js";
 import { usePoll } from "../live.js";
+import { may } from "../places.js";
 import { href } from "../route.js";
 import { Answer } from "../parts/answer.js";
 import { curl, ShowCall } from "../parts/call.js";
@@ -52,6 +53,11 @@ export function Try() {
       <${CallerCard} caller=${caller} question=${question} start=${start} />
       <${Phone} me=${me} />
     </div>
+    ${may("receiver") && html`
+      <p class="quiet">A caller need not wait: <a href=${href(
+        "receiver",
+      )}>see a callback arrive</a>.</p>
+    `}
     ${caller.story && html`<${Story} story=${caller.story} heard=${caller.heard} />`}
   `;
 }

@@ -5,7 +5,8 @@ import { regularly } from "../live.js";
 
 const LOOK_MS = 300_000;
 
-/** @typedef {{stage: string, version: string, console: string}} Config */
+/** *receiver* is the address of a laptop's receiver of callbacks.
+ * @typedef {{stage: string, version: string, console: string, receiver: string | null}} Config */
 
 /** The deployment, null until known.
  * @type {import("../vendor/ui.js").Signal<Config | null>} */

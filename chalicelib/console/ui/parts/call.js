@@ -47,10 +47,14 @@ export function curl({ method, path, body }) {
   return lines.join(" \\\n  ");
 }
 
-/** @param {string} json */
-function indented(json) {
+/** JSON with a line for each field; any other text as it came.
+ * @param {string} json */
+export function indented(json) {
   // Parsed and written again, large numbers would change: long answers stay as they came.
-  return json.length > 4_000 || /\d{16}/.test(json)
-    ? json
-    : JSON.stringify(JSON.parse(json), null, 2);
+  if (json.length > 4_000 || /\d{16}/.test(json)) return json;
+  try {
+    return JSON.stringify(JSON.parse(json), null, 2);
+  } catch {
+    return json;
+  }
 }

@@ -28,6 +28,12 @@ const SHAPES = {
 /** @param {{state: string}} props */
 export function State({ state }) {
   const [tone, word] = stateOf(state);
+  return html`<${Mark} tone=${tone} word=${word} />`;
+}
+
+/** A state in words of a page's own.
+ * @param {{tone: import("../words.js").Tone, word: string}} props */
+export function Mark({ tone, word }) {
   return html`<span class="state ${tone}">
     <svg class="icon" viewBox="0 0 16 16" aria-hidden="true">${SHAPES[tone]}</svg>${word}
   </span>`;
