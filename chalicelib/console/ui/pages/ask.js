@@ -1,7 +1,7 @@
 // Put a question to somebody. The caller does not wait: the next page shows what becomes of the question.
 import { html, useRef, useState } from "../vendor/ui.js";
 import { act, newKey, Problem } from "../api.js";
-import { go, href } from "../route.js";
+import { go, href, route } from "../route.js";
 import { ShowCall } from "../parts/call.js";
 import { Choice, Field, refusal } from "../parts/fields.js";
 
@@ -22,10 +22,13 @@ const EMPTY = {
   approvers: "",
   required: "1",
   timeoutMs: "300000",
+  callbackUrl: "",
 };
 
 export function Ask() {
-  const [form, setForm] = useState(EMPTY);
+  // The address may fill in some fields.
+  const { username = "", callback: callbackUrl = "" } = route.value.query;
+  const [form, setForm] = useState({ ...EMPTY, username, callbackUrl });
   const [state, setState] = useState({
     sending: false,
     problem: /** @type {Problem | null} */ (null),
@@ -85,6 +88,15 @@ export function Ask() {
             })}
             ${field("required", { label: "Approvals needed", type: "number" })}
           </details>
+          <details open=${!!route.value.query.callback}>
+            <summary>Callback</summary>
+            ${field("callbackUrl", {
+              label: "Callback address",
+              hint: "The outcome is sent there, signed.",
+              type: "url",
+              autocomplete: "off",
+            })}
+          </details>
           ${state.problem && html`<p class="note bad" role="alert">${state.problem.message}</p>`}
           <div class="actions">
             <button class="main" disabled=${state.sending}>${state.sending
@@ -107,6 +119,7 @@ function request(form) {
     timeoutMs: Number(form.timeoutMs),
     wait: false,
     ...(approvers.length ? { approvers, required: Number(form.required) } : {}),
+    ...(form.callbackUrl.trim() ? { callbackUrl: form.callbackUrl.trim() } : {}),
   };
 }
 
