@@ -5,7 +5,8 @@ import { regularly } from "../live.js";
 
 const LOOK_MS = 300_000;
 
-/** @typedef {{stage: string, version: string, console: string}} Config */
+/** *receiver*: where a laptop shows the callbacks that arrive.
+ * @typedef {{stage: string, version: string, console: string, receiver?: string | null}} Config */
 
 /** The deployment, null until known.
  * @type {import("../vendor/ui.js").Signal<Config | null>} */

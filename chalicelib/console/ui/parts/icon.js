@@ -25,10 +25,18 @@ const SHAPES = {
   `,
 };
 
+/** The shape of a tone alone, beside words that say the state.
+ * @param {{tone: import("../words.js").Tone}} props */
+export function Shape({ tone }) {
+  return html`
+    <svg class="icon" viewBox="0 0 16 16" aria-hidden="true">${SHAPES[tone]}</svg>
+  `;
+}
+
 /** @param {{state: string}} props */
 export function State({ state }) {
   const [tone, word] = stateOf(state);
   return html`<span class="state ${tone}">
-    <svg class="icon" viewBox="0 0 16 16" aria-hidden="true">${SHAPES[tone]}</svg>${word}
+    <${Shape} tone=${tone} />${word}
   </span>`;
 }
