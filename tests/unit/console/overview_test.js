@@ -25,7 +25,7 @@ Deno.test("each failing store and queue leads to its page", () => {
 
 Deno.test("a delivered callback ticks the third step alone", () => {
   assert.deepEqual(ticks(NOTHING, 0), [false, false, false, false]);
-  assert.deepEqual(ticks({ ...NOTHING, keyed: true }, 1), [false, false, true, true]);
+  assert.deepEqual(ticks({ ...NOTHING, asked: true }, 1), [true, false, true, false]);
 });
 
 Deno.test("instances keep the order of their first answers, and the silent ones go", () => {
