@@ -176,7 +176,10 @@ function changeTwice(application) {
       `
       : html`
         <p>There is no application yet.</p>
-        <p><button type="button" onClick=${() => make().catch(failed)}>Make an example</button></p>
+        <p>${config.value?.stage === "local"
+          ? html`<button type="button" onClick=${() =>
+            make().catch(failed)}>Make an example</button>`
+          : html`<code>POST /api/applications</code> makes the first.`}</p>
       `,
   ];
 }
