@@ -2,7 +2,8 @@
 
 The sources stay standard modules, which a browser or a bundler can load unchanged. Joining knows imports of names,
 declarations with ``export`` (const, function, async function, class), and nothing else of the module syntax. Modules of
-``vendor/`` are not joined: their imports stay, under the names that the caller gives. No I/O but reading sources.
+``vendor/`` are not joined: their imports stay, under the names that the caller gives. Comments are left out: they are a
+quarter of the bytes. So no line of a template begins with ``//``, and no text has ``/**``. No I/O but reading sources.
 """
 
 import re
@@ -13,7 +14,11 @@ _IMPORT = re.compile(r'^import \{([^}]*)\} from "([^"\n]+)";$', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:const|class|function|async function) (\w+))", re.MULTILINE)
 #: Module syntax that is left after imports and exports have been replaced.
 _UNKNOWN = re.compile(r"^(?:import|export)\b.*|^.*\bimport\(.*", re.MULTILINE)
-_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+#: Lines and blocks of comments, and types within a line.
+_COMMENT = re.compile(
+    r"^[ \t]*//.*\n|^[ \t]*/\*\*(?:(?!\*/)[\s\S])*\*/[ \t]*\n|/\*\*(?:(?!\*/)[\s\S])*\*/ ?",
+    re.MULTILINE,
+)
 VENDOR = "vendor"
 
 
@@ -54,11 +59,11 @@ class _Joined:
             return self._names[path]
         if path.parent == self._folder / VENDOR:
             return self._add_vendored(path)
-        source = path.read_text(encoding="utf-8")
+        source = _COMMENT.sub("", path.read_text(encoding="utf-8"))
         body = _IMPORT.sub(lambda found: self._import(found, path, importers), source)
         exported = [str(found[1]) for found in _EXPORT.finditer(body)]
         body = _EXPORT.sub("", body)
-        if left := _UNKNOWN.search(_COMMENT.sub("", body)):
+        if left := _UNKNOWN.search(body):
             raise CannotJoin(f"{self._place(path)}: cannot join {left[0].strip()!r}")
         return self._define(path, f"(() => {{\n{body}\nreturn {{ {', '.join(exported)} }};\n}})()")
 

@@ -135,7 +135,7 @@ class _Bench:
 
     def _sign_in(self) -> Any:
         with self._page() as page:
-            page.goto(self._url)
+            page.goto(f"{self._url}#/inbox")
             sign_in(page, Person("admin", self._password, Client(self._url)))
             page.get_by_role("heading", name="No question waits for you").wait_for()
             return page.context.storage_state()

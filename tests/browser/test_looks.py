@@ -23,7 +23,7 @@ def test_every_page_is_accessible(visits: Visits, administrator: Person, size: t
     page = visits.open(size=size, scheme=scheme)
     page.get_by_role("heading", name="Sign in").wait_for()
     found = {"sign-in": violations(page)}
-    page = visits.signed_in(administrator, size=size, scheme=scheme)
+    page = visits.signed_in(administrator, "#/inbox", size=size, scheme=scheme)
     page.get_by_role("button", name="Approve").first.wait_for()
     found["inbox"] = violations(page)
     application = made(administrator.client)
@@ -42,7 +42,7 @@ def test_every_page_is_accessible(visits: Visits, administrator: Person, size: t
 
 def test_no_page_scrolls_sideways_on_the_smallest_phone(visits: Visits, administrator: Person) -> None:
     request = asked(administrator.client, "admin", LONG, body=LONG, data={LONG: LONG})
-    page = visits.signed_in(administrator, size=SMALLEST)
+    page = visits.signed_in(administrator, "#/inbox", size=SMALLEST)
     page.get_by_role("button", name="Approve").first.wait_for()
     wide = {"inbox": scrolls_sideways(page)}
     application = made(administrator.client, applicantName=LONG, amountMinor=10**15)
@@ -57,7 +57,7 @@ def test_no_page_scrolls_sideways_on_the_smallest_phone(visits: Visits, administ
 
 def test_targets_on_a_phone_are_44_pixels_high(visits: Visits, administrator: Person) -> None:
     asked(administrator.client, "admin", "Pay 120.00 EUR to Ada?")
-    page = visits.signed_in(administrator, size=PHONE)
+    page = visits.signed_in(administrator, "#/inbox", size=PHONE)
     page.get_by_role("button", name="Approve").first.wait_for()
     controls = "main button, .menu a, header button"
     low = page.eval_on_selector_all(
@@ -85,6 +85,8 @@ def pages(request: str, application: str, username: str) -> dict[str, str]:
         f"applications/{application}": "History",
         "ledger": "Verify the chain",
         "queues": "Completed and failed are exact",
+        "overview": "in the last 24 hours",
+        "cluster": "The process that answered last.",
         "queues/callback": "Dead letters of callback",
         "users": "New user",
         f"users/{username}": "Delete the user",

@@ -23,7 +23,7 @@ def test_every_page_fits_and_its_targets_are_44_pixels_high(
 ) -> None:
     boss = person("admin")
     request = asked(admin, boss.username, "Pay 120.00 EUR to Ada?", data={"invoice": "2041"})
-    page = visits.signed_in(boss, size=size)
+    page = visits.signed_in(boss, "#/inbox", size=size)
     page.get_by_role("button", name="Approve").first.wait_for()
     found = {"inbox": (scrolls_sideways(page), page.eval_on_selector_all(_CONTROLS, _LOW))}
     for name, ready in pages(request, made(boss.client), boss.username).items():

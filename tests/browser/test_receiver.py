@@ -43,7 +43,7 @@ def test_callback_of_an_asked_question_is_shown(visits: Visits, receiver: str, p
     page.get_by_label("Question").fill("Order 42 chairs?")
     page.get_by_text("Callback", exact=True).click()
     page.get_by_role("button", name="Use the built-in receiver").click()
-    assert page.get_by_label("Callback URL").input_value() == f"{receiver}/callbacks"
+    assert page.get_by_label("Callback address").input_value() == f"{receiver}/callbacks"
     page.get_by_role("button", name="Ask", exact=True).click()
     page.get_by_role("heading", name="Order 42 chairs?").wait_for()
     request = page.url.rpartition("/")[2]
@@ -112,7 +112,7 @@ def test_page_is_absent_without_a_receiver(visits: Visits, person: NewPerson) ->
     assert page.get_by_role("link", name="see a callback arrive").count() == 0
     page.goto(f"{visits.url}#/ask")
     page.get_by_text("Callback", exact=True).click()
-    page.get_by_label("Callback URL").wait_for()
+    page.get_by_label("Callback address").wait_for()
     assert page.get_by_role("button", name="Use the built-in receiver").count() == 0
 
 

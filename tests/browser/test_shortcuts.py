@@ -97,7 +97,7 @@ def test_palette_opens_pages_and_questions(visits: Visits, admin: Client, person
 
 def test_control_and_enter_send_a_form(visits: Visits, person: NewPerson) -> None:
     ann, officer = person(), person("officer")
-    page = visits.signed_in(officer)
+    page = visits.signed_in(officer, "#/inbox")
     page.get_by_role("heading", name="Inbox").wait_for()
     page.keyboard.type("gn")
     page.get_by_label("For").fill(ann.username)

@@ -1,6 +1,7 @@
 // Calls of the API: problems, deadlines, repeats, and who answered. The only module that uses fetch.
 import { effect, signal } from "./vendor/ui.js";
-import { learn } from "./time.js";
+import { heard } from "./instances.js";
+import { learn, serverNow } from "./time.js";
 
 /** @typedef {{username: string, roles: string[], sessionId: string, expiresAt: string}} Session */
 /** @typedef {{path: string, message: string}} FieldError */
@@ -27,11 +28,13 @@ export const calls = signal({});
 /** A refusal of the API, or an answer that did not come (status 0). */
 export class Problem extends Error {
   /** @param {number} status
-   * @param {{title?: string, detail?: string, code?: string, requestId?: string, errors?: FieldError[]}} said
+   * @param {{title?: string, detail?: string, code?: string, requestId?: string, errors?: FieldError[],
+   *   stores?: unknown}} said
    * @param {number} [retryAfterSeconds] */
   constructor(status, said, retryAfterSeconds = 0) {
     super(said.detail || said.title || "The answer was not understood.");
     this.status = status;
+    this.said = said;
     this.title = said.title ?? "";
     this.code = said.code ?? "";
     this.requestId = said.requestId ?? "";
@@ -99,6 +102,7 @@ export async function once(method, path, options = {}) {
   const answer = await send(method, path, options);
   const text = await answer.text();
   learn(answer.headers.get("Date"), Date.now());
+  heard(answer.headers.get("X-Instance-Id"), serverNow());
   if (options.record) keep(options.record, { method, path, options, answer, text });
   const json = parsed(text);
   if (answer.ok || answer.status === 304) {

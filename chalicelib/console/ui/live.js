@@ -56,14 +56,15 @@ export function rest(ms, gone) {
 
 /** @template T
  * @typedef {{data: T | null, problem: Problem | null, atMs: number}} Polled */
+/** @typedef {boolean | "seldom" | number} Pace */
 
 /** Load something now, and again while the page is visible. After a failure the data of before stays, and the pauses
  * double up to 30 s. A change of *name* begins anew.
  * @template T
  * @param {string} name
  * @param {(signal: AbortSignal) => Promise<T>} load
- * @param {(data: T) => boolean | "seldom"} quick whether the data is about to change; "seldom" for what this person
- *   alone changes, as a rule
+ * @param {(data: T) => Pace} quick whether the data is about to change; "seldom" for what this person alone changes, as
+ *   a rule; or a pause in milliseconds
  * @returns {Polled<T>} */
 export function usePoll(name, load, quick) {
   const [state, setState] = useState(/** @type {Polled<T> & {name: string}} */ (empty(name)));
@@ -72,7 +73,9 @@ export function usePoll(name, load, quick) {
   const [wish, hold] = [wanted.value, paused.value];
   useEffect(() => {
     const gone = new AbortController();
-    let [timer, failures] = [0, 0];
+    let failures = 0;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    let timer;
     const again = (/** @type {number} */ ms) => {
       if (!hold) timer = setTimeout(look, ms);
     };
@@ -109,10 +112,25 @@ function empty(name) {
   return { name, data: null, problem: null, atMs: 0 };
 }
 
-/** @param {boolean | "seldom"} quick */
+/** Load one part of a page that has several: the new data, or after a refusal the data of *before* with the problem.
+ * @template T
+ * @param {Polled<T>} before
+ * @param {() => Promise<T>} load
+ * @returns {Promise<Polled<T>>} */
+export async function part(before, load) {
+  try {
+    return { data: await load(), problem: null, atMs: serverNow() };
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    return { ...before, problem: error };
+  }
+}
+
+/** @param {Pace} quick */
 function pauseMs(quick) {
   if (quick === "seldom") return IDLE_MS;
   if (Date.now() - lastInputMs > IDLE_AFTER_MS) return IDLE_MS;
+  if (typeof quick === "number") return quick;
   return quick ? QUICK_MS : USUAL_MS;
 }
 

@@ -2,6 +2,8 @@
 //
 // main.js        this: header, navigation, page
 // api.js         calls of the API: problems, deadlines, repeats, who answered
+// instances.js   who answered, and how often
+// stores.js      whether each store answers
 // live.js        polls, visibility, pause; the only timers of data
 // held.js        a caller that waits for an answer
 // route.js       addresses
@@ -9,6 +11,7 @@
 // places.js      the pages: title, key, and who sees each
 // keys.js        keys, and when none is taken
 // money.js       amounts, in the digits of their currency
+// chart.js       parts of bars, points of lines
 // merge.js       what two people changed, field by field
 // words.js       words for states
 // preferences.js what this browser remembers
@@ -28,28 +31,32 @@ import { Applications } from "./pages/applications.js";
 import { ApprovalPage } from "./pages/approval.js";
 import { Approvals } from "./pages/approvals.js";
 import { Ask } from "./pages/ask.js";
+import { Cluster } from "./pages/cluster.js";
 import { Inbox } from "./pages/inbox.js";
 import { Ledger } from "./pages/ledger.js";
 import { Me } from "./pages/me.js";
+import { Overview } from "./pages/overview.js";
 import { DeadLetters, Queues } from "./pages/queues.js";
 import { ReceiverPage } from "./pages/receiver.js";
 import { UserPage } from "./pages/user.js";
 import { Users } from "./pages/users.js";
 import { resume, SignInDialog, SignInPage } from "./pages/signin.js";
 import { Try } from "./pages/try.js";
-import { may, placeOf, places } from "./places.js";
+import { landing, may, placeOf, places } from "./places.js";
 import { begin as beginPreferences } from "./preferences.js";
 import { follow, href, route } from "./route.js";
 
 /** The component of each place, and of one thing in it.
  * @type {Record<string, (id: string) => () => unknown>} */
 const PAGES = {
+  overview: () => Overview,
   inbox: () => Inbox,
   approvals: (id) => id ? ApprovalPage : Approvals,
   ask: () => Ask,
   applications: (id) => id ? ApplicationPage : Applications,
   ledger: () => Ledger,
   queues: (id) => id ? DeadLetters : Queues,
+  cluster: () => Cluster,
   users: (id) => id ? UserPage : Users,
   try: () => Try,
   receiver: () => ReceiverPage,
@@ -95,7 +102,7 @@ function Header() {
   return html`
     <header class="top">
       <div class="bar">
-          <a class="brand" href=${href("inbox")}>Holdfast</a>
+          <a class="brand" href=${href(landing())}>Holdfast</a>
           ${stage && html`<span class="stage ${stage}">${stage}</span>`}
           <span class="gap"></span>
           <button type="button" class="plain live" aria-pressed=${paused.value}

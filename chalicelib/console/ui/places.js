@@ -10,6 +10,7 @@ import { config } from "./parts/banner.js";
 
 /** @type {Place[]} */
 const PLACES = [
+  { page: "overview", title: "Overview", key: "o", roles: ["admin"], menu: true },
   { page: "inbox", title: "Inbox", key: "i", roles: [], menu: true },
   { page: "approvals", title: "Approvals", key: "a", roles: [], menu: true },
   {
@@ -29,6 +30,7 @@ const PLACES = [
   },
   { page: "ledger", title: "Ledger", key: "l", roles: ["admin"], menu: true },
   { page: "queues", title: "Queues", key: "q", roles: ["admin"], menu: true },
+  { page: "cluster", title: "Cluster", key: "c", roles: ["admin"], menu: true },
   { page: "users", title: "Users", key: "u", roles: ["admin"], menu: true },
   {
     page: "try",
@@ -50,11 +52,18 @@ const PLACES = [
   { page: "me", title: "Me", key: "m", roles: [], menu: true },
 ];
 
-/** The place of an address, the inbox for an empty one.
+/** The page where a person with these roles begins. The one rule for the empty address, the brand and sign-in.
+ * @param {string[]} [roles] */
+export function landing(roles = session.value?.roles ?? []) {
+  if (roles.includes("admin")) return "overview";
+  return roles.includes("officer") ? "applications" : "inbox";
+}
+
+/** The place of an address; for an empty one the page where this person begins.
  * @param {string} page
  * @returns {Place | undefined} */
 export function placeOf(page) {
-  return PLACES.find((place) => place.page === (page || "inbox") && isHere(place));
+  return PLACES.find((place) => place.page === (page || landing()) && isHere(place));
 }
 
 /** Whether this person sees a place.

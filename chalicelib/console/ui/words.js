@@ -14,6 +14,10 @@ const STATES = {
   approved: ["good", "approved"],
   rejected: ["bad", "rejected"],
   disbursed: ["good", "disbursed"],
+  ok: ["good", "ok"],
+  down: ["bad", "down"],
+  done: ["good", "done"],
+  open: ["mute", "to do"],
 };
 
 /** The states of a question, in the order of tabs. */
@@ -47,6 +51,13 @@ export function stateOf(state) {
  * @param {string} action */
 export function label(action) {
   return action.charAt(0).toUpperCase() + action.slice(1);
+}
+
+/** A number that was counted up to *most* alone: "500+" for as many or more.
+ * @param {number} count
+ * @param {number} most */
+export function upTo(count, most) {
+  return new Intl.NumberFormat("en").format(count) + (count < most ? "" : "+");
 }
 
 /** A number with its noun.

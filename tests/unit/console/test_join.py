@@ -48,6 +48,22 @@ def test_import_in_a_comment_is_no_module_syntax(tmp_path: Path) -> None:
     assert "function take" in join(ui, "main.js", {})
 
 
+def test_comments_are_left_out_and_addresses_stay(tmp_path: Path) -> None:
+    main = (
+        "// What this module owns.\n"
+        "/** A promise,\n * in two lines. */\n"
+        "const a = [\n"
+        "  /** @type {number} */ (1), /** @type {number} */ (2)];\n"
+        "  // A reason.\n"
+        'const b = "https://example.org/*"; // beside code\n'
+    )
+    joined = join(written(tmp_path, main=main), "main.js", {})
+    assert 'const a = [\n  (1), (2)];\nconst b = "https://example.org/*"; // beside code\n' in joined
+    assert "promise" not in joined
+    assert "reason" not in joined
+    assert "owns" not in joined
+
+
 @pytest.mark.parametrize(
     "line",
     ["export default 1;", "export let count = 1;", 'import all from "./a.js";', 'const a = await import("./a.js");'],

@@ -38,7 +38,7 @@ def test_changed_source_changes_the_file_name_and_the_hash(tmp_path: Path) -> No
     shutil.copytree(UI, tmp_path / "ui")
     before = make(tmp_path / "ui")
     with (tmp_path / "ui/words.js").open("a") as source:
-        source.write("// One more line.\n")
+        source.write("const more = 1;\n")
     after = make(tmp_path / "ui")
     assert len(set(after.files) - set(before.files)) == 1
     assert after.hash != before.hash

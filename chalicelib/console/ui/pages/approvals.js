@@ -7,7 +7,7 @@ import { go, href, route } from "../route.js";
 import { State } from "../parts/icon.js";
 import { Empty, Loaded } from "../parts/states.js";
 import { Time } from "../parts/time.js";
-import { APPROVAL_STATES } from "../words.js";
+import { APPROVAL_STATES, upTo } from "../words.js";
 
 /** @typedef {{username: string, by: string, action: string, at: string}} GivenAnswer */
 /** @typedef {{requestId: string, username: string, title: string, body: string, data: Record<string, unknown>,
@@ -44,7 +44,7 @@ export function Approvals() {
       html`
         <a href=${href("approvals", "", { status: state, username })}
           aria-current=${state === status ? "page" : undefined}>${state || "all"}${state &&
-            counts && html`${" "}<span class="count">${upTo(counts[state] ?? 0)}</span>`}</a>
+            counts && html`${" "}<span class="count">${upTo(counts[state] ?? 0, MOST)}</span>`}</a>
       `
     )
   }</nav>
@@ -80,12 +80,6 @@ function useLast(value) {
   const last = useRef(value);
   if (value) last.current = value;
   return last.current;
-}
-
-/** @param {number} count */
-function upTo(count) {
-  const words = new Intl.NumberFormat("en").format(count);
-  return count < MOST ? words : `${words}+`;
 }
 
 /** @param {Page} data */

@@ -2,7 +2,7 @@
 import { html, useRef, useState } from "../vendor/ui.js";
 import { act, newKey, Problem } from "../api.js";
 import { may } from "../places.js";
-import { go, href } from "../route.js";
+import { go, href, route } from "../route.js";
 import { config } from "../parts/banner.js";
 import { ShowCall } from "../parts/call.js";
 import { Choice, Field, refusal } from "../parts/fields.js";
@@ -28,7 +28,9 @@ const EMPTY = {
 };
 
 export function Ask() {
-  const [form, setForm] = useState(EMPTY);
+  // The address may fill in some fields.
+  const { username = "", callback: callbackUrl = "" } = route.value.query;
+  const [form, setForm] = useState({ ...EMPTY, username, callbackUrl });
   const [state, setState] = useState({
     sending: false,
     problem: /** @type {Problem | null} */ (null),
@@ -88,10 +90,10 @@ export function Ask() {
             })}
             ${field("required", { label: "Approvals needed", type: "number" })}
           </details>
-          <details>
+          <details open=${!!route.value.query.callback}>
             <summary>Callback</summary>
             ${field("callbackUrl", {
-              label: "Callback URL",
+              label: "Callback address",
               hint: "The outcome is sent there, signed.",
               inputMode: "url",
               autocomplete: "off",
@@ -131,8 +133,8 @@ function request(form) {
     actions: listed(form.actions),
     timeoutMs: Number(form.timeoutMs),
     wait: false,
-    ...(form.callbackUrl.trim() ? { callbackUrl: form.callbackUrl.trim() } : {}),
     ...(approvers.length ? { approvers, required: Number(form.required) } : {}),
+    ...(form.callbackUrl.trim() ? { callbackUrl: form.callbackUrl.trim() } : {}),
   };
 }
 

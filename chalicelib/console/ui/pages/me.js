@@ -3,7 +3,7 @@ import { html } from "../vendor/ui.js";
 import { ask, session } from "../api.js";
 import { shown } from "../keys.js";
 import { usePoll } from "../live.js";
-import { scheme, shortcuts } from "../preferences.js";
+import { firstSteps, scheme, shortcuts } from "../preferences.js";
 import { Choice } from "../parts/fields.js";
 import { Remove } from "../parts/remove.js";
 import { OpenSessions } from "../parts/sessions.js";
@@ -38,6 +38,12 @@ export function Me() {
           /** @type {string} */ to,
         ) => (shortcuts.value = to)}
           options=${[["on", "on"], ["off", "off"]]} />
+        ${admin && html`
+          <${Choice} label="First steps on the overview"
+            value=${firstSteps.value ? "skipped" : ""}
+            change=${(/** @type {string} */ to) => (firstSteps.value = to)}
+            options=${[["", "shown"], ["skipped", "put away"]]} />
+        `}
       </div>
       <p>
         <button type="button" onClick=${() => (shown.value = "help")}>Show the keys</button>

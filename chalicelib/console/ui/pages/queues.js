@@ -8,6 +8,7 @@ import { Confirm } from "../parts/confirm.js";
 import { Empty, Loaded } from "../parts/states.js";
 import { Time } from "../parts/time.js";
 import { toast } from "../parts/toast.js";
+import { Trend, useSamples } from "../parts/trend.js";
 import { counted } from "../words.js";
 
 /** @typedef {{pending: number, processing: number, completed: number, failed: number, dead: number}} Figures */
@@ -15,6 +16,8 @@ import { counted } from "../words.js";
  *   deadAt: string}} Letter */
 /** @typedef {{items: Letter[], nextCursor: string | null}} Page */
 
+/** The lines of each queue. */
+const LINES = /** @type {const} */ (["pending", "dead"]);
 const COLUMNS = /** @type {const} */ (["pending", "processing", "completed", "failed", "dead"]);
 /** Counts end here, and say so. */
 const COUNTED = 1_000;
@@ -26,6 +29,7 @@ export function Queues() {
     (gone) => ask("GET", path, { signal: gone }),
     (data) => data.pending + data.processing > 0,
   );
+  const samples = useSamples(polled, drawn);
   return html`
     <h1>Queues</h1>
     <${Loaded} polled=${polled}>${(/** @type {{queues: Record<string, Figures>}} */ data) =>
@@ -34,7 +38,7 @@ export function Queues() {
           <thead>
             <tr><th scope="col">Queue</th>${COLUMNS.map((name) =>
               html`<th scope="col" class="end">${name}</th>`
-            )}</tr>
+            )}<th scope="col" class="end">While this page is open</th></tr>
           </thead>
           <tbody>${Object.entries(data.queues).map(([queue, figures]) =>
             html`
@@ -45,14 +49,25 @@ export function Queues() {
                     name === "dead" && figures.dead ? "bad" : ""
                   }">${shown(figures[name], name)}</td>`
                 )}
+                <td data-label="Lately" class="end">
+                  <${Trend} title=${queue} samples=${samples[queue] ?? []} names=${LINES} />
+                </td>
               </tr>
             `
           )}</tbody>
         </table>
         <p
-          class="hint">Completed and failed are exact; the others are about right. Dead letters are kept for 14 days.</p>
+          class="hint">Completed and failed are exact; the others are about right. Dead letters are kept for 14 days.
+          The lines show pending, and dashed the dead letters.</p>
       `}<//>
   `;
+}
+
+/** @param {{queues: Record<string, Figures>}} data */
+function drawn({ queues }) {
+  return Object.fromEntries(
+    Object.entries(queues).map(([queue, figures]) => [queue, LINES.map((name) => figures[name])]),
+  );
 }
 
 /** @param {number} count

@@ -35,9 +35,11 @@ function Shown({ name, would, close }) {
   <//>`;
 }
 
-/** @param {{method: string, path: string, body?: unknown}} call */
-export function curl({ method, path, body }) {
-  const lines = [`curl -X ${method} '${address(path)}'`, `-H "Authorization: Bearer $TOKEN"`];
+/** The curl line of a call. *secret* is the variable of the shell that has the token or key.
+ * @param {{method: string, path: string, body?: unknown}} call
+ * @param {string} [secret] */
+export function curl({ method, path, body }, secret = "TOKEN") {
+  const lines = [`curl -X ${method} '${address(path)}'`, `-H "Authorization: Bearer $${secret}"`];
   if (body !== undefined) {
     lines.push(
       `-H 'Content-Type: application/json'`,

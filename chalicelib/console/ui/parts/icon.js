@@ -25,6 +25,14 @@ const SHAPES = {
   `,
 };
 
+/** The shape of a tone alone, beside words that say the state.
+ * @param {{tone: import("../words.js").Tone}} props */
+export function Shape({ tone }) {
+  return html`
+    <svg class="icon" viewBox="0 0 16 16" aria-hidden="true">${SHAPES[tone]}</svg>
+  `;
+}
+
 /** @param {{state: string}} props */
 export function State({ state }) {
   const [tone, word] = stateOf(state);
@@ -35,6 +43,6 @@ export function State({ state }) {
  * @param {{tone: import("../words.js").Tone, word: string}} props */
 export function Mark({ tone, word }) {
   return html`<span class="state ${tone}">
-    <svg class="icon" viewBox="0 0 16 16" aria-hidden="true">${SHAPES[tone]}</svg>${word}
+    <${Shape} tone=${tone} />${word}
   </span>`;
 }
