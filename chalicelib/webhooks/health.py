@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pymongo import ASCENDING, DESCENDING
+from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from chalicelib.core.queueing.entries import HORIZON_MS
 from chalicelib.core.queueing.queues import Load
@@ -17,6 +17,12 @@ from chalicelib.webhooks.models import Status
 
 if TYPE_CHECKING:
     from pymongo.database import Database
+
+INDEXES = [
+    IndexModel(
+        [("failingSince", ASCENDING)], name="failing", partialFilterExpression={"failingSince": {"$exists": True}}
+    )
+]
 
 #: A webhook whose failures span less than this is not given up: it may have had a single bad delivery.
 _SPAN = timedelta(days=1)

@@ -28,7 +28,7 @@ _NOTHING = {"DeleteRequest": {"Key": _VERSION}}
 _NEVER = "attribute_exists(pk)"
 _USED = {"ConditionalCheckFailedException", "InvalidParameterValue", "TransactionCanceledException"}
 Asked = dict[str, Any]
-_FUNCTIONS = ("api", "sweep", "project", "repair", "reconcile", "deadletters")
+_FUNCTIONS = ("api", "sweep", "project", "repair", "reconcile", "deadletters", "event", "webhook")
 
 
 class AwsCall(NamedTuple):
@@ -86,9 +86,10 @@ CALLS = [
     _table("find dismissals", "users", "query", _query("by-dismiss", "dismiss"), "sweep"),
     _table("read every user", "users", "scan", {}),
     _table("delete the table", "users", "delete_table", {}),
-    _table("read a claim", "coordination", "get_item", _ONE, "api repair reconcile"),
-    _table("make a claim", "coordination", "put_item", _PUT, "api repair"),
-    _table("finish a claim", "coordination", "update_item", _CHANGE, "api repair reconcile"),
+    _table("read a claim", "coordination", "get_item", _ONE, "api repair reconcile event webhook"),
+    _table("make a claim", "coordination", "put_item", _PUT, "api repair event webhook"),
+    # For webhooks, also to take a token of a rate.
+    _table("finish a claim", "coordination", "update_item", _CHANGE, "api repair reconcile event webhook"),
     _table("forget a claim", "coordination", "delete_item", _DELETE),
     _table("read every claim", "coordination", "scan", {}),
     AwsCall(
@@ -97,14 +98,15 @@ CALLS = [
         lambda client: client.transact_write_items(TransactItems=[{"ConditionCheck": _LOCK}]),
         frozenset({"api"}),
     ),
-    _table("read a record", "records", "get_item", _ONE, "api repair"),
+    # A webhook is a record; one that only fails is disabled.
+    _table("read a record", "records", "get_item", _ONE, "api repair webhook sweep"),
     _batch("read some records", "records", "batch_get_item", {"Keys": [_KEY]}, "api reconcile"),
     _table("read every record", "records", "scan", {}, "reconcile"),
-    _table("change a record", "records", "update_item", _CHANGE, "api"),
+    _table("change a record", "records", "update_item", _CHANGE, "api webhook sweep"),
     _table("put over a record", "records", "put_item", _PUT),
     _table("delete a record", "records", "delete_item", _DELETE),
     _table("list versions", "history", "query", _VERSIONS, "api"),
-    _batch("find versions", "history", "batch_get_item", {"Keys": [_VERSION]}, "repair reconcile"),
+    _batch("find versions", "history", "batch_get_item", {"Keys": [_VERSION]}, "repair reconcile event"),
     _batch("write versions", "history", "batch_write_item", [_NOTHING], "project repair reconcile"),
     _table("tell of a lost version", "history", "put_item", {**_PUT, "Item": _VERSION}, "repair reconcile"),
     _table("change a version", "history", "update_item", {**_CHANGE, "Key": _VERSION}),
@@ -123,6 +125,10 @@ CALLS = [
     _queue("have a record mended", "repair", "send_message", _SEND, "api project reconcile"),
     _queue("bury what cannot be mended", "repair-dead", "send_message", _SEND, "repair"),
     _queue("take what is to be mended", "repair", "receive_message", {}, "repair"),
+    _queue("have an event told", "event", "send_message", _SEND, "api project repair reconcile"),
+    _queue("take events", "event", "receive_message", {}, "event"),
+    _queue("wake a webhook", "webhook", "send_message", _SEND, "api event webhook sweep"),
+    _queue("take what wakes webhooks", "webhook", "receive_message", {}, "webhook"),
     AwsCall("read another table", "dynamodb", lambda c: c.get_item(TableName="another", Key=_KEY)),
     AwsCall(
         "read the secret",

@@ -10,8 +10,7 @@ from tests.support.receiver import Receiver, receiving
 
 @pytest.fixture
 def stores(mongodb: Any, dynamodb: Any, mail: Any) -> Any:
-    """MongoDB, with no webhook and no head."""
-    mongodb.webhook_heads.delete_many({})
+    """MongoDB without webhooks, behind all stores."""
     return mongodb
 
 

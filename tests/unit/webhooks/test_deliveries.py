@@ -22,7 +22,6 @@ AGAIN = Decision(Status.DUE, pause_ms=60_000)
 
 @pytest.fixture
 def deliveries(mongodb: Any) -> Deliveries:
-    mongodb.webhook_heads.delete_many({})
     return wiring.deliveries()
 
 
