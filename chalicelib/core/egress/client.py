@@ -4,6 +4,7 @@ import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 
 from chalicelib.core.egress.dns import Resolver, vetted
@@ -34,6 +35,8 @@ _RESERVED_HEADERS = frozenset(
         "upgrade",
     }
 )
+#: Responses before the final response. 101 is final, and never asked for.
+_INTERIM = frozenset(range(100, 200)) - {HTTPStatus.SWITCHING_PROTOCOLS}
 #: The time that a function needs after the call to store the outcome.
 _MARGIN_MS = 500
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -117,16 +120,31 @@ def _exchange(wire: DeadlineSocket, target: Target, body: bytes, headers: Mappin
     connection.sock, connection.auto_open = wire, 0
     try:
         connection.request("POST", target.path, body, headers)
-        response = connection.getresponse()
-        if wire.ended:
-            # http.client takes the end of the bytes for the end of the headers.
-            raise ConnectionResetError
+        response = _final(connection, wire)
     except (OSError, HTTPException) as error:
         raise translate_error(error) from error
     with response:
         received, complete = _read(response, limit_bytes)
     kept = {name: value[:_LONGEST_HEADER] for name in _KEPT_HEADERS if (value := response.getheader(name)) is not None}
     return Reply(response.status, kept, received, complete, wire.clock.spent_ms())
+
+
+def _final(connection: HTTPConnection, wire: DeadlineSocket) -> HTTPResponse:
+    """Return the final response, with its headers read.
+
+    Raises:
+        ConnectionResetError: the bytes ended within the headers.
+        OSError, HTTPException, TimedOut: as `http.client`.
+    """
+    response = connection.getresponse()
+    # http.client skips 100 alone; other interim responses, such as 103, precede the final one, too (RFC 9110, 15.2).
+    while response.status in _INTERIM:
+        response.headers = None  # type: ignore[assignment]
+        response.begin()
+    if wire.ended:
+        # http.client takes the end of the bytes for the end of the headers.
+        raise ConnectionResetError
+    return response
 
 
 def _read(response: HTTPResponse, limit_bytes: int) -> tuple[bytes, bool]:

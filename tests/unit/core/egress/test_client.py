@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from chalicelib.core import egress
 from chalicelib.core.errors import Invalid
-from tests.support.hostile_servers import OK, Peer, Resolver, answer, post, send_bytes
+from tests.support.hostile_servers import OK, Peer, Resolver, Serve, answer, post, send_bytes
 
 
 def test_request_arrives_unchanged(loopback: None) -> None:
@@ -97,6 +97,24 @@ def test_header_that_would_alter_the_request_is_refused(name: str, value: str, l
         egress.post(f"http://127.0.0.1:{peer.port}/", b"{}", {name: value})
     assert isinstance(error.value, Invalid)
     assert peer.connections == 0
+
+
+INTERIM = (
+    b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nRetry-After: 9\r\n\r\n"
+)
+
+
+def test_interim_answers_are_skipped(scheme: str, serve: Serve, loopback: None) -> None:
+    final = b"HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nyes\r\n0\r\n\r\n"
+    with serve(send_bytes(INTERIM + final)) as peer:
+        reply = post(f"{scheme}://127.0.0.1:{peer.port}/")
+    assert (reply.status, reply.headers, reply.body, reply.complete) == (503, {}, b"yes", True)
+
+
+def test_interim_answers_without_a_final_answer_are_a_failure(scheme: str, serve: Serve, loopback: None) -> None:
+    with serve(send_bytes(INTERIM)) as peer, pytest.raises(egress.Unreachable) as error:
+        post(f"{scheme}://127.0.0.1:{peer.port}/")
+    assert error.value.failure == "reset"
 
 
 def test_compressed_body_is_not_decompressed(loopback: None) -> None:

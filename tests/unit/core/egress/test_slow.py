@@ -61,8 +61,9 @@ def called(behaviour: Behaviour) -> egress.Reply:
         drip(HEAD),
         drip(b"X-Slow: and slower\r\n\r\n", HEAD),
         Sends(forever(b"HTTP/1.1 100 Continue\r\n\r\n"), 0.05),
+        Sends(forever(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"), 0.05),
     ],
-    ids=["silent", "half a line", "dripping status line", "dripping header", "interim answers"],
+    ids=["silent", "half a line", "dripping status line", "dripping header", "answers 100", "answers 103"],
 )
 def test_answer_without_a_head_times_out_at_the_deadline(behaviour: Behaviour) -> None:
     with lasting(1), pytest.raises(egress.TimedOut) as error:
