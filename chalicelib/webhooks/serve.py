@@ -170,6 +170,7 @@ class _Turn:
             self._record(claimed, result, decision)
             line.count("deliveriesDelivered" if result.ok else "deliveriesFailed")
         if result.gone:
+            logs.line().add(webhookDisabled=webhook.id, why=_GONE)
             server.webhooks.disable(webhook.id, _GONE)
             server.deliveries.end_all(webhook.id, Reason.DISABLED)
             return False

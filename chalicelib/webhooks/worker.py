@@ -44,8 +44,10 @@ def sweep() -> int:
     health, deliveries, line = wiring.health(), wiring.deliveries(), logs.line()
     line.count("deliveriesExpired", deliveries.expire())
     for webhook_id in health.given_up():
-        days = wiring.options().failing_days
-        wiring.store().disable(webhook_id, f"Nothing but failures for {days} days.")
+        reason = f"Nothing but failures for {wiring.options().failing_days} days."
+        with logs.invocation("webhook") as told:
+            told.add(webhookDisabled=webhook_id, why=reason)
+            wiring.store().disable(webhook_id, reason)
         line.count("webhooksGivenUp")
         health.clear(webhook_id)
     webhooks = {webhook.id: webhook for webhook in wiring.store().every()}

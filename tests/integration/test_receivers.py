@@ -1,5 +1,7 @@
 """Receivers in Node verify the callbacks of the deployed stack, and refuse a message with a changed byte."""
 
+from functools import partial
+
 import pytest
 
 from tests.support.approvals import request_path
@@ -11,6 +13,14 @@ from tests.support.waiting import eventually
 __all__ = ["node_packages", "node_receiver"]
 
 pytestmark = pytest.mark.stack
+
+APPLICATION = {
+    "applicantName": "Zo\N{LATIN SMALL LETTER E WITH DIAERESIS} Lee",
+    "email": "zoe@example.org",
+    "amountMinor": 1_000_00,
+    "currency": "EUR",
+    "termMonths": 12,
+}
 
 
 @pytest.fixture
@@ -62,6 +72,40 @@ def test_packages_of_node_refuse_a_callback_of_another_account(
 ) -> None:
     node_receiver.use(_secret(person("service").client))
     assert node_receiver.send(callback.body, callback.headers).accepted_by == set()
+
+
+def test_packages_of_node_accept_every_delivery_of_a_webhook(admin: Client, node_receiver: NodeReceiver) -> None:
+    # Given a webhook whose secret was rotated a moment ago
+    made = json_of(admin.post("/api/webhooks", {"url": f"{node_receiver.url}/hook", "events": ["application.*"]}), 201)
+    path = f"/api/webhooks/{made['webhookId']}"
+    rotated = json_of(admin.post(f"{path}/rotate-secret"))
+    # When, with the secret of before and with the new one
+    for secret in (made["secret"], rotated["secret"]):
+        node_receiver.use(secret)
+        seen = len(node_receiver.verdicts)
+        json_of(admin.post("/api/applications", APPLICATION), 201)
+        told = eventually(partial(_since, node_receiver, seen))
+        # Then
+        found = [(verdict.accepted_by, verdict.event["type"]) for verdict in told]
+        assert found == [(EVERY_PACKAGE, "application.created")]
+    admin.delete(path)
+
+
+def test_packages_of_node_refuse_a_delivery_with_a_changed_byte(admin: Client, node_receiver: NodeReceiver) -> None:
+    made = json_of(admin.post("/api/webhooks", {"url": f"{node_receiver.url}/hook", "events": ["*"]}), 201)
+    node_receiver.use(made["secret"])
+    json_of(admin.post(f"/api/webhooks/{made['webhookId']}/test"), 202)
+    (verdict, *_) = eventually(lambda: [one for one in node_receiver.verdicts if one.event["type"] == "webhook.test"])
+    signed = {name: value for name, value in verdict.headers.items() if name.startswith("webhook-")}
+    assert node_receiver.send(verdict.body, signed).accepted_by == EVERY_PACKAGE
+    changed = bytearray(verdict.body)
+    changed[-2] ^= 1
+    assert node_receiver.send(bytes(changed), signed).accepted_by == set()
+    admin.delete(f"/api/webhooks/{made['webhookId']}")
+
+
+def _since(receiver: NodeReceiver, seen: int) -> list[Verdict]:
+    return receiver.verdicts[seen:]
 
 
 def _secret(client: Client) -> str:
