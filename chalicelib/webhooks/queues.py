@@ -3,14 +3,16 @@
 from chalicelib.core.queueing.queues import Queue
 from chalicelib.core.records.events import Event
 
-#: Events of records and of documents. A repeat makes no second delivery.
+#: Events of records and of documents. A repeat makes no second delivery. A batch ends within the lease of its claims,
+#: 30 s, so the messages of a killed worker come again right after.
 EVENT = Queue(
-    "event", visibility_seconds=60, attempts=12, batch_size=10, concurrency=4, timeout_seconds=50, finish="batch"
+    "event", visibility_seconds=35, attempts=12, batch_size=10, concurrency=4, timeout_seconds=35, finish="batch"
 )
 #: Wakes lanes with deliveries: one lane for each webhook. A batch of one: a receiver that hangs holds up no other lane.
-WEBHOOK = Queue("webhook", visibility_seconds=60, attempts=12, batch_size=1, concurrency=20, timeout_seconds=50)
+#: A turn of 10 s, one call of 15 s, and 10 s for MongoDB to come back. The message of a killed worker comes again then.
+WEBHOOK = Queue("webhook", visibility_seconds=35, attempts=12, batch_size=1, concurrency=20, timeout_seconds=35)
 #: The same for webhooks of high priority.
-URGENT = Queue("urgent", visibility_seconds=60, attempts=12, batch_size=1, concurrency=8, timeout_seconds=50)
+URGENT = Queue("urgent", visibility_seconds=35, attempts=12, batch_size=1, concurrency=8, timeout_seconds=35)
 
 
 class News(Event):

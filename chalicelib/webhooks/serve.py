@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic, sleep
 from typing import Any
 
-from chalicelib.core.coordination.rates import Limit, Rates
+from chalicelib.core.coordination.rates import Limit, Rates, Taken
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.queueing import delivery, wiring
 from chalicelib.core.queueing.attempts import Outcome
@@ -38,6 +38,11 @@ from chalicelib.webhooks.store import WebhookStore
 _TURN_SECONDS = 10
 #: Time for the stores, besides the call itself.
 _MARGIN_MS = 3_000
+#: A delivery is leased for its call and so long after, not for the rest of the invocation: a delivery whose worker died
+#: comes again soon. The end of a call is recorded within the lease.
+_RECORDING_MS = 5_000
+#: The rate is asked for again after so long if DynamoDB is away.
+_STORE_MS = 5_000
 _MINUTE_MS = 60_000
 #: The pauses before the end of a call is recorded again, while MongoDB is away.
 _RECORDING = Backoff(first_seconds=0.2, longest_seconds=2)
@@ -81,7 +86,7 @@ class Server:
         queue = queue_of(webhook.doc["priority"])
         most = min(webhook.doc["maxInFlight"], share(queue.concurrency))
         lane = Lane(webhook.id, webhook.id)
-        if (slot := self.slots.take(lane, self.lease_ms(), Limits(per_owner=most, per_lane=most))) is None:
+        if (slot := self.slots.take(lane, self.slot_ms(), Limits(per_owner=most, per_lane=most))) is None:
             logs.line().count("lanesBusy")
             return
         try:
@@ -112,9 +117,13 @@ class Server:
         """Return whether the invocation has time for one more call."""
         return deadline.allows(self.call_ms + _MARGIN_MS)
 
+    def slot_ms(self) -> int:
+        """Return how long this invocation may hold a slot: a turn and its last call, or its remaining time."""
+        return deadline.clamp_ms(_TURN_SECONDS * 1000 + self.lease_ms())
+
     def lease_ms(self) -> int:
-        """Return how long this invocation may hold a slot or a delivery: its remaining time, or one call."""
-        return deadline.remaining_ms() or self.call_ms + _MARGIN_MS
+        """Return how long an attempt may hold its delivery: one call, and the record of its end."""
+        return self.call_ms + _RECORDING_MS
 
 
 class _Turn:
@@ -136,8 +145,7 @@ class _Turn:
                 return 0
             if self._ended(claimed):
                 continue
-            limit = Limit(self._webhook.doc["rateLimitPerMinute"], _MINUTE_MS)
-            taken = server.rates.take(f"webhook/{self._webhook.id}", limit)
+            taken = self._rated(claimed, Limit(self._webhook.doc["rateLimitPerMinute"], _MINUTE_MS))
             if not taken.ok:
                 logs.line().count("deliveriesLimited")
                 server.deliveries.put_back(claimed, taken.retry_after_ms)
@@ -145,6 +153,19 @@ class _Turn:
             if not self._do(claimed):
                 return 0
         return 0
+
+    def _rated(self, claimed: Claimed, limit: Limit) -> Taken:
+        """Take a token of the rate. If DynamoDB is away, the delivery is put back, and no attempt is used up.
+
+        Raises:
+            Unavailable: DynamoDB is away.
+        """
+        try:
+            return self._server.rates.take(f"webhook/{self._webhook.id}", limit)
+        except Unavailable:
+            with suppress(Unavailable):
+                self._server.deliveries.put_back(claimed, _STORE_MS)
+            raise
 
     def _ended(self, claimed: Claimed) -> bool:
         """End a delivery that may not be sent any more; return whether it has ended."""
