@@ -96,8 +96,9 @@ class Server:
             with suppress(Unavailable):
                 self.slots.release(slot)
             raise
-        closed = self.slots.release(slot)
-        if not closed:
+        closed, others = self.slots.release(slot)
+        # Of the workers whom the rate holds up, the last one wakes the lane.
+        if not closed and not (again_ms and others):
             self._wake_next(webhook, again_ms)
 
     def _wake_next(self, webhook: Webhook, at_least_ms: int) -> None:

@@ -84,7 +84,7 @@ def _serve(slot: Slot, drain: Drain, handle: Handle) -> None:
         with suppress(Unavailable):
             drain.slots.release(slot)
         raise
-    closed = drain.slots.release(slot)
+    closed = drain.slots.release(slot).closed
     _wake_next(drain, slot.lane.owner, [each.lane for each in closed])
 
 

@@ -62,6 +62,13 @@ class Closed(NamedTuple):
     opens_in_ms: int
 
 
+class Released(NamedTuple):
+    """The owner after a slot was given back: its closed lanes, and how many slots other workers hold."""
+
+    closed: tuple[Closed, ...]
+    others: int
+
+
 class Slots:
     """The slots and breakers of all owners, in one MongoDB collection."""
 
@@ -91,16 +98,16 @@ class Slots:
         taken_ids = {slot["id"] for slot in found["slots"]}
         return Slot(slot_id, lane, found["failing"]) if slot_id in taken_ids else None
 
-    def release(self, slot: Slot) -> tuple[Closed, ...]:
-        """Give *slot* back, and return the owner's closed lanes. Safe to repeat."""
+    def release(self, slot: Slot) -> Released:
+        """Give *slot* back. Of workers that give their slots back at once, one sees no others. Safe to repeat."""
         with reaching_mongodb():
             found = self._owners.find_one_and_update(
                 {"_id": slot.lane.owner},
                 {"$pull": {"slots": {"id": slot.id}}},
-                {"closed": _closed()},
+                {"closed": _closed(), "others": {"$size": _live()}},
                 return_document=ReturnDocument.AFTER,
             )
-        return _read(found)
+        return Released(_read(found), found["others"] if found else 0)
 
     def closed(self, owner: str) -> tuple[Closed, ...]:
         """Return the closed lanes of *owner*."""

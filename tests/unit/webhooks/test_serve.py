@@ -10,6 +10,7 @@ from chalice.app import SQSEvent
 from chalicelib.core.egress import signatures
 from chalicelib.core.errors import Unavailable
 from chalicelib.core.queueing import wiring as queueing
+from chalicelib.core.queueing.slots import Lane
 from chalicelib.core.records.models import Record
 from chalicelib.webhooks import secrets, wiring, worker
 from chalicelib.webhooks.models import Status
@@ -101,6 +102,22 @@ def test_the_rate_bounds_calls_and_uses_up_no_attempt(stores: Any, receiver: Rec
     waiting = stores.deliveries.find({"status": "due"})
     assert [(each["tries"], each["attempts"]) for each in waiting] == [(0, [])] * 2
     assert woken() == 1
+
+
+def test_of_workers_whom_the_rate_holds_up_one_wakes_the_lane(stores: Any, receiver: Receiver) -> None:
+    webhook = add_webhook(receiver.url, rateLimitPerMinute=1)
+    deliver(webhook, 20)
+    wake(webhook)
+    assert (len(receiver.received), woken()) == (1, 1)
+    # A worker that holds a slot meanwhile
+    lane = Lane(webhook.id, webhook.id)
+    slot = wiring.slots().take(lane, 60_000)
+    assert slot
+    wake(webhook)
+    assert woken() == 1
+    wiring.slots().release(slot)
+    wake(webhook)
+    assert (len(receiver.received), woken()) == (1, 2)
 
 
 def test_a_paused_webhook_waits_until_it_is_resumed(stores: Any, receiver: Receiver) -> None:
