@@ -7,6 +7,8 @@ happenings.py events with their public data, and the bodies of deliveries (no I/
 store.py      webhooks: records
 deliveries.py deliveries in MongoDB; one atomic update decides each step
 health.py     since when a webhook fails, which lanes have work, whether a delivery was forgotten
+archive.py    reads deliveries for people, and sends some again
+shown.py      shapes of deliveries, and queries for them (no I/O)
 attempts.py   what a call's end means for its delivery (no I/O)
 accept.py     matches events with webhooks, and makes deliveries
 send.py       one call of a receiver

@@ -1,15 +1,25 @@
 """HTTP routes of webhooks, for administrators."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 from chalicelib.core import egress
 from chalicelib.core.models import Id
 from chalicelib.core.records.models import Record
-from chalicelib.core.runtime import clock
-from chalicelib.core.web import ADMIN_ONLY, Call, Routes
+from chalicelib.core.runtime import clock, deadline, logs
+from chalicelib.core.stores import newest
+from chalicelib.core.web import ADMIN_ONLY, Call, Page, Routes, paging
 from chalicelib.webhooks import secrets, wiring
-from chalicelib.webhooks.errors import TooManyWebhooks, WebhookDisabled, WebhookNotFound
+from chalicelib.webhooks.errors import (
+    CountChanged,
+    DeliveryInFlight,
+    DeliveryNotDue,
+    DeliveryNotFound,
+    TooManyWebhooks,
+    WebhookDisabled,
+    WebhookNotFound,
+)
 from chalicelib.webhooks.happenings import Happening
 from chalicelib.webhooks.models import (
     TEST,
@@ -22,11 +32,26 @@ from chalicelib.webhooks.models import (
     WebhookPage,
     shown,
 )
+from chalicelib.webhooks.shown import (
+    AllDeliveriesQuery,
+    Delivery,
+    DeliveryId,
+    DeliveryQuery,
+    OneDelivery,
+    Recover,
+    Recovered,
+    delivery,
+    one_delivery,
+)
 
 routes = Routes(__name__)
 
 _PARAMS = {"webhook_id": Id}
 _ONE = "/api/webhooks/{webhook_id}"
+_DELIVERY = {**_PARAMS, "delivery_id": DeliveryId}
+_MADE = f"{_ONE}/deliveries/{{delivery_id}}"
+#: The longest one recovery works, and the time that one more step may take.
+_BUDGET_MS, _STEP_MS = 15_000, 3_000
 
 
 @routes.add(
@@ -130,13 +155,116 @@ def resume_webhook(call: Call[None, None], webhook_id: str) -> Webhook:
 )
 def test_webhook(call: Call[None, None], webhook_id: str) -> Tested:
     """Send a delivery of the type `webhook.test`, which has no sequence."""
-    webhook = wiring.store().get(webhook_id)
-    if not webhook.doc["enabled"]:
-        raise WebhookDisabled
+    webhook = _enabled(webhook_id)
     happening = Happening(f"test/{call.operation.id}", TEST, clock.stamp(), shown(webhook).model_dump_json())
     made = wiring.deliveries().test(webhook_id, happening)
     wiring.server().wake(webhook, 0)
     return Tested(delivery_id=made)
+
+
+@routes.add(
+    "GET",
+    f"{_ONE}/deliveries",
+    roles=ADMIN_ONLY,
+    params=_PARAMS,
+    query=DeliveryQuery,
+    answers={200: Page[Delivery]},
+)
+def list_deliveries_of_webhook(call: Call[None, DeliveryQuery], webhook_id: str) -> str:
+    """List the deliveries to one webhook, newest first. Those of a deleted webhook stay for their 30 days."""
+    return _listed(f"deliveries to {webhook_id}", call.query, {"webhook": webhook_id})
+
+
+@routes.add("GET", "/api/deliveries", roles=ADMIN_ONLY, query=AllDeliveriesQuery, answers={200: Page[Delivery]})
+def list_deliveries(call: Call[None, AllDeliveriesQuery]) -> str:
+    """List the deliveries to all webhooks, newest first."""
+    return _listed("deliveries", call.query, {})
+
+
+@routes.add(
+    "GET",
+    "/api/deliveries/{delivery_id}",
+    roles=ADMIN_ONLY,
+    params={"delivery_id": DeliveryId},
+    answers={200: OneDelivery},
+    raises=(DeliveryNotFound,),
+)
+def show_delivery(call: Call[None, None], delivery_id: str) -> OneDelivery:
+    """Show one delivery with its body and its attempts."""
+    return one_delivery(wiring.archive().get(delivery_id))
+
+
+@routes.add(
+    "POST",
+    f"{_MADE}/replay",
+    roles=ADMIN_ONLY,
+    params=_DELIVERY,
+    answers={200: OneDelivery},
+    raises=(WebhookNotFound, DeliveryNotFound, DeliveryInFlight, WebhookDisabled),
+)
+def replay_delivery(call: Call[None, None], webhook_id: str, delivery_id: str) -> OneDelivery:
+    """Send a delivery once more now. Its schedule stays, and a failure leaves it as it was."""
+    webhook = _enabled(webhook_id)
+    found = wiring.archive().replay(webhook_id, delivery_id, call.operation.id)
+    wiring.server().wake(webhook, 0)
+    return one_delivery(found)
+
+
+@routes.add(
+    "POST",
+    f"{_MADE}/retry-now",
+    roles=ADMIN_ONLY,
+    params=_DELIVERY,
+    answers={200: OneDelivery},
+    raises=(WebhookNotFound, DeliveryNotFound, DeliveryNotDue, WebhookDisabled),
+)
+def retry_delivery(call: Call[None, None], webhook_id: str, delivery_id: str) -> OneDelivery:
+    """Make the next attempt of a delivery due now. The attempt counts as one of the schedule."""
+    webhook = _enabled(webhook_id)
+    found = wiring.archive().retry_now(webhook_id, delivery_id, call.operation.id)
+    wiring.server().wake(webhook, 0)
+    return one_delivery(found)
+
+
+@routes.add(
+    "POST",
+    f"{_ONE}/recover",
+    roles=ADMIN_ONLY,
+    params=_PARAMS,
+    body=Recover,
+    answers={200: Recovered},
+    raises=(WebhookNotFound, WebhookDisabled, CountChanged),
+)
+def recover_deliveries(call: Call[Recover, None], webhook_id: str) -> Recovered:
+    """Send the dead deliveries since a time again, in order of sequence, each with a new schedule.
+
+    `dryRun: true` only counts, and `expectedCount` refuses if the count has changed.
+    """
+    webhook = _enabled(webhook_id)
+    with deadline.at_most(_BUDGET_MS):
+        recovered = wiring.archive().recover(webhook_id, call.body, call.operation.id, _time_left)
+    logs.line().add(webhookId=webhook_id, recovered=recovered.count)
+    if not call.body.dry_run:
+        wiring.server().wake(webhook, 0)
+    return recovered
+
+
+def _listed(name: str, query: DeliveryQuery, wanted: dict[str, Any]) -> str:
+    def fetch(limit: int, after: str | None) -> Iterator[Delivery]:
+        return map(delivery, wiring.archive().page(query.filter | wanted, limit, after))
+
+    return paging.cursors().render(name, query, fetch, lambda one: newest.position(one.created_at, one.delivery_id))
+
+
+def _time_left() -> bool:
+    return deadline.allows(_STEP_MS)
+
+
+def _enabled(webhook_id: str) -> Record:
+    webhook = wiring.store().get(webhook_id)
+    if not webhook.doc["enabled"]:
+        raise WebhookDisabled
+    return webhook
 
 
 def _with_secret(webhook: Record) -> MadeWebhook:

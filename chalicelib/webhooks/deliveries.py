@@ -246,7 +246,15 @@ def _after(decision: Decision) -> Expression:
 
 
 def _dead(reason: Reason) -> Expression:
-    return _after(Decision(Status.DEAD, reason)) | {"claim": "$$REMOVE", "resume": "$$REMOVE"}
+    """Return the fields of a delivery that ends as dead. A replay returns to the end that the delivery had before."""
+    ended = {"$in": [{"$ifNull": ["$resume.status", ""]}, [Status.DELIVERED.value, Status.DEAD.value]]}
+    before = {
+        "status": "$resume.status",
+        "reason": {"$ifNull": ["$resume.reason", "$$REMOVE"]},
+        "finishedAt": "$finishedAt",
+    }
+    dead = _after(Decision(Status.DEAD, reason)) | {"claim": "$$REMOVE", "resume": "$$REMOVE"}
+    return dead | {name: {"$cond": [ended, value, dead[name]]} for name, value in before.items()}
 
 
 def _ended(claim: str, result: Result | None) -> Expression:

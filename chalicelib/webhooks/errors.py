@@ -15,6 +15,30 @@ class TooManyWebhooks(Conflict):
     code = "too-many-webhooks"
 
 
+class DeliveryNotFound(NotFound):
+    """There is no such delivery, or the delivery is no longer kept."""
+
+    code = "delivery-not-found"
+
+
+class DeliveryInFlight(Conflict):
+    """The receiver is being called with this delivery just now. Look at its attempts in a moment."""
+
+    code = "delivery-in-flight"
+
+
+class DeliveryNotDue(Conflict):
+    """No attempt of this delivery follows. Replay the delivery to send it once more."""
+
+    code = "delivery-not-due"
+
+
+class CountChanged(Conflict):
+    """Another number of deliveries than expected would be sent. Nothing was sent. Count again with `dryRun: true`."""
+
+    code = "count-changed"
+
+
 class WebhookDisabled(Conflict):
     """The webhook is disabled, so nothing is sent. Enable the webhook first: PATCH with `enabled: true`."""
 

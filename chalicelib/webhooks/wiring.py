@@ -16,6 +16,7 @@ from chalicelib.webhooks.settings import WebhookSettings
 if TYPE_CHECKING:
     from chalicelib.core.queueing.slots import Slots
     from chalicelib.webhooks.accept import Acceptor
+    from chalicelib.webhooks.archive import Archive
     from chalicelib.webhooks.deliveries import Deliveries
     from chalicelib.webhooks.health import Health
     from chalicelib.webhooks.serve import Server
@@ -42,6 +43,14 @@ def deliveries() -> Deliveries:
     from chalicelib.webhooks.deliveries import Deliveries
 
     return Deliveries(clients.mongodb(), timedelta(days=options().kept_days))
+
+
+@once
+def archive() -> Archive:
+    """Return the deliveries for people."""
+    from chalicelib.webhooks.archive import Archive
+
+    return Archive(clients.mongodb())
 
 
 @once

@@ -31,6 +31,7 @@ WRITE = os.environ.get("EXAMPLES") == "write"
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _ULID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
+_DELIVERY = re.compile(r"dlv_[0-9a-f]{40}")
 _LETTER = re.compile(r"\d{13}-[a-z0-9]+")
 #: Values that differ from run to run, by the name of their field.
 _STEADY: dict[str, Any] = {
@@ -86,6 +87,7 @@ class Recorder:
         if not isinstance(value, str):
             return value
         value = _LETTER.sub("1795687200000-4f2a9c0d7be81356", value)
+        value = _DELIVERY.sub(_STEADY["deliveryId"], value).replace("http://127.0.0.1:9/", _STEADY["url"])
         return _ULID.sub(self._steady_id, _TIME.sub("2026-11-26T10:00:00.000Z", value))
 
     def _steady_id(self, found: re.Match[str]) -> str:
@@ -149,8 +151,15 @@ def _tell_webhooks(call: Call) -> None:
     call(boss, "GET", "/api/webhooks")
     call(boss, "GET", path)
     call(boss, "PATCH", path, {"rateLimitPerMinute": 120})
-    for verb in ("pause", "resume", "test", "rotate-secret"):
+    for verb in ("pause", "resume", "rotate-secret"):
         call(boss, "POST", f"{path}/{verb}")
+    delivery_id = call(boss, "POST", f"{path}/test").json["deliveryId"]
+    call(boss, "GET", "/api/deliveries", limit="1")
+    call(boss, "GET", f"{path}/deliveries", status="due")
+    call(boss, "POST", f"{path}/deliveries/{delivery_id}/retry-now")
+    call(boss, "POST", f"{path}/deliveries/{delivery_id}/replay")
+    call(boss, "GET", f"/api/deliveries/{delivery_id}")
+    call(boss, "POST", f"{path}/recover", {"since": "2026-11-01T00:00:00Z", "dryRun": True})
     call(boss, "DELETE", path)
 
 
