@@ -6,6 +6,7 @@ never kept: a webhook that shows in the list gets every event that is accepted a
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 from chalicelib.core.coordination.claims import Claim
 from chalicelib.core.errors import Unavailable
@@ -24,6 +25,8 @@ from chalicelib.webhooks.store import WebhookStore
 
 #: History is written right after the event.
 _HISTORY_SECONDS = 1
+#: For so long after a commit, history may lack the version before, too: a write of many entries has no order.
+_UNORDERED = timedelta(minutes=1)
 #: A store of ours that is down is asked again after so long.
 _STORE_SECONDS = 5
 
@@ -67,7 +70,7 @@ class Acceptor:
             raise Later(str(error), _STORE_SECONDS, counted=False) from error
 
     def _read(self, batch: Sequence[News]) -> Iterable[tuple[News, list[Happening] | None]]:
-        """Yield each event with its happenings; None if history has no entry of the version yet."""
+        """Yield each event with its happenings; None if history has no entry of the version, or the one before, yet."""
         records = [each for each in batch if not each.name and self._public(each.kind)]
         wanted = {
             (each.kind, each.id, version)
@@ -83,7 +86,8 @@ class Acceptor:
                 yield news, []
             elif version := found.get((news.kind, news.id, news.record_version)):
                 before = found.get((news.kind, news.id, news.record_version - 1))
-                yield news, list(of_version(news, self.kinds[news.kind], version, before))
+                waits = before is None and news.record_version > 1 and _is_new(news)
+                yield news, None if waits else list(of_version(news, self.kinds[news.kind], version, before))
             else:
                 yield news, None
 
@@ -109,3 +113,7 @@ class Acceptor:
         number = max(1, min(made, webhook.doc["maxInFlight"], share(queue.concurrency)))
         wake = Parcel(Wake(owner=webhook.id, lane=webhook.id), group=webhook.id)
         self.sender.send_all(queue, [wake] * number)
+
+
+def _is_new(news: News) -> bool:
+    return bool(news.at) and datetime.now(UTC) - datetime.fromisoformat(news.at) < _UNORDERED

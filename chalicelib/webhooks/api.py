@@ -141,7 +141,7 @@ def pause_webhook(call: Call[None, None], webhook_id: str) -> Webhook:
 def resume_webhook(call: Call[None, None], webhook_id: str) -> Webhook:
     """Send the deliveries that waited, and all later ones."""
     webhook = wiring.store().change(webhook_id, {"paused": False}, **_author(call))
-    wiring.server().wake(webhook, 0)
+    wiring.server().wake_all(webhook)
     return shown(webhook)
 
 

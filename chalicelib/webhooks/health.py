@@ -85,6 +85,12 @@ class Health:
         waiting = [Waiting(webhook_id, _ms(first - now)) for webhook_id, first in found if first]
         return [each for each in waiting if each.due_in_ms <= HORIZON_MS]
 
+    def due(self, webhook_id: str, most: int) -> int:
+        """Return how many deliveries of the lane may be claimed; at most *most* are counted."""
+        with reaching_mongodb():
+            query = {"webhook": webhook_id, "due": {"$lte": self._now()}}
+            return self._deliveries.count_documents(query, limit=most, hint="lane-by-due")
+
     def due_in_ms(self, webhook_id: str) -> int | None:
         """Return the time until the lane's earliest delivery may be claimed, or None if no delivery is pending."""
         first = self._first(webhook_id)

@@ -18,6 +18,7 @@ from chalicelib.core.queueing.delivery import Record
 from chalicelib.core.queueing.entries import HORIZON_MS
 from chalicelib.core.queueing.lanes import share
 from chalicelib.core.queueing.queues import Queue
+from chalicelib.core.queueing.sender import Parcel
 from chalicelib.core.queueing.slots import Lane, Limits, Slot, Slots
 from chalicelib.core.queueing.wakes import Wake
 from chalicelib.core.records.models import Record as Webhook
@@ -83,8 +84,7 @@ class Server:
         return Outcome.DONE
 
     def _serve(self, webhook: Webhook) -> None:
-        queue = queue_of(webhook.doc["priority"])
-        most = min(webhook.doc["maxInFlight"], share(queue.concurrency))
+        most = _places(webhook)
         lane = Lane(webhook.id, webhook.id)
         if (slot := self.slots.take(lane, self.slot_ms(), Limits(per_owner=most, per_lane=most))) is None:
             logs.line().count("lanesBusy")
@@ -114,6 +114,12 @@ class Server:
         seconds = -(-in_ms // 1000)
         wiring.sender().send(queue_of(webhook.doc["priority"]), wake, delay_seconds=seconds, group=webhook.id)
 
+    def wake_all(self, webhook: Webhook) -> None:
+        """Wake a worker for each delivery that is due, as many as may serve the lane at once, and at least one."""
+        number = max(1, self.health.due(webhook.id, _places(webhook)))
+        wake = Parcel(Wake(owner=webhook.id, lane=webhook.id), group=webhook.id)
+        wiring.sender().send_all(queue_of(webhook.doc["priority"]), [wake] * number)
+
     def has_time(self) -> bool:
         """Return whether the invocation has time for one more call."""
         return deadline.allows(self.call_ms + _MARGIN_MS)
@@ -125,6 +131,11 @@ class Server:
     def lease_ms(self) -> int:
         """Return how long an attempt may hold its delivery: one call, and the record of its end."""
         return self.call_ms + _RECORDING_MS
+
+
+def _places(webhook: Webhook) -> int:
+    """Return how many workers may serve the lane at once."""
+    return min(int(webhook.doc["maxInFlight"]), share(queue_of(webhook.doc["priority"]).concurrency))
 
 
 class _Turn:
@@ -220,6 +231,8 @@ class _Turn:
         if not result.failing:
             if self._failing:
                 server.slots.recover(lane)
+                # A closed lane had one worker.
+                server.wake_all(self._webhook)
             self._failing = False
             return True
         self._failing = True

@@ -19,6 +19,7 @@ kill.py             workers killed at a chosen moment
 lock_holder.py      a process holding a lock
 receiver.py         a server recording callbacks and webhooks
 node_receiver/      a receiver in Node that verifies webhooks by two packages of npm
+workloads/          random steps against a deployed stack, and what must hold after
 paths.py            paths and their statuses, the same at every entry point
 upstream.py         a server behind the local proxy
 fcm_server.py       Firebase and Google's token server, as far as pushes use them

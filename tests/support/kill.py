@@ -1,11 +1,12 @@
-"""Workers killed at a chosen moment of their work on the view."""
+"""Workers killed at a chosen moment of their work."""
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
+import psutil
 from bson import ObjectId
 from pymongo.collection import Collection
 from pymongo.errors import OperationFailure
@@ -22,6 +23,35 @@ def kill(stack: Stack, function: str) -> int:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     return len(pids)
+
+
+def kill_caller(stack: Stack, function: str, caller: tuple[str, int]) -> int:
+    """Kill the worker of *function* whose connection has the address *caller*; return the number killed."""
+    for pid in stack.workers(f"holdfast-{STAGE}-{function}"):
+        with suppress(psutil.NoSuchProcess):
+            worker = psutil.Process(pid)
+            if any(each.laddr == caller for each in worker.net_connections("tcp4")):
+                worker.kill()
+                return 1
+    return 0
+
+
+def kill_at_change(
+    stack: Stack,
+    function: str,
+    collection: Collection[dict[str, Any]],
+    change: Mapping[str, Any],
+    act: Callable[[], Any] = lambda: None,
+) -> int:
+    """Call *act*, and kill every worker of *function* at the next *change* of *collection*; return the number killed.
+
+    *change* is a query of change events.
+    """
+    with collection.watch([{"$match": change}], max_await_time_ms=500) as changes:
+        act()
+        # A killed function's messages come again first.
+        eventually(changes.try_next, 300, every_seconds=0.001)
+    return kill(stack, function)
 
 
 class BlockedDocument:

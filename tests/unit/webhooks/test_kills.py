@@ -84,21 +84,10 @@ def test_an_event_outlives_a_kill_at_any_step(
         receiver.received.clear()
         webhook = add_webhook(receiver.url)
         wake = Wake(owner=webhook.id, lane=webhook.id)
-        news = News(
-            kind="note", id=ids.new_id(), record_version=1, operation="updated", name="told", text="{}", caused_by=""
-        )
+        news = News(kind="note", id=ids.new_id(), record_version=1, operation="updated", name="told", text="{}")
         # When the worker of the event dies, or the worker that it has woken
-        dead = accepted = False
         with monkeypatch.context() as patch:
-            process = Process(kills, after=after)
-            for owner, name in _CALLS:
-                patch.setattr(owner, name, _through(process, getattr(owner, name)))
-            try:
-                run(worker.accept, news)
-                accepted = True
-                run(worker.send, wake)
-            except Killed:
-                dead = True
+            dead, accepted = _die(Process(kills, after=after), patch, news, wake)
         # Then the messages that come again bring the event, once its leases have ended
         end_leases(stores)
         woken = waiting(WEBHOOK)
@@ -114,6 +103,20 @@ def test_an_event_outlives_a_kill_at_any_step(
         wiring.store().remove(webhook.id, by="ann", operation=ids.new_id())
     # Every step had its turn: claim, transaction, wake, slot, lease, rate, end.
     assert kills > 12
+
+
+def _die(process: Process, patch: pytest.MonkeyPatch, news: News, wake: Wake) -> tuple[bool, bool]:
+    """Run both workers in *process*; return whether the process died, and whether the event was accepted before."""
+    accepted = False
+    for owner, name in _CALLS:
+        patch.setattr(owner, name, _through(process, getattr(owner, name)))
+    try:
+        run(worker.accept, news)
+        accepted = True
+        run(worker.send, wake)
+    except Killed:
+        return True, accepted
+    return False, accepted
 
 
 def _through(process: Process, call: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,0 +1,6 @@
+"""Workloads against a deployed stack: each takes random steps by `act`, and `check` asserts the guarantees at the end.
+
+endpoints.py  receivers of webhooks that fail for a moment
+hooks.py      a webhook, and what its endpoint has taken
+webhooks.py   changes of applications, answers, and the webhooks that follow them
+"""
