@@ -1,5 +1,9 @@
 """Repeats of calls: the schedule, and the pause that a server asks for (Retry-After: RFC 9110, section 10.2.3)."""
 
+import re
+from contextlib import suppress
+from email.utils import mktime_tz, parsedate_tz
+from time import time
 from typing import TypeVar
 
 Default = TypeVar("Default", float, None)
@@ -9,23 +13,41 @@ _MINUTE, _HOUR = 60, 3600
 SCHEDULE_SECONDS = (5, 5 * _MINUTE, 30 * _MINUTE, 2 * _HOUR, 5 * _HOUR, 10 * _HOUR, 10 * _HOUR)
 #: The longest pause that a server may ask for.
 LONGEST_PAUSE_SECONDS = 24 * _HOUR
+_SECONDS = re.compile(r"\s*[0-9]+\s*")
 
 
-def retry_after_seconds(header: str | None, default: Default, *, shortest: float, longest: int) -> float | Default:
+def retry_after_seconds(
+    header: str | None, default: Default, *, shortest: float, longest: int, sent: str | None = None
+) -> float | Default:
     """Return the pause that *header* asks for, as a number or as a date, from *shortest* to *longest* seconds.
 
-    Without a header, or with a malformed one, the pause is *default*. Never raises. A date counts from this machine's
-    clock.
+    Without a header, or with a malformed one, the pause is *default*. Never raises. A date counts from *sent*, the
+    ``Date`` of the same response: both are times of the server's clock, which may differ from this machine's. Without a
+    valid *sent*, a date counts from this machine's clock.
     """
-    # Imported here: workers need urllib3, and the API, which imports this module, does not.
-    from urllib3 import Retry  # noqa: PLC0415
-    from urllib3.exceptions import InvalidHeader  # noqa: PLC0415
-
     if header is None:
         return default
     try:
-        asked = Retry(retry_after_max=longest).parse_retry_after(header)
-    except (InvalidHeader, OverflowError, ValueError):
-        # The builtin errors: a number too long to parse, a date out of range.
+        asked = int(header) if _SECONDS.fullmatch(header) else _moment(header) - _sent(sent)
+    except (OverflowError, ValueError):
+        # A number too long to parse, a date out of range.
         return default
-    return max(asked, shortest)
+    return max(min(asked, longest), shortest)
+
+
+def _sent(date: str | None) -> float:
+    with suppress(OverflowError, ValueError):
+        if date is not None:
+            return _moment(date)
+    return time()
+
+
+def _moment(date: str) -> float:
+    """Return *date* in seconds since 1970.
+
+    Raises:
+        ValueError, OverflowError: *date* is none.
+    """
+    if (parsed := parsedate_tz(date)) is None:
+        raise ValueError(date)
+    return mktime_tz(parsed)
