@@ -12,10 +12,9 @@ from chalicelib.core.runtime import ids
 from chalicelib.webhooks import wiring, worker
 from chalicelib.webhooks.queues import URGENT, WEBHOOK
 from tests.unit.conftest import STAGE
-from tests.unit.webhooks.build import add_webhook, happening
+from tests.unit.webhooks.build import add_webhook, happening, let_pass
 
 _DAY_SECONDS = 86_400
-_MOMENTS = ("createdAt", "expiresAt", "due", "finishedAt")
 
 
 class Case(NamedTuple):
@@ -62,21 +61,6 @@ def make(case: Case, stores: Any) -> None:
         wiring.store().disable(webhook.id, "a reason")
     elif case.state == "deleted":
         wiring.store().remove(webhook.id, by="ann", operation=ids.new_id())
-
-
-def let_pass(stores: Any, by: timedelta) -> None:
-    """Set every stored moment back by *by*."""
-    by_ms = round(by.total_seconds() * 1000)
-
-    def back(name: str) -> dict[str, Any]:
-        moved = {"$subtract": [f"${name}", by_ms]}
-        return {name: {"$cond": [{"$eq": [{"$type": f"${name}"}, "date"]}, moved, f"${name}"]}}
-
-    for collection, names in ((stores.deliveries, _MOMENTS), (stores.webhook_heads, ("failingSince", "lastDead"))):
-        collection.update_many({}, [{"$set": {name: moved for each in names for name, moved in back(each).items()}}])
-    opens = {"opensAt": {"$subtract": ["$$this.opensAt", by_ms]}}
-    breakers = {"$map": {"input": "$breakers", "in": {"$mergeObjects": ["$$this", opens]}}}
-    stores.webhook_lanes.update_many({}, [{"$set": {"breakers": breakers}}])
 
 
 def take_messages() -> list[float]:
