@@ -50,9 +50,8 @@ def send(seen: Seen) -> None:
         return
     if reply.status not in _RETRIED and reply.status < HTTPStatus.INTERNAL_SERVER_ERROR:
         raise Poison(f"The callback address answered {reply.status}.")
-    pause = egress.retry_after_seconds(
-        reply.headers.get("Retry-After"), None, shortest=1, longest=egress.LONGEST_PAUSE_SECONDS
-    )
+    asked, sent = reply.headers.get("Retry-After"), reply.headers.get("Date")
+    pause = egress.retry_after_seconds(asked, None, shortest=1, longest=egress.LONGEST_PAUSE_SECONDS, sent=sent)
     raise Later(f"The callback address answered {reply.status}.", pause)
 
 

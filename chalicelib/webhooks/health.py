@@ -78,11 +78,14 @@ class Health:
         with reaching_mongodb():
             return [head["_id"] for head in self._heads.find({}, {"_id": 1})]
 
-    def waiting(self, webhook_ids: Sequence[str]) -> list[Waiting]:
-        """Return those of the lanes that have a delivery to be claimed within the horizon of the sweep."""
+    def waiting(self, opens_in_ms: Mapping[str, int]) -> list[Waiting]:
+        """Return those of the lanes that have a delivery to be claimed within the horizon of the sweep.
+
+        *opens_in_ms* names the lanes that may send, and the time until each opens: no delivery is claimed before.
+        """
         now = self._now()
-        found = [(webhook_id, self._first(webhook_id)) for webhook_id in webhook_ids]
-        waiting = [Waiting(webhook_id, _ms(first - now)) for webhook_id, first in found if first]
+        found = [(webhook_id, opens, self._first(webhook_id)) for webhook_id, opens in opens_in_ms.items()]
+        waiting = [Waiting(webhook_id, max(_ms(first - now), opens)) for webhook_id, opens, first in found if first]
         return [each for each in waiting if each.due_in_ms <= HORIZON_MS]
 
     def due(self, webhook_id: str, most: int) -> int:
@@ -96,19 +99,41 @@ class Health:
         first = self._first(webhook_id)
         return None if first is None else _ms(first - self._now())
 
-    def next_due(self, opens_in_ms: Mapping[str, int]) -> datetime | None:
-        """Return the earliest moment of work: a delivery due, or a webhook to be given up.
+    def next_due(self, opens_in_ms: Mapping[str, int], enabled: Sequence[str]) -> datetime | None:
+        """Return the earliest moment of work: a delivery to be sent or ended, or a webhook to be given up.
 
-        *opens_in_ms* names the lanes that may send, and the time until each opens.
+        *opens_in_ms* names the lanes that may send, and the time until each opens. *enabled* names the webhooks that
+        are enabled: the deliveries of all others are to be ended.
         """
         now, moments = self._now(), []
         for webhook_id, opens in opens_in_ms.items():
             if first := self._first(webhook_id):
                 moments.append(max(first, now + timedelta(milliseconds=opens)) if opens else first)
         with reaching_mongodb():
-            failing = self._heads.find({"failingSince": {"$type": "date"}}, {"failingSince": 1, "lastDead": 1})
-            ends = [head["failingSince"] + self._failing for head in failing if _spans(head)]
-        return min([*moments, *ends], default=None)
+            wanted = {"_id": {"$in": list(enabled)}, "failingSince": {"$type": "date"}}
+            failing = self._heads.find(wanted, {"failingSince": 1, "lastDead": 1})
+            moments += [head["failingSince"] + self._failing for head in failing if _spans(head)]
+            moments += self._ends(enabled)
+        return min(moments, default=None)
+
+    def _ends(self, enabled: Sequence[str]) -> list[datetime]:
+        """Return when the first pending delivery expires, and when the first of a webhook not *enabled* is to be ended.
+
+        A delivery in flight under a live lease is left to its worker until the lease ends.
+        """
+        leased = {"$cond": [{"$eq": ["$status", Status.IN_FLIGHT.value]}, "$due", None]}
+        pending = {"due": {"$exists": True}}
+        expiry: list[dict[str, Any]] = [
+            {"$match": pending},
+            {"$sort": {"expiresAt": ASCENDING}},
+            {"$limit": 1},
+            {"$project": {"at": {"$max": ["$expiresAt", leased]}}},
+        ]
+        over: list[dict[str, Any]] = [
+            {"$match": pending | {"webhook": {"$nin": list(enabled)}}},
+            {"$group": {"_id": None, "at": {"$min": {"$ifNull": [leased, "$$NOW"]}}}},
+        ]
+        return [found["at"] for stages in (expiry, over) for found in self._deliveries.aggregate(stages)]
 
     def forgotten(self, open_lanes: Sequence[str]) -> int:
         """Return how many deliveries nobody took in time, in lanes that are open and do not move. Must be 0.

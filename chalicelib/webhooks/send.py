@@ -33,4 +33,5 @@ def send(url: str, secrets: Sequence[str], claimed: Claimed, now: datetime, *, l
 
 
 def _pause(headers: Mapping[str, str], longest: int) -> float | None:
-    return egress.retry_after_seconds(headers.get("Retry-After"), None, shortest=1, longest=longest)
+    asked, sent = headers.get("Retry-After"), headers.get("Date")
+    return egress.retry_after_seconds(asked, None, shortest=1, longest=longest, sent=sent)

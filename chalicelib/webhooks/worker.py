@@ -56,13 +56,15 @@ def sweep() -> int:
             _forget(webhook_id)
         elif not webhook.doc["enabled"]:
             deliveries.end_all(webhook_id, Reason.DISABLED)
-    line.count("deliveriesForgotten", _forgotten(list(webhooks.values())))
-    return _wake_all(webhooks)
+    opens = _open(list(webhooks.values()))
+    line.count("deliveriesForgotten", _forgotten(opens))
+    return _wake_all(webhooks, opens)
 
 
 def next_due() -> datetime | None:
-    """Return the earliest moment at which a delivery is due or a webhook is to be given up, or None."""
-    return wiring.health().next_due(_open(wiring.store().every()))
+    """Return the earliest moment at which a delivery is due or ends, or a webhook is to be given up, or None."""
+    webhooks = wiring.store().every()
+    return wiring.health().next_due(_open(webhooks), [webhook.id for webhook in webhooks if webhook.doc["enabled"]])
 
 
 def check() -> int:
@@ -70,11 +72,11 @@ def check() -> int:
 
     Must be 0: more are deliveries that nobody will send.
     """
-    return _forgotten(wiring.store().every())
+    return _forgotten(_open(wiring.store().every()))
 
 
-def _forgotten(webhooks: list[Record]) -> int:
-    return wiring.health().forgotten([webhook_id for webhook_id, opens in _open(webhooks).items() if not opens])
+def _forgotten(opens_in_ms: dict[str, int]) -> int:
+    return wiring.health().forgotten([webhook_id for webhook_id, opens in opens_in_ms.items() if not opens])
 
 
 def _open(webhooks: list[Record]) -> dict[str, int]:
@@ -83,11 +85,10 @@ def _open(webhooks: list[Record]) -> dict[str, int]:
     return {id_: max((each.opens_in_ms for each in wiring.slots().closed(id_)), default=0) for id_ in sending}
 
 
-def _wake_all(webhooks: dict[str, Record]) -> int:
-    """Wake each open lane that has a delivery within the horizon, at the time at which the first is due."""
-    sending = [id_ for id_, webhook in webhooks.items() if webhook.doc["enabled"] and not webhook.doc["paused"]]
+def _wake_all(webhooks: dict[str, Record], opens_in_ms: dict[str, int]) -> int:
+    """Wake each lane that is or comes open within the horizon and has a delivery by then, at that time."""
     parcels: dict[Queue, list[Parcel]] = {WEBHOOK: [], URGENT: []}
-    for waiting in wiring.health().waiting(sending):
+    for waiting in wiring.health().waiting(opens_in_ms):
         webhook = webhooks[waiting.webhook_id]
         delay = max(0, -(-waiting.due_in_ms // 1000))
         wake = Parcel(Wake(owner=webhook.id, lane=webhook.id), delay, group=webhook.id)

@@ -18,7 +18,7 @@ from chalicelib.core.runtime import deadline, settings
 KEPT_BODY_BYTES = 1024
 #: The kept length of a response header, in characters; operators read the headers later.
 _LONGEST_HEADER = 256
-_KEPT_HEADERS = ("Content-Type", "Retry-After")
+_KEPT_HEADERS = ("Content-Type", "Date", "Retry-After")
 #: Headers that define framing and routing; callers must not set these (RFC 9110, sections 7.2 and 7.6.1).
 _RESERVED_HEADERS = frozenset(
     {
@@ -45,7 +45,7 @@ _VALUE = re.compile(r"(?:[!-~]+(?:[ \t]+[!-~]+)*)?")
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A server's response. *headers* holds `Content-Type` and `Retry-After`, in exactly this spelling.
+    """A server's response. *headers* holds `Content-Type`, `Date` and `Retry-After`, in exactly this spelling.
 
     *body* holds the first `KEPT_BODY_BYTES` of the body; *complete* says whether *body* is the whole body.
     """

@@ -2,6 +2,9 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
+from email.utils import mktime_tz, parsedate_tz
+from time import time
 from typing import TypeVar
 
 Default = TypeVar("Default", float, None)
@@ -13,26 +16,43 @@ SCHEDULE_SECONDS = (5, 5 * _MINUTE, 30 * _MINUTE, 2 * _HOUR, 5 * _HOUR, 10 * _HO
 LONGEST_PAUSE_SECONDS = 24 * _HOUR
 #: The comma between two values of one header. The comma within a date stands before the day and the month.
 _COMMA = re.compile(r",(?!\s*[0-9]{1,2}[ -][A-Za-z])")
+_SECONDS = re.compile(r"\s*[0-9]+\s*")
 
 
-def retry_after_seconds(header: str | None, default: Default, *, shortest: float, longest: int) -> float | Default:
+def retry_after_seconds(
+    header: str | None, default: Default, *, shortest: float, longest: int, sent: str | None = None
+) -> float | Default:
     """Return the pause that *header* asks for, as a number or as a date, from *shortest* to *longest* seconds.
 
-    Without a header, or with a malformed one, the pause is *default*. Never raises. A date counts from this machine's
-    clock; its weekday is not compared. Of several values, as a server and its proxy send them, the longest counts.
+    Without a header, or with a malformed one, the pause is *default*. Never raises. A date counts from *sent*, the
+    ``Date`` of the same response: both are times of the server's clock, which may differ from this machine's. Without a
+    valid *sent*, a date counts from this machine's clock. A date's weekday is not compared. Of several values, as a
+    server and its proxy send them, the longest counts.
     """
-    return max((max(asked, shortest) for asked in _asked(header or "", longest)), default=default)
+    return max((max(min(asked, longest), shortest) for asked in _asked(header or "", sent)), default=default)
 
 
-def _asked(header: str, longest: int) -> Iterator[float]:
-    """Yield the seconds of each value that is not malformed, from 0 to *longest*."""
-    # Imported here: workers need urllib3, and the API, which imports this module, does not.
-    from urllib3 import Retry  # noqa: PLC0415
-    from urllib3.exceptions import InvalidHeader  # noqa: PLC0415
-
+def _asked(header: str, sent: str | None) -> Iterator[float]:
+    """Yield the seconds of each value that is not malformed; a date in the past gives a negative number."""
     for value in _COMMA.split(header):
-        try:
-            yield Retry(retry_after_max=longest).parse_retry_after(value)
-        except (InvalidHeader, OverflowError, ValueError):
-            # The builtin errors: a number too long to parse, a date out of range.
-            continue
+        # A number too long to parse, a date out of range, neither of both.
+        with suppress(OverflowError, ValueError):
+            yield int(value) if _SECONDS.fullmatch(value) else _moment(value) - _sent(sent)
+
+
+def _sent(date: str | None) -> float:
+    with suppress(OverflowError, ValueError):
+        if date is not None:
+            return _moment(date)
+    return time()
+
+
+def _moment(date: str) -> float:
+    """Return *date* in seconds since 1970.
+
+    Raises:
+        ValueError, OverflowError: *date* is none.
+    """
+    if (parsed := parsedate_tz(date)) is None:
+        raise ValueError(date)
+    return mktime_tz(parsed)

@@ -55,6 +55,20 @@ def test_spaces_around_a_value_are_ignored(before: str, after: str) -> None:
     assert 500 < retry_after_seconds(header, 10.0, shortest=1, longest=3_600) <= 600
 
 
+@pytest.mark.parametrize("skew", [-86_400, 0, 86_400])
+def test_date_counts_from_the_servers_own_clock(skew: int) -> None:
+    now = int(time()) + skew
+    sent = formatdate(now, usegmt=True)
+    asked = formatdate(now + 3_600, usegmt=True)
+    assert retry_after_seconds(asked, None, shortest=1, longest=86_400, sent=sent) == 3_600
+
+
+@pytest.mark.parametrize("sent", ["", "soon", "Mon, 99 Foo 2026 00:00:00 GMT"])
+def test_a_malformed_date_of_the_answer_is_ignored(sent: str) -> None:
+    asked = formatdate(time() + 3_600, usegmt=True)
+    assert 3_500 < retry_after_seconds(asked, 10.0, shortest=1, longest=86_400, sent=sent) <= 3_600
+
+
 @pytest.mark.parametrize(
     ("values", "least", "most"),
     [
@@ -109,4 +123,4 @@ def test_no_header_gives_the_default() -> None:
 
 @given(st.text(max_size=40) | st.text("0123456789:, MonFebGT+-", max_size=5_000))
 def test_any_header_gives_a_pause_within_bounds(header: str) -> None:
-    assert 1 <= retry_after_seconds(header, 10.0, shortest=1, longest=3_600) <= 3_600
+    assert 1 <= retry_after_seconds(header, 10.0, shortest=1, longest=3_600, sent=header[::-1]) <= 3_600
