@@ -38,7 +38,7 @@ PAGES = (
     Page("application", "#/applications/A-2041", "made the application"),
     Page("conflict", f"#/{conflict.PATH}", "ben saved version", shown=True, before=conflict.meet),
     Page("ledger", "#/ledger", "EUR"),
-    Page("queues", "#/queues", "approval"),
+    Page("queues", "#/queues", "Completed and failed are exact"),
     Page("cluster", "#/cluster", "The process that answered last."),
     Page("users", "#/users", "payouts"),
     Page("user", "#/users/payouts", "Delete the user"),
