@@ -145,6 +145,19 @@ def test_step_of_the_callback_opens_the_form_with_an_address(visits: Visits, per
         eventually(lambda: receiver.received)
 
 
+def test_several_failures_are_accessible_links(visits: Visits, person: NewPerson) -> None:
+    page = visits.signed_in(person("admin"), "#/me", size=SMALLEST)
+    figures = {"pending": 3, "processing": 1, "completed": 9, "failed": 5, "dead": 2}
+    queues = dict.fromkeys(("push", "callback"), figures)
+    page.route("**/api/admin/queue-stats", lambda route: route.fulfill(json={**figures, "queues": queues}))
+    page.goto(f"{visits.url}#/overview")
+    failing = page.get_by_role("region", name="What is failing").get_by_role("link")
+    failing.first.wait_for()
+    assert failing.all_inner_texts() == ["2 dead letters in push", "2 dead letters in callback"]
+    page.get_by_role("link", name="Dead letters 4 in 2 queues").wait_for()
+    assert not violations(page)
+
+
 def test_parts_of_a_bar_differ_in_forced_colours(visits: Visits, person: NewPerson) -> None:
     page = visits.signed_in(person("admin"), forced_colors="active", reduced_motion="reduce", size=SMALLEST)
     page.get_by_text("in the last 24 hours").wait_for()

@@ -11,7 +11,7 @@ from infra.local.stack import Stack
 from infra.operations.failures import CommandFailed
 from tests.benchmarks.report import CONSOLE
 from tests.browser.chromium import NoBrowser, launched
-from tests.browser.visits import LAPTOP, PHONE, SMALLEST, Visits
+from tests.browser.visits import LAPTOP, PHONE, REFUSED, SMALLEST, Visits
 from tests.pictures.demo import Demo, fill
 from tests.pictures.pages import PAGES
 
@@ -53,11 +53,16 @@ def main() -> None:
 def take(browser: Any, url: str, demo: Demo, views: Sequence[View], folder: Path, *, whole: bool) -> None:
     """Take a picture of each page in each of *views*: of *whole* pages, or of what the window shows of a few."""
     visits = Visits(browser, url)
+    visits.expect(REFUSED)
     for view in views:
         page = visits.signed_in(demo.viewer, size=view.size, scheme=view.scheme, reduced_motion="reduce")
         for each in (each for each in PAGES if whole or each.shown):
             path = folder / f"{each.name}{view.suffix}.png"
             page.goto(visits.url + each.path.format(question=demo.question))
+            if each.before:
+                each.before(page, demo)
+            # Nothing is under the pointer.
+            page.mouse.move(0, 0)
             page.get_by_text(each.shows).first.wait_for()
             page.screenshot(path=path, full_page=whole)
             CONSOLE.log(str(path))

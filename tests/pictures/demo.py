@@ -9,7 +9,9 @@ from pymongo import MongoClient
 from infra.local.processes.mongod import DATABASE
 from infra.local.stack import Stack
 from tests.support.client import Client, Person, json_of
+from tests.support.receiver import receiving
 from tests.support.stack import PASSWORD
+from tests.support.waiting import eventually
 
 #: The person whose console the pictures show.
 VIEWER = "ann"
@@ -109,11 +111,16 @@ APPLICATIONS = {
 }
 
 
+#: Callbacks, by the status of their receiver: the first is delivered, the second given up, the rest is retried.
+CALLBACKS = (204, 410, 503, 503, 503)
+
+
 @dataclass(frozen=True)
 class Demo:
-    """The person whose console is shown, and the id of the last question."""
+    """The person whose console is shown, an officer's client, and the id of the last question."""
 
     viewer: Person
+    officer: Client
     question: str
 
 
@@ -126,10 +133,12 @@ def fill(stack: Stack) -> Demo:
     for application_id in APPLICATIONS:
         _apply(callers["ben"], callers[VIEWER], application_id)
     with MongoClient[dict[str, Any]](stack.mongodb_uri) as client:
+        for request in _call_back(callers):
+            _set_back(client, request, 300 * _MINUTE_MS)
         for question in QUESTIONS:
             request = _put(callers, question)
             _set_back(client, request, question.age_minutes * _MINUTE_MS)
-    return Demo(Person(VIEWER, PASSWORD, callers[VIEWER]), request)
+    return Demo(Person(VIEWER, PASSWORD, callers[VIEWER]), callers["ben"], request)
 
 
 def _apply(officer: Client, payer: Client, application_id: str) -> None:
@@ -145,6 +154,21 @@ def _apply(officer: Client, payer: Client, application_id: str) -> None:
             json_of(payer.post(f"{path}/disburse"))
         else:
             json_of(officer.call("PUT", path, {"status": status, "version": version}))
+
+
+def _call_back(callers: Mapping[str, Client]) -> list[str]:
+    """Let answers be called back, and return the ids of the requests as soon as each callback had an attempt."""
+    requests = []
+    with receiving() as receiver:
+        receiver.answer = lambda got: (int(got.path.strip("/")), {})
+        for number, status in enumerate(CALLBACKS, 5561):
+            question = {"username": "cleo", "title": f"Ship order {number}?", "timeoutMs": 60 * _MINUTE_MS}
+            url = f"{receiver.url}/{status}"
+            requests.append(
+                _put(callers, Question("releases", {**question, "callbackUrl": url}, [("cleo", "approve")], 0))
+            )
+        eventually(lambda: len({got.event["id"] for got in receiver.received}) == len(CALLBACKS))
+    return requests
 
 
 def _put(callers: Mapping[str, Client], question: Question) -> str:

@@ -147,7 +147,7 @@ function Stores({ polled }) {
         html`
           <span class="store" key=${store}>${reach
             ? html`<${State} state=${reach.ok ? "ok" : "down"} />`
-            : "–"}${nameOf(store)}${reach?.ok &&
+            : "–"}<span>${nameOf(store)}</span>${reach?.ok &&
             html`<span class="quiet">${length(reach.latencyMs)}</span>`}</span>
         `
       )}
