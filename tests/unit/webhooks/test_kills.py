@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -91,7 +92,7 @@ def test_an_event_outlives_a_kill_at_any_step(
         end_leases(stores)
         woken = waiting(WEBHOOK)
         if not accepted:
-            eventually(lambda news=news: run(worker.accept, news), 10)
+            eventually(partial(run, worker.accept, news), 10)
             woken += waiting(WEBHOOK)
         assert woken, f"call {kills}"
         assert run(worker.send, wake)
