@@ -194,13 +194,15 @@ function failed(error) {
 function callBack() {
   const receiver = config.value?.receiver ?? "";
   const local = config.value?.stage === "local";
-  const callback = receiver || (local ? EXAMPLE_RECEIVER : "https://");
+  const callback = receiver ? `${receiver}/callbacks` : local ? EXAMPLE_RECEIVER : "https://";
   const query = { username: session.value?.username ?? "", callback };
   const form = html`<a href=${href("ask", "", query)}>Ask with a callback</a>`;
   return [
     "Let an answer be called back",
     receiver
-      ? html`<p>${form} to the receiver of this laptop, <a href=${receiver}>${receiver}</a>, and answer.</p>`
+      ? html`<p>${form} to the <a href=${
+        href("receiver")
+      }>receiver of this laptop</a>, and answer.</p>`
       : html`
         <p>${form} to ${local
           ? "a program on this machine, such as examples/receiver.py"
