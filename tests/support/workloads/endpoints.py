@@ -45,7 +45,7 @@ class Call(NamedTuple):
 
 
 def _nothing(_: Call) -> None:
-    """Do nothing."""
+    """Leave the call as it is."""
 
 
 class Endpoint:
@@ -56,15 +56,16 @@ class Endpoint:
         self.calls: list[Call] = []
         #: The calls that were answered with 204, in the order of their answers.
         self.taken: list[Call] = []
-        #: Is called with each call before its answer, and with each call that was taken after its answer.
-        self.on_call: Callable[[Call], None] = _nothing
-        self.on_taken: Callable[[Call], None] = _nothing
+        #: Is called with each call before its answer, and may say how the call fails.
+        self.on_call: Callable[[Call], Failure | None] = _nothing
+        #: Is called with each call after it was taken.
+        self.on_taken: Callable[[Call], object] = _nothing
         self.over = threading.Event()
         self._failures: deque[Failure] = deque()
 
     def fail(self, failure: Failure, times: int = 1) -> None:
-        """Fail the next calls."""
-        self._failures.extend([failure] * times)
+        """Fail the next calls, in the place of earlier failures that wait for a call."""
+        self._failures = deque([failure] * times)
 
     def recover(self) -> None:
         """Fail no further call."""
@@ -73,7 +74,8 @@ class Endpoint:
     def receive(self, call: Call) -> Failure | None:
         """Record *call*, and return how it fails, or None."""
         self.calls.append(call)
-        self.on_call(call)
+        if failure := self.on_call(call):
+            return failure
         try:
             return self._failures.popleft()
         except IndexError:

@@ -143,6 +143,11 @@ class Workload:
         assert answer.status_code in _ANSWERS, f"{method} {path}: {answer.status_code}: {answer.text[:500]}"
         return answer
 
+    def waiting(self) -> int:
+        """Return how many deliveries are due or in flight."""
+        ours = {"webhook": {"$in": [hook.id for hook in self.hooks]}, "due": {"$exists": True}}
+        return self._database.deliveries.count_documents(ours)
+
     def check(self, deadline_seconds: float = _SETTLED_SECONDS) -> int:
         """Wait until every delivery has ended, assert the guarantees, and return the number of deliveries.
 
@@ -158,7 +163,7 @@ class Workload:
             head = self._database.webhook_heads.find_one({"_id": hook.id}) or {"head": 0}
             hook.check_sequences(head["head"])
             hook.check_bodies()
-        assert self.repeated <= self.lost_answers, f"{self.repeated} taken again, {self.lost_answers} at most"
+        assert self.repeated <= self.lost_answers, f"{self.lost_answers} answers were lost; {self._repeats()}"
         assert Health(self._database, timedelta(days=5)).forgotten([hook.id for hook in self.hooks]) == 0
         return sum(len(hook.taken) for hook in self.hooks)
 
@@ -166,6 +171,11 @@ class Workload:
     def repeated(self) -> int:
         """The number of deliveries that came again after they were taken."""
         return sum(number - 1 for hook in self.hooks for number in hook.times_taken.values())
+
+    def _repeats(self) -> list[Any]:
+        """Return the attempts of the deliveries that were taken twice, for a failure's text."""
+        ids = [id_ for hook in self.hooks for id_, number in hook.times_taken.items() if number > 1]
+        return [each["attempts"] for each in self._database.deliveries.find({"_id": {"$in": ids}})]
 
     def _resumed(self, hook: Hook) -> bool:
         return self._admin.post(f"{hook.path}/resume").status_code == 200
