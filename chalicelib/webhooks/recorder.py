@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _SHOWN_AFTER = timedelta(days=1)
 #: The longest time of one transaction, its repeats included.
 _TRANSACTION_SECONDS = 5
-#: The size of the bodies of one transaction, and what each document weighs besides.
-_PART_CHARACTERS, _DOCUMENT_CHARACTERS = 2_000_000, 1_000
+#: The most deliveries of a transaction, and their bodies. Of longer ones that meet, some would miss the deadline.
+_PART, _PART_CHARACTERS = 60, 1_000_000
 
 
 class Wanted(NamedTuple):
@@ -99,14 +99,15 @@ class Recorder:
 def _parts(wanted: Sequence[Wanted]) -> Iterator[list[Wanted]]:
     """Yield *wanted* in parts of a bounded size, for a transaction each. A webhook's happenings stay together."""
     part: list[Wanted] = []
-    size = 0
+    number = characters = 0
     for each in wanted:
-        grown = sum(_DOCUMENT_CHARACTERS + len(happening.data) for happening in each.happenings)
-        if part and size + grown > _PART_CHARACTERS:
+        number += len(each.happenings)
+        characters += sum(len(happening.data) for happening in each.happenings)
+        if part and (number > _PART or characters > _PART_CHARACTERS):
             yield part
-            part, size = [], 0
+            part, number = [], len(each.happenings)
+            characters = sum(len(happening.data) for happening in each.happenings)
         part.append(each)
-        size += grown
     if part:
         yield part
 

@@ -39,12 +39,12 @@ def test_each_webhook_of_a_batch_gets_its_own_events(records: Recorder, mongodb:
     assert sequences(mongodb, "hook-1") == [1, 2, 3]
 
 
-@pytest.mark.parametrize("most", [1, 2_000_000])
+@pytest.mark.parametrize("most", [1, 60])
 def test_batches_of_many_webhooks_at_once_leave_no_gap(
     records: Recorder, mongodb: Any, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
     # Given batches that overlap, each twice, for webhooks in any order; in one transaction, or in one for each webhook
-    monkeypatch.setattr(recorder, "_PART_CHARACTERS", most)
+    monkeypatch.setattr(recorder, "_PART", most)
     chance, batches = random.Random(16), []
     for first in [*range(1, 30, 5)] * 2:
         own = events(*range(first, first + 10))
