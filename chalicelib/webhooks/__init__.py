@@ -5,6 +5,7 @@ errors.py     errors shown to callers
 secrets.py    derives the secrets
 happenings.py events with their public data, and the bodies of deliveries (no I/O)
 store.py      webhooks: records
+recorder.py   numbers and inserts the deliveries of a batch of events, in one transaction
 deliveries.py deliveries in MongoDB; one atomic update decides each step
 health.py     since when a webhook fails, which lanes have work, whether a delivery was forgotten
 archive.py    reads deliveries for people, and sends some again

@@ -7,6 +7,7 @@ never kept: a webhook that shows in the list gets every event that is accepted a
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from chalicelib.core.coordination.claims import Claim
 from chalicelib.core.errors import Unavailable
@@ -21,7 +22,11 @@ from chalicelib.webhooks.deliveries import Deliveries
 from chalicelib.webhooks.happenings import Happening, of_document, of_version
 from chalicelib.webhooks.models import Reason, wants
 from chalicelib.webhooks.queues import News, queue_of
+from chalicelib.webhooks.recorder import Wanted
 from chalicelib.webhooks.store import WebhookStore
+
+if TYPE_CHECKING:
+    from chalicelib.core.queueing.queues import Queue
 
 #: History is written right after the event.
 _HISTORY_SECONDS = 1
@@ -98,21 +103,28 @@ class Acceptor:
         if not happenings:
             return
         ordered = sorted(happenings, key=lambda each: each.at)
-        for webhook in self.webhooks.every():
-            wanted = [each for each in ordered if wants(webhook.doc["events"], each.type)]
-            if wanted:
-                ended = None if webhook.doc["enabled"] else Reason.DISABLED
-                made = self.deliveries.record(webhook.id, wanted, ended)
-                logs.line().count("deliveriesMade", made)
-                if webhook.doc["enabled"] and not webhook.doc["paused"]:
-                    self._wake(webhook, made)
+        webhooks = self.webhooks.every()
+        wanted = [_wanted(webhook, ordered) for webhook in webhooks]
+        made = self.deliveries.recorder.record([each for each in wanted if each.happenings])
+        logs.line().count("deliveriesMade", sum(made.values()))
+        self._wake([each for each in webhooks if each.id in made], made)
 
-    def _wake(self, webhook: Record, made: int) -> None:
-        """Wake as many workers as the lane may have; at least one, as an earlier attempt may have died before."""
-        queue = queue_of(webhook.doc["priority"])
-        number = max(1, min(made, webhook.doc["maxInFlight"], share(queue.concurrency)))
-        wake = Parcel(Wake(owner=webhook.id, lane=webhook.id), group=webhook.id)
-        self.sender.send_all(queue, [wake] * number)
+    def _wake(self, webhooks: Sequence[Record], made: Mapping[str, int]) -> None:
+        """Wake as many workers as each lane may have; at least one, as an earlier attempt may have died before."""
+        parcels: dict[Queue, list[Parcel]] = {}
+        for webhook in webhooks:
+            if webhook.doc["enabled"] and not webhook.doc["paused"]:
+                queue = queue_of(webhook.doc["priority"])
+                number = max(1, min(made[webhook.id], webhook.doc["maxInFlight"], share(queue.concurrency)))
+                wake = Parcel(Wake(owner=webhook.id, lane=webhook.id), group=webhook.id)
+                parcels.setdefault(queue, []).extend([wake] * number)
+        for queue, wakes in parcels.items():
+            self.sender.send_all(queue, wakes)
+
+
+def _wanted(webhook: Record, happenings: Sequence[Happening]) -> Wanted:
+    own = tuple(each for each in happenings if wants(webhook.doc["events"], each.type))
+    return Wanted(webhook.id, own, None if webhook.doc["enabled"] else Reason.DISABLED)
 
 
 def _is_new(news: News) -> bool:

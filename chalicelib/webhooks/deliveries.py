@@ -8,19 +8,18 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import pymongo
 from pymongo import ASCENDING, IndexModel
 from pymongo.collection import ReturnDocument
 
-from chalicelib.core.runtime import hops, ids
+from chalicelib.core.runtime import ids
 from chalicelib.core.stores.driver_errors import reaching_mongodb
 from chalicelib.core.stores.newest import newest_first
 from chalicelib.webhooks.attempts import Decision, Result
-from chalicelib.webhooks.happenings import Happening, body_of, delivery_id
+from chalicelib.webhooks.happenings import Happening, delivery_id
 from chalicelib.webhooks.models import Reason, Status, Trigger
+from chalicelib.webhooks.recorder import Recorder, Wanted, document_of
 
 if TYPE_CHECKING:
-    from pymongo.client_session import ClientSession
     from pymongo.database import Database
 
 _PENDING = {"due": {"$exists": True}}
@@ -37,12 +36,8 @@ INDEXES = [
 
 #: The clock of this process only narrows a query; the server's clock decides.
 _CLOCK_SKEW = timedelta(minutes=1)
-#: A delivery outlives the time in which it may be due, so that its end can be read.
-_SHOWN_AFTER = timedelta(days=1)
 #: The last attempts that a delivery keeps.
 _KEPT_ATTEMPTS = 50
-#: The longest time of one transaction, its repeats included.
-_TRANSACTION_SECONDS = 5
 
 Expression = dict[str, Any]
 
@@ -65,42 +60,22 @@ class Claimed(NamedTuple):
 
 
 class Deliveries:
-    """The deliveries of all webhooks, and the head of each webhook: its last sequence, and since when it fails."""
+    """The deliveries of all webhooks."""
 
     def __init__(self, database: "Database[dict[str, Any]]", kept: timedelta) -> None:
         """Keep deliveries for the time *kept*, within which they may be due."""
-        self._client, self._kept = database.client, kept
-        self._deliveries, self._heads = database.deliveries, database.webhook_heads
+        self._deliveries, self._kept = database.deliveries, kept
+        self.recorder = Recorder(database, kept)
 
     def record(self, webhook_id: str, happenings: Sequence[Happening], ended: Reason | None = None) -> int:
-        """Make a delivery of each of *happenings* that has none yet, in order; return how many were made.
-
-        One transaction numbers and inserts the deliveries: sequences have no gaps, however often a happening comes.
-        With *ended* the deliveries are recorded as dead.
-        """
-        wanted = {delivery_id(each.event_id, webhook_id): each for each in happenings}
-
-        def insert(session: "ClientSession") -> int:
-            query = {"_id": {"$in": list(wanted)}}
-            known = {found["_id"] for found in self._deliveries.find(query, {"_id": 1}, session=session)}
-            new = [each for id_, each in wanted.items() if id_ not in known]
-            if new:
-                head, now = self._advance(webhook_id, len(new), session)
-                first = head - len(new) + 1
-                numbered = enumerate(new, start=first)
-                self._deliveries.insert_many(
-                    [self._document(webhook_id, each, place, now, ended) for place, each in numbered], session=session
-                )
-            return len(new)
-
-        with reaching_mongodb(), pymongo.timeout(_TRANSACTION_SECONDS), self._client.start_session() as session:
-            return session.with_transaction(insert)
+        """Make the deliveries of one webhook as `Recorder.record` does; return how many were made."""
+        return self.recorder.record([Wanted(webhook_id, tuple(happenings), ended)])[webhook_id]
 
     def test(self, webhook_id: str, happening: Happening) -> str:
         """Make a delivery without a number, unless it exists; return its id."""
         id_ = delivery_id(happening.event_id, webhook_id)
         with reaching_mongodb():
-            document = self._document(webhook_id, happening, None, datetime.now(UTC), None)
+            document = document_of(webhook_id, happening, None, now=datetime.now(UTC), kept=self._kept)
             self._deliveries.update_one({"_id": id_}, {"$setOnInsert": document}, upsert=True)
         return id_
 
@@ -173,45 +148,6 @@ class Deliveries:
         with reaching_mongodb():
             query = {**_PENDING, "expiresAt": {"$lte": soon}, "$expr": over}
             return self._deliveries.update_many(query, [{"$set": _dead(Reason.EXPIRED)}]).modified_count
-
-    def _advance(self, webhook_id: str, number: int, session: "ClientSession") -> tuple[int, datetime]:
-        """Raise the webhook's head by *number*; return the head and the server's time."""
-        raised = {"head": {"$add": [{"$ifNull": ["$head", 0]}, number]}, "at": "$$NOW"}
-        found: Any = self._heads.find_one_and_update(
-            {"_id": webhook_id},
-            [{"$set": raised}],
-            upsert=True,
-            return_document=ReturnDocument.AFTER,
-            session=session,
-        )
-        return found["head"], found["at"]
-
-    def _document(
-        self, webhook_id: str, happening: Happening, sequence: int | None, now: datetime, ended: Reason | None
-    ) -> dict[str, Any]:
-        id_ = delivery_id(happening.event_id, webhook_id)
-        if happening.hops + 1 > hops.MOST:
-            ended = Reason.LOOP
-        document: dict[str, Any] = {
-            "_id": id_,
-            "webhook": webhook_id,
-            "eventId": happening.event_id,
-            "type": happening.type,
-            "sequence": sequence,
-            "body": body_of(happening, id_, sequence),
-            "hops": happening.hops + 1,
-            "causedBy": happening.caused_by,
-            "status": Status.DUE.value,
-            "createdAt": now,
-            "expiresAt": now + self._kept,
-            "purgeAt": now + self._kept + _SHOWN_AFTER,
-            "tries": 0,
-            "trigger": Trigger.SCHEDULE.value,
-            "attempts": [],
-        }
-        if ended is None:
-            return document | {"due": now}
-        return document | {"status": Status.DEAD.value, "reason": ended.value, "finishedAt": now}
 
 
 #: Whether a pending delivery is not in flight under a live lease.

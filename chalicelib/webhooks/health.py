@@ -96,8 +96,12 @@ class Health:
 
     def due_in_ms(self, webhook_id: str) -> int | None:
         """Return the time until the lane's earliest delivery may be claimed, or None if no delivery is pending."""
-        first = self._first(webhook_id)
-        return None if first is None else _ms(first - self._now())
+        shown = {"left": {"$subtract": ["$due", "$$NOW"]}}
+        with reaching_mongodb():
+            found = self._deliveries.find_one(
+                {"webhook": webhook_id, "due": {"$exists": True}}, shown, sort=[("due", ASCENDING)], hint="lane-by-due"
+            )
+        return int(found["left"]) if found else None
 
     def next_due(self, opens_in_ms: Mapping[str, int], enabled: Sequence[str]) -> datetime | None:
         """Return the earliest moment of work: a delivery to be sent or ended, or a webhook to be given up.

@@ -4,7 +4,21 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks import approvals, batch, conflicts, console, growth, lab, load, locks, queues, serve, trips, up
+from tests.benchmarks import (
+    approvals,
+    batch,
+    conflicts,
+    console,
+    growth,
+    lab,
+    load,
+    locks,
+    queues,
+    serve,
+    trips,
+    up,
+    webhooks,
+)
 
 BENCHES: dict[str, Callable[..., None]] = {
     "approvals": approvals.run,
@@ -19,6 +33,7 @@ BENCHES: dict[str, Callable[..., None]] = {
     "serve": serve.run,
     "trips": trips.run,
     "up": up.run,
+    "webhooks": webhooks.run,
 }
 
 
