@@ -4,7 +4,7 @@ import { act, ask, newKey, Problem } from "../api.js";
 import { refresh, usePoll } from "../live.js";
 import { href, route } from "../route.js";
 import { ShowCall } from "../parts/call.js";
-import { isMoving } from "../parts/deliveries.js";
+import { Due, isMoving } from "../parts/deliveries.js";
 import { Mark, State } from "../parts/icon.js";
 import { Loaded } from "../parts/states.js";
 import { Time } from "../parts/time.js";
@@ -109,11 +109,11 @@ function Facts({ delivery }) {
   /** @type {[string, unknown][]} */
   const facts = [
     ["Webhook", html`<a href=${href("webhooks", webhookId)}><code>${webhookId}</code></a>`],
-    ["webhook-id", html`<code>${deliveryId}</code>`],
+    ["Delivery", html`<code>${deliveryId}</code>`],
     ["Sequence", sequence ?? "none, as this is a test"],
     ["Made", exact(createdAt)],
     ["Finished", finishedAt && exact(finishedAt)],
-    ["Next attempt", dueAt && html`<${Time} at=${dueAt} />`],
+    ["Next attempt", dueAt && html`<${Due} at=${dueAt} />`],
     ["Caused by", causedBy && html`<code>${causedBy}</code>`],
     ["Hops", hops || null],
   ];

@@ -240,8 +240,8 @@ function Change({ webhook, path }) {
     refresh();
   };
   return html`
-    <section aria-label="Change">
-      <h2>Change</h2>
+    <details>
+      <summary>Change</summary>
       <form class="narrow" onSubmit=${save}>
         <${HookFields} form=${form} problem=${state.problem}
           change=${(/** @type {Partial<import("../parts/hook.js").Form>} */ fields) =>
@@ -253,7 +253,7 @@ function Change({ webhook, path }) {
           <${ShowCall} name="change webhook" would=${{ method: "PATCH", path, body }} />
         </div>
       </form>
-    </section>
+    </details>
   `;
 }
 

@@ -100,16 +100,17 @@ export function NewWebhook() {
     <p class="back"><a href=${href("webhooks")}>Webhooks</a></p>
     <h1>New webhook</h1>
     <form class="narrow" onSubmit=${submit}>
-      <${HookFields} form=${form} change=${change} problem=${state.problem} />
-      ${may("receiver") && html`
-        <div class="actions">
-          <button type="button" onClick=${() =>
-            change({
-              url: `${config.value?.receiver}/webhooks`,
-            })}>Use the built-in receiver</button>
-          <a href=${href("receiver")} target="_blank">Open its page</a>
-        </div>
-      `}
+      <${HookFields} form=${form} change=${change} problem=${state.problem}>
+        ${may("receiver") && html`
+          <div class="actions">
+            <button type="button" onClick=${() =>
+              change({
+                url: `${config.value?.receiver}/webhooks`,
+              })}>Use the built-in receiver</button>
+            <a href=${href("receiver")} target="_blank">Open its page</a>
+          </div>
+        `}
+        <//>
       ${state.problem && html`<p class="note bad" role="alert">${state.problem.message}</p>`}
       <div class="actions">
         <button class="main" disabled=${state.sending}>${state.sending

@@ -1,7 +1,7 @@
 // Deliveries as rows, newest first, each a link to its page; and what their states mean.
 import { html } from "../vendor/ui.js";
 import { href } from "../route.js";
-import { serverNow } from "../time.js";
+import { serverNow, tick } from "../time.js";
 import { place } from "./hook.js";
 import { State } from "./icon.js";
 import { Time } from "./time.js";
@@ -29,7 +29,7 @@ function lastAnswer({ lastStatus, lastError }) {
 export function Deliveries({ items, webhooks }) {
   const urls = new Map(webhooks?.map(({ webhookId, url }) => [webhookId, url]));
   return html`
-    <table>
+    <table class="deliveries">
       <thead>
         <tr>
           <th scope="col">Event</th>
@@ -57,7 +57,7 @@ export function Deliveries({ items, webhooks }) {
             <td data-label="State">
               <${State} state=${delivery.status} />
             </td>
-            ${optional("Next attempt", delivery.dueAt && html`<${Time} at=${delivery.dueAt} />`)}
+            ${optional("Next attempt", delivery.dueAt && html`<${Due} at=${delivery.dueAt} />`)}
             <td data-label="Attempts">${delivery.attempts}</td>
             ${optional("Last answer", lastAnswer(delivery))}
             <td data-label="Made">
@@ -68,6 +68,13 @@ export function Deliveries({ items, webhooks }) {
       )}</tbody>
     </table>
   `;
+}
+
+/** When the next attempt follows. A delivery may wait beyond its time, for the rate or for a free worker.
+ * @param {{at: string}} props */
+export function Due({ at }) {
+  tick.value;
+  return Date.parse(at) > serverNow() ? html`<${Time} at=${at} />` : "now";
 }
 
 /** A cell that a phone leaves out while it is empty.

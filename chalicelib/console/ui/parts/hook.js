@@ -80,8 +80,9 @@ export function place(url) {
   return url.replace(/^https?:\/\//, "").replace(/[?#].*/, "");
 }
 
-/** @param {{form: Form, change: (fields: Partial<Form>) => void, problem: import("../api.js").Problem | null}} props */
-export function HookFields({ form, change, problem }) {
+/** @param {{form: Form, change: (fields: Partial<Form>) => void, problem: import("../api.js").Problem | null,
+ *   children?: import("../vendor/ui.js").Child}} props *children* stand below the address */
+export function HookFields({ form, change, problem, children }) {
   const field = (/** @type {keyof Form} */ name, /** @type {object} */ props) =>
     html`
       <${Field} name=${name} value=${form[name]} problem=${refusal(problem, name)}
@@ -95,6 +96,7 @@ export function HookFields({ form, change, problem }) {
       autocomplete: "off",
       required: true,
     })}
+    ${children}
     <${EventBoxes} form=${form} change=${change} problem=${refusal(problem, "events")} />
     ${field("description", { label: "Description" })}
     <div class="row">
