@@ -37,7 +37,7 @@ export function Webhooks() {
 /** @param {{items: Webhook[]}} props */
 function Rows({ items }) {
   return html`
-    <table>
+    <table class="whole">
       <thead>
         <tr>
           <th scope="col">Address</th>

@@ -29,7 +29,7 @@ function lastAnswer({ lastStatus, lastError }) {
 export function Deliveries({ items, webhooks }) {
   const urls = new Map(webhooks?.map(({ webhookId, url }) => [webhookId, url]));
   return html`
-    <table class="deliveries">
+    <table class="deliveries whole">
       <thead>
         <tr>
           <th scope="col">Event</th>
@@ -45,10 +45,8 @@ export function Deliveries({ items, webhooks }) {
         html`
           <tr key=${delivery.deliveryId}>
             <td class="wide"><a href=${href("deliveries", delivery.deliveryId)}>${delivery.type}</a>
-              ${delivery.sequence !== null &&
-                html`
-                  <span class="quiet">#${delivery.sequence}</span>
-                `}</td>
+              ${delivery.sequence !== null && " "}${delivery.sequence !== null &&
+                html`<span class="quiet">#${delivery.sequence}</span>`}</td>
             ${webhooks && html`
               <td data-label="To" class="text">${place(
                 urls.get(delivery.webhookId) ?? "a deleted webhook",
