@@ -4,6 +4,7 @@ All files are text: the gateway would send other bodies as base64. Made at the f
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -37,6 +38,12 @@ def headers(receiver: str | None) -> dict[str, str]:
     return {"Content-Security-Policy": _POLICY.format(connected), **_HEADERS}
 
 
+#: Indentation and empty lines.
+_INDENTATION = re.compile(r"\n\s+")
+#: A comment of a stylesheet.
+_REMARK = re.compile(r"/\*[\s\S]*?\*/")
+
+
 @dataclass(frozen=True, slots=True)
 class File:
     """A file that never changes under its name."""
@@ -64,13 +71,22 @@ def site() -> Site:
     return make(UI)
 
 
+def dense(text: str) -> str:
+    """Return a source without indentation and empty lines, which templates of ``html`` ignore.
+
+    A text of several lines loses its indentation as well: sources hold no such text.
+    """
+    return _INDENTATION.sub("\n", text)
+
+
 def make(ui: Path) -> Site:
     """Return the site of the sources in the folder *ui*."""
     # The names by which the page mentions its files, and the texts of the files.
     texts = {path.name: path.read_text(encoding="utf-8") for path in sorted((ui / join.VENDOR).glob("*.js"))}
     vendored = {name: hashed(name, text) for name, text in texts.items()}
-    texts["app.js"] = join.join(ui, _ENTRY, vendored)
+    texts["app.js"] = dense(join.join(ui, _ENTRY, vendored))
     texts |= {name: (ui / name).read_text(encoding="utf-8") for name in ("console.css", "icon.svg")}
+    texts["console.css"] = dense(_REMARK.sub("", texts["console.css"]))
     page, files = (ui / _PAGE).read_text(encoding="utf-8"), {}
     for name, text in texts.items():
         page = page.replace(f'"{name}"', f'"{hashed(name, text)}"')

@@ -16,6 +16,7 @@ test_shortcuts.py  keys, their help, and the palette
 test_budget.py     requests of a visit
 test_applications.py  changed by two, moved together, paid once
 test_operating.py  queues, the ledger and users
+test_webhooks.py   webhooks, their deliveries, replay and recovery
 test_overview.py   where people begin, what is failing, and the first steps
 test_cluster.py    stores, instances, and the lines of queues
 test_roles.py      what each role sees, and what leaks

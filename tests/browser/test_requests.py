@@ -24,6 +24,8 @@ document.dispatchEvent(new Event("visibilitychange"));
         ("#/applications", "officer"),
         ("#/overview", "admin"),
         ("#/queues", "admin"),
+        ("#/webhooks", "admin"),
+        ("#/deliveries?status=dead", "admin"),
         ("#/cluster", "admin"),
         ("#/users/admin", "admin"),
         ("#/me", "admin"),

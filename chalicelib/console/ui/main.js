@@ -36,10 +36,14 @@ import { Inbox } from "./pages/inbox.js";
 import { Ledger } from "./pages/ledger.js";
 import { Me } from "./pages/me.js";
 import { Overview } from "./pages/overview.js";
+import { Deliveries } from "./pages/deliveries.js";
+import { DeliveryPage } from "./pages/delivery.js";
 import { DeadLetters, Queues } from "./pages/queues.js";
 import { ReceiverPage } from "./pages/receiver.js";
 import { UserPage } from "./pages/user.js";
 import { Users } from "./pages/users.js";
+import { WebhookPage } from "./pages/webhook.js";
+import { NewWebhook, Webhooks } from "./pages/webhooks.js";
 import { resume, SignInDialog, SignInPage } from "./pages/signin.js";
 import { Try } from "./pages/try.js";
 import { landing, may, placeOf, places } from "./places.js";
@@ -56,6 +60,8 @@ const PAGES = {
   applications: (id) => id ? ApplicationPage : Applications,
   ledger: () => Ledger,
   queues: (id) => id ? DeadLetters : Queues,
+  webhooks: (id) => id === "new" ? NewWebhook : id ? WebhookPage : Webhooks,
+  deliveries: (id) => id ? DeliveryPage : Deliveries,
   cluster: () => Cluster,
   users: (id) => id ? UserPage : Users,
   try: () => Try,

@@ -30,6 +30,15 @@ const PLACES = [
   },
   { page: "ledger", title: "Ledger", key: "l", roles: ["admin"], menu: true },
   { page: "queues", title: "Queues", key: "q", roles: ["admin"], menu: true },
+  { page: "webhooks", title: "Webhooks", key: "w", roles: ["admin"], menu: true },
+  {
+    page: "deliveries",
+    title: "Deliveries",
+    key: "d",
+    roles: ["admin"],
+    menu: false,
+    under: "webhooks",
+  },
   { page: "cluster", title: "Cluster", key: "c", roles: ["admin"], menu: true },
   { page: "users", title: "Users", key: "u", roles: ["admin"], menu: true },
   {

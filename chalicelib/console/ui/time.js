@@ -55,6 +55,24 @@ function exactIn(timeZone) {
   return new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium", timeZone });
 }
 
+/** A time as a field for date and time shows it, in the chosen zone.
+ * @param {string} iso
+ * @returns {string} "" for no time */
+export function toField(iso) {
+  const ms = Date.parse(iso);
+  if (Number.isNaN(ms)) return "";
+  const offset = zone.value === "utc" ? 0 : new Date(ms).getTimezoneOffset() * 60_000;
+  return new Date(ms - offset).toISOString().slice(0, 16);
+}
+
+/** The time that a field for date and time means, in the chosen zone.
+ * @param {string} text
+ * @returns {string} "" for no time */
+export function fromField(text) {
+  const ms = Date.parse(text + (zone.value === "utc" ? "Z" : ""));
+  return Number.isNaN(ms) ? "" : new Date(ms).toISOString();
+}
+
 /** The time left, in two units at most: "2 d 3 h", "4 min 05 s", "9 s". Never below "0 s".
  * @param {number} ms */
 export function left(ms) {

@@ -18,6 +18,13 @@ const STATES = {
   down: ["bad", "down"],
   done: ["good", "done"],
   open: ["mute", "to do"],
+  due: ["busy", "due"],
+  "in-flight": ["busy", "in flight"],
+  delivered: ["good", "delivered"],
+  dead: ["bad", "dead"],
+  enabled: ["good", "enabled"],
+  paused: ["warn", "paused"],
+  disabled: ["mute", "disabled"],
 };
 
 /** The states of a question, in the order of tabs. */
@@ -41,6 +48,35 @@ export const APPLICATION_MOVES = {
   review: [["approved", "Approve"], ["rejected", "Reject"]],
 };
 
+/** The states of a delivery, in the order of tabs. */
+export const DELIVERY_STATES = ["due", "in-flight", "delivered", "dead"];
+
+/** Why a call of a receiver brought no answer.
+ * @type {Record<string, string>} */
+export const FAILURES = {
+  timeout: "The receiver did not answer within 15 seconds.",
+  refused: "No server listens on the port of the address.",
+  name: "The name of the address does not exist, or the lookup failed.",
+  tls: "The server has no valid certificate, or speaks no TLS that fits.",
+  reset: "The server closed the connection without an answer.",
+  protocol: "The answer is no HTTP/1.1, or has headers beyond the limit.",
+  "address-refused": "The address belongs to a private network, and is not called.",
+  "header-refused": "A header of the call is not allowed.",
+  unreachable: "The network knows no way to the address.",
+};
+
+/** Why a delivery is dead.
+ * @type {Record<string, string>} */
+export const REASONS = {
+  refused: "The receiver refused the delivery for good.",
+  exhausted: "Every attempt of the schedule failed.",
+  expired: "The delivery was still due after the time that deliveries are kept.",
+  disabled: "The webhook was disabled.",
+  deleted: "The webhook was deleted.",
+  loop: "More than five deliveries in a row led to this delivery.",
+  lost: "The workers of all attempts died.",
+};
+
 /** @param {string} state
  * @returns {[Tone, string]} */
 export function stateOf(state) {
@@ -62,7 +98,8 @@ export function upTo(count, most) {
 
 /** A number with its noun.
  * @param {number} count
- * @param {string} noun */
-export function counted(count, noun) {
-  return `${new Intl.NumberFormat("en").format(count)} ${noun}${count === 1 ? "" : "s"}`;
+ * @param {string} noun
+ * @param {string} [nouns] the noun of several */
+export function counted(count, noun, nouns = `${noun}s`) {
+  return `${new Intl.NumberFormat("en").format(count)} ${count === 1 ? noun : nouns}`;
 }

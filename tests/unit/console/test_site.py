@@ -7,7 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
-from chalicelib.console.site import UI, make, site
+from chalicelib.console.site import UI, dense, make, site
 
 #: A first visit: the page, its files and config.json.
 MOST_FILES, MOST_BYTES, LARGEST_APP_BYTES = 6, 60_000, 220_000
@@ -32,6 +32,20 @@ def test_first_visit_stays_within_its_files_and_bytes() -> None:
 def test_page_names_every_file_by_its_hash() -> None:
     named = set(re.findall(r'(?:href|src)="([^"]+)"', site().page))
     assert named == set(site().files)
+
+
+def test_sent_lines_have_no_indentation_and_no_remarks() -> None:
+    assert dense("const a = [\n  1,\n\n  2,\n];\n") == "const a = [\n1,\n2,\n];\n"
+    texts = [file.text for name, file in site().files.items() if name.startswith(("app", "console"))]
+    assert not [line for text in texts for line in text.splitlines() if line != line.lstrip()]
+    assert not [text for text in texts if text.count("/*") - text.count("image/*")]
+
+
+def test_text_of_several_lines_is_not_indented() -> None:
+    # Template literals without a tag and without values, whose indentation a browser would show.
+    texts = [text for source in SOURCES.values() for text in re.findall(r"= `([^`$]*)`", source)]
+    assert [text for text in texts if "\n" in text]
+    assert not [text for text in texts if re.search(r"\n[ \t]", text)]
 
 
 def test_changed_source_changes_the_file_name_and_the_hash(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import {
   exact,
+  fromField,
   learn,
   left,
   length,
   relative,
   serverNow,
+  toField,
   zone,
 } from "../../../chalicelib/console/ui/time.js";
 
@@ -46,4 +48,13 @@ Deno.test("lengths carry the unit that suits them", () => {
 Deno.test("exact times name UTC when they are in UTC", () => {
   zone.value = "utc";
   assert.match(exact(NOON), / UTC$/);
+});
+
+Deno.test("a field for date and time is in the chosen zone", () => {
+  zone.value = "utc";
+  assert.equal(toField("2026-11-26T12:00:31.004Z"), "2026-11-26T12:00");
+  assert.equal(fromField("2026-11-26T12:00"), "2026-11-26T12:00:00.000Z");
+  zone.value = "local";
+  assert.equal(fromField(toField(NOON)), new Date(noonMs).toISOString());
+  assert.deepEqual([toField(""), fromField("")], ["", ""]);
 });

@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { bodyOf, EMPTY, formOf, place } from "../../../chalicelib/console/ui/parts/hook.js";
+import { overlap } from "../../../chalicelib/console/ui/parts/secret.js";
+import { zone } from "../../../chalicelib/console/ui/time.js";
+
+const WEBHOOK = {
+  webhookId: "01",
+  url: "https://shop.example/hooks?token=1#2",
+  events: ["application.approved", "application.*", "loan.paid"],
+  description: "",
+  rateLimitPerMinute: 60,
+  maxInFlight: 5,
+  priority: "normal",
+  enabled: true,
+  disabledReason: null,
+  paused: false,
+  rotatedAt: null,
+  version: 1,
+  createdAt: "",
+  createdBy: "",
+  updatedAt: "",
+  updatedBy: "",
+};
+
+Deno.test("an unchanged form means the webhook as it is", () => {
+  const body = bodyOf(formOf(WEBHOOK));
+  for (const [name, value] of Object.entries(body)) {
+    assert.deepEqual(value, /** @type {Record<string, unknown>} */ (WEBHOOK)[name]);
+  }
+});
+
+Deno.test("all events take the place of single events", () => {
+  const form = { ...EMPTY, events: ["approval.timeout", "*"], others: "loan.paid" };
+  assert.deepEqual(bodyOf(form).events, ["*"]);
+});
+
+Deno.test("a shown address has no password of its receiver", () => {
+  assert.equal(place(WEBHOOK.url), "shop.example/hooks");
+});
+
+Deno.test("a rotated secret signs for 24 hours", () => {
+  zone.value = "utc";
+  const rotated = "2026-11-26T12:00:00.000Z";
+  const nowMs = Date.parse(rotated) + 86_399_000;
+  assert.equal(overlap(rotated, nowMs), "27 Nov 2026, 12:00:00 UTC");
+  assert.equal(overlap(rotated, nowMs + 1_000), "");
+  assert.equal(overlap(null, nowMs), "");
+});
