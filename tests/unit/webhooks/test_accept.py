@@ -129,19 +129,19 @@ def test_a_lost_version_is_told_without_its_data(stores: Any) -> None:
     assert deliveries(stores, webhook) == [("application.updated", {"id": "A-1", "version": 2, "lost": True})]
 
 
-def test_a_batch_makes_one_transaction_for_each_webhook(stores: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_makes_the_deliveries_of_all_webhooks_together(stores: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = add_webhook(), add_webhook()
     project(commit("submitted", "approved"))
-    recorded: list[tuple[str, int]] = []
-    real = wiring.deliveries().record
+    recorded: list[dict[str, int]] = []
+    real = wiring.deliveries().recorder.record
 
-    def note(webhook_id: str, happenings: Any, ended: Any = None) -> int:
-        recorded.append((webhook_id, len(happenings)))
-        return real(webhook_id, happenings, ended)
+    def note(wanted: Any) -> dict[str, int]:
+        recorded.append(real(wanted))
+        return recorded[-1]
 
-    monkeypatch.setattr(wiring.deliveries(), "record", note)
+    monkeypatch.setattr(wiring.deliveries().recorder, "record", note)
     accept(waiting())
-    assert recorded == [(first.id, 5), (second.id, 5)]
+    assert recorded == [{first.id: 5, second.id: 5}]
 
 
 def test_a_store_that_is_down_uses_up_no_attempt(stores: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,12 +150,12 @@ def test_a_store_that_is_down_uses_up_no_attempt(stores: Any, monkeypatch: pytes
     project(commit())
     batch = waiting()
 
-    def fail(*_: Any) -> int:
+    def fail(_: Any) -> dict[str, int]:
         raise Unavailable("MongoDB cannot be reached just now.")
 
     # When it is down for more attempts than the queue has
     with monkeypatch.context() as patch:
-        patch.setattr(wiring.deliveries(), "record", fail)
+        patch.setattr(wiring.deliveries().recorder, "record", fail)
         for _ in range(EVENT.attempts + 3):
             assert len(accept(batch)) == 1
     # Then
