@@ -154,14 +154,18 @@ def test_listener_shows_each_call_with_its_verdict_and_answer() -> None:
         for secret in (SECRET, OTHER):
             sent = requests.post(url, data=BODY, headers=headers(datetime.now(UTC), secret), timeout=10)
             assert (sent.status_code, sent.headers["Retry-After"]) == (429, "7")
+        requests.post(url, data=rb'{"type":"\u001b[2J"}', timeout=10)
         requests.post(url, data=b"\x1b[2Jno \xff JSON", timeout=10)
         program.wait_for("JSON")
-    first, second, third = (line.split("  ")[1:] for line in program.output.splitlines() if "  answered " in line)
+    first, second, third, fourth = (
+        line.split("  ")[1:] for line in program.output.splitlines() if "  answered " in line
+    )
     answered = "answered 429, Retry-After 7 s"
     assert first == ["application.approved", "dlv_1", "sequence 17", "verified", answered]
     assert second[:4] == ["application.approved", "dlv_1", "sequence 17", "call 2"]
     assert second[4].startswith("NOT verified: no signature fits")
-    assert third[:3] == ["-", "-", "sequence -"]
+    assert third[:3] == [r"\u001b[2J", "-", "sequence -"]
+    assert fourth[:3] == ["-", "-", "sequence -"]
     assert f"\n  {BODY.decode()}\n" in program.output
     assert "\x1b" not in program.output
     assert SECRET not in program.output
