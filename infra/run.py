@@ -25,6 +25,7 @@ MODULES = {
     "serve": "infra.server",
     "up": "infra.local",
     "vendor": "infra.vendor",
+    "webhooks": "infra.operations.webhooks",
 }
 
 

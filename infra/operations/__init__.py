@@ -8,4 +8,5 @@ progress.py      progress bars, and safe text for a terminal
 queues.py        queue statistics and dead letters
 reconcile.py     compares records, history and view now
 migration/       imports an existing collection into records
+webhooks/        shows deliveries as they arrive, and checks saved ones
 """
