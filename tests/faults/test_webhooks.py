@@ -1,4 +1,4 @@
-"""Webhooks under load while functions are killed, messages come twice and endpoints misbehave.
+"""Webhooks while functions are killed, messages come twice, endpoints misbehave and the AWS endpoint restarts.
 
 Each test ends with `Workload.check`: every event of every committed change reaches every webhook.
 """
@@ -207,3 +207,27 @@ def test_duplicated_messages_bring_no_second_call(stack: Stack, workload: Worklo
     # Then each event is delivered once
     deliveries = workload.check()
     figure("duplicated messages", f"{copies} copies of events; {deliveries} deliveries, none taken again")
+
+
+def test_deliveries_go_on_after_the_emulator_was_restarted(
+    stack: Stack, database: Mongo, workload: Workload, figure: Figure
+) -> None:
+    rounds = times(10)
+    with load(workload, 3):
+        for _ in range(rounds):
+            _wait_for_deliveries(workload)
+            stack.emulator.restart()
+            # The restart has killed their workers.
+            workload.lost_answers += database.deliveries.count_documents({"status": "in-flight"})
+    deliveries = workload.check()
+    figure("AWS endpoint restarted", f"{rounds} times; {deliveries} deliveries, {workload.repeated} taken again")
+
+
+def _wait_for_deliveries(workload: Workload) -> None:
+    """Wait until deliveries are taken again."""
+
+    def taken() -> int:
+        return sum(len(hook.endpoint.taken) for hook in workload.hooks)
+
+    before = taken()
+    eventually(lambda: taken() > before + 10, _PATIENCE_SECONDS)
