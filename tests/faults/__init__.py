@@ -1,5 +1,7 @@
-"""scripts/faults: how often tests/conformance provokes each fault.
+"""scripts/faults: kills, copies of messages and failing endpoints under load, and how often a run provokes each fault.
 
-__main__.py runs tests/conformance with the full counts
-scale.py    the share of the full counts that a run provokes
+__main__.py      runs tests/conformance and this folder with the full counts
+conftest.py      the stack and its fixtures
+scale.py         the share of the full counts that a run provokes
+test_webhooks.py webhooks under a workload of tests/support/workloads
 """

@@ -1,4 +1,4 @@
-"""Run tests/conformance with the full counts of faults, and print the figures."""
+"""Run tests/conformance and tests/faults with the full counts of faults, and print the figures."""
 
 import argparse
 import os
@@ -23,7 +23,7 @@ def main() -> None:
     asked = parser.parse_args()
     os.environ[OPTION] = str(asked.scale)
     os.chdir(ROOT)
-    sys.exit(pytest.main(["tests/conformance", "-q"]))
+    sys.exit(pytest.main(["tests/conformance", "tests/faults", "-q"]))
 
 
 if __name__ == "__main__":

@@ -156,7 +156,7 @@ class Workload:
         """
         for hook in self.hooks:
             hook.endpoint.recover()
-            eventually(partial(self._resumed, hook), retry=requests.RequestException)
+            eventually(partial(self._resumed, hook), _SETTLED_SECONDS, retry=requests.RequestException)
         committed = self.committed()
         eventually(partial(self._complete, committed), deadline_seconds, every_seconds=0.5, retry=AssertionError)
         for hook in self.hooks:
