@@ -4,13 +4,15 @@ import os
 import re
 import secrets
 import signal
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from infra.environment import ROOT
 from infra.host.processes import Identity
 from infra.local.stack import Stack
 from infra.operations import running_stack
@@ -28,17 +30,52 @@ APPLICATION = {
     "currency": "EUR",
     "termMonths": 12,
 }
+LISTEN = ("listen", "--make")
 MADE = re.compile(r"The webhook (\S+) sends every event")
 
 
 @contextmanager
-def listening(stack: Stack, folder: Path, *options: str, password: str | None = None) -> Iterator[Program]:
-    """Run the command beside *stack* during the block."""
+def listening(
+    stack: Stack, folder: Path, *options: str, command: Sequence[str] = LISTEN, password: str | None = None
+) -> Iterator[Program]:
+    """Run *command* of scripts/webhooks on *stack* and a free port during the block."""
     running_stack.write(folder, Run(Identity.of(os.getpid()), stack.url, stack.environment))
-    command = ["webhooks", "listen", "--make", "--port", "0", "--data", str(folder), *options]
+    line = [sys.executable, "-m", "infra.run", "webhooks", *command, "--port", "0", "--data", str(folder), *options]
     environment = {"PATH": os.environ["PATH"], "HOLDFAST_ADMIN_PASSWORD": password or stack.admin_password or ""}
-    with Program([sys.executable, "-m", "infra.run", *command], environment) as program:
+    with Program(line, environment) as program:
         yield program
+
+
+def test_first_webhook_of_the_page_is_shown_as_printed(stack: Stack, admin: Client, tmp_path: Path) -> None:
+    page = (ROOT / "docs/webhooks.md").read_text()
+    section = re.search(
+        r"\n## The first webhook in a minute\n.*?```bash\n(.*?)```.*?```bash\n(.*?)```.*?```text\n(.*?)```",
+        page,
+        re.DOTALL,
+    )
+    assert section
+    listen, create, printed = section.groups()
+    variables, _, command = listen.rpartition("\nscripts/webhooks ")
+    assert variables.startswith("export HOLDFAST_ADMIN_PASSWORD=... ")
+    with listening(stack, tmp_path, command=command.split()) as program:
+        program.wait_for("Listening on")
+        script = create.replace("http://localhost:8000", stack.url)
+        subprocess.run(
+            ["bash", "-euc", script],
+            env={"PATH": os.environ["PATH"], "AUTH": f"Authorization: Bearer {admin.token}"},
+            timeout=60,
+            check=True,
+        )
+        program.wait_for("application.created")
+        program.send(signal.SIGINT)
+        program.wait()
+    shown = next(line for line in program.output.splitlines() if "application.created" in line)
+    assert _generic(shown) == _generic(printed.strip())
+
+
+def _generic(line: str) -> str:
+    """Return *line* without its time and its id."""
+    return re.sub(r"dlv_[0-9a-f]{40}", "ID", re.sub(r"^\S{23}Z", "TIME", line))
 
 
 def webhooks(admin: Client) -> list[str]:
