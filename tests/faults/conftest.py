@@ -1,6 +1,6 @@
 """The deployed stack, shared with the conformance tests of the same process."""
 
-from tests.conformance.conftest import figure
+from tests.conformance.conftest import figure, mongod
 from tests.support.stack import admin, database, person, stack
 
-__all__ = ["admin", "database", "figure", "person", "stack"]
+__all__ = ["admin", "database", "figure", "mongod", "person", "stack"]

@@ -20,12 +20,15 @@ from chalicelib.core.queueing.sender import Sender
 from chalicelib.core.queueing.wakes import Wake
 from chalicelib.core.records.view import collection_of
 from chalicelib.webhooks.queues import EVENT, URGENT, WEBHOOK
+from infra.local.processes.mongod import Mongod
 from infra.local.stack import Stack
 from tests.conformance.conftest import Figure
 from tests.faults.scale import times
-from tests.support.client import Client
+from tests.support.client import Client, json_of
 from tests.support.kill import kill_at_change, kill_caller
-from tests.support.records import KIND, paused
+from tests.support.receiver import receiving
+from tests.support.records import DOC, KIND, paused
+from tests.support.stack import NewPerson
 from tests.support.waiting import eventually
 from tests.support.workloads.endpoints import Call, Failure
 from tests.support.workloads.hooks import Hook
@@ -221,6 +224,33 @@ def test_deliveries_go_on_after_the_emulator_was_restarted(
             workload.lost_answers += database.deliveries.count_documents({"status": "in-flight"})
     deliveries = workload.check()
     figure("AWS endpoint restarted", f"{rounds} times; {deliveries} deliveries, {workload.repeated} taken again")
+
+
+def test_events_wait_until_mongod_is_back(
+    stack: Stack, mongod: Mongod, admin: Client, person: NewPerson, figure: Figure
+) -> None:
+    # Given a service, and a webhook that has received
+    key = json_of(admin.post(f"/api/users/{person('service', 'officer').username}/keys", {"name": "batch"}), 201)["key"]
+    service = Client(stack.url, key)
+    with receiving() as receiver:
+        new = {"url": receiver.url, "events": ["application.created"], "rateLimitPerMinute": 6_000}
+        webhook = json_of(admin.post("/api/webhooks", new), 201)
+        made = [json_of(service.post("/api/applications", DOC), 201)["applicationId"]]
+        eventually(lambda: len(receiver.received) == 1, _PATIENCE_SECONDS)
+        # When mongod is down while changes are committed
+        mongod.kill()
+        began = monotonic()
+        while len(made) < 6 or monotonic() - began < times(60):
+            made.append(json_of(service.post("/api/applications", DOC), 201)["applicationId"])
+        mongod.restart()
+        back = monotonic()
+        # Then each is delivered, once and in a sequence without a gap
+        eventually(lambda: len(receiver.received) >= len(made), _PATIENCE_SECONDS)
+        took = monotonic() - back
+        assert sorted(call.event["data"]["applicationId"] for call in receiver.received) == sorted(made)
+        assert sorted(call.event["sequence"] for call in receiver.received) == list(range(1, len(made) + 1))
+        admin.delete(f"/api/webhooks/{webhook['webhookId']}")
+    figure("mongod down", f"{len(made)} changes within {back - began:.0f} s; all told {took:.0f} s after")
 
 
 def _wait_for_deliveries(workload: Workload) -> None:

@@ -125,7 +125,11 @@ def test_verify_of_a_missing_file_names_the_file(tmp_path: Path) -> None:
         command.main(["verify", "--secret", SECRET, "--body", str(tmp_path / "absent")])
 
 
-@pytest.mark.parametrize("secret", [SECRET.removeprefix("whsec_"), SECRET[:-9], "whsec_short"])
+@pytest.mark.parametrize(
+    "secret",
+    [SECRET.removeprefix("whsec_"), SECRET[:-9], "whsec_short"],
+    ids=["no prefix", "cut off", "too short"],
+)
 def test_malformed_secret_is_refused_and_not_printed(secret: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         command.main(["listen", "--secret", secret])
