@@ -40,7 +40,7 @@ def block(words: str) -> str:
     return str(found)
 
 
-@pytest.mark.parametrize("secret", [signatures.new_secret(), *SECRETS])
+@pytest.mark.parametrize("secret", [signatures.new_secret(), *SECRETS], ids=["of this run", *SECRETS])
 @pytest.mark.parametrize("body", [b'{"type":"a"}', "{\n\"é\": '100%s'}\r\n".encode(), b""])
 def test_openssl_computes_the_signature_of_our_library(tmp_path: Path, secret: str, body: bytes) -> None:
     done = run(block("openssl dgst"), tmp_path, secret, body)
