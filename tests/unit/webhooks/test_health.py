@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from chalicelib.core.queueing.queues import Load
+from chalicelib.core.runtime import logs
 from chalicelib.webhooks import wiring, worker
 from chalicelib.webhooks.attempts import Decision, Result
 from chalicelib.webhooks.models import Reason, Status
+from infra.deployment import template
 from tests.unit.webhooks.build import add_webhook, happening
 from tests.unit.webhooks.test_serve import woken
 
@@ -148,3 +150,11 @@ def test_what_a_deleted_webhook_left_is_ended(stores: Any) -> None:
     worker.sweep()
     assert stores.deliveries.find_one({})["reason"] == "deleted"
     assert wiring.health().known() == []
+
+
+def test_the_alarm_watches_what_the_sweep_counts(stores: Any) -> None:
+    del stores
+    alarm = template.resources()["Resources"]["ForgottenDeliveriesAlarm"]["Properties"]
+    with logs.invocation("sweep") as line:
+        worker.sweep()
+    assert line.counts[alarm["MetricName"]] == 0
