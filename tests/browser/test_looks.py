@@ -77,7 +77,7 @@ def conflict(visits: Visits, page: Any, administrator: Person, application: str)
 
 
 def pages(request: str, application: str, username: str, hook: tuple[str, str]) -> dict[str, str]:
-    """Return a text of each page by its address; the last page is the form that asks. *hook*: a webhook and a delivery."""
+    """Return a text of each page by its address; the last is the form that asks. *hook*: webhook and delivery."""
     webhook, delivery = hook
     return {
         "approvals": "Ask somebody",
