@@ -44,6 +44,7 @@ def test_made_webhook_delivers_and_replays_after_a_refusal(visits: Visits, admin
         assert secret not in page.content()
         # When an application is made, then its delivery is shown with the attempt
         made(admin)
+        eventually(lambda: receiver.received)
         page.get_by_role("row").filter(has_text="delivered").wait_for(timeout=SHOWN_MS)
         page.get_by_role("link", name="application.created").click()
         page.get_by_text("answered 204").wait_for()
@@ -60,6 +61,7 @@ def test_made_webhook_delivers_and_replays_after_a_refusal(visits: Visits, admin
         page.get_by_text("answered 400").wait_for()
         receiver.answer = lambda _: (204, {})
         page.get_by_role("button", name="Replay", exact=True).click()
+        eventually(lambda: len(receiver.received) == 3)
         page.get_by_label("Attempts").get_by_text("answered 204").wait_for(timeout=SHOWN_MS)
         page.locator(".title").get_by_text("delivered").wait_for()
         ids = [got.headers["webhook-id"] for got in receiver.received]
