@@ -39,6 +39,11 @@ def test_made_webhook_delivers_and_replays_after_a_refusal(visits: Visits, admin
         page.get_by_role("button", name="Close").click()
         page.get_by_role("heading", name=f"{receiver.url.partition('//')[2]}/hook").wait_for()
         webhook_id = page.url.rpartition("/")[2]
+        page.goto(f"{visits.url}#/webhooks/new")
+        page.get_by_role("button", name="Show the call: make webhook").click()
+        page.get_by_role("heading", name="Its answer: 201").wait_for()
+        assert secret not in page.content()
+        page.goto(f"{visits.url}#/webhooks/{webhook_id}")
         page.reload()
         page.get_by_text("Nothing was sent yet.").wait_for()
         assert secret not in page.content()
