@@ -94,7 +94,7 @@ def pages(request: str, application: str, username: str, hook: tuple[str, str]) 
         f"webhooks/{webhook}": "All deliveries of this webhook",
         f"webhooks/{webhook}?recover=yes": "would be sent",
         "deliveries": "Last answer",
-        "deliveries?status=dead&webhookId=none": "Clear filters",
+        "deliveries?status=delivered&type=no.event": "Clear filters",
         f"deliveries/{delivery}": "The signature is of this text.",
         "users": "New user",
         f"users/{username}": "Delete the user",
