@@ -27,18 +27,23 @@ def dead(admin: Client, webhook_id: str) -> list[Any]:
     return items
 
 
+def made_by_form(page: Any, url: str) -> tuple[str, str]:
+    """Make a webhook by the form of *page*, which then shows the webhook; return its id and its secret."""
+    page.get_by_role("link", name="New webhook").first.click()
+    page.get_by_label("Address").fill(url)
+    page.get_by_label("application.created").check()
+    page.get_by_role("button", name="Make the webhook").click()
+    secret = page.get_by_role("dialog", name="The secret").get_by_label("secret", exact=True).inner_text()
+    page.get_by_role("button", name="Close").click()
+    page.get_by_role("heading", name=url.partition("//")[2]).wait_for()
+    return page.url.rpartition("/")[2], secret
+
+
 def test_made_webhook_delivers_and_replays_after_a_refusal(visits: Visits, admin: Client, person: NewPerson) -> None:
     page = visits.signed_in(person("admin"), "#/webhooks")
     with receiving() as receiver:
         # When a webhook is made, then its secret is shown once, and is kept nowhere
-        page.get_by_role("link", name="New webhook").first.click()
-        page.get_by_label("Address").fill(f"{receiver.url}/hook")
-        page.get_by_label("application.created").check()
-        page.get_by_role("button", name="Make the webhook").click()
-        secret = page.get_by_role("dialog", name="The secret").get_by_label("secret", exact=True).inner_text()
-        page.get_by_role("button", name="Close").click()
-        page.get_by_role("heading", name=f"{receiver.url.partition('//')[2]}/hook").wait_for()
-        webhook_id = page.url.rpartition("/")[2]
+        webhook_id, secret = made_by_form(page, f"{receiver.url}/hook")
         page.goto(f"{visits.url}#/webhooks/new")
         page.get_by_role("button", name="Show the call: make webhook").click()
         page.get_by_role("heading", name="Its answer: 201").wait_for()
