@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.browser.test_applications import changed, made
-from tests.browser.visits import LAPTOP, PHONE, REFUSED, SMALLEST, Visits, asked, scrolls_sideways, tested, violations
+from tests.browser.visits import LAPTOP, PHONE, REFUSED, SMALLEST, Visits, asked, scrolls_sideways, tried, violations
 from tests.support.client import Client, Person
 
 LONG = "Pay" + "y" * 120 + " to Ada?"
@@ -27,7 +27,7 @@ def test_every_page_is_accessible(visits: Visits, administrator: Person, size: t
     page.get_by_role("button", name="Approve").first.wait_for()
     found["inbox"] = violations(page)
     application = made(administrator.client)
-    for name, ready in pages(request, application, "admin", tested(administrator.client)).items():
+    for name, ready in pages(request, application, "admin", tried(administrator.client)).items():
         page.goto(f"{visits.url}#/{name}")
         page.get_by_text(ready).first.wait_for()
         found[name] = violations(page)
@@ -46,7 +46,7 @@ def test_no_page_scrolls_sideways_on_the_smallest_phone(visits: Visits, administ
     page.get_by_role("button", name="Approve").first.wait_for()
     wide = {"inbox": scrolls_sideways(page)}
     application = made(administrator.client, applicantName=LONG, amountMinor=10**15)
-    for name, ready in pages(request, application, "admin", tested(administrator.client)).items():
+    for name, ready in pages(request, application, "admin", tried(administrator.client)).items():
         page.goto(f"{visits.url}#/{name}")
         page.get_by_text(ready).first.wait_for()
         wide[name] = scrolls_sideways(page)
@@ -94,7 +94,7 @@ def pages(request: str, application: str, username: str, hook: tuple[str, str]) 
         f"webhooks/{webhook}": "All deliveries of this webhook",
         f"webhooks/{webhook}?recover=yes": "would be sent",
         "deliveries": "Last answer",
-        "deliveries?status=dead&webhookId=none": "Clear filters",
+        "deliveries?status=delivered&type=no.event": "Clear filters",
         f"deliveries/{delivery}": "The signature is of this text.",
         "users": "New user",
         f"users/{username}": "Delete the user",

@@ -94,7 +94,7 @@ def test_steps_are_ticked_by_what_is_in_the_stores(visits: Visits, admin: Client
         json_of(boss.client.post(request_path(request, "resolve"), {"action": "approve"}))
         eventually(lambda: json_of(admin.get("/api/admin/queue-stats"))["queues"]["callback"]["completed"])
     page.get_by_role("button", name="Refresh").click()
-    for name in ("Ask yourself", "Change an application", "Let an answer be called back"):
+    for name in ("Ask yourself", "Change an application", "Add a webhook"):
         step(page, name).get_by_text("done").wait_for()
     assert step(page, "Make an API key").get_by_text("to do").is_visible()
     key = json_of(admin.post(f"/api/users/{robot.username}/keys", {"name": "first"}), 201)["key"]

@@ -4,7 +4,7 @@ import pytest
 
 from tests.browser.test_applications import made
 from tests.browser.test_looks import pages
-from tests.browser.visits import PHONE, SMALLEST, Visits, asked, scrolls_sideways, tested
+from tests.browser.visits import PHONE, SMALLEST, Visits, asked, scrolls_sideways, tried
 from tests.support.client import Client
 from tests.support.stack import NewPerson
 
@@ -26,7 +26,7 @@ def test_every_page_fits_and_its_targets_are_44_pixels_high(
     page = visits.signed_in(boss, "#/inbox", size=size)
     page.get_by_role("button", name="Approve").first.wait_for()
     found = {"inbox": (scrolls_sideways(page), page.eval_on_selector_all(_CONTROLS, _LOW))}
-    for name, ready in pages(request, made(boss.client), boss.username, tested(boss.client)).items():
+    for name, ready in pages(request, made(boss.client), boss.username, tried(boss.client)).items():
         page.goto(f"{visits.url}#/{name}")
         page.get_by_text(ready).first.wait_for()
         found[name] = scrolls_sideways(page), page.eval_on_selector_all(_CONTROLS, _LOW)

@@ -27,23 +27,34 @@ def dead(admin: Client, webhook_id: str) -> list[Any]:
     return items
 
 
+def made_by_form(page: Any, url: str) -> tuple[str, str]:
+    """Make a webhook by the form of *page*, which then shows the webhook; return its id and its secret."""
+    page.get_by_role("link", name="New webhook").first.click()
+    page.get_by_label("Address").fill(url)
+    page.get_by_label("application.created").check()
+    page.get_by_role("button", name="Make the webhook").click()
+    secret = page.get_by_role("dialog", name="The secret").get_by_label("secret", exact=True).inner_text()
+    page.get_by_role("button", name="Close").click()
+    page.get_by_role("heading", name=url.partition("//")[2]).wait_for()
+    return page.url.rpartition("/")[2], secret
+
+
 def test_made_webhook_delivers_and_replays_after_a_refusal(visits: Visits, admin: Client, person: NewPerson) -> None:
     page = visits.signed_in(person("admin"), "#/webhooks")
     with receiving() as receiver:
         # When a webhook is made, then its secret is shown once, and is kept nowhere
-        page.get_by_role("link", name="New webhook").first.click()
-        page.get_by_label("Address").fill(f"{receiver.url}/hook")
-        page.get_by_label("application.created").check()
-        page.get_by_role("button", name="Make the webhook").click()
-        secret = page.get_by_role("dialog", name="The secret").get_by_label("secret", exact=True).inner_text()
-        page.get_by_role("button", name="Close").click()
-        page.get_by_role("heading", name=f"{receiver.url.partition('//')[2]}/hook").wait_for()
-        webhook_id = page.url.rpartition("/")[2]
+        webhook_id, secret = made_by_form(page, f"{receiver.url}/hook")
+        page.goto(f"{visits.url}#/webhooks/new")
+        page.get_by_role("button", name="Show the call: make webhook").click()
+        page.get_by_role("heading", name="Its answer: 201").wait_for()
+        assert secret not in page.content()
+        page.goto(f"{visits.url}#/webhooks/{webhook_id}")
         page.reload()
         page.get_by_text("Nothing was sent yet.").wait_for()
         assert secret not in page.content()
         # When an application is made, then its delivery is shown with the attempt
         made(admin)
+        eventually(lambda: receiver.received)
         page.get_by_role("row").filter(has_text="delivered").wait_for(timeout=SHOWN_MS)
         page.get_by_role("link", name="application.created").click()
         page.get_by_text("answered 204").wait_for()
@@ -60,6 +71,7 @@ def test_made_webhook_delivers_and_replays_after_a_refusal(visits: Visits, admin
         page.get_by_text("answered 400").wait_for()
         receiver.answer = lambda _: (204, {})
         page.get_by_role("button", name="Replay", exact=True).click()
+        eventually(lambda: len(receiver.received) == 3)
         page.get_by_label("Attempts").get_by_text("answered 204").wait_for(timeout=SHOWN_MS)
         page.locator(".title").get_by_text("delivered").wait_for()
         ids = [got.headers["webhook-id"] for got in receiver.received]

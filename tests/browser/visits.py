@@ -87,8 +87,8 @@ def asked(admin: Any, username: str, title: str, timeout_ms: int = 600_000, **mo
     return str(json_of(admin.post("/send-notification", body), 202)["requestId"])
 
 
-def tested(admin: Any) -> tuple[str, str]:
-    """Make a webhook to a port where nobody listens, and test it; return the ids of webhook and delivery."""
+def tried(admin: Any) -> tuple[str, str]:
+    """Make a webhook to a port where nobody listens, and try it; return the ids of webhook and delivery."""
     body = {"url": f"http://127.0.0.1:9/{'long' * 40}", "events": ["webhook.disabled"]}
     webhook = str(json_of(admin.post("/api/webhooks", body), 201)["webhookId"])
     return webhook, str(json_of(admin.post(f"/api/webhooks/{webhook}/test"), 202)["deliveryId"])

@@ -58,7 +58,7 @@ def take(browser: Any, url: str, demo: Demo, views: Sequence[View], folder: Path
         page = visits.signed_in(demo.viewer, size=view.size, scheme=view.scheme, reduced_motion="reduce")
         for each in (each for each in PAGES if whole or each.shown):
             path = folder / f"{each.name}{view.suffix}.png"
-            page.goto(visits.url + each.path.format(question=demo.question))
+            page.goto(visits.url + each.path.format(**demo._asdict()))
             if each.before:
                 each.before(page, demo)
             # Nothing is under the pointer.

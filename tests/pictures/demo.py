@@ -1,7 +1,6 @@
 """People, applications and questions to show, made by calls; the questions are then set back in time past the API."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from pymongo import MongoClient
@@ -115,13 +114,22 @@ APPLICATIONS = {
 CALLBACKS = (204, 410, 503, 503, 503)
 
 
-@dataclass(frozen=True)
-class Demo:
-    """The person whose console is shown, an officer's client, and the id of the last question."""
+#: Webhooks, by the path of their receiver: events, description, and the status that the receiver answers.
+WEBHOOKS = {
+    "orders": (["application.approved", "application.rejected"], "Orders of the shop", 204),
+    "archive": (["*"], "Archive", 503),
+    "scores": (["application.created", "application.approved"], "Scores", 400),
+}
+
+
+class Demo(NamedTuple):
+    """The person whose console is shown, an officer's client, and ids: a question, a webhook, a dead delivery."""
 
     viewer: Person
     officer: Client
     question: str
+    webhook: str
+    delivery: str
 
 
 def fill(stack: Stack) -> Demo:
@@ -130,15 +138,31 @@ def fill(stack: Stack) -> Demo:
     for username, role in _ROLES.items():
         json_of(admin.post("/api/users", {"username": username, "password": PASSWORD, "roles": [role]}), 201)
     callers = {username: _signed_in(stack, username) for username in _ROLES}
-    for application_id in APPLICATIONS:
-        _apply(callers["ben"], callers[VIEWER], application_id)
+    webhook, delivery = _hook(callers)
     with MongoClient[dict[str, Any]](stack.mongodb_uri) as client:
         for request in _call_back(callers):
             _set_back(client, request, 300 * _MINUTE_MS)
         for question in QUESTIONS:
             request = _put(callers, question)
             _set_back(client, request, question.age_minutes * _MINUTE_MS)
-    return Demo(Person(VIEWER, PASSWORD, callers[VIEWER]), callers["ben"], request)
+    return Demo(Person(VIEWER, PASSWORD, callers[VIEWER]), callers["ben"], request, webhook, delivery)
+
+
+def _hook(callers: Mapping[str, Client]) -> tuple[str, str]:
+    """Make webhooks, then the applications; return the ids of a webhook and of one of its dead deliveries."""
+    viewer = callers[VIEWER]
+    with receiving() as receiver:
+        receiver.answer = lambda got: (WEBHOOKS[got.path.strip("/")][2], {})
+        for path, (events, description, _) in WEBHOOKS.items():
+            new = {"url": f"{receiver.url}/{path}", "events": events, "description": description}
+            webhook = str(json_of(viewer.post("/api/webhooks", new), 201)["webhookId"])
+        for application_id in APPLICATIONS:
+            _apply(callers["ben"], viewer, application_id)
+        found = eventually(
+            lambda: json_of(viewer.get(f"/api/deliveries?status=dead&webhookId={webhook}&limit=1"))["items"]
+        )
+        eventually(lambda: len({got.path for got in receiver.received}) == len(WEBHOOKS))
+    return webhook, str(found[0]["deliveryId"])
 
 
 def _apply(officer: Client, payer: Client, application_id: str) -> None:

@@ -25,7 +25,7 @@ def stores_answer(page: Any, _demo: Demo) -> None:
     page.locator(".store .state").nth(1).wait_for()
 
 
-#: A line for each page. ``{question}`` is the id of the viewer's last question.
+#: A line for each page. ``{question}`` is the id of the viewer's last question, ``{delivery}`` a dead delivery.
 PAGES = (
     Page("overview", "#/overview", "in the last 24 hours", shown=True, before=stores_answer),
     Page("inbox", "#/inbox", "Babbage & Sons", shown=True),
@@ -40,6 +40,12 @@ PAGES = (
     Page("conflict", f"#/{conflict.PATH}", "ben saved version", shown=True, before=conflict.meet),
     Page("ledger", "#/ledger", "EUR"),
     Page("queues", "#/queues", "Completed and failed are exact"),
+    Page("webhooks", "#/webhooks", "Orders of the shop"),
+    Page("new webhook", "#/webhooks/new", "Make the webhook"),
+    Page("webhook", "#/webhooks/{webhook}", "All deliveries of this webhook"),
+    Page("recover", "#/webhooks/{webhook}?recover=yes", "would be sent"),
+    Page("deliveries", "#/deliveries", "application.approved"),
+    Page("delivery", "#/deliveries/{delivery}", "The signature is of this text."),
     Page("cluster", "#/cluster", "The process that answered last."),
     Page("users", "#/users", "payouts"),
     Page("user", "#/users/payouts", "Delete the user"),

@@ -23,6 +23,23 @@ Deno.test("each failing store and queue leads to its page", () => {
   ]);
 });
 
+Deno.test("a webhook that was disabled for its failures leads to its page", () => {
+  const hook = { webhookId: "01", url: "https://shop.example/hooks", enabled: false };
+  const hooks = ["no delivery succeeded for 5 days", "by an administrator"].map((
+    reason,
+  ) => /** @type {any} */ ({ ...hook, disabledReason: reason }));
+  const [found, ...others] = failing(WELL, { ...IDLE, queues: {} }, hooks);
+  assert.deepEqual(found, {
+    to: "#/webhooks/01",
+    words: "The webhook to shop.example/hooks is disabled",
+  });
+  assert.deepEqual(others, []);
+});
+
+Deno.test("a delivered webhook ticks the third step alone", () => {
+  assert.deepEqual(ticks({ ...NOTHING, hooked: true }, 0), [false, false, true, false]);
+});
+
 Deno.test("a delivered callback ticks the third step alone", () => {
   assert.deepEqual(ticks(NOTHING, 0), [false, false, false, false]);
   assert.deepEqual(ticks({ ...NOTHING, asked: true }, 1), [true, false, true, false]);

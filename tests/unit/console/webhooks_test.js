@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { isMoving } from "../../../chalicelib/console/ui/parts/deliveries.js";
 import { bodyOf, EMPTY, formOf, place } from "../../../chalicelib/console/ui/parts/hook.js";
 import { overlap } from "../../../chalicelib/console/ui/parts/secret.js";
 import { zone } from "../../../chalicelib/console/ui/time.js";
@@ -45,4 +46,25 @@ Deno.test("a rotated secret signs for 24 hours", () => {
   assert.equal(overlap(rotated, nowMs), "27 Nov 2026, 12:00:00 UTC");
   assert.equal(overlap(rotated, nowMs + 1_000), "");
   assert.equal(overlap(null, nowMs), "");
+});
+
+Deno.test("a delivery moves while its attempt is a minute away at most", () => {
+  const moves = (/** @type {string} */ status, /** @type {number | null} */ inMs) =>
+    isMoving(
+      /** @type {any} */ ({
+        status,
+        dueAt: inMs === null ? null : new Date(Date.now() + inMs).toISOString(),
+      }),
+    );
+  assert.deepEqual([5_000, -5_000, 300_000, -300_000].map((ms) => moves("due", ms)), [
+    true,
+    true,
+    false,
+    false,
+  ]);
+  assert.deepEqual(["in-flight", "delivered", "dead"].map((status) => moves(status, null)), [
+    true,
+    false,
+    false,
+  ]);
 });

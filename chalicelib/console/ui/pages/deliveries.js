@@ -39,15 +39,15 @@ export function Deliveries() {
       `
     )}</nav>
     <${Filter} key=${JSON.stringify(filter)} filter=${filter} known=${known} />
-    ${webhookId && status === "dead" && !type && html`
-      <div class="actions"><a class="button" href=${href("webhooks", webhookId, {
-        recover: "yes",
-        since,
-      })}>Recover…</a></div>
-    `}
     <${Loaded} polled=${polled}>${(/** @type {Page} */ data) =>
       data.items.length
         ? html`
+          ${webhookId && status === "dead" && !type && html`
+            <div class="actions"><a class="button" href=${href("webhooks", webhookId, {
+              recover: "yes",
+              since,
+            })}>Recover…</a></div>
+          `}
           <${Rows} items=${data.items} webhooks=${known} />
           ${(cursor || data.nextCursor) && html`
             <nav class="pages" aria-label="Older and newer">

@@ -49,7 +49,10 @@ function Found({ delivery }) {
       ${calls.length
         ? html`
           <ol class="timeline attempts">${calls.map((call, index) =>
-            html`<${Call} key=${index} call=${call} />`
+            html`
+              <${Call} key=${index} call=${call}
+                open=${status === "in-flight" && index === calls.length - 1} />
+            `
           )}</ol>
         `
         : html`<p class="quiet">The receiver was not called yet.</p>`}
@@ -88,9 +91,10 @@ function Actions({ delivery }) {
     /** @type {string} */ done,
   ) =>
     html`
-      <button type="button" disabled=${!!state.sending || delivery.status === "in-flight"}
+      <span class="pair"><button type="button" disabled=${!!state.sending ||
+        delivery.status === "in-flight"}
         onClick=${() => send(verb, done)}>${state.sending === verb ? "Sending…" : words}</button>
-      <${ShowCall} name=${verb} would=${{ method: "POST", path: `${base}/${verb}` }} />
+      <${ShowCall} name=${verb} would=${{ method: "POST", path: `${base}/${verb}` }} /></span>
     `;
   return html`
     <div class="actions">
@@ -131,12 +135,12 @@ function Facts({ delivery }) {
   `;
 }
 
-/** @param {{call: Attempt}} props */
-function Call({ call: { at, trigger, status, error, latencyMs, answer } }) {
+/** @param {{call: Attempt, open: boolean}} props *open*: the receiver is being called */
+function Call({ call: { at, trigger, status, error, latencyMs, answer }, open }) {
   return html`
     <li>
       <span class="attempt">
-        <${Outcome} status=${status} error=${error} />
+        <${Outcome} status=${status} error=${error} open=${open} />
         <span class="quiet">${[
           TRIGGERS[trigger] ?? trigger,
           ...(latencyMs === null ? [] : [length(latencyMs)]),
@@ -154,12 +158,15 @@ function Call({ call: { at, trigger, status, error, latencyMs, answer } }) {
   `;
 }
 
-/** @param {{status: number | null, error: string | null}} props */
-function Outcome({ status, error }) {
+/** Without an answer and an error the call is open, or its worker died.
+ * @param {{status: number | null, error: string | null, open: boolean}} props */
+function Outcome({ status, error, open }) {
   if (status !== null) {
     const taken = status >= 200 && status < 300;
     return html`<${Mark} tone=${taken ? "good" : "bad"} word="answered ${status}" />`;
   }
   if (error) return html`<${Mark} tone="bad" word="no answer: ${error}" />`;
-  return html`<${Mark} tone="busy" word="no answer yet" />`;
+  return open
+    ? html`<${Mark} tone="busy" word="no answer yet" />`
+    : html`<${Mark} tone="warn" word="outcome unknown" />`;
 }

@@ -7,6 +7,7 @@ import { href } from "../route.js";
 import { nameOf, readiness } from "../stores.js";
 import { Bar } from "../parts/bar.js";
 import { Shape, State } from "../parts/icon.js";
+import { place } from "../parts/hook.js";
 import { FirstSteps, look, NOTHING } from "../parts/steps.js";
 import { dated, Tile } from "../parts/tile.js";
 import { length } from "../time.js";
@@ -16,15 +17,18 @@ import { counted, upTo } from "../words.js";
 /** @typedef {import("./queues.js").Figures} Figures */
 /** @typedef {Figures & {queues: Record<string, Figures>}} Stats */
 /** @typedef {import("./approvals.js").Counts} Counts */
+/** @typedef {import("../parts/hook.js").Webhook} Webhook */
 /** @template T
  * @typedef {import("../live.js").Polled<T>} Polled */
-/** @typedef {{counts: Polled<Counts>, stats: Polled<Stats>, steps: import("../parts/steps.js").Found}} Work */
+/** @typedef {{counts: Polled<Counts>, stats: Polled<Stats>, hooks: Polled<{items: Webhook[]}>,
+ *   steps: import("../parts/steps.js").Found}} Work */
 /** @typedef {{to: string, words: string}} Failing */
 
 /** The stores are cheap to ask. Counting a queue takes three round trips, so the rest is asked for every 30 s. */
 const [STORES_MS, DOWN_MS] = [12_000, 5_000];
 /** Counts end here. */
 const [MOST_QUESTIONS, MOST_DEAD] = [500, 1_000];
+const BY_HAND = "by an administrator";
 const PARTS = /** @type {const} */ (["pending", "processing", "dead"]);
 
 /** @type {Polled<any>} */
@@ -36,7 +40,7 @@ export function Overview() {
     readiness,
     ({ status }) => status === "ready" ? STORES_MS : DOWN_MS,
   );
-  const { counts, stats, steps } = useWork();
+  const { counts, stats, hooks, steps } = useWork();
   useRefreshAtChange(stores.problem ? "none" : stores.data?.status ?? "");
   return html`
     <div class="title">
@@ -44,7 +48,7 @@ export function Overview() {
       ${firstSteps.value === "skipped" &&
         html`<button type="button" onClick=${showSteps}>Show the first steps</button>`}
     </div>
-    <${Verdict} stores=${stores} stats=${stats} />
+    <${Verdict} stores=${stores} stats=${stats} hooks=${hooks} />
     <div class="overview">
       <div>
         <section class="tiles" aria-label="State">
@@ -68,14 +72,22 @@ function showSteps() {
 /** What needs a session, each part for itself: a store that is down leaves the other's data.
  * @returns {Work} */
 function useWork() {
-  const last = useRef(/** @type {Work} */ ({ counts: UNKNOWN, stats: UNKNOWN, steps: NOTHING }));
+  const last = useRef(
+    /** @type {Work} */ ({
+      counts: UNKNOWN,
+      stats: UNKNOWN,
+      hooks: UNKNOWN,
+      steps: NOTHING,
+    }),
+  );
   usePoll("work", async (gone) => {
     const get = (/** @type {string} */ path) => () => ask("GET", path, { signal: gone });
-    const [counts, stats] = await Promise.all([
+    const [counts, stats, hooks] = await Promise.all([
       part(last.current.counts, get("api/pending-responses/counts")),
       part(last.current.stats, get("api/admin/queue-stats")),
+      part(last.current.hooks, get("api/webhooks")),
     ]);
-    last.current = { ...last.current, counts, stats };
+    last.current = { ...last.current, counts, stats, hooks };
     const mark = JSON.stringify([counts.data, stats.data?.completed]);
     if (!firstSteps.peek()) {
       const steps = await look(last.current.steps, mark, gone);
@@ -99,8 +111,9 @@ function useRefreshAtChange(status) {
 /** What is failing now, each with the page that shows it.
  * @param {Readiness | null} stores
  * @param {Stats | null} stats
+ * @param {Webhook[]} [hooks]
  * @returns {Failing[]} */
-export function failing(stores, stats) {
+export function failing(stores, stats, hooks = []) {
   const down = Object.entries(stores?.stores ?? {}).filter(([, { ok }]) => !ok);
   const dead = Object.entries(stats?.queues ?? {}).filter(([, figures]) => figures.dead);
   return [
@@ -112,12 +125,19 @@ export function failing(stores, stats) {
       to: href("queues", queue),
       words: `${counted(figures.dead, "dead letter")} in ${queue}`,
     })),
+    // What an administrator has disabled does not fail.
+    ...hooks.filter(({ enabled, disabledReason }) => !enabled && disabledReason !== BY_HAND).map(
+      ({ webhookId, url }) => ({
+        to: href("webhooks", webhookId),
+        words: `The webhook to ${place(url)} is disabled`,
+      }),
+    ),
   ];
 }
 
-/** @param {{stores: Polled<Readiness>, stats: Polled<Stats>}} props */
-function Verdict({ stores, stats }) {
-  const found = failing(stores.data, stats.data);
+/** @param {{stores: Polled<Readiness>, stats: Polled<Stats>, hooks: Polled<{items: Webhook[]}>}} props */
+function Verdict({ stores, stats, hooks }) {
+  const found = failing(stores.data, stats.data, hooks.data?.items);
   if (found.length) {
     return html`
       <section class="verdict" aria-label="What is failing">

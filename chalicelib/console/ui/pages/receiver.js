@@ -1,4 +1,4 @@
-// The receiver of callbacks on a laptop: what came, and the answer from now on. All of it is the receiver's own.
+// The receiver of callbacks and webhooks on a laptop: what came, and the answer from now on. All of it is the receiver's own.
 import { html, useState } from "../vendor/ui.js";
 import { askElsewhere, Problem } from "../api.js";
 import { refresh, usePoll } from "../live.js";
@@ -36,7 +36,7 @@ export function ReceiverPage() {
     <p class="back"><a href=${href("try")}>Try it</a></p>
     <h1>Receiver</h1>
     <p
-      class="lead">Callbacks to <code>${base}</code> arrive at this machine, and are shown here. The receiver has no
+      class="lead">Callbacks and webhooks to <code>${base}</code> arrive at this machine, and are shown here. The receiver has no
       secret: signatures are shown as they came, and not checked.</p>
     <${Loaded} polled=${polled}>${(/** @type {Page} */ data) =>
       html`
@@ -123,6 +123,9 @@ function Nothing({ base }) {
         "ask",
       )}>Ask somebody</a>, and choose <b>Use the built-in receiver</b> under Callback. When the
         question is settled, the call appears here.</p>
+      <p>Or <a href=${href("webhooks", "new", {
+        url: `${base}/webhooks`,
+      })}>make a webhook</a>: every change that the webhook wants appears here.</p>
       <p>Or call from a shell:</p>
       <pre tabindex="0" aria-label="curl">curl ${base}/hook --json '{"type": "hello"}'</pre>
       <//>

@@ -83,13 +83,12 @@ function Actions({ webhook, path }) {
   };
   return html`
     <div class="actions">
-      <button type="button" disabled=${!enabled || state.sending} onClick=${() =>
+      <span class="pair"><button type="button" disabled=${!enabled || state.sending} onClick=${() =>
         run(test)}>Send a test</button>
-      <${ShowCall} name="test" would=${{ method: "POST", path: `${path}/test` }} />
-      <button type="button" disabled=${state.sending} onClick=${() => run(toggle)}>${paused
-        ? "Resume"
-        : "Pause"}</button>
-      <${ShowCall} name=${hold} would=${{ method: "POST", path: `${path}/${hold}` }} />
+      <${ShowCall} name="test" would=${{ method: "POST", path: `${path}/test` }} /></span>
+      <span class="pair"><button type="button" disabled=${state.sending} onClick=${() =>
+        run(toggle)}>${paused ? "Resume" : "Pause"}</button>
+      <${ShowCall} name=${hold} would=${{ method: "POST", path: `${path}/${hold}` }} /></span>
       <${Switch} webhook=${webhook} path=${path} />
       ${enabled &&
         html`<a class="button" href=${
@@ -112,8 +111,8 @@ function Switch({ webhook: { enabled, url }, path }) {
     refresh();
   };
   return html`
-    <button type="button" onClick=${() => setOpen(true)}>${verb}</button>
-    <${ShowCall} name="enable" would=${{ method: "PATCH", path, body }} />
+    <span class="pair"><button type="button" onClick=${() => setOpen(true)}>${verb}</button>
+    <${ShowCall} name="enable" would=${{ method: "PATCH", path, body }} /></span>
     ${open && html`
       <${Confirm} title="${verb} the webhook?" verb=${verb} word=${place(url)} act=${change}
         close=${() => setOpen(false)}>
@@ -136,11 +135,11 @@ function Rotate({ webhook: { url }, path }) {
     refresh();
   };
   return html`
-    <button type="button" onClick=${() => {
+    <span class="pair"><button type="button" onClick=${() => {
       setKey(newKey());
       setOpen(true);
     }}>Rotate the secret</button>
-    <${ShowCall} name="rotate secret" would=${{ method: "POST", path: to }} />
+    <${ShowCall} name="rotate secret" would=${{ method: "POST", path: to }} /></span>
     ${open && html`
       <${Confirm} title="Rotate the secret?" verb="Rotate the secret" word=${place(
         url,

@@ -12,10 +12,11 @@ import { Time } from "./time.js";
 
 const SOON_MS = 60_000;
 
-/** Whether a delivery changes soon: its receiver is being called, or will be within a minute.
+/** Whether a delivery changes soon: its receiver is being called, or will be within a minute. A delivery that has waited
+ * beyond its time for longer waits for its receiver to be well.
  * @param {Delivery} delivery */
 export function isMoving({ status, dueAt }) {
-  return status === "in-flight" || (!!dueAt && Date.parse(dueAt) - serverNow() < SOON_MS);
+  return status === "in-flight" || (!!dueAt && Math.abs(Date.parse(dueAt) - serverNow()) < SOON_MS);
 }
 
 /** The last answer of a receiver: a status, or the word for no answer.

@@ -10,9 +10,9 @@ import { State } from "./icon.js";
 import { toast } from "./toast.js";
 
 /** *asked*: this person asked themselves. *changed*: an application has a second version. *keyed*: a service with a key
- * asked this person. *application* is the one changed last, "" without any, null if unknown. *mark* and *run* say what the
+ * asked this person. *hooked*: a webhook to the receiver has a delivered delivery. *application* is the one changed last, "" without any, null if unknown. *mark* and *run* say what the
  * last look knew.
- * @typedef {{asked: boolean, changed: boolean, keyed: boolean, application: string | null, mark: string, atMs: number,
+ * @typedef {{asked: boolean, changed: boolean, keyed: boolean, hooked: boolean, application: string | null, mark: string, atMs: number,
  *   run: AbortSignal | null}} Found */
 
 /** @type {Found} */
@@ -20,6 +20,7 @@ export const NOTHING = {
   asked: false,
   changed: false,
   keyed: false,
+  hooked: false,
   application: null,
   mark: "",
   atMs: -Infinity,
@@ -59,9 +60,10 @@ async function find(before, run) {
   const me = session.peek()?.username ?? "";
   const get = (/** @type {string} */ path) => ask("GET", path, { signal: run });
   const mine = `api/pending-responses?${new URLSearchParams({ username: me, limit: "20" })}`;
-  const [questions, applications] = await Promise.all([
+  const [questions, applications, hooked] = await Promise.all([
     before.asked && before.keyed ? [] : get(mine).then(({ items }) => items),
     before.changed ? [] : get("api/applications?sort=-updatedAt&limit=20").then((_) => _.items),
+    before.hooked || anyDelivered(get),
   ]);
   const callers = new Set(questions.map((/** @type {any} */ { createdBy }) => createdBy));
   const asked = before.asked || callers.delete(me);
@@ -70,6 +72,7 @@ async function find(before, run) {
     asked,
     changed: before.changed || applications.some((/** @type {any} */ { version }) => version > 1),
     application: applications[0]?.applicationId ?? before.application ?? "",
+    hooked,
     keyed: before.keyed || await anyKey([...callers].slice(0, 2), run),
   };
 }
@@ -87,12 +90,24 @@ async function anyKey(usernames, run) {
   return found.includes(true);
 }
 
+/** Whether a webhook to the receiver of a laptop, or without a receiver any webhook, has delivered.
+ * @param {(path: string) => Promise<any>} get */
+async function anyDelivered(get) {
+  const { items } = await get("api/webhooks");
+  const ours = items.find((/** @type {import("./hook.js").Webhook} */ { url }) =>
+    url.startsWith(config.peek()?.receiver ?? "")
+  );
+  if (!ours) return false;
+  const query = new URLSearchParams({ webhookId: ours.webhookId, status: "delivered", limit: "1" });
+  return (await get(`api/deliveries?${query}`)).items.length > 0;
+}
+
 /** The ticks in the order of the steps.
  * @param {Found} found
  * @param {number} callbacks how many callbacks were delivered
  * @returns {boolean[]} */
-export function ticks({ asked, changed, keyed }, callbacks) {
-  return [asked, changed, callbacks > 0, keyed];
+export function ticks({ asked, changed, keyed, hooked }, callbacks) {
+  return [asked, changed, hooked || callbacks > 0, keyed];
 }
 
 /** @param {{found: Found, callbacks: number}} props */
@@ -115,7 +130,7 @@ export function FirstSteps({ found, callbacks }) {
       </section>
     `;
   }
-  const steps = [askYourself(), changeTwice(found.application), callBack(), useKey()];
+  const steps = [askYourself(), changeTwice(found.application), addWebhook(), useKey()];
   return html`
     <section class="card" aria-label="First steps">
       <header>
@@ -188,6 +203,21 @@ function changeTwice(application) {
 function failed(error) {
   toast(error instanceof Problem ? error.message : String(error));
   refresh();
+}
+
+/** @returns {Step} */
+function addWebhook() {
+  const receiver = config.value?.receiver;
+  const to = href("webhooks", "new", receiver ? { url: `${receiver}/webhooks` } : {});
+  const [, callback] = callBack();
+  return [
+    receiver ? "Add a webhook to the built-in receiver" : "Add a webhook",
+    html`
+      <p><a href=${to}>Make a webhook</a> that gets all events, and change an application.</p>
+      <p>Or let one answer be called back:</p>
+      ${callback}
+    `,
+  ];
 }
 
 /** @returns {Step} */
