@@ -10,7 +10,7 @@ from chalicelib.core.records.models import Record
 from chalicelib.core.runtime import clock, deadline, logs
 from chalicelib.core.stores import newest
 from chalicelib.core.web import ADMIN_ONLY, Call, Page, Routes, paging
-from chalicelib.webhooks import secrets, wiring
+from chalicelib.webhooks import secrets, wiring, worker
 from chalicelib.webhooks.errors import (
     CountChanged,
     DeliveryInFlight,
@@ -40,6 +40,7 @@ from chalicelib.webhooks.shown import (
     OneDelivery,
     Recover,
     Recovered,
+    Waiting,
     delivery,
     one_delivery,
 )
@@ -247,6 +248,13 @@ def recover_deliveries(call: Call[Recover, None], webhook_id: str) -> Recovered:
     if not call.body.dry_run:
         wiring.server().wake(webhook, 0)
     return recovered
+
+
+@routes.add("GET", "/api/cluster/webhooks/queue", roles=ADMIN_ONLY, answers={200: Waiting})
+def show_webhook_queue(call: Call[None, None]) -> Waiting:
+    """Count the deliveries that are not finished, and look for deliveries that nobody would send."""
+    load = worker.load()
+    return Waiting(due=load.pending, in_flight=load.processing, forgotten=worker.check())
 
 
 def _listed(name: str, query: DeliveryQuery, wanted: dict[str, Any]) -> str:

@@ -126,6 +126,16 @@ class Recovered(Model):
     more: bool = Field(description="time was too short for all; repeat the call for the rest")
 
 
+class Waiting(Model):
+    """The deliveries that are not finished, of all webhooks."""
+
+    due: int = Field(description="deliveries with an attempt to come")
+    in_flight: int = Field(description="deliveries whose receiver is being called")
+    forgotten: int = Field(
+        description="deliveries that nobody took within three minutes, though their webhook is open; must be 0"
+    )
+
+
 def typed(name: str) -> Any:
     """Return the condition on the type of a delivery: one event, or all of a kind."""
     kind, _, event = name.partition(".")

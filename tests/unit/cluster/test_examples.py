@@ -155,6 +155,7 @@ def _tell_webhooks(call: Call) -> None:
         call(boss, "POST", f"{path}/{verb}")
     delivery_id = call(boss, "POST", f"{path}/test").json["deliveryId"]
     call(boss, "GET", "/api/deliveries", limit="1")
+    call(boss, "GET", "/api/cluster/webhooks/queue")
     call(boss, "GET", f"{path}/deliveries", status="due")
     call(boss, "POST", f"{path}/deliveries/{delivery_id}/retry-now")
     call(boss, "POST", f"{path}/deliveries/{delivery_id}/replay")

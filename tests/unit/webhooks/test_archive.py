@@ -85,6 +85,15 @@ def test_lists_are_filtered_and_paged(admin: str) -> None:
     assert len(seen) == len(set(seen)) == 4
 
 
+def test_unfinished_deliveries_are_counted(admin: str) -> None:
+    webhook = add_webhook()
+    died(webhook)
+    wiring.deliveries().record(webhook.id, [happening(8), happening(9)])
+    assert wiring.deliveries().claim(webhook.id, 60_000)
+    found = ask("GET", "/api/cluster/webhooks/queue", token=admin).json
+    assert found == {"due": 1, "inFlight": 1, "forgotten": 0}
+
+
 def test_a_page_of_large_answers_stays_small(admin: str, stores: Any) -> None:
     webhook = add_webhook()
     (id_,) = died(webhook)
