@@ -21,7 +21,7 @@ MOST = 100
 EventName = Annotated[
     str,
     StringConstraints(max_length=80, pattern=r"^(\*|[a-z][a-z0-9_-]*\.(\*|[a-z][a-z0-9_-]*))$"),
-    Form("must be '*', all events of a kind such as 'application.*', or one event such as 'application.approved'"),
+    Form("must be an event such as 'application.approved', '*' in the place of its last word, or '*' for all events"),
 ]
 Url = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
 Description = Annotated[str, StringConstraints(max_length=500)]

@@ -58,7 +58,7 @@ def _row(way: str, seconds: list[float], bare: list[float]) -> list[str]:
 
 def _made(api: Api, count: int, **fields: Any) -> list[str]:
     def one(_: int) -> str:
-        return str(api.call("POST", "/api/applications", an_application(**fields))["applicationId"])
+        return str(api.prepare("POST", "/api/applications", an_application(**fields))["applicationId"])
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return list(pool.map(one, range(count)))

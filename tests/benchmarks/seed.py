@@ -159,6 +159,7 @@ def _item(record: Record) -> Item:
         "updatedBy": record.updated_by,
         "operation": record.operation,
         "made": record.made,
+        "hops": record.hops,
     }
 
 

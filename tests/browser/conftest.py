@@ -14,9 +14,9 @@ from tests.support.stack import admin, database, person, stack
 __all__ = ["admin", "database", "person", "stack"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
-    """Chromium, without a window."""
+    """Chromium, without a window. Ends with these tests: its event loop would be in the way of other tests' loops."""
     try:
         with launched() as browser:
             yield browser

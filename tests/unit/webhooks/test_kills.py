@@ -92,7 +92,7 @@ def test_an_event_outlives_a_kill_at_any_step(
         end_leases(stores)
         woken = waiting(WEBHOOK)
         if not accepted:
-            eventually(partial(run, worker.accept, news), 10)
+            eventually(partial(run, worker.accept, news))
             woken += waiting(WEBHOOK)
         assert woken, f"call {kills}"
         assert run(worker.send, wake)
