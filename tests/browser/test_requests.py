@@ -53,17 +53,19 @@ class _Calls:
 
     def __init__(self, page: Any) -> None:
         self.made: list[str] = []
-        self.open = 0
+        #: Without the requests that had begun before.
+        self.open: list[Any] = []
         page.on("request", self._begun)
         page.on("requestfinished", self._ended)
         page.on("requestfailed", self._ended)
 
     def _begun(self, request: Any) -> None:
         self.made.append(request.url)
-        self.open += 1
+        self.open.append(request)
 
-    def _ended(self, _request: Any) -> None:
-        self.open -= 1
+    def _ended(self, request: Any) -> None:
+        if request in self.open:
+            self.open.remove(request)
 
 
 def _pass(page: Any, calls: _Calls, *, seconds: int) -> None:
@@ -72,5 +74,5 @@ def _pass(page: Any, calls: _Calls, *, seconds: int) -> None:
         page.clock.run_for(1_000)
         # The page's code runs after the last event that is seen here.
         page.wait_for_timeout(30)
-        while calls.open > 0:
+        while calls.open:
             page.wait_for_timeout(30)
