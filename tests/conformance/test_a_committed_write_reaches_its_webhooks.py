@@ -33,7 +33,7 @@ _STEPS: tuple[tuple[str, str, dict[str, Any]], ...] = (
 def test_writes_reach_their_webhook_whichever_function_dies(
     stack: Stack, admin: Client, database: Database[dict[str, Any]], figure: Figure
 ) -> None:
-    kills, rng = times(100), random.Random(1)
+    kills, rng = times(60), random.Random(1)
     with running(admin, database, [{"events": ["application.*"]}]) as workload:
         for number in range(kills):
             function, collection, change = _STEPS[number % len(_STEPS)]

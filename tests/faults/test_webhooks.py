@@ -94,7 +94,7 @@ def load(workload: Workload, seed: int) -> Iterator[None]:
 def test_functions_killed_in_mid_delivery_lose_no_event(
     stack: Stack, database: Mongo, workload: Workload, figure: Figure
 ) -> None:
-    kills, began = times(300), monotonic()
+    kills, began = times(120), monotonic()
     steps = (_kill_accepting, _kill_sending, _kill_projecting, _kill_answered)
     with load(workload, 1):
         for number in range(kills):
