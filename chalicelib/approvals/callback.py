@@ -9,13 +9,11 @@ from http import HTTPStatus
 from chalicelib.approvals.models import Seen
 from chalicelib.core import egress
 from chalicelib.core.egress import signatures
+from chalicelib.core.egress.retries import REPEATED
 from chalicelib.core.errors import Invalid
 from chalicelib.core.queueing.attempts import Later, Poison
 from chalicelib.core.runtime import accounts, logs
 from chalicelib.core.stores import clients
-
-#: Statuses below 500 worth a retry: the server was busy or timed out.
-_RETRIED = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 
 
 def secret_of(account_id: str) -> str:
@@ -48,7 +46,7 @@ def send(seen: Seen) -> None:
     logs.line().add(callbackStatus=reply.status, callbackMs=reply.duration_ms)
     if HTTPStatus(200) <= reply.status < HTTPStatus(300):
         return
-    if reply.status not in _RETRIED and reply.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+    if reply.status not in REPEATED and reply.status < HTTPStatus.INTERNAL_SERVER_ERROR:
         raise Poison(f"The callback address answered {reply.status}.")
     asked, sent = reply.headers.get("Retry-After"), reply.headers.get("Date")
     pause = egress.retry_after_seconds(asked, None, shortest=1, longest=egress.LONGEST_PAUSE_SECONDS, sent=sent)

@@ -5,10 +5,9 @@ from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import NamedTuple
 
+from chalicelib.core.egress.retries import REPEATED
 from chalicelib.webhooks.models import Reason, Status
 
-#: Statuses below 500 worth a repeat: the server was busy or timed out.
-_RETRIED = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 #: The pauses of the schedule are lengthened by up to so large a part, so that deliveries which failed together part.
 _SPREAD = 0.2
 
@@ -32,7 +31,8 @@ class Result(NamedTuple):
     @property
     def refused(self) -> bool:
         """Whether the receiver refused the delivery for good."""
-        return self.status is not None and 400 <= self.status < 500 and self.status not in _RETRIED  # noqa: PLR2004
+        below = HTTPStatus.INTERNAL_SERVER_ERROR
+        return self.status is not None and HTTPStatus.BAD_REQUEST <= self.status < below and self.status not in REPEATED
 
     @property
     def gone(self) -> bool:

@@ -139,7 +139,7 @@ def _places(webhook: Webhook) -> int:
 
 
 class _Turn:
-    """One worker's turn at one lane."""
+    """A turn: the time for which a worker serves the lane of one webhook."""
 
     def __init__(self, server: Server, webhook: Webhook, slot: Slot) -> None:
         self._server, self._webhook, self._slot = server, webhook, slot

@@ -11,6 +11,7 @@ from chalicelib.core.queueing.wakes import Wake
 from chalicelib.core.records.models import Record
 from chalicelib.core.runtime import logs
 from chalicelib.webhooks import wiring
+from chalicelib.webhooks.errors import WebhookNotFound
 from chalicelib.webhooks.models import Reason
 from chalicelib.webhooks.queues import EVENT, URGENT, WEBHOOK, News, queue_of
 
@@ -100,8 +101,6 @@ def _wake_all(webhooks: dict[str, Record], opens_in_ms: dict[str, int]) -> int:
 
 def _forget(webhook_id: str) -> None:
     """End what a deleted webhook has left. The read model may be behind: the system of record decides."""
-    from chalicelib.webhooks.errors import WebhookNotFound  # noqa: PLC0415 # rare
-
     try:
         wiring.store().get(webhook_id)
     except WebhookNotFound:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from email.utils import mktime_tz, parsedate_tz
+from http import HTTPStatus
 from time import time
 from typing import TypeVar
 
@@ -16,6 +17,8 @@ SCHEDULE_SECONDS = (5, 5 * _MINUTE, 30 * _MINUTE, 2 * _HOUR, 5 * _HOUR, 10 * _HO
 LONGEST_PAUSE_SECONDS = 24 * _HOUR
 #: The comma between two values of one header. The comma within a date stands before the day and the month.
 _COMMA = re.compile(r",(?!\s*[0-9]{1,2}[ -][A-Za-z])")
+#: Statuses below 500 worth a repeat: the server was busy or timed out.
+REPEATED = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 _SECONDS = re.compile(r"\s*[0-9]+\s*")
 
 
