@@ -80,7 +80,8 @@ class Workload:
 
     def make(self, rng: random.Random) -> None:
         """Make an application. The id is known before the call, which may be cut off."""
-        application_id = f"w-{rng.getrandbits(64):x}"
+        # Never one of another workload, which may have begun with the same seed.
+        application_id = f"w-{secrets.token_hex(8)}"
         self.applications.append(application_id)
         status = rng.choice(["draft", "submitted"])
         self._call("POST", "/api/applications", {**_APPLICATION, "applicationId": application_id, "status": status})

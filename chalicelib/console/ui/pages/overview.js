@@ -94,7 +94,9 @@ function useWork() {
       last.current = { ...last.current, steps };
     }
     return last.current;
-  }, () => "seldom");
+  }, ({ counts, stats, hooks }) =>
+    // A store that is back may refuse once more.
+    counts.problem || stats.problem || hooks.problem ? DOWN_MS : "seldom");
   return last.current;
 }
 
