@@ -27,7 +27,7 @@ from tests.faults.scale import times
 from tests.support.client import Client, json_of
 from tests.support.kill import kill_at_change, kill_caller
 from tests.support.receiver import receiving
-from tests.support.records import DOC, KIND, paused
+from tests.support.records import DOC, KIND, RECORDED, TrackedRecords, paused, project, stream_record
 from tests.support.stack import NewPerson
 from tests.support.waiting import eventually
 from tests.support.workloads.endpoints import Call, Failure
@@ -188,7 +188,9 @@ def test_endpoints_that_hang_hold_up_no_other(admin: Client, database: Mongo, fi
         workload.check()
 
 
-def test_duplicated_messages_bring_no_second_call(stack: Stack, workload: Workload, figure: Figure) -> None:
+def test_duplicated_messages_bring_no_second_call(
+    stack: Stack, workload: Workload, tracked: TrackedRecords, figure: Figure
+) -> None:
     rng, changes = random.Random(6), times(300)
     sqs, prefix = stack.client("sqs"), stack.environment["QUEUES_URL_PREFIX"]
     # Given events that come three times
@@ -207,9 +209,16 @@ def test_duplicated_messages_bring_no_second_call(stack: Stack, workload: Worklo
         wake = Wake(owner=hook.id, lane=hook.id)
         for queue in (WEBHOOK, URGENT):
             Sender(sqs, prefix).send_all(queue, [wake] * 10)
+    # And the stream tells everything once more, a part of it twice
+    images = [image for id_ in workload.applications if (image := tracked.image(id_))]
+    told = [stream_record(RECORDED[0], image) for image in images]
+    project(stack, told + told[::-2])
     # Then each event is delivered once
     deliveries = workload.check()
-    figure("duplicated messages", f"{copies} copies of events; {deliveries} deliveries, none taken again")
+    figure(
+        "duplicated messages",
+        f"{copies} copies of events, {len(images)} changes streamed again; {deliveries} deliveries, none taken again",
+    )
 
 
 def test_deliveries_go_on_after_the_emulator_was_restarted(

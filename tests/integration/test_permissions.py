@@ -4,16 +4,18 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import botocore.session
 import pytest
 from botocore.exceptions import ClientError
+from botocore.parsers import ResponseParserError
 
 from infra.local.clients import ROOT_KEYS
 from infra.local.stack import Stack
 from tests.support.stack import STAGE
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
 
@@ -168,7 +170,9 @@ def _may(do: Callable[[], object]) -> bool:
 def _as_function(stack: Stack, function: str, service: str) -> Any:
     """Return a client with the rights of *function*'s role."""
     role = stack.client("lambda").get_function_configuration(FunctionName=f"holdfast-{STAGE}-{function}")["Role"]
-    lent = stack.client("sts").assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
+    assume = partial(stack.client("sts").assume_role, RoleArn=role, RoleSessionName="test")
+    # The emulator answers 500 in a form of its own while another call changes its roles.
+    lent = eventually(assume, retry=ResponseParserError)["Credentials"]
     return _SESSION.create_client(
         service,
         endpoint_url=stack.endpoint_url,

