@@ -14,7 +14,8 @@ attempts.py   what a call's end means for its delivery (no I/O)
 accept.py     matches events with webhooks, and makes deliveries
 send.py       one call of a receiver
 serve.py      serves lanes: slots, rates, calls
-api.py        HTTP routes
+api.py        HTTP routes of webhooks
+history.py    HTTP routes of deliveries
 queues.py     the queues of events and of lanes
 settings.py   options
 wiring.py     makes stores and workers, once per process

@@ -6,7 +6,7 @@ from chalicelib.core.records.events import Subscription
 from chalicelib.core.records.models import Kind
 from chalicelib.core.slice import Indexes, Slice, Upgrade
 from chalicelib.webhooks import worker
-from chalicelib.webhooks.api import routes
+from chalicelib.webhooks.history import routes
 from chalicelib.webhooks.models import KIND_NAME, SHAPE, moves
 from chalicelib.webhooks.queues import EVENT, URGENT, WEBHOOK
 from chalicelib.webhooks.settings import WebhookSettings
