@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
+from chalicelib.core.errors import TooMany
 from chalicelib.core.runtime import deadline, logs
 from chalicelib.core.stores import newest
 from chalicelib.core.web import ADMIN_ONLY, Call, Page, paging
 from chalicelib.webhooks import wiring, worker
+from chalicelib.webhooks.admit import admit
 from chalicelib.webhooks.api import ONE, PARAMS, enabled, routes
 from chalicelib.webhooks.errors import (
     CountChanged,
@@ -15,6 +17,7 @@ from chalicelib.webhooks.errors import (
     DeliveryNotFound,
     WebhookDisabled,
     WebhookNotFound,
+    WrongSignature,
 )
 from chalicelib.webhooks.shown import (
     AllDeliveriesQuery,
@@ -24,9 +27,12 @@ from chalicelib.webhooks.shown import (
     OneDelivery,
     Recover,
     Recovered,
+    Stated,
+    StatementQuery,
     Waiting,
     delivery,
     one_delivery,
+    stated,
 )
 
 __all__ = ["routes"]
@@ -48,6 +54,32 @@ _BUDGET_MS, _STEP_MS = 15_000, 3_000
 def list_deliveries_of_webhook(call: Call[None, DeliveryQuery], webhook_id: str) -> str:
     """List the deliveries to one webhook, newest first. Those of a deleted webhook stay for their 30 days."""
     return _listed(f"deliveries to {webhook_id}", call.query, {"webhook": webhook_id})
+
+
+@routes.add(
+    "GET",
+    f"{ONE}/statement",
+    roles=ADMIN_ONLY,
+    params=PARAMS,
+    query=StatementQuery,
+    answers={200: Page[Stated]},
+    raises=(WebhookNotFound, WrongSignature, TooMany),
+    signer=admit,
+)
+def show_statement(call: Call[None, StatementQuery], webhook_id: str) -> str:
+    """Show sequence, id and digest of each delivery that was made for a webhook, in order of sequence.
+
+    The webhook's own secret may sign the call in place of a session. Tests have no sequence, and do not show.
+    Deliveries are kept for 31 days: a lower sequence than the first that shows was removed.
+    """
+    wiring.store().get(webhook_id)
+
+    def fetch(limit: int, after: str | None) -> Iterator[Stated]:
+        first = int(after) + 1 if after else call.query.from_
+        return map(stated, wiring.statement().page(webhook_id, first, limit))
+
+    name = f"statement of {webhook_id}"
+    return paging.cursors().render(name, call.query, fetch, lambda one: str(one.sequence))
 
 
 @routes.add("GET", "/api/deliveries", roles=ADMIN_ONLY, query=AllDeliveriesQuery, answers={200: Page[Delivery]})

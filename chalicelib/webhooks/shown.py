@@ -104,6 +104,22 @@ class AllDeliveriesQuery(DeliveryQuery):
         return super().filter | ({"webhook": self.webhook_id} if self.webhook_id else {})
 
 
+class StatementQuery(PageQuery):
+    """Where a page of a statement begins."""
+
+    from_: int = Field(default=1, ge=1, le=10**15, alias="from", description="the first sequence of the statement")
+
+
+class Stated(Model):
+    """A delivery in the statement of its webhook."""
+
+    sequence: int = Field(description="number among the deliveries of the webhook; without gaps among those kept")
+    delivery_id: str
+    digest: str = Field(description="SHA-256 of the body as it is sent, in hexadecimal")
+    type: str
+    created_at: Instant
+
+
 Count = Annotated[int, Field(ge=0, le=10**9), WHOLE]
 
 
@@ -146,6 +162,12 @@ def typed(name: str) -> Any:
 def delivery(found: Mapping[str, Any]) -> Delivery:
     """Return the delivery of a document read with `LISTED`."""
     return Delivery.model_validate(_fields(found), strict=False)
+
+
+def stated(found: Mapping[str, Any]) -> Stated:
+    """Return the entry of a row of `statement.Statement`."""
+    fields = {name: found[name] for name in ("sequence", "digest", "type", "createdAt")}
+    return Stated.model_validate({"deliveryId": found["_id"], **fields}, strict=False)
 
 
 def one_delivery(found: Mapping[str, Any]) -> OneDelivery:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from chalicelib.webhooks.deliveries import Deliveries
     from chalicelib.webhooks.health import Health
     from chalicelib.webhooks.serve import Server
+    from chalicelib.webhooks.statement import Statement
     from chalicelib.webhooks.store import WebhookStore
 
 
@@ -51,6 +52,14 @@ def archive() -> Archive:
     from chalicelib.webhooks.archive import Archive
 
     return Archive(clients.mongodb())
+
+
+@once
+def statement() -> Statement:
+    """Return the statements of all webhooks."""
+    from chalicelib.webhooks.statement import Statement
+
+    return Statement(clients.mongodb())
 
 
 @once
