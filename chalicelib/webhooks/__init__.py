@@ -10,6 +10,8 @@ deliveries.py deliveries in MongoDB; one atomic update decides each step
 health.py     since when a webhook fails, which lanes have work, whether a delivery was forgotten
 statement.py  reads statements: what was made for a webhook, by sequence, from an index
 archive.py    reads deliveries for people, and sends some again
+jobs.py       replays many deliveries: jobs that go on after their process died
+sending.py    works at jobs, and wakes the lanes of their deliveries
 shown.py      shapes of deliveries, and queries for them (no I/O)
 attempts.py   what a call's end means for its delivery (no I/O)
 admit.py      admits a receiver by its signature

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
-from chalicelib.core.errors import TooMany
+from chalicelib.core.errors import FieldError, Invalid, TooMany
 from chalicelib.core.runtime import deadline, logs
 from chalicelib.core.stores import newest
 from chalicelib.core.web import ADMIN_ONLY, Call, Page, paging
-from chalicelib.webhooks import wiring, worker
+from chalicelib.webhooks import sending, wiring, worker
 from chalicelib.webhooks.admit import admit
 from chalicelib.webhooks.api import ONE, PARAMS, enabled, routes
 from chalicelib.webhooks.errors import (
@@ -27,6 +27,8 @@ from chalicelib.webhooks.shown import (
     OneDelivery,
     Recover,
     Recovered,
+    Replay,
+    Replayed,
     Stated,
     StatementQuery,
     Waiting,
@@ -156,6 +158,32 @@ def recover_deliveries(call: Call[Recover, None], webhook_id: str) -> Recovered:
     return recovered
 
 
+@routes.add(
+    "POST",
+    "/api/deliveries/replay",
+    roles=ADMIN_ONLY,
+    body=Replay,
+    answers={200: Replayed},
+    raises=(CountChanged, Invalid),
+)
+def replay_deliveries(call: Call[Replay, None]) -> Replayed:
+    """Send all deliveries of a filter once more, in order of sequence. Their schedules stay.
+
+    `dryRun: true` only counts; else `expectedCount` refuses if the count has changed. Deliveries in flight, and those
+    of disabled and deleted webhooks, are left as they are. A long job goes on after the answer, within a minute.
+    """
+    asked, ids = call.body, sending.enabled()
+    if asked.dry_run:
+        return wiring.jobs().count(asked.filter, ids)
+    if asked.expected_count is None:
+        raise Invalid([FieldError("expectedCount", "is required without dryRun")])
+    begun = wiring.jobs().begin(call.operation.id, asked.filter, asked.expected_count, ids)
+    logs.line().add(jobId=call.operation.id, replayed=begun.count - begun.skipped)
+    with deadline.at_most(_BUDGET_MS):
+        done = sending.go_on(call.operation.id, _time_left)
+    return begun.model_copy(update={"more": not done})
+
+
 @routes.add("GET", "/api/cluster/webhooks/queue", roles=ADMIN_ONLY, answers={200: Waiting})
 def show_webhook_queue(call: Call[None, None]) -> Waiting:
     """Count the deliveries that are not finished, and look for deliveries that nobody would send."""
@@ -163,7 +191,7 @@ def show_webhook_queue(call: Call[None, None]) -> Waiting:
     return Waiting(due=load.pending, in_flight=load.processing, forgotten=worker.check())
 
 
-def _listed(name: str, query: DeliveryQuery, wanted: dict[str, Any]) -> str:
+def _listed(name: str, query: DeliveryQuery | AllDeliveriesQuery, wanted: dict[str, Any]) -> str:
     def fetch(limit: int, after: str | None) -> Iterator[Delivery]:
         return map(delivery, wiring.archive().page(query.filter | wanted, limit, after))
 

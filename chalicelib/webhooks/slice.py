@@ -15,11 +15,12 @@ from chalicelib.webhooks.settings import WebhookSettings
 def _indexes() -> Indexes:
     from chalicelib.core.queueing import slots
     from chalicelib.core.records.view import collection_of
-    from chalicelib.webhooks import deliveries, health, store
+    from chalicelib.webhooks import deliveries, health, jobs, store
 
     return {
         collection_of(KIND_NAME): store.INDEXES,
         "deliveries": deliveries.INDEXES,
+        "webhook_jobs": jobs.INDEXES,
         "webhook_heads": health.INDEXES,
         "webhook_lanes": slots.INDEXES,
     }

@@ -12,10 +12,11 @@ from chalicelib.webhooks.happenings import digest_of
 if TYPE_CHECKING:
     from pymongo.database import Database
 
-_NAME = "statement"
+#: The name of the index.
+NAME = "statement"
 _SHOWN = ("sequence", "digest", "type", "createdAt")
 #: Holds all that a statement shows. Each field is written once, so no attempt of a delivery writes the index.
-INDEX = IndexModel([(name, ASCENDING) for name in ("webhook", *_SHOWN, "purgeAt", "_id")], name=_NAME)
+INDEX = IndexModel([(name, ASCENDING) for name in ("webhook", *_SHOWN, "purgeAt", "_id")], name=NAME)
 #: The clock of this process only narrows a query; the server's clock decides.
 _CLOCK_SKEW = timedelta(minutes=1)
 
@@ -51,7 +52,7 @@ class Statement:
         }
         shown = {**dict.fromkeys(("_id", *_SHOWN), 1), "kept": {"$gt": ["$purgeAt", "$$NOW"]}}
         with reaching_mongodb():
-            return list(self._deliveries.find(query, shown, sort=[("sequence", ASCENDING)], limit=limit, hint=_NAME))
+            return list(self._deliveries.find(query, shown, sort=[("sequence", ASCENDING)], limit=limit, hint=NAME))
 
     def _digests(self, ids: Sequence[str]) -> dict[str, str]:
         """Return the digests of deliveries that earlier releases made without one."""
