@@ -100,7 +100,7 @@ def test_palette_opens_webhooks_and_deliveries_by_their_ids(visits: Visits, admi
     new = {"url": "http://127.0.0.1:9/", "events": ["application.created"]}
     webhook = json_of(admin.post("/api/webhooks", new), 201)["webhookId"]
     delivery = json_of(admin.post(f"/api/webhooks/{webhook}/test"), 202)["deliveryId"]
-    page = visits.signed_in(person("admin"))
+    page = visits.signed_in(person("admin"), "#/inbox")
     page.get_by_role("heading", name="Inbox").wait_for()
     # Question, application, webhook
     go_to(page, webhook, "ArrowDown", "ArrowDown")

@@ -1,5 +1,6 @@
 """Webhooks on their pages: a secret shown once, deliveries with their attempts, replay, and recovery by number."""
 
+import hashlib
 from typing import Any
 
 from standardwebhooks import Webhook
@@ -77,6 +78,20 @@ def test_made_webhook_delivers_and_replays_after_a_refusal(visits: Visits, admin
         ids = [got.headers["webhook-id"] for got in receiver.received]
         assert len(ids) == 3
         assert ids[1] == ids[2]
+    admin.delete(f"/api/webhooks/{webhook_id}")
+
+
+def test_statement_of_a_webhook_leads_to_each_delivery(visits: Visits, admin: Client, person: NewPerson) -> None:
+    with receiving() as receiver:
+        webhook_id = hooked(admin, receiver.url)
+        made(admin)
+        eventually(lambda: receiver.received)
+        page = visits.signed_in(person("admin"), f"#/webhooks/{webhook_id}")
+        page.get_by_text("Statement", exact=True).click()
+        (got,) = receiver.received
+        row = page.get_by_role("row").filter(has_text=hashlib.sha256(got.body).hexdigest()[:10])
+        row.get_by_role("link", name=got.headers["webhook-id"]).click()
+        page.get_by_role("heading", name="application.created").wait_for()
     admin.delete(f"/api/webhooks/{webhook_id}")
 
 
