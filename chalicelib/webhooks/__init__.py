@@ -8,13 +8,18 @@ store.py      webhooks: records
 recorder.py   numbers and inserts the deliveries of a batch of events, in one transaction
 deliveries.py deliveries in MongoDB; one atomic update decides each step
 health.py     since when a webhook fails, which lanes have work, whether a delivery was forgotten
+statement.py  reads statements: what was made for a webhook, by sequence, from an index
 archive.py    reads deliveries for people, and sends some again
+jobs.py       replays many deliveries: jobs that go on after their process died
+sending.py    works at jobs, and wakes the lanes of their deliveries
 shown.py      shapes of deliveries, and queries for them (no I/O)
 attempts.py   what a call's end means for its delivery (no I/O)
+admit.py      admits a receiver by its signature
 accept.py     matches events with webhooks, and makes deliveries
 send.py       one call of a receiver
 serve.py      serves lanes: slots, rates, calls
-api.py        HTTP routes
+api.py        HTTP routes of webhooks
+history.py    HTTP routes of deliveries
 queues.py     the queues of events and of lanes
 settings.py   options
 wiring.py     makes stores and workers, once per process

@@ -15,10 +15,10 @@ from chalicelib.webhooks.shown import LISTED, Recover, Recovered
 if TYPE_CHECKING:
     from pymongo.database import Database
 
-#: How many deliveries one step of a recovery changes.
-_STEP = 500
+#: How many deliveries one step of a recovery or of a job changes.
+STEP = 500
 #: Whether a caller may read: MongoDB removes documents late.
-_KEPT = {"$gt": ["$purgeAt", "$$NOW"]}
+KEPT = {"$gt": ["$purgeAt", "$$NOW"]}
 
 
 class Archive:
@@ -29,7 +29,7 @@ class Archive:
 
     def page(self, wanted: dict[str, Any], limit: int, after: str | None) -> Iterator[dict[str, Any]]:
         """Yield up to *limit* deliveries older than the position *after*, newest first by the server's clock."""
-        query = {**wanted, "$expr": _KEPT, **(newest.older_than(after) if after else {})}
+        query = {**wanted, "$expr": KEPT, **(newest.older_than(after) if after else {})}
         with (
             reaching_mongodb(),
             self._deliveries.find(query, LISTED, sort=newest.newest_first(), limit=limit) as found,
@@ -43,7 +43,7 @@ class Archive:
             DeliveryNotFound: there is no such delivery, or it is no longer kept.
         """
         with reaching_mongodb():
-            found = self._deliveries.find_one({"_id": delivery_id, "$expr": _KEPT})
+            found = self._deliveries.find_one({"_id": delivery_id, "$expr": KEPT})
         if found is None:
             raise DeliveryNotFound
         return found
@@ -55,15 +55,7 @@ class Archive:
             DeliveryNotFound: the webhook has no such delivery.
             DeliveryInFlight: a call is being made just now.
         """
-        resume = {"status": "$status", "reason": "$reason", "due": "$due"}
-        change = {
-            # A second replay before the first was sent keeps the state before the first.
-            "resume": {"$ifNull": ["$resume", resume]},
-            "status": Status.DUE.value,
-            "due": "$$NOW",
-            "trigger": Trigger.MANUAL.value,
-            "replay": {"$literal": operation},
-        }
+        change = {**once_more(), "replay": {"$literal": operation}}
         free = {"status": {"$ne": Status.IN_FLIGHT.value}, "replay": {"$ne": operation}}
         return self._change(webhook_id, delivery_id, free, change, DeliveryInFlight)
 
@@ -100,7 +92,7 @@ class Archive:
         while left and time_left():
             with reaching_mongodb():
                 rest = self._deliveries.find({**dead, "recovery": {"$ne": operation}}, {"_id": 1})
-                ids = [found["_id"] for found in rest.sort("sequence").limit(_STEP)]
+                ids = [found["_id"] for found in rest.sort("sequence").limit(STEP)]
                 chosen = {"_id": {"$in": ids}, "status": Status.DEAD.value}
                 self._deliveries.update_many(chosen, [{"$set": _anew(operation)}])
             begun, left = begun + len(ids), left - len(ids) if ids else 0
@@ -120,7 +112,7 @@ class Archive:
             DeliveryNotFound: the webhook has no such delivery.
             Conflict: *free* does not hold; the error is a *refusal*.
         """
-        query = {"_id": delivery_id, "webhook": webhook_id, "$expr": _KEPT}
+        query = {"_id": delivery_id, "webhook": webhook_id, "$expr": KEPT}
         with reaching_mongodb():
             found = self._deliveries.find_one_and_update(
                 {**query, **free}, [{"$set": change}], return_document=ReturnDocument.AFTER
@@ -132,6 +124,18 @@ class Archive:
             if self._deliveries.find_one(query, {"_id": 1}) is None:
                 raise DeliveryNotFound
         raise refusal
+
+
+def once_more() -> dict[str, Any]:
+    """Return the fields of a delivery that is sent once more, and returns to its state if that fails."""
+    resume = {"status": "$status", "reason": "$reason", "due": "$due"}
+    return {
+        # A second replay before the first was sent keeps the state before the first.
+        "resume": {"$ifNull": ["$resume", resume]},
+        "status": Status.DUE.value,
+        "due": "$$NOW",
+        "trigger": Trigger.MANUAL.value,
+    }
 
 
 def _anew(operation: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from chalicelib.webhooks.attempts import Decision, Result
 from chalicelib.webhooks.happenings import Happening, delivery_id
 from chalicelib.webhooks.models import Reason, Status, Trigger
 from chalicelib.webhooks.recorder import Recorder, Wanted, document_of
+from chalicelib.webhooks.statement import INDEX as STATEMENT
 
 if TYPE_CHECKING:
     from pymongo.database import Database
@@ -32,6 +33,7 @@ INDEXES = [
     IndexModel(newest_first(), name="newest"),
     IndexModel([("webhook", ASCENDING), *newest_first()], name="newest-of-webhook"),
     IndexModel([("webhook", ASCENDING), ("status", ASCENDING), ("finishedAt", ASCENDING)], name="finished"),
+    STATEMENT,
 ]
 
 #: The clock of this process only narrows a query; the server's clock decides.

@@ -1,6 +1,6 @@
 """Errors of webhooks. Callers read the docstring of each class as the detail."""
 
-from chalicelib.core.errors import Conflict, NotFound
+from chalicelib.core.errors import Conflict, NotFound, Unauthenticated
 
 
 class WebhookNotFound(NotFound):
@@ -13,6 +13,12 @@ class TooManyWebhooks(Conflict):
     """There are 100 webhooks already. Delete one that is not needed, or let one address take more events."""
 
     code = "too-many-webhooks"
+
+
+class WrongSignature(Unauthenticated):
+    """No valid secret of this webhook signed this call within the last five minutes."""
+
+    code = "wrong-signature"
 
 
 class DeliveryNotFound(NotFound):

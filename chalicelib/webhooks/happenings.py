@@ -36,6 +36,11 @@ def body_of(happening: Happening, id_: str, sequence: int | None) -> str:
     return f'{json.dumps(head)[:-1]}, "data": {happening.data}}}'
 
 
+def digest_of(body: str) -> str:
+    """Return the digest of a delivery's *body* for statements: the SHA-256 of its bytes, in hexadecimal."""
+    return hashlib.sha256(body.encode()).hexdigest()
+
+
 def of_document(news: News) -> Happening:
     """Return the happening of a document that is no record."""
     return Happening(news.work_id, f"{news.kind}.{news.name}", news.at, news.text, news.hops, news.caused_by)

@@ -10,7 +10,7 @@ from pymongo import UpdateOne
 
 from chalicelib.core.runtime import hops
 from chalicelib.core.stores.driver_errors import reaching_mongodb
-from chalicelib.webhooks.happenings import Happening, body_of, delivery_id
+from chalicelib.webhooks.happenings import Happening, body_of, delivery_id, digest_of
 from chalicelib.webhooks.models import Reason, Status, Trigger
 
 if TYPE_CHECKING:
@@ -125,13 +125,15 @@ def document_of(
     id_ = delivery_id(happening.event_id, webhook_id)
     if happening.hops + 1 > hops.MOST:
         ended = Reason.LOOP
+    body = body_of(happening, id_, sequence)
     document: dict[str, Any] = {
         "_id": id_,
         "webhook": webhook_id,
         "eventId": happening.event_id,
         "type": happening.type,
         "sequence": sequence,
-        "body": body_of(happening, id_, sequence),
+        "body": body,
+        "digest": digest_of(body),
         "hops": happening.hops + 1,
         "causedBy": happening.caused_by,
         "status": Status.DUE.value,

@@ -72,8 +72,8 @@ class OneDelivery(Delivery):
     calls: list[Attempt]
 
 
-class DeliveryQuery(PageQuery):
-    """Filters of a webhook's deliveries."""
+class _Filter(Model):
+    """What a list of deliveries may be filtered by."""
 
     status: Status | None = None
     type: EventName | None = Field(default=None, description="`application.approved`, or `application.*`")
@@ -93,8 +93,8 @@ class DeliveryQuery(PageQuery):
         return wanted
 
 
-class AllDeliveriesQuery(DeliveryQuery):
-    """Filters of all deliveries."""
+class DeliveryFilter(_Filter):
+    """Filters of the deliveries of all webhooks."""
 
     webhook_id: Id | None = None
 
@@ -102,6 +102,30 @@ class AllDeliveriesQuery(DeliveryQuery):
     def filter(self) -> dict[str, Any]:
         """The query for MongoDB."""
         return super().filter | ({"webhook": self.webhook_id} if self.webhook_id else {})
+
+
+class DeliveryQuery(_Filter, PageQuery):
+    """Filters of a webhook's deliveries."""
+
+
+class AllDeliveriesQuery(DeliveryFilter, PageQuery):
+    """Filters of the list of all deliveries."""
+
+
+class StatementQuery(PageQuery):
+    """Where a page of a statement begins."""
+
+    from_: int = Field(default=1, ge=1, le=10**15, alias="from", description="the first sequence of the statement")
+
+
+class Stated(Model):
+    """A delivery in the statement of its webhook."""
+
+    sequence: int = Field(description="number among the deliveries of the webhook; without gaps among those kept")
+    delivery_id: str
+    digest: str = Field(description="SHA-256 of the body as it is sent, in hexadecimal")
+    type: str
+    created_at: Instant
 
 
 Count = Annotated[int, Field(ge=0, le=10**9), WHOLE]
@@ -126,6 +150,24 @@ class Recovered(Model):
     more: bool = Field(description="time was too short for all; repeat the call for the rest")
 
 
+class Replay(Model):
+    """Which deliveries to send once more: those that the list shows with the same filter."""
+
+    filter: DeliveryFilter = Field(description="the filter of the list of all deliveries; empty for all")
+    dry_run: bool = Field(default=False, description="only count")
+    expected_count: Count | None = Field(
+        default=None, description="refuse with 409 unless so many match, as the dry run said; required without `dryRun`"
+    )
+
+
+class Replayed(Model):
+    """A job that replays deliveries, or what it would do."""
+
+    count: int = Field(description="deliveries that match the filter")
+    skipped: int = Field(description="those of them in flight, or of a disabled or deleted webhook: not sent")
+    more: bool = Field(description="the job goes on after this answer")
+
+
 class Waiting(Model):
     """The deliveries that are not finished, of all webhooks."""
 
@@ -146,6 +188,12 @@ def typed(name: str) -> Any:
 def delivery(found: Mapping[str, Any]) -> Delivery:
     """Return the delivery of a document read with `LISTED`."""
     return Delivery.model_validate(_fields(found), strict=False)
+
+
+def stated(found: Mapping[str, Any]) -> Stated:
+    """Return the entry of a row of `statement.Statement`."""
+    fields = {name: found[name] for name in ("sequence", "digest", "type", "createdAt")}
+    return Stated.model_validate({"deliveryId": found["_id"], **fields}, strict=False)
 
 
 def one_delivery(found: Mapping[str, Any]) -> OneDelivery:

@@ -6,7 +6,7 @@ from chalicelib.core.records.events import Subscription
 from chalicelib.core.records.models import Kind
 from chalicelib.core.slice import Indexes, Slice, Upgrade
 from chalicelib.webhooks import worker
-from chalicelib.webhooks.api import routes
+from chalicelib.webhooks.history import routes
 from chalicelib.webhooks.models import KIND_NAME, SHAPE, moves
 from chalicelib.webhooks.queues import EVENT, URGENT, WEBHOOK
 from chalicelib.webhooks.settings import WebhookSettings
@@ -15,11 +15,12 @@ from chalicelib.webhooks.settings import WebhookSettings
 def _indexes() -> Indexes:
     from chalicelib.core.queueing import slots
     from chalicelib.core.records.view import collection_of
-    from chalicelib.webhooks import deliveries, health, store
+    from chalicelib.webhooks import deliveries, health, jobs, store
 
     return {
         collection_of(KIND_NAME): store.INDEXES,
         "deliveries": deliveries.INDEXES,
+        "webhook_jobs": jobs.INDEXES,
         "webhook_heads": health.INDEXES,
         "webhook_lanes": slots.INDEXES,
     }

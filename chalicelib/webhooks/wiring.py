@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from chalicelib.webhooks.archive import Archive
     from chalicelib.webhooks.deliveries import Deliveries
     from chalicelib.webhooks.health import Health
+    from chalicelib.webhooks.jobs import Jobs
     from chalicelib.webhooks.serve import Server
+    from chalicelib.webhooks.statement import Statement
     from chalicelib.webhooks.store import WebhookStore
 
 
@@ -51,6 +53,22 @@ def archive() -> Archive:
     from chalicelib.webhooks.archive import Archive
 
     return Archive(clients.mongodb())
+
+
+@once
+def statement() -> Statement:
+    """Return the statements of all webhooks."""
+    from chalicelib.webhooks.statement import Statement
+
+    return Statement(clients.mongodb())
+
+
+@once
+def jobs() -> Jobs:
+    """Return the replays of many deliveries."""
+    from chalicelib.webhooks.jobs import Jobs
+
+    return Jobs(clients.mongodb())
 
 
 @once

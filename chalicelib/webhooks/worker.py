@@ -9,11 +9,14 @@ from chalicelib.core.queueing.queues import Load, Queue
 from chalicelib.core.queueing.sender import Parcel
 from chalicelib.core.queueing.wakes import Wake
 from chalicelib.core.records.models import Record
-from chalicelib.core.runtime import logs
-from chalicelib.webhooks import wiring
+from chalicelib.core.runtime import deadline, logs
+from chalicelib.webhooks import sending, wiring
 from chalicelib.webhooks.errors import WebhookNotFound
 from chalicelib.webhooks.models import Reason
 from chalicelib.webhooks.queues import EVENT, URGENT, WEBHOOK, News, queue_of
+
+#: The time that one more step of a job may take.
+_STEP_MS = 3_000
 
 
 def accept(event: Any) -> dict[str, Any]:
@@ -59,13 +62,18 @@ def sweep() -> int:
             deliveries.end_all(webhook_id, Reason.DISABLED)
     opens = _open(list(webhooks.values()))
     line.count("deliveriesForgotten", _forgotten(opens))
-    return _wake_all(webhooks, opens)
+    woken = _wake_all(webhooks, opens)
+    for job_id in wiring.jobs().open():
+        sending.go_on(job_id, lambda: deadline.allows(_STEP_MS))
+    return woken
 
 
 def next_due() -> datetime | None:
-    """Return the earliest moment at which a delivery is due or ends, or a webhook is to be given up, or None."""
+    """Return the earliest moment of work, or None: a delivery is due or ends, a webhook is given up, a job goes on."""
     webhooks = wiring.store().every()
-    return wiring.health().next_due(_open(webhooks), [webhook.id for webhook in webhooks if webhook.doc["enabled"]])
+    sent = [webhook.id for webhook in webhooks if webhook.doc["enabled"]]
+    moments = [wiring.health().next_due(_open(webhooks), sent), wiring.jobs().since()]
+    return min((moment for moment in moments if moment), default=None)
 
 
 def check() -> int:

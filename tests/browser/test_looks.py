@@ -94,6 +94,7 @@ def pages(request: str, application: str, username: str, hook: tuple[str, str]) 
         f"webhooks/{webhook}": "All deliveries of this webhook",
         f"webhooks/{webhook}?recover=yes": "would be sent",
         "deliveries": "Last answer",
+        "deliveries?replay=yes": "of the list",
         "deliveries?status=delivered&type=no.event": "Clear filters",
         f"deliveries/{delivery}": "The signature is of this text.",
         "users": "New user",

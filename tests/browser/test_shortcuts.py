@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.browser.test_keys import focused
 from tests.browser.visits import Visits, asked, violations
-from tests.support.client import Client
+from tests.support.client import Client, json_of
 from tests.support.stack import NewPerson
 
 
@@ -93,6 +93,21 @@ def test_palette_opens_pages_and_questions(visits: Visits, admin: Client, person
     assert page.evaluate("document.activeElement.id") == "main"
     go_to(page, request)
     page.get_by_role("heading", name="Timeline").wait_for()
+
+
+def test_palette_opens_webhooks_and_deliveries_by_their_ids(visits: Visits, admin: Client, person: NewPerson) -> None:
+    # Port 9 refuses every call.
+    new = {"url": "http://127.0.0.1:9/", "events": ["application.created"]}
+    webhook = json_of(admin.post("/api/webhooks", new), 201)["webhookId"]
+    delivery = json_of(admin.post(f"/api/webhooks/{webhook}/test"), 202)["deliveryId"]
+    page = visits.signed_in(person("admin"), "#/inbox")
+    page.get_by_role("heading", name="Inbox").wait_for()
+    # Question, application, webhook
+    go_to(page, webhook, "ArrowDown", "ArrowDown")
+    page.get_by_role("heading", name="127.0.0.1:9").wait_for()
+    go_to(page, delivery)
+    page.get_by_role("heading", name="webhook.test").wait_for()
+    admin.delete(f"/api/webhooks/{webhook}")
 
 
 def test_control_and_enter_send_a_form(visits: Visits, person: NewPerson) -> None:

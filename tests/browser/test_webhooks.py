@@ -1,5 +1,6 @@
 """Webhooks on their pages: a secret shown once, deliveries with their attempts, replay, and recovery by number."""
 
+import hashlib
 from typing import Any
 
 from standardwebhooks import Webhook
@@ -80,6 +81,20 @@ def test_made_webhook_delivers_and_replays_after_a_refusal(visits: Visits, admin
     admin.delete(f"/api/webhooks/{webhook_id}")
 
 
+def test_statement_of_a_webhook_leads_to_each_delivery(visits: Visits, admin: Client, person: NewPerson) -> None:
+    with receiving() as receiver:
+        webhook_id = hooked(admin, receiver.url)
+        made(admin)
+        eventually(lambda: receiver.received)
+        page = visits.signed_in(person("admin"), f"#/webhooks/{webhook_id}")
+        page.get_by_text("Statement", exact=True).click()
+        (got,) = receiver.received
+        row = page.get_by_role("row").filter(has_text=hashlib.sha256(got.body).hexdigest()[:10])
+        row.get_by_role("link", name=got.headers["webhook-id"]).click()
+        page.get_by_role("heading", name="application.created").wait_for()
+    admin.delete(f"/api/webhooks/{webhook_id}")
+
+
 def test_recovery_sends_the_deliveries_of_the_list_alone(visits: Visits, admin: Client, person: NewPerson) -> None:
     visits.expect(REFUSED)
     with receiving() as receiver:
@@ -123,3 +138,43 @@ def test_recovery_sends_the_deliveries_of_the_list_alone(visits: Visits, admin: 
 def well(_: Received) -> tuple[int, dict[str, str]]:
     """Take every call."""
     return 204, {}
+
+
+def test_replay_all_sends_what_the_filtered_list_shows(visits: Visits, admin: Client, person: NewPerson) -> None:
+    visits.expect(REFUSED)
+    with receiving() as receiver:
+        one, other = hooked(admin, f"{receiver.url}/one"), hooked(admin, f"{receiver.url}/other")
+        for _ in range(2):
+            made(admin)
+        eventually(lambda: len(receiver.received) == 4)
+        receiver.answer = lambda _: (400, {})
+        made(admin)
+        eventually(lambda: len(dead(admin, one)) == 1 and len(dead(admin, other)) == 1)
+        # Given the filtered list and its dialog, after a reload, and after a way there and back
+        page = visits.signed_in(person("admin"), f"#/deliveries?webhookId={one}")
+        dialog = page.get_by_role("dialog", name="Replay all deliveries")
+        page.get_by_role("row").nth(3).wait_for()
+        page.get_by_role("link", name="Replay all…").click()
+        dialog.get_by_text("3 deliveries of the list.").wait_for()
+        page.reload()
+        dialog.get_by_text("3 deliveries of the list.").wait_for()
+        page.go_back()
+        dialog.wait_for(state="detached")
+        page.go_forward()
+        dialog.get_by_role("button", name="Replay 3 deliveries").wait_for()
+        # When the number has changed meanwhile, then nothing is sent, and the deliveries are counted again
+        made(admin)
+        eventually(lambda: len(dead(admin, one)) == 2 and len(dead(admin, other)) == 2)
+        receiver.answer = well
+        receiver.received.clear()
+        dialog.get_by_role("button", name="Replay 3 deliveries").click()
+        dialog.get_by_text("The number has changed, so nothing was sent.").wait_for()
+        assert receiver.received == []
+        # When that number is confirmed, then each of the list is sent, and none of the other webhook
+        dialog.get_by_role("button", name="Replay 4 deliveries").click()
+        dialog.wait_for(state="detached")
+        eventually(lambda: dead(admin, one) == [] and len(receiver.received) == 4)
+        assert sorted(got.event["sequence"] for got in receiver.received if got.path == "/one") == [1, 2, 3, 4]
+        assert len(dead(admin, other)) == 2
+    for webhook_id in (one, other):
+        admin.delete(f"/api/webhooks/{webhook_id}")

@@ -11,6 +11,7 @@ accept.py      reads the Accept header
 messages.py    sentences for invalid fields, in place of pydantic's
 source.py      the source address of a request
 credentials.py reads the token of a request, in header or cookie
+signed.py      the text of a call that a secret signs in place of a session
 idempotency.py repeats the response to a call with an Idempotency-Key
 paging.py      signed cursors
 openapi.py     the OpenAPI description, generated from routes and models

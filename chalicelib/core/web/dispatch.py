@@ -12,7 +12,7 @@ from pydantic import BaseModel, TypeAdapter
 from chalicelib.core import errors
 from chalicelib.core.records import etags
 from chalicelib.core.runtime import accounts, hops, logs
-from chalicelib.core.web import credentials, requests, reserved
+from chalicelib.core.web import credentials, requests, reserved, signed
 from chalicelib.core.web.requests import JSON, TICKET
 from chalicelib.core.web.roles import NOBODY, PUBLIC, Caller
 from chalicelib.core.web.routes import Answer, Call, Endpoint, Operation
@@ -114,6 +114,10 @@ def _admit(endpoint: Endpoint, request: Request, app: Any) -> Caller:
         caller = app.identify(token)
     elif endpoint.tickets and TICKET in query:
         caller = app.redeem(query[TICKET], requests.concrete(request))
+    elif endpoint.signer and (asked := signed.read(request)):
+        caller = endpoint.signer(asked)
+        logs.line().add(user=caller.username)
+        return caller
     else:
         raise errors.Unauthenticated
     logs.line().add(user=caller.username)

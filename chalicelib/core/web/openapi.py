@@ -13,7 +13,7 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from chalicelib.core import errors
 from chalicelib.core.coordination.errors import ClaimLost, KeyReused, ShownOnce, StillAnswering
-from chalicelib.core.web import reserved
+from chalicelib.core.web import reserved, signed
 from chalicelib.core.web.credentials import SAFE, cookie_name
 from chalicelib.core.web.requests import IDEMPOTENCY_KEY, JSON, TICKET
 from chalicelib.core.web.roles import PUBLIC, Role
@@ -73,6 +73,12 @@ _NONE_MATCH_PARAMETER = {
 }
 
 
+_SIGNATURE = (
+    "of the method, the path and the query, by the webhook's secret, with webhook-id and webhook-timestamp as Standard "
+    "Webhooks says; docs/webhooks.md has the text that is signed"
+)
+
+
 #: The body of a request, and the bodies of answers by status, of operations by name.
 Examples = Mapping[str, Mapping[str, Any]]
 
@@ -110,6 +116,7 @@ def _schemes() -> dict[str, Any]:
         "session": {"type": "http", "scheme": "bearer", "description": "the token of a session, or an API key"},
         "cookie": {"type": "apiKey", "in": "cookie", "name": cookie_name(), "description": cookie},
         "ticket": {"type": "apiKey", "in": "query", "name": TICKET, "description": "opens once, within 30 seconds"},
+        "signature": {"type": "apiKey", "in": "header", "name": signed.HEADER, "description": _SIGNATURE},
     }
 
 
@@ -149,7 +156,8 @@ def _operation(endpoint: Endpoint, schemas: dict[Any, Any], taken: reserved.Rese
 def _security(endpoint: Endpoint) -> list[dict[str, list[str]]]:
     if endpoint.roles == PUBLIC:
         return []
-    return [{name: []} for name in ("session", "cookie", *(["ticket"] if endpoint.tickets else []))]
+    others = {"ticket": endpoint.tickets, "signature": endpoint.signer}
+    return [{name: []} for name in ("session", "cookie", *(name for name, taken in others.items() if taken))]
 
 
 def _tag(endpoint: Endpoint) -> str:

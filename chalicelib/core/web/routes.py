@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from chalicelib.core import errors
 from chalicelib.core.runtime import ids
 from chalicelib.core.web.roles import PUBLIC, SIGNED_IN, Caller, Role
+from chalicelib.core.web.signed import Signed
 from chalicelib.core.web.source import Address
 
 Body = TypeVar("Body")
@@ -78,6 +79,9 @@ class Options:
     secret: bool = False
     #: ``?ticket=`` opens the route too; for a GET only.
     tickets: bool = False
+    #: Returns the caller of a signed call that has no token, whatever the roles of the route. Raises `Unauthenticated`
+    #: for a wrong signature. Without a signer the route takes tokens alone.
+    signer: Callable[[Signed], Caller] | None = None
     #: The route heeds ``If-Match``; a GET answers with an ETag and heeds ``If-None-Match``.
     versioned: bool = False
     #: Media types of an answer that is text and not JSON; the handler names the type in its headers.
@@ -153,10 +157,12 @@ class Routes(Blueprint):
 
         Raises:
             TypeError: there is no such option.
-            ValueError: a ticket would open a route that is not a GET.
+            ValueError: a ticket or a signature would open a route that is not a GET.
         """
         if options.tickets and method != "GET":
             raise ValueError("a ticket stands in an address, and an address changes nothing")
+        if options.signer and method != "GET":
+            raise ValueError("the signed text holds no body")
 
         given = {option.name: getattr(options, option.name) for option in fields(options)}
 

@@ -21,7 +21,7 @@ _LONGEST_HELD_MS = 25_000
 #: description.
 _BEYOND_DESCRIPTION = frozenset(
     {"cursor", "page", "items", "action", "Idempotency-Key", "If-Match"}
-    | {"callbackUrl", "url", "escalateTo", "required", "expiresAt", "password"}
+    | {"callbackUrl", "url", "escalateTo", "required", "expiresAt", "password", "expectedCount"}
 )
 
 _asked = count()

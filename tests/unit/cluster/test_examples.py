@@ -21,9 +21,11 @@ from chalicelib.core.queueing.sender import Sender
 from chalicelib.core.web.roles import Role
 from chalicelib.core.web.routes import Endpoint
 from chalicelib.users.store import UserStore
+from chalicelib.webhooks import wiring as webhooks
 from tests.support.gateway import Answer, ask
 from tests.support.queue import dead_letter
 from tests.support.users import signed_in
+from tests.unit.webhooks.build import happening
 
 #: The kept examples: for each operation the request's body, and the body of each status.
 FILE = Path(api.__file__).with_name("examples.json")
@@ -49,6 +51,7 @@ _STEADY: dict[str, Any] = {
     "hash": "3f0c" * 16,
     "previousHash": "0" * 64,
     "headHash": "3f0c" * 16,
+    "digest": "3f0c" * 16,
     "waitedMs": 1840,
     "nextCursor": "ImFubiI.9mQ2vX7tZ1nL4sD8fGaE",
     "responseMs": 1840,
@@ -147,7 +150,8 @@ def _tell_users(call: Call) -> None:
 def _tell_webhooks(call: Call) -> None:
     boss = signed_in("boss-9", Role.ADMIN)
     new = {"url": "http://127.0.0.1:9/", "events": ["application.*", "approval.resolved"], "description": "the books"}
-    path = f"/api/webhooks/{call(boss, 'POST', '/api/webhooks', new).json['webhookId']}"
+    webhook_id = call(boss, "POST", "/api/webhooks", new).json["webhookId"]
+    path = f"/api/webhooks/{webhook_id}"
     call(boss, "GET", "/api/webhooks")
     call(boss, "GET", path)
     call(boss, "PATCH", path, {"rateLimitPerMinute": 120})
@@ -160,6 +164,9 @@ def _tell_webhooks(call: Call) -> None:
     call(boss, "POST", f"{path}/deliveries/{delivery_id}/retry-now")
     call(boss, "POST", f"{path}/deliveries/{delivery_id}/replay")
     call(boss, "GET", f"/api/deliveries/{delivery_id}")
+    webhooks.deliveries().record(webhook_id, [happening(1)])
+    call(boss, "GET", f"{path}/statement")
+    call(boss, "POST", "/api/deliveries/replay", {"filter": {"status": "dead"}, "expectedCount": 0})
     call(boss, "POST", f"{path}/recover", {"since": "2026-11-01T00:00:00Z", "dryRun": True})
     call(boss, "DELETE", path)
 

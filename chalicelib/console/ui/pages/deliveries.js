@@ -7,6 +7,7 @@ import { Deliveries as Rows, isMoving } from "../parts/deliveries.js";
 import { Choice, Field } from "../parts/fields.js";
 import { place } from "../parts/hook.js";
 import { Moment } from "../parts/moment.js";
+import { ReplayAll } from "../parts/recover.js";
 import { Empty, Loaded } from "../parts/states.js";
 import { DELIVERY_STATES, stateOf } from "../words.js";
 
@@ -14,7 +15,8 @@ import { DELIVERY_STATES, stateOf } from "../words.js";
 /** @typedef {import("../parts/hook.js").Webhook} Webhook */
 
 export function Deliveries() {
-  const { webhookId = "", status = "", type = "", since = "", cursor = "" } = route.value.query;
+  const { webhookId = "", status = "", type = "", since = "", cursor = "", replay } =
+    route.value.query;
   const filter = { webhookId, status, type, since };
   const given = Object.entries({ ...filter, cursor, limit: "50" }).filter(([, value]) => value);
   const path = `api/deliveries?${new URLSearchParams(given)}`;
@@ -42,12 +44,18 @@ export function Deliveries() {
     <${Loaded} polled=${polled}>${(/** @type {Page} */ data) =>
       data.items.length
         ? html`
-          ${webhookId && status === "dead" && !type && html`
-            <div class="actions"><a class="button" href=${href("webhooks", webhookId, {
-              recover: "yes",
-              since,
-            })}>Recover…</a></div>
-          `}
+          <div class="actions">
+            ${webhookId && status === "dead" && !type && html`
+              <a class="button" href=${href("webhooks", webhookId, {
+                recover: "yes",
+                since,
+              })}>Recover…</a>
+            `}
+            <a class="button" href=${href("deliveries", "", {
+              ...filter,
+              replay: "yes",
+            })}>Replay all…</a>
+          </div>
           <${Rows} items=${data.items} webhooks=${known} />
           ${(cursor || data.nextCursor) && html`
             <nav class="pages" aria-label="Older and newer">
@@ -60,6 +68,12 @@ export function Deliveries() {
           `}
         `
         : html`<${Nothing} filtered=${given.length > 1} />`}<//>
+    ${replay && html`
+      <${ReplayAll} filter=${Object.fromEntries(
+        Object.entries(filter).filter(([, value]) => value),
+      )}
+        close=${() => go(href("deliveries", "", filter))} />
+    `}
   `;
 }
 

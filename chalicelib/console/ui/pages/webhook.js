@@ -9,6 +9,7 @@ import { Deliveries, isMoving } from "../parts/deliveries.js";
 import { bodyOf, Events, formOf, HookFields, HookState, place } from "../parts/hook.js";
 import { Recover } from "../parts/recover.js";
 import { overlap, Secret } from "../parts/secret.js";
+import { Statement } from "../parts/statement.js";
 import { Loaded } from "../parts/states.js";
 import { toast } from "../parts/toast.js";
 import { exact, serverNow } from "../time.js";
@@ -44,6 +45,7 @@ export function WebhookPage() {
         <${Actions} webhook=${webhook} path=${path} />
         <${Facts} webhook=${webhook} />
         <${Last} webhook=${webhook} />
+        <${Statement} path=${path} />
         <${Change} webhook=${webhook} path=${path} />
         <${Delete} webhook=${webhook} path=${path} />
         ${query.recover && html`

@@ -1,4 +1,4 @@
-// The dialogs of the keyboard: help, and the palette that goes to a page or to a question by its id.
+// The dialogs of the keyboard: help, and the palette that goes to a page, or to something by its id.
 import { html, useEffect, useId, useRef, useState } from "../vendor/ui.js";
 import { help, shown } from "../keys.js";
 import { may, places } from "../places.js";
@@ -6,6 +6,10 @@ import { go, href } from "../route.js";
 import { Dialog } from "./dialog.js";
 
 const ID = /^[0-9A-HJKMNP-TV-Z]{26}$/i;
+const DELIVERY = /^dlv_[0-9a-f]{40}$/i;
+/** The pages of things that are named by an id, and what the things are.
+ * @type {[string, string][]} */
+const BY_ID = [["applications", "Application"], ["webhooks", "Webhook"]];
 
 /** The dialog that is open, if one is. */
 export function Keyboard() {
@@ -64,7 +68,7 @@ function Palette({ close }) {
     <${Dialog} title="Go to" close=${close}>
       <form onSubmit=${submit}>
         <input ref=${field} value=${text} onInput=${read} onKeyDown=${keys} autocomplete="off"
-          role="combobox" aria-label="Page, or id of a question" placeholder="Page, or id of a question"
+          role="combobox" aria-label="Page, or an id" placeholder="Page, or an id"
           aria-expanded="true" aria-controls=${id} aria-activedescendant=${found.length
             ? `${id}-${at}`
             : undefined} />
@@ -91,10 +95,13 @@ export function matches(text) {
     const id = text.toUpperCase();
     return [
       [href("approvals", id), `Question ${text}`],
-      ...(may("applications")
-        ? [/** @type {[string, string]} */ ([href("applications", id), `Application ${text}`])]
-        : []),
+      ...BY_ID.filter(([page]) => may(page)).map((
+        [page, noun],
+      ) => /** @type {[string, string]} */ ([href(page, id), `${noun} ${text}`])),
     ];
+  }
+  if (DELIVERY.test(text) && may("webhooks")) {
+    return [[href("deliveries", text.toLowerCase()), `Delivery ${text}`]];
   }
   return places().filter(({ title }) => title.toLowerCase().includes(text.toLowerCase()))
     .map(({ page, title }) => [href(page), title]);
