@@ -86,3 +86,11 @@ def test_question_and_outcome_reach_the_open_connections(stack: Stack, person: N
 
 def test_console_learns_the_address_of_the_front(stack: Stack) -> None:
     assert json_of(Client(stack.url).get("/console/config.json"))["socketUrl"] == url_of(stack.url)
+
+
+def test_front_logs_no_token(stack: Stack, person: NewPerson, caplog: pytest.LogCaptureFixture) -> None:
+    token = person().client.token
+    with connected(url_of(stack.url), f"token.{token}") as socket:
+        assert socket.protocol is None
+    assert token
+    assert token not in caplog.text
