@@ -80,7 +80,8 @@ _VERSIONS: Asked = {"KeyConditionExpression": "pk = :value", "ExpressionAttribut
 _LOCK: Asked = {"TableName": f"holdfast-{STAGE}-coordination", "Key": _KEY, "ConditionExpression": _NEVER}
 
 CALLS = [
-    _table("read a user", "users", "get_item", _ONE, "api"),
+    # The sweep checks the keys of connections.
+    _table("read a user", "users", "get_item", _ONE, "api sweep"),
     _table("make a user", "users", "put_item", _PUT, "api"),
     _table("change a user", "users", "update_item", _CHANGE, "api sweep"),
     _table("delete a user", "users", "delete_item", _DELETE, "api sweep"),

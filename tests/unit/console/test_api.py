@@ -49,7 +49,8 @@ def test_config_names_the_deployment_and_the_files(options: object) -> None:
     options(HOLDFAST_STAGE="dev", HOLDFAST_VERSION="1.2.3")  # type: ignore[operator]
     answer = ask("GET", "/console/config.json")
     assert (answer.status, answer.headers["Cache-Control"]) == (200, "no-cache")
-    assert answer.json == {"stage": "dev", "version": "1.2.3", "console": answer.json["console"], "receiver": None}
+    known = {"stage": "dev", "version": "1.2.3", "receiver": None, "socketUrl": None}
+    assert answer.json == {**known, "console": answer.json["console"]}
     assert re.fullmatch("[0-9a-f]{12}", answer.json["console"])
 
 
@@ -76,3 +77,10 @@ def test_other_paths_with_a_slash_at_the_end_stay_unknown() -> None:
 
 def _folder() -> Answer:
     return ask("GET", "/console/")
+
+
+def test_address_of_sockets_is_named_and_admitted_by_the_policy(options: object) -> None:
+    options(SOCKETS_PUBLIC_URL="wss://a1b2.execute-api.eu-central-1.amazonaws.com/api")  # type: ignore[operator]
+    address = "wss://a1b2.execute-api.eu-central-1.amazonaws.com"
+    assert ask("GET", "/console/config.json").json["socketUrl"] == f"{address}/api"
+    assert f"connect-src 'self' {address};" in _folder().headers["Content-Security-Policy"]
