@@ -21,6 +21,7 @@ from chalicelib.core.records.queues import REPAIR
 from chalicelib.core.slice import Slice, Upgrade
 from chalicelib.devices.slice import SLICE as DEVICES
 from chalicelib.ledger.slice import SLICE as LEDGER
+from chalicelib.messages.slice import SLICE as MESSAGES
 from chalicelib.sessions.slice import SLICE as SESSIONS
 from chalicelib.users import revocation
 from chalicelib.users.slice import SLICE as USERS
@@ -29,7 +30,18 @@ from chalicelib.webhooks.slice import SLICE as WEBHOOKS
 if TYPE_CHECKING:
     from pymongo import IndexModel
 
-SLICES: tuple[Slice, ...] = (CLUSTER, USERS, SESSIONS, APPROVALS, DEVICES, APPLICATIONS, LEDGER, WEBHOOKS, CONSOLE)
+SLICES: tuple[Slice, ...] = (
+    CLUSTER,
+    USERS,
+    SESSIONS,
+    APPROVALS,
+    DEVICES,
+    APPLICATIONS,
+    LEDGER,
+    WEBHOOKS,
+    MESSAGES,
+    CONSOLE,
+)
 
 ROUTES = tuple(slice_.routes for slice_ in SLICES if slice_.routes)
 #: Every queue: those of the slices and of the platform.
