@@ -1,8 +1,9 @@
 """The only list of slices. The import of this module assembles the application.
 
 Each slice declares its parts in its own ``slice.py``; code that needs all routes, queues, indexes or sweeps reads the
-combined lists here. The platform imports no slice, so this module hands the platform the queues, kinds and
-subscriptions, and hands users the revoke functions for a changed account's sessions and devices.
+combined lists here. The platform imports no slice, so this module hands the platform the queues, kinds,
+subscriptions, and the actions and topics of WebSockets, and hands users the revoke functions for a changed account's
+sessions, connections and devices.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,10 +20,13 @@ from chalicelib.core.queueing.sweep import Sweep
 from chalicelib.core.records import wiring as records
 from chalicelib.core.records.queues import REPAIR
 from chalicelib.core.slice import Slice, Upgrade
+from chalicelib.core.web import frames
 from chalicelib.devices.slice import SLICE as DEVICES
 from chalicelib.ledger.slice import SLICE as LEDGER
 from chalicelib.messages.slice import SLICE as MESSAGES
+from chalicelib.sessions import endings
 from chalicelib.sessions.slice import SLICE as SESSIONS
+from chalicelib.sockets.slice import SLICE as SOCKETS
 from chalicelib.users import revocation
 from chalicelib.users.slice import SLICE as USERS
 from chalicelib.webhooks.slice import SLICE as WEBHOOKS
@@ -34,6 +38,7 @@ SLICES: tuple[Slice, ...] = (
     CLUSTER,
     USERS,
     SESSIONS,
+    SOCKETS,
     APPROVALS,
     DEVICES,
     APPLICATIONS,
@@ -52,6 +57,11 @@ records.declare(
     (kind for slice_ in SLICES for kind in slice_.kinds),
     (subscription for slice_ in SLICES for subscription in slice_.subscriptions),
 )
+frames.declare(
+    (action for slice_ in SLICES for action in slice_.actions),
+    (topic for slice_ in SLICES for topic in slice_.topics),
+)
+endings.declare(slice_.ended for slice_ in SLICES if slice_.ended)
 revocation.declare(slice_.revoke for slice_ in SLICES if slice_.revoke)
 
 

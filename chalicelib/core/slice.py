@@ -9,6 +9,7 @@ from chalicelib.core.queueing.queues import Load, Queue
 from chalicelib.core.records.events import Subscription
 from chalicelib.core.records.models import Kind
 from chalicelib.core.runtime.settings import Section
+from chalicelib.core.web.frames import Action, Topic
 from chalicelib.core.web.routes import Routes
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ Indexes = Mapping[str, Sequence["IndexModel"]]
 #: sessions; only grants opened under the given version, which is still valid, remain. Without a version the user was
 #: deleted, and all grants must end, so that a later user of the same name inherits nothing. Safe to repeat.
 Revoke = Callable[[str, str | None], None]
+#: Closes what hangs on sessions that have ended, such as connections. Never raises; a sweep does the rest.
+Ended = Callable[[str], None]
 
 
 def _no_indexes() -> Indexes:
@@ -50,6 +53,10 @@ class Slice:
     kinds: tuple[Kind, ...] = ()
     #: The queues that receive the events of records.
     subscriptions: tuple[Subscription, ...] = ()
+    #: The frames that clients of WebSockets may send.
+    actions: tuple[Action, ...] = ()
+    #: The topics that connections of WebSockets may follow.
+    topics: tuple[Topic, ...] = ()
     #: Classes of options.
     settings: tuple[type[Section], ...] = ()
     #: Returns the MongoDB indexes of the slice. A function, because only a deployment needs the indexes' module.
@@ -60,5 +67,7 @@ class Slice:
     sweep: Callable[[], int] | None = None
     #: Revokes sessions and the like of a user whose credentials changed or who was deleted.
     revoke: Revoke | None = None
+    #: Called with the name of a user of whom some sessions were ended, by sign-out or by an administrator.
+    ended: Ended | None = None
     #: Returns when the earliest unfinished work is due, or None.
     next_due: Callable[[], datetime | None] | None = None

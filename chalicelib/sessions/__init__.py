@@ -6,12 +6,16 @@ store.py    sessions and tickets in MongoDB collections, tokens as hashes only
 login_limit.py limits guesses of a password, by address and by name
 refusals.py remembers refused addresses in the process
 settings.py options
+endings.py  tells other slices of sessions that were ended
 wiring.py   makes the stores, once per process
 slice.py    the declaration of the slice
 api.py      HTTP routes
 
-The application calls `identify` and `redeem`. Users' revocation calls `end` for a changed user.
+The application calls `identify` and `redeem`. Users' revocation calls `end` for a changed user. Connections that last
+call `again` and `valid`.
 """
+
+from collections.abc import Sequence
 
 from chalicelib import users
 from chalicelib.core.errors import Unauthenticated
@@ -49,6 +53,25 @@ def redeem(ticket: str, path: str) -> Caller:
     return _caller(session)
 
 
+def again(caller: Caller) -> Caller | None:
+    """Return the *caller* of an earlier call as of now, or None if session or key is no longer valid. Counts as a use.
+
+    A user whose roles or password changed since has no valid session and, under the former credentials, no valid key.
+    """
+    if caller.session_id is not None:
+        session = wiring.store().use(caller.session_id)
+        return _caller(session) if session else None
+    return caller if _holds_key(caller) else None
+
+
+def valid(callers: Sequence[Caller]) -> list[bool]:
+    """Return for each of *callers* whether the session or key is still valid: one read, and one for each key."""
+    session_ids = {caller.session_id for caller in callers if caller.session_id is not None}
+    live = wiring.store().live(session_ids) if session_ids else frozenset()
+    keys = {caller: _holds_key(caller) for caller in set(callers) if caller.session_id is None}
+    return [caller.session_id in live or keys.get(caller, False) for caller in callers]
+
+
 def end(username: str, keep_epoch: str | None = None) -> None:
     """End the sessions of *username*, except sessions opened under *keep_epoch*. Safe to repeat."""
     wiring.store().end_all(username, keep_epoch)
@@ -57,7 +80,19 @@ def end(username: str, keep_epoch: str | None = None) -> None:
 def _key_caller(key: str) -> Caller:
     if (user := users.holder(key)) is None:
         raise Unauthenticated("This key is not valid, or no longer valid.")
-    return Caller(username=user.username, roles=user.roles, account_id=user.account_id)
+    return Caller(
+        username=user.username,
+        roles=user.roles,
+        account_id=user.account_id,
+        key_id=users.key_id(key),
+        epoch=user.epoch,
+    )
+
+
+def _holds_key(caller: Caller) -> bool:
+    """Return whether the key of *caller* is still a key of the same account, under the same credentials version."""
+    user = users.keeper(caller.username, caller.key_id) if caller.key_id else None
+    return user is not None and (user.account_id, user.epoch) == (caller.account_id, caller.epoch)
 
 
 def _caller(session: Session) -> Caller:
@@ -66,4 +101,5 @@ def _caller(session: Session) -> Caller:
         roles=frozenset(session.roles),
         session_id=session.session_id,
         account_id=session.account_id,
+        epoch=session.epoch,
     )

@@ -6,7 +6,7 @@ from chalicelib import users
 from chalicelib.core.models import Id, Username
 from chalicelib.core.stores import newest
 from chalicelib.core.web import ADMIN_ONLY, PUBLIC, Answer, Call, Page, Routes, credentials, paging
-from chalicelib.sessions import login_limit, wiring
+from chalicelib.sessions import endings, login_limit, wiring
 from chalicelib.sessions.errors import ManySignIn, SessionNotFound, TooManyFailures, TooManyGuesses, WrongCredentials
 from chalicelib.sessions.models import Login, NewTicket, Opened, Session, SessionQuery, Ticket
 
@@ -52,6 +52,7 @@ def show_current(call: Call[None, None]) -> Session:
 def end_current(call: Call[None, None]) -> Answer:
     """Sign out. The token is invalid at once, on every instance; a browser drops the cookie."""
     wiring.store().end(_own_session_id(call))
+    endings.tell(call.caller.username)
     return Answer(204, None, headers={"Set-Cookie": credentials.clear_cookie()})
 
 
@@ -91,8 +92,11 @@ def list_sessions(call: Call[None, SessionQuery]) -> str:
 )
 def end_session(call: Call[None, None], session_id: str) -> None:
     """End one session."""
+    found = wiring.store().get(session_id)
     if not wiring.store().end(session_id):
         raise SessionNotFound
+    if found:
+        endings.tell(found.username)
 
 
 @routes.add(
@@ -101,6 +105,7 @@ def end_session(call: Call[None, None], session_id: str) -> None:
 def end_sessions(call: Call[None, None], username: str) -> None:
     """End every session of a user."""
     wiring.store().end_all(username)
+    endings.tell(username)
 
 
 def _position(session: Session) -> str:

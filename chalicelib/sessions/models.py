@@ -31,6 +31,8 @@ class Session(Model):
     expires_at: Instant
     #: Not shown. Sessions of earlier versions have none.
     account_id: str = Field(default="", exclude=True)
+    #: Not shown: the user's credentials version under which the session was opened.
+    epoch: str = Field(default="", exclude=True)
 
 
 class Opened(Model):

@@ -76,19 +76,22 @@ class SessionStore:
         return Opening(_session(found), token)
 
     def find(self, token: str) -> Session | None:
-        """Return the live session of *token*, or None.
+        """Return the live session of *token*, or None. Counts as a use of the session.
 
         One read, and one write if the session was last written more than ``touch_every_seconds`` ago.
         """
-        key = _digest(self._key(), token)
+        # A query by id alone is the fastest path through the server.
+        return self._use({"_id": _digest(self._key(), token)})
+
+    def use(self, session_id: str) -> Session | None:
+        """Return the live session with id *session_id*, or None, as `find` does. Counts as a use of the session."""
+        return self._use({"sessionId": session_id})
+
+    def live(self, session_ids: Iterable[str]) -> frozenset[str]:
+        """Return those of *session_ids* whose sessions are live, in one read."""
         with reaching_mongodb():
-            # A query by id alone is the fastest path through the server. The server's clock decides `alive`.
-            found = self._sessions.find_one({"_id": key}, {**_SHOWN, "alive": _IS_LIVE, "touchable": self._touchable()})
-            if found is None or not found["alive"]:
-                return None
-            if found["touchable"]:
-                self._sessions.update_one({"_id": key, "$expr": self._touchable()}, self._touched())
-        return _session(found)
+            found = self._sessions.find({"sessionId": {"$in": list(session_ids)}, **_LIVE}, {"sessionId": 1})
+            return frozenset(str(each["sessionId"]) for each in found)
 
     def get(self, session_id: str) -> Session | None:
         """Return the live session with id *session_id*, or None."""
@@ -115,6 +118,16 @@ class SessionStore:
             query |= newest.older_than(after, "sessionId")
         with reaching_mongodb():
             return [_session(found) for found in self._sessions.find(query, sort=_NEWEST_FIRST, limit=limit)]
+
+    def _use(self, query: dict[str, str]) -> Session | None:
+        with reaching_mongodb():
+            # The server's clock decides `alive`.
+            found = self._sessions.find_one(query, {**_SHOWN, "alive": _IS_LIVE, "touchable": self._touchable()})
+            if found is None or not found["alive"]:
+                return None
+            if found["touchable"]:
+                self._sessions.update_one({"_id": found["_id"], "$expr": self._touchable()}, self._touched())
+        return _session(found)
 
     def _touched(self) -> list[dict[str, Any]]:
         """Return the update that restarts the idle limit now, never beyond the absolute limit.
@@ -180,7 +193,8 @@ class TicketStore:
         return str(found["sessionId"]) if found else None
 
 
-_SHOWN = dict.fromkeys(("sessionId", "username", "accountId", "roles", "createdAt", "lastSeenAt", "expiresAt"), 1)
+_FIELDS = ("sessionId", "username", "accountId", "epoch", "roles", "createdAt", "lastSeenAt", "expiresAt")
+_SHOWN = dict.fromkeys(_FIELDS, 1)
 
 
 def _digest(key: bytes, token: str) -> str:

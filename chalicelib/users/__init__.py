@@ -13,8 +13,8 @@ wiring.py     makes the store, once per process
 slice.py      the declaration of the slice
 api.py        HTTP routes
 
-Other slices call `check`, `current`, `accounts`, `is_key` and `holder`, and read the returned `User`. Other slices
-import nothing else from here.
+Other slices call `check`, `current`, `accounts`, `is_key`, `key_id`, `holder` and `keeper`, and read the returned
+`User`. Other slices import nothing else from here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from chalicelib.users import keys, wiring
 from chalicelib.users.models import User
 
-__all__ = ["User", "accounts", "check", "current", "holder", "is_key"]
+__all__ = ["User", "accounts", "check", "current", "holder", "is_key", "keeper", "key_id"]
 
 
 def check(username: str, password: str) -> User | None:
@@ -60,3 +60,14 @@ def is_key(token: str) -> bool:
 def holder(token: str) -> User | None:
     """Return the current state of the service user with API key *token*, or None if the key is invalid. One read."""
     return wiring.store().holder(token, datetime.now(UTC))
+
+
+def key_id(token: str) -> str | None:
+    """Return the id in the API key *token*, or None if *token* has not the form of a key; proves nothing."""
+    named = keys.read(token)
+    return named.key_id if named else None
+
+
+def keeper(username: str, key_id: str) -> User | None:
+    """Return the current state of the service user *username* if the user still has the key *key_id*. One read."""
+    return wiring.store().keeper(username, key_id, datetime.now(UTC))

@@ -101,6 +101,18 @@ class Keyring:
         valid = keys.matches(key, found.digest) and not found.expired(now) and Role.SERVICE in holder.roles
         return holder if valid else None
 
+    def keeper(self, username: str, key_id: str, now: datetime) -> User | None:
+        """Return the user *username*, or None if the user has no valid key *key_id*, or is no service any more.
+
+        One read of one item.
+        """
+        item = self._read(username)
+        stored = item.get(_KEY + key_id) if item else None
+        if item is None or stored is None:
+            return None
+        holder = user(item)
+        return holder if Role.SERVICE in holder.roles and not _stored_key(stored).expired(now) else None
+
     def _read(self, username: str) -> Item | None:
         item = self._table.get(admins.key(username))
         return item if item and not item.get("gone") else None

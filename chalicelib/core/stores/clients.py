@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from chalicelib.core.stores.sorted import SortedTable
 
 #: The services that a function may call; the package ships botocore's descriptions of these services alone.
-Service = Literal["dynamodb", "secretsmanager", "sqs"]
+Service = Literal["apigatewaymanagementapi", "dynamodb", "secretsmanager", "sqs"]
 
 
 @once
@@ -51,8 +51,8 @@ def mongodb() -> Database[dict[str, Any]]:
 
 
 @once
-def aws(service: Service) -> Any:
-    """Return a client of an AWS *service*; the endpoint and the credentials come from the environment."""
+def aws(service: Service, endpoint_url: str | None = None) -> Any:
+    """Return a client of an AWS *service*. Credentials and, unless given, the endpoint come from the environment."""
     import botocore.session
     from botocore.config import Config
 
@@ -65,6 +65,7 @@ def aws(service: Service) -> Any:
     client = session.create_client(
         service,
         region_name=settings.environment().get("AWS_REGION"),
+        endpoint_url=endpoint_url,
         config=Config(
             connect_timeout=options.connect_timeout_seconds,
             read_timeout=options.read_timeout_seconds,

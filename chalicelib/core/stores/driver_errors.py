@@ -26,7 +26,12 @@ _BUSY = frozenset(
         "ThrottlingException",
     }
 )
-_AWS_NAMES = {"dynamodb": "DynamoDB", "secretsmanager": "Secrets Manager", "sqs": "SQS"}
+_AWS_NAMES = {
+    "apigatewaymanagementapi": "API Gateway",
+    "dynamodb": "DynamoDB",
+    "secretsmanager": "Secrets Manager",
+    "sqs": "SQS",
+}
 #: The longest that a probe of MongoDB waits for the answer to a ping.
 _PING_SECONDS = 0.5
 #: A call that was given up sooner says nothing about MongoDB: its caller was in a hurry.

@@ -13,6 +13,7 @@ source.py      the source address of a request
 credentials.py reads the token of a request, in header or cookie
 idempotency.py repeats the response to a call with an Idempotency-Key
 paging.py      signed cursors
+frames.py      actions, topics and events of WebSocket connections
 openapi.py     the OpenAPI description, generated from routes and models
 
 A slice's ``api.py`` imports from this package everything that routes need.

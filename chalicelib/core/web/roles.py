@@ -36,6 +36,10 @@ class Caller:
     roles: frozenset[Role]
     session_id: str | None = None
     account_id: str = ""
+    #: The id of the API key, if the caller has one in place of a session.
+    key_id: str | None = None
+    #: The user's credentials version when the session was opened, or at the check of the key.
+    epoch: str = ""
 
     def __post_init__(self) -> None:
         """Fill in a missing account id."""

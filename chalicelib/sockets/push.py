@@ -1,0 +1,62 @@
+"""Sends an event to the open connections of an account."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from pydantic_core import to_json
+
+from chalicelib import sessions
+from chalicelib.core.errors import ServiceError
+from chalicelib.core.runtime import logs
+from chalicelib.core.web.frames import Event
+from chalicelib.sockets import wiring
+from chalicelib.sockets.models import LARGEST_FRAME_BYTES, Held
+
+_AT_ONCE = 8
+
+
+def push(account_id: str, event: Event) -> int:
+    """Push as promised by `sockets.push`."""
+    if not wiring.reachable():
+        return 0
+    data = to_json(event)
+    if len(data) > LARGEST_FRAME_BYTES:
+        logs.logger().error("event too large", extra={"action": "push_too_large", "event": event.get("event")})
+        return 0
+    try:
+        took = _push(wiring.store().opened_of(account_id), data)
+    except ServiceError as error:
+        logs.logger().warning(str(error), extra={"action": "push_failed", "event": event.get("event")})
+        return 0
+    logs.line().count("socketPushes", took)
+    return took
+
+
+def send(held: Sequence[Held], data: bytes) -> list[Held]:
+    """Send *data* to the connections, concurrently, and return those that took it. Gone connections are forgotten."""
+    if not held:
+        return []
+    with ThreadPoolExecutor(min(_AT_ONCE, len(held))) as pool:
+        took = list(pool.map(partial(_send, data), held))
+    return [each for each, taken in zip(held, took, strict=True) if taken]
+
+
+def _push(held: Sequence[Held], data: bytes) -> int:
+    if not held:
+        return 0
+    valid = sessions.valid([each.caller for each in held])
+    took = send([each for each, is_valid in zip(held, valid, strict=True) if is_valid], data)
+    if took:
+        wiring.store().pushed(each.connection_id for each in took)
+    return len(took)
+
+
+def _send(data: bytes, held: Held) -> bool:
+    try:
+        if wiring.gateway().send(held.connection_id, data):
+            return True
+        wiring.store().forget(held.connection_id)
+    except ServiceError as error:
+        logs.logger().warning(str(error), extra={"action": "push_failed"})
+    return False
