@@ -4,7 +4,7 @@ from typing import Any
 
 from chalice.app import Rate
 
-from chalicelib import sessions, slices
+from chalicelib import sessions, slices, sockets
 from chalicelib.approvals import worker as approvals
 from chalicelib.approvals.queues import APPROVAL, CALLBACK, PUSH
 from chalicelib.core.queueing import keeper
@@ -72,6 +72,24 @@ def repair(event: Any) -> dict[str, Any]:
 def deadletters(event: Any) -> dict[str, Any]:
     """Store the dead letters of every queue."""
     return keeper.store(event)
+
+
+@app.on_ws_connect()
+def connect(event: Any) -> dict[str, Any]:
+    """Admit a WebSocket connection."""
+    return sockets.serve(event.to_dict(), event.context)
+
+
+@app.on_ws_message()
+def message(event: Any) -> dict[str, Any]:
+    """Handle a frame of a WebSocket connection."""
+    return sockets.serve(event.to_dict(), event.context)
+
+
+@app.on_ws_disconnect()
+def disconnect(event: Any) -> dict[str, Any]:
+    """Forget a WebSocket connection."""
+    return sockets.serve(event.to_dict(), event.context)
 
 
 @app.schedule(Rate(1, unit=Rate.HOURS))

@@ -2,11 +2,12 @@
 
 from typing import NamedTuple
 
-from chalicelib.core.web.frames import Connection
 from chalicelib.core.web.roles import Caller
 
-#: The largest frame that a client may send, and the largest event. API Gateway closes connections over 32 KB a frame.
+#: The largest frame that a client may send. API Gateway closes a connection that sends a frame over 32 KB.
 LARGEST_FRAME_BYTES = 30_000
+#: The largest event. API Gateway takes 128 KB for a connection.
+LARGEST_EVENT_BYTES = 120_000
 
 #: API Gateway ends each connection after two hours, and a connection without traffic after ten minutes.
 LONGEST_MS, IDLE_MS = 2 * 3_600_000, 10 * 60_000
@@ -20,8 +21,3 @@ class Held(NamedTuple):
     connection_id: str
     caller: Caller
     opened: bool
-
-    @property
-    def connection(self) -> Connection:
-        """The connection, for handlers of frames."""
-        return Connection(self.connection_id, self.caller)

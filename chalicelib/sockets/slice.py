@@ -1,6 +1,8 @@
 """Declares the sockets slice."""
 
 from chalicelib.core.slice import Indexes, Slice
+from chalicelib.sockets import worker
+from chalicelib.sockets.actions import ACTIONS
 from chalicelib.sockets.close import ended, revoke
 from chalicelib.sockets.settings import SocketSettings
 
@@ -11,4 +13,13 @@ def _indexes() -> Indexes:
     return {"connections": store.INDEXES}
 
 
-SLICE = Slice(name="sockets", settings=(SocketSettings,), indexes=_indexes, revoke=revoke, ended=ended)
+SLICE = Slice(
+    name="sockets",
+    actions=ACTIONS,
+    settings=(SocketSettings,),
+    indexes=_indexes,
+    sweep=worker.sweep,
+    next_due=worker.next_due,
+    revoke=revoke,
+    ended=ended,
+)

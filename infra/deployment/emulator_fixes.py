@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from infra.deployment.template import ANY_METHOD, GATEWAY_RESPONSES, INTEGRATION
+from infra.deployment.template import ANY_METHOD, GATEWAY_RESPONSES, INTEGRATION, SOCKETS_STAGE
 
 Client = Callable[[str], Any]
 Call = Callable[[], Any]
@@ -109,3 +109,17 @@ def api_url(client: Client, outputs: dict[str, str]) -> str:
     stage = outputs["EndpointURL"].rstrip("/").rpartition("/")[2]
     endpoint = client("apigateway").meta.endpoint_url.rstrip("/")
     return f"{endpoint}/_aws/execute-api/{outputs['RestAPIId']}/{stage}"
+
+
+def urls(client: Client, outputs: dict[str, str]) -> tuple[str, str]:
+    """Return the URLs at which an emulator serves the API and the WebSockets."""
+    return api_url(client, outputs), _sockets_url(client, outputs["WebsocketAPIId"])
+
+
+def variables(client: Client) -> dict[str, Any]:
+    """Return the environment variables of functions that differ at an emulator: the management API of WebSockets."""
+    return {"SOCKETS_MANAGEMENT_URL": {"Fn::Sub": _sockets_url(client, "${WebsocketAPI}")}}
+
+
+def _sockets_url(client: Client, api_id: str) -> str:
+    return f"{client('apigateway').meta.endpoint_url.rstrip('/')}/_aws/execute-api/{api_id}/{SOCKETS_STAGE}"

@@ -33,6 +33,10 @@ MAX_UNPACKED_BYTES = 250 * 1024 * 1024
 MAX_TEMPLATE_BYTES = 1_000_000
 
 
+#: Chalice's names for the functions of WebSockets.
+_SOCKETS = {name: f"websocket_{name}" for name in template.SOCKETS}
+
+
 class Package(NamedTuple):
     """What was built. *waiting* lists method and path of every route that may hold a request."""
 
@@ -185,8 +189,10 @@ def _add_policies(folder: Path) -> None:
     application = importlib.import_module("app").app
     config, rights = json.loads((folder / "config.json").read_text()), policies.declared()
     (folder / "policies").mkdir()
-    for name in ["api_handler", *(source.name for source in application.event_sources)]:
-        function = "api" if name == "api_handler" else name
+    sources = [*application.event_sources, *application.websocket_handlers.values()]
+    # Chalice has names of its own for the functions of routes and of WebSockets.
+    names = {"api_handler": "api"} | {_SOCKETS.get(source.name, source.name): source.name for source in sources}
+    for name, function in names.items():
         (folder / f"policies/{function}.json").write_text(json.dumps(policies.policy(function, rights)))
         own = config.setdefault("lambda_functions", {}).setdefault(name, {})
         own["iam_policy_file"] = f"policies/{function}.json"

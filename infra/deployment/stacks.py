@@ -31,9 +31,10 @@ Client = Callable[[str], Any]
 
 
 class Deployed(NamedTuple):
-    """The URL of the API, and the outputs of both stacks."""
+    """The URLs of the API and of its WebSockets, and the outputs of both stacks."""
 
     api_url: str
+    sockets_url: str
     outputs: dict[str, str]
 
 
@@ -67,7 +68,8 @@ def deploy(
     _prepare_database(package, stage, client, variables, Wanted(mongodb_uri, None, exclusive))
     s3, bucket = client("s3"), data["PackagesBucket"]
     code = _upload(s3, bucket, package.code.read_bytes(), "zip")
-    template = _pointed(package, bucket, code, variables)
+    # At an emulator, the template's address of WebSockets does not lead to the emulator.
+    template = _pointed(package, bucket, code, ({} if aws else emulator_fixes.variables(client)) | variables)
     # The template goes through S3, because a call takes at most 51,200 bytes of template.
     key = _upload(s3, bucket, minified(template).encode(), "json")
     url = f"{s3.meta.endpoint_url}/{bucket}/{key}"
@@ -76,10 +78,15 @@ def deploy(
     app = _apply(cloudformation, f"holdfast-{stage}-app", given, TemplateURL=url)
     # Until now, functions of the version before stored documents of that version.
     _prepare_database(package, stage, client, variables, Wanted(mongodb_uri, None, exclusive))
-    if not aws:
-        emulator_fixes.apply(client, app, package.data, template, stage)
-    api_url = app["EndpointURL"].rstrip("/") if aws else emulator_fixes.api_url(client, app)
-    return Deployed(api_url, data | app)
+    if aws:
+        return Deployed(*_urls(app), data | app)
+    emulator_fixes.apply(client, app, package.data, template, stage)
+    return Deployed(*emulator_fixes.urls(client, app), data | app)
+
+
+def _urls(app: dict[str, str]) -> tuple[str, str]:
+    """Return the URLs of API and WebSockets that AWS serves."""
+    return app["EndpointURL"].rstrip("/"), app.get("WebsocketConnectEndpointURL", "").rstrip("/")
 
 
 def _prepare_database(package: Package, stage: str, client: Client, variables: dict[str, str], wanted: Wanted) -> None:
@@ -108,7 +115,7 @@ def _upload(s3: Any, bucket: str, content: bytes, suffix: str) -> str:
     return key
 
 
-def _pointed(package: Package, bucket: str, key: str, variables: dict[str, str]) -> dict[str, Any]:
+def _pointed(package: Package, bucket: str, key: str, variables: dict[str, Any]) -> dict[str, Any]:
     """Return the app template with the code's location and the *variables* filled in."""
     template = copy.deepcopy(package.app)
     for resource in template["Resources"].values():
@@ -233,7 +240,7 @@ def run(stage: str) -> None:
     uri = os.environ.get("MONGODB_URI", "")
     done = deploy(package, stage, client=session.create_client, variables=variables, aws=aws, mongodb_uri=uri)
     admin = first_admin.ensure_admin(session.create_client("dynamodb"), stage, os.environ)
-    print(f"API       {done.api_url}\nuser      {first_admin.NAME}, {admin.state}")
+    print(f"API       {done.api_url}\nsockets   {done.sockets_url}\nuser      {first_admin.NAME}, {admin.state}")
     if admin.password:
         print(f"password  {admin.password}   (not shown again)")
 

@@ -6,6 +6,7 @@
 * Every function gets its name, its stage and the runtime. A function on a queue gets the queue's declared settings. A
   function on a table's stream gets the stream's ARN, an output of the data stack that `stacks.py` passes as parameter.
 * The gateway throttles calls that sign in.
+* Functions know the addresses of the WebSocket API, whose stage deploys changes of routes by itself.
 * Every path answers every method, and the gateway's own errors are problems (RFC 9457): 404 for an unknown path, 405
   for a wrong method.
 """
@@ -33,6 +34,12 @@ _KEEPER_SECONDS, _LONGEST_TRANSIT_SECONDS = 20, 300
 #: others to all other calls. A thousand people who sign in at once have done so within twenty seconds.
 SIGN_INS_PER_SECOND, SIGN_IN_BURST = 50, 100
 _SIGN_IN = "/api/sessions"
+
+#: The stage of the WebSocket API, and host and stage.
+SOCKETS_STAGE = "api"
+_SOCKETS_HOST = f"${{WebsocketAPI}}.execute-api.${{AWS::Region}}.${{AWS::URLSuffix}}/{SOCKETS_STAGE}"
+#: The functions of WebSockets.
+SOCKETS = ("connect", "message", "disconnect")
 
 #: API Gateway's extension for the methods that a path does not list.
 ANY_METHOD = "x-amazon-apigateway-any-method"
@@ -83,7 +90,7 @@ def completed(template: dict[str, Any]) -> dict[str, Any]:
     resources = made["Resources"]
     for name, resource in resources.items():
         if resource["Type"] == "AWS::Serverless::Function":
-            short = "api" if name == "APIHandler" else name.lower()
+            short = "api" if name == "APIHandler" else name.lower().removeprefix("websocket")
             _complete_function(resource["Properties"], short)
             if short == keeper.NAME:
                 _complete_keeper(resource["Properties"])
@@ -93,6 +100,7 @@ def completed(template: dict[str, Any]) -> dict[str, Any]:
                     _complete_queue_event(resource["Properties"], event["Properties"])
                 if event["Type"] == "DynamoDB":
                     _complete_stream_event(event["Properties"])
+    _complete_sockets(resources)
     resources["RestAPI"]["Properties"]["MethodSettings"] = [_throttled_sign_in()]
     definition = resources["RestAPI"]["Properties"]["DefinitionBody"]
     for path in definition["paths"].values():
@@ -211,12 +219,25 @@ def _complete_function(properties: dict[str, Any], short: str) -> None:
         "HOLDFAST_STAGE": {"Ref": "Stage"},
         "HOLDFAST_SECRET_ID": {"Fn::Sub": "holdfast-${Stage}"},
         "HOLDFAST_VERSION": version,
+        "SOCKETS_MANAGEMENT_URL": _sub(f"https://{_SOCKETS_HOST}"),
+        "SOCKETS_PUBLIC_URL": _sub(f"wss://{_SOCKETS_HOST}"),
         "QUEUES_URL_PREFIX": _sub("https://sqs.${AWS::Region}.${AWS::URLSuffix}/${AWS::AccountId}/holdfast-${Stage}-"),
     }
     properties["FunctionName"] = {"Fn::Sub": f"holdfast-${{Stage}}-{short}"}
     properties["Runtime"] = RUNTIME
     given = properties.setdefault("Environment", {}).setdefault("Variables", {})
     properties["Environment"]["Variables"] = {**variables, **given}
+
+
+def _complete_sockets(resources: dict[str, Any]) -> None:
+    """Let the stage of the WebSocket API deploy by itself.
+
+    A deployment of chalice's own has a fixed id, so CloudFormation would never deploy a later change of routes.
+    """
+    deployment, stage = resources.pop("WebsocketAPIDeployment"), resources["WebsocketAPIStage"]
+    stage["DependsOn"] = deployment["DependsOn"]
+    del stage["Properties"]["DeploymentId"]
+    stage["Properties"]["AutoDeploy"] = True
 
 
 def _throttled_sign_in() -> dict[str, Any]:

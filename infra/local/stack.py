@@ -270,7 +270,7 @@ class Stack:
         given = {
             **variables.database(self.mongodb_uri, own=self._mongod is not None),
             **variables.egress(self.front.port, self.endpoint_url, self.mongodb_uri),
-            **variables.receiver(self.receiver_url),
+            **variables.addresses(self.receiver_url, self.front.port),
             **(variables.STRICT if self._strict else {}),
             **self._variables,
         }
@@ -278,7 +278,7 @@ class Stack:
             # A killed emulator loses the deployment's id; the own server still serves this stack alone.
             deployed = self._deployer.deploy(self._own_endpoint, given, exclusive=self._mongod is not None)
         self._api_url = deployed.api_url
-        self.front.point(deployed.api_url, deployed.waiting)
+        self.front.point(deployed.api_url, deployed.waiting, deployed.sockets_url)
 
     @property
     def _own_endpoint(self) -> str:

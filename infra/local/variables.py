@@ -38,6 +38,11 @@ def receiver(url: str) -> dict[str, str]:
     return {"RECEIVER_URL": url} if url else {}
 
 
+def addresses(receiver_url: str, front_port: int) -> dict[str, str]:
+    """Return the variables that name to clients the receiver and the front's address of WebSockets."""
+    return {**receiver(receiver_url), "SOCKETS_PUBLIC_URL": f"ws://{ports.HOST}:{front_port}/ws"}
+
+
 def ports_of(*urls: str) -> set[int]:
     """Return the ports that *urls* name. A MongoDB's URL may name several hosts."""
     found = set()

@@ -19,6 +19,7 @@ from chalicelib.core.records.events import Subscription
 from chalicelib.core.records.models import Kind
 from chalicelib.core.runtime.settings import Section
 from chalicelib.core.slice import Slice
+from chalicelib.core.web.frames import Action, Topic
 from chalicelib.core.web.routes import Routes
 from infra.deployment import policies
 from tests.architecture.source import CORE, LIBRARY, MODULES, SLICES, place, tree, verdict
@@ -29,7 +30,8 @@ DECLARED = {slice_.name for slice_ in slices.SLICES}
 
 def functions() -> list[str]:
     """Return the name of every deployed function: the function of routes, and all functions of `app.py`."""
-    return ["api", *(source.name for source in app.event_sources), *pure_functions()]
+    sockets = app.websocket_handlers.values()
+    return ["api", *(source.name for source in (*app.event_sources, *sockets)), *pure_functions()]
 
 
 def pure_functions() -> list[str]:
@@ -67,7 +69,8 @@ def undeclared(name: str) -> Iterator[str]:
         yield f"slice {name} has no declaration: add chalicelib/{name}/slice.py"
         return
     slice_ = declaration(name)
-    known = [*slice_.queues, *slice_.kinds, *slice_.subscriptions, *slice_.settings, slice_.routes]
+    frames = [*slice_.actions, *slice_.topics]
+    known = [*slice_.queues, *slice_.kinds, *slice_.subscriptions, *slice_.settings, slice_.routes, *frames]
     for variable, value, module in defined(name):
         if (what := sort_of(value)) and not any(value is one or value == one for one in known):
             yield f"{what} {variable} of {place(MODULES[module])} is not declared in chalicelib/{name}/slice.py"
@@ -96,7 +99,14 @@ def sort_of(value: Any) -> str:
     """Return the kind of declaration of *value*, "" for anything else."""
     if isinstance(value, type):
         return "settings" if issubclass(value, Section) else ""
-    sorts = {Queue: "queue", Kind: "kind", Subscription: "subscription", Routes: "routes"}
+    sorts = {
+        Queue: "queue",
+        Kind: "kind",
+        Subscription: "subscription",
+        Routes: "routes",
+        Action: "action",
+        Topic: "topic",
+    }
     return next((sort for known, sort in sorts.items() if isinstance(value, known)), "")
 
 

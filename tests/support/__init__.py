@@ -6,6 +6,8 @@ concurrency.py      concurrent calls from many threads
 stack.py            the deployed stack of a test session, as fixtures
 client.py           a caller of the deployed API, and how its answers are checked
 server.py           scripts/serve as a process of its own
+sockets.py          a client of WebSockets
+management.py       the management API of a gateway of WebSockets
 up.py               scripts/up as a process of its own
 program.py          any other command as a process of its own
 gateway.py          the gateway's events, and calls of the application with an event

@@ -69,6 +69,8 @@ class App(Chalice):
         """
         # `core.runtime.logs` configures the logger, with one handler.
         super().__init__(name, configure_logs=False)
+        # Chalice's handlers of WebSockets are used for their functions and routes alone, and its client is not.
+        self.experimental_feature_flags.add("WEBSOCKETS")
         self.identify, self.redeem, self.replay = identify, redeem, replay
         self.endpoints: list[Endpoint] = []
         #: Paths that answer HEAD: the paths that answer GET without a session.

@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 
 
 class Deployed(NamedTuple):
-    """The URL of the API, and the routes that may hold a request."""
+    """The URLs of the API and of its WebSockets, and the routes that may hold a request."""
 
     api_url: str
+    sockets_url: str
     waiting: list[tuple[str, str]]
 
 
@@ -50,7 +51,8 @@ class Deployer:
         """
         more: dict[str, Any] = {"endpoint": endpoint, "variables": variables, "exclusive": exclusive}
         done = self._fork_server.call("deploy", stage=self._stage, folder=self._folder, **more)
-        return Deployed(done["api_url"], [(method, path) for method, path in done["waiting"]])
+        waiting = [(method, path) for method, path in done["waiting"]]
+        return Deployed(done["api_url"], done["sockets_url"], waiting)
 
     def admin(self, endpoint: str) -> tuple[str, str | None]:
         """Make or restore the first administrator. Return the state, and the password if generated, else None."""

@@ -65,7 +65,7 @@ def package(*, stage: str, folder: str, vendor: bool) -> None:
 
 
 def deploy(*, stage: str, folder: str, endpoint: str, variables: dict[str, str], exclusive: bool) -> dict[str, Any]:
-    """Deploy the package in *folder*; return the API's URL and the routes that may hold a request.
+    """Deploy the package in *folder*; return the URLs of API and WebSockets, and the routes that may hold a request.
 
     *exclusive* says that the database's server belongs to this stack alone.
     """
@@ -75,7 +75,7 @@ def deploy(*, stage: str, folder: str, endpoint: str, variables: dict[str, str],
     built = load(Path(folder))
     client = _clients(endpoint).client
     done = deployer.deploy(built, stage, client=client, variables=variables, aws=False, exclusive=exclusive)
-    return {"api_url": done.api_url, "waiting": built.waiting}
+    return {"api_url": done.api_url, "sockets_url": done.sockets_url, "waiting": built.waiting}
 
 
 def admin(*, stage: str, endpoint: str) -> dict[str, Any]:

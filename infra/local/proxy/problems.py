@@ -80,6 +80,16 @@ def encoded() -> web.Response:
     return answer
 
 
+def refused(status: int) -> web.Response:
+    """Return the problem of a WebSocket connection that the API refuses. The emulator answers 403, whatever the reason.
+
+    AWS's gateway passes on the status of the API: 401 without a valid token or ticket, 429 for too many connections.
+    """
+    if status == HTTPStatus.FORBIDDEN:
+        return problem(HTTPStatus.FORBIDDEN, "The connection needs a valid token or ticket, or too many are open.")
+    return broken()
+
+
 def fault() -> web.Response:
     """Return 500 for a fault of the proxy itself."""
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on our side.")

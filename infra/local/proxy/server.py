@@ -1,7 +1,8 @@
 """The short, stable URL: a plain HTTP server in front of the deployed API.
 
 The server bounds connections (connections.py), refuses requests that no gateway takes (targets.py), bounds concurrent
-requests (admission.py), forwards requests and answers unchanged (forward.py), and answers with problem documents where
+requests (admission.py), forwards requests and answers unchanged (forward.py), joins WebSocket connections to those of
+the emulator (bridge.py), and answers with problem documents where
 the emulator's gateway cannot (problems.py). The server decides nothing else.
 """
 
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from infra.host import ports
-from infra.local.proxy import connections, problems
+from infra.local.proxy import bridge, connections, problems
 from infra.local.proxy.admission import Admission, Crowded, Routes
 from infra.local.proxy.connections import Connections
 from infra.local.proxy.forward import BodyMalformed, BodyTooLarge, BodyTooSlow, forward, received, session
@@ -59,6 +60,7 @@ class Front:
         self._queue_seconds = queue_seconds
         self._on_fault = on_fault
         self._upstream = ""
+        self._sockets = ""
         self._waiting = Routes()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="front", daemon=True)
@@ -69,8 +71,12 @@ class Front:
         """The URL for callers, without a trailing slash."""
         return f"http://{ports.HOST}:{self.port}"
 
-    def point(self, upstream: str, waiting: Iterable[tuple[str, str]]) -> None:
-        """Forward to *upstream* from the next request on. Requests to *waiting* routes may hold their callers."""
+    def point(self, upstream: str, waiting: Iterable[tuple[str, str]], sockets: str = "") -> None:
+        """Forward to *upstream* from the next request on. Requests to *waiting* routes may hold their callers.
+
+        WebSocket connections go to the gateway's URL *sockets*.
+        """
+        self._sockets = sockets
         self._upstream, self._waiting = upstream.rstrip("/"), Routes(waiting)
 
     def start(self) -> None:
@@ -92,7 +98,7 @@ class Front:
         async with session() as self._connections:
             # If a caller hangs up, the request to the API is cancelled too.
             server = Connections(
-                self._answer,
+                self._serve_one,
                 handler_cancellation=True,
                 keepalive_timeout=connections.IDLE_SECONDS,
                 max_line_size=connections.LONGEST_LINE,
@@ -107,6 +113,11 @@ class Front:
             self._started.set_result(None)
             await self._stop_requested.wait()
             await runner.cleanup()
+
+    async def _serve_one(self, request: web.BaseRequest) -> web.StreamResponse:
+        if self._sockets and bridge.wanted(request):
+            return await bridge.joined(request, self._sockets, self._connections)
+        return await self._answer(request)
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
         try:

@@ -1,4 +1,4 @@
-"""Sends an event to the open connections of an account."""
+"""Sends events: to the open connections of an account, or in answer to a frame."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +11,7 @@ from chalicelib.core.errors import ServiceError
 from chalicelib.core.runtime import logs
 from chalicelib.core.web.frames import Event
 from chalicelib.sockets import wiring
-from chalicelib.sockets.models import LARGEST_FRAME_BYTES, Held
+from chalicelib.sockets.models import LARGEST_EVENT_BYTES, Held
 
 _AT_ONCE = 8
 
@@ -21,7 +21,7 @@ def push(account_id: str, event: Event) -> int:
     if not wiring.reachable():
         return 0
     data = to_json(event)
-    if len(data) > LARGEST_FRAME_BYTES:
+    if len(data) > LARGEST_EVENT_BYTES:
         logs.logger().error("event too large", extra={"action": "push_too_large", "event": event.get("event")})
         return 0
     try:
@@ -31,6 +31,14 @@ def push(account_id: str, event: Event) -> int:
         return 0
     logs.line().count("socketPushes", took)
     return took
+
+
+def answer(connection_id: str, event: Event, frame_id: str | None) -> bool:
+    """Send *event* to one connection, with the id of the frame that it answers. Return whether the connection took it.
+
+    Never raises: a client that misses an answer asks again.
+    """
+    return _send_to(connection_id, to_json({**event, "id": frame_id} if frame_id else event))
 
 
 def send(held: Sequence[Held], data: bytes) -> list[Held]:
@@ -53,10 +61,14 @@ def _push(held: Sequence[Held], data: bytes) -> int:
 
 
 def _send(data: bytes, held: Held) -> bool:
+    return _send_to(held.connection_id, data)
+
+
+def _send_to(connection_id: str, data: bytes) -> bool:
     try:
-        if wiring.gateway().send(held.connection_id, data):
+        if wiring.gateway().send(connection_id, data):
             return True
-        wiring.store().forget(held.connection_id)
+        wiring.store().forget(connection_id)
     except ServiceError as error:
         logs.logger().warning(str(error), extra={"action": "push_failed"})
     return False
