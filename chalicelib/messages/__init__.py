@@ -4,7 +4,12 @@ models.py    messages and their shapes (no I/O)
 errors.py    errors shown to callers
 mailbox.py   the number and the limit of each receiver's undelivered messages
 store.py     messages in one MongoDB collection; one atomic update decides each step
+stats.py     figures of the buffer, and the daily report
+send.py      stores and pushes a message, or queues it while MongoDB is down
+queues.py    the queue of messages that wait for MongoDB
 settings.py  options
 wiring.py    makes the stores, once per process
 slice.py     the declaration of the slice
+api.py       HTTP routes
+worker.py    works off the queue, and runs the sweep
 """

@@ -136,6 +136,21 @@ class BufferStats(Model):
     by_receiver: list[Undelivered]
 
 
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The report of a day: the undelivered messages, and how many of the messages of seven days were delivered."""
+
+    undelivered: int
+    sent: int
+    delivered: int
+    storage_bytes: int
+
+    @property
+    def success_percent(self) -> int:
+        """The part of the sent messages that was delivered, rounded down; 100 without any."""
+        return self.delivered * 100 // self.sent if self.sent else 100
+
+
 class Message(Model):
     """A stored message, for its receiver."""
 

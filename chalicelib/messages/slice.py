@@ -1,6 +1,9 @@
 """Declares the messages slice."""
 
 from chalicelib.core.slice import Indexes, Slice
+from chalicelib.messages import wiring, worker
+from chalicelib.messages.api import routes
+from chalicelib.messages.queues import POST
 from chalicelib.messages.settings import MessageSettings
 
 
@@ -10,4 +13,19 @@ def _indexes() -> Indexes:
     return {"messages": store.INDEXES, "mailboxes": mailbox.INDEXES}
 
 
-SLICE = Slice(name="messages", settings=(MessageSettings,), indexes=_indexes)
+def _revoke(username: str, epoch: str | None) -> None:
+    """Delete every message to a deleted user (*epoch* None). Safe to repeat."""
+    if epoch is None:
+        wiring.store().forget(username)
+
+
+SLICE = Slice(
+    name="messages",
+    routes=routes,
+    queues=(POST,),
+    settings=(MessageSettings,),
+    indexes=_indexes,
+    sweep=worker.sweep,
+    revoke=_revoke,
+    next_due=worker.next_due,
+)

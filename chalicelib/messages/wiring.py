@@ -11,6 +11,7 @@ from chalicelib.messages.settings import MessageSettings
 
 if TYPE_CHECKING:
     from chalicelib.messages.mailbox import Mailboxes
+    from chalicelib.messages.stats import Stats
     from chalicelib.messages.store import MessageStore
 
 
@@ -33,3 +34,11 @@ def store() -> MessageStore:
     from chalicelib.messages.store import MessageStore
 
     return MessageStore(clients.mongodb().messages, options(), mailboxes())
+
+
+@once
+def stats() -> Stats:
+    """Return the figures of all messages."""
+    from chalicelib.messages.stats import Stats
+
+    return Stats(clients.mongodb().messages, clients.mongodb().mailboxes)

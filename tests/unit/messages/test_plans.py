@@ -28,7 +28,7 @@ def plan(store: MessageStore, mongod: Mongod) -> Callable[[Callable[[MessageStor
             bare = {name: value for name, value in sent.commands[0].items() if name in _KNOWN}
             answer = database.command("explain", bare, verbosity="executionStats")
         found: dict[str, list[Any]] = {}
-        for name, value in _leaves(answer):
+        for name, value in leaves(answer):
             found.setdefault(name, []).append(value)
         return found
 
@@ -47,9 +47,9 @@ def test_choosing_and_counting_read_the_index_alone(plan: Any, verb: str) -> Non
     assert set(found["totalDocsExamined"]) == {0}
 
 
-def _leaves(value: Any) -> Iterator[tuple[str, Any]]:
+def leaves(value: Any) -> Iterator[tuple[str, Any]]:
     inner = value if isinstance(value, list) else value.values() if isinstance(value, dict) else ()
     if isinstance(value, dict):
         yield from ((name, leaf) for name, leaf in value.items() if not isinstance(leaf, (dict, list)))
     for each in inner:
-        yield from _leaves(each)
+        yield from leaves(each)
