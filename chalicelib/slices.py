@@ -60,6 +60,7 @@ records.declare(
 frames.declare(
     (action for slice_ in SLICES for action in slice_.actions),
     (topic for slice_ in SLICES for topic in slice_.topics),
+    (slice_.pinged for slice_ in SLICES if slice_.pinged),
 )
 endings.declare(slice_.ended for slice_ in SLICES if slice_.ended)
 revocation.declare(slice_.revoke for slice_ in SLICES if slice_.revoke)

@@ -4,8 +4,11 @@ models.py    messages and their shapes (no I/O)
 errors.py    errors shown to callers
 mailbox.py   the number and the limit of each receiver's undelivered messages
 store.py     messages in one MongoDB collection; one atomic update decides each step
+joins.py     how far each connection has read
+offer.py     offers undelivered messages to a connection, in batches
 stats.py     figures of the buffer, and the daily report
 send.py      stores and pushes a message, or queues it while MongoDB is down
+actions.py   the frames of clients
 queues.py    the queue of messages that wait for MongoDB
 settings.py  options
 wiring.py    makes the stores, once per process

@@ -65,6 +65,12 @@ class NewMessage(Model):
         """The bytes of the text as JSON in UTF-8."""
         return len(json.dumps(self.message, ensure_ascii=False).encode())
 
+    @property
+    def texts_bytes(self) -> int:
+        """The bytes of everything that the sender chose, as JSON in UTF-8."""
+        chosen = [self.message, self.chat_id, self.client_message_id]
+        return len(json.dumps(chosen, ensure_ascii=False).encode())
+
 
 @dataclass(frozen=True, slots=True)
 class Faults:

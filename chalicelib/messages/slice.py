@@ -2,15 +2,17 @@
 
 from chalicelib.core.slice import Indexes, Slice
 from chalicelib.messages import wiring, worker
+from chalicelib.messages.actions import ACTIONS
 from chalicelib.messages.api import routes
+from chalicelib.messages.offer import remind
 from chalicelib.messages.queues import POST
 from chalicelib.messages.settings import MessageSettings
 
 
 def _indexes() -> Indexes:
-    from chalicelib.messages import mailbox, store
+    from chalicelib.messages import joins, mailbox, store
 
-    return {"messages": store.INDEXES, "mailboxes": mailbox.INDEXES}
+    return {"messages": store.INDEXES, "mailboxes": mailbox.INDEXES, "message_joins": joins.INDEXES}
 
 
 def _revoke(username: str, epoch: str | None) -> None:
@@ -23,6 +25,8 @@ SLICE = Slice(
     name="messages",
     routes=routes,
     queues=(POST,),
+    actions=ACTIONS,
+    pinged=remind,
     settings=(MessageSettings,),
     indexes=_indexes,
     sweep=worker.sweep,

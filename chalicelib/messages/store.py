@@ -5,6 +5,7 @@ Every query excludes expired messages itself, so no reader depends on the TTL mo
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from pymongo import ASCENDING, IndexModel
@@ -36,12 +37,16 @@ INDEXES = [
 ]
 
 _DAY_MS = 24 * 3_600_000
-#: The bytes of a batch besides the texts, for each message.
-_ENVELOPE_BYTES = 1_000
+#: More than the bytes of a message in a batch besides the texts of its sender.
+_ENVELOPE_BYTES = 600
 #: The most messages that one step chooses.
 _MOST = 500
 KEPT = {"$gt": ["$purgeAt", "$$NOW"]}
 UNDELIVERED = {"place": {"$gt": 0}}
+
+
+#: From the first time on, and before the second.
+Between = tuple[datetime, datetime]
 
 
 class Place(NamedTuple):
@@ -107,13 +112,14 @@ class MessageStore:
             self._messages.update_many({**mine, "readAt": None, "$expr": KEPT}, [{"$set": change}])
         return self._receipts(mine, Status.READ)
 
-    def choose(self, account_id: str, after: int, room_bytes: int) -> list[Place]:
+    def choose(self, account_id: str, after: int, room_bytes: int, between: Between | None = None) -> list[Place]:
         """Return the next undelivered messages after the place *after*, in order, of *room_bytes* together.
 
-        The first one always stands. Reads the index alone.
+        With *between*, only messages that were stored within these times. The first one always stands. Reads the index
+        alone.
         """
         chosen: list[Place] = []
-        for each in self._ordered(account_id, after):
+        for each in self._ordered(account_id, after, between):
             room_bytes -= each["bytes"] + _ENVELOPE_BYTES
             if chosen and room_bytes < 0:
                 break
@@ -181,7 +187,7 @@ class MessageStore:
             "_id": "$_id",
             "seq": seq,
             "place": place(seq, new.priority),
-            "bytes": new.size_bytes,
+            "bytes": new.texts_bytes,
             "createdAt": "$$NOW",
             "purgeAt": {"$add": ["$$NOW", self._undelivered_ms]},
             **{name: {"$literal": value} for name, value in literal.items()},
@@ -195,15 +201,16 @@ class MessageStore:
             except DuplicateKeyError:
                 return None
 
-    def _ordered(self, account_id: str, after: int) -> Iterator[dict[str, Any]]:
+    def _ordered(self, account_id: str, after: int, between: Between | None) -> Iterator[dict[str, Any]]:
         """Yield the places of the undelivered messages after *after*: `_MOST` in one step, and of these the kept ones.
 
         A step whose messages have all expired is followed by another.
         """
         shown = {"place": 1, "bytes": 1, "live": KEPT}
+        stored = {"createdAt": {"$gte": between[0], "$lt": between[1]}} if between else {}
         while True:
             pipeline: list[dict[str, Any]] = [
-                {"$match": {"to": account_id, "place": {"$gt": after}}},
+                {"$match": {"to": account_id, "place": {"$gt": after}, **stored}},
                 {"$sort": {"place": 1}},
                 {"$limit": _MOST},
                 {"$project": shown},

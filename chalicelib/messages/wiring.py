@@ -10,6 +10,7 @@ from chalicelib.core.stores import clients
 from chalicelib.messages.settings import MessageSettings
 
 if TYPE_CHECKING:
+    from chalicelib.messages.joins import Joins
     from chalicelib.messages.mailbox import Mailboxes
     from chalicelib.messages.stats import Stats
     from chalicelib.messages.store import MessageStore
@@ -42,3 +43,11 @@ def stats() -> Stats:
     from chalicelib.messages.stats import Stats
 
     return Stats(clients.mongodb().messages, clients.mongodb().mailboxes)
+
+
+@once
+def joins() -> Joins:
+    """Return the joins of all connections."""
+    from chalicelib.messages.joins import Joins
+
+    return Joins(clients.mongodb().message_joins)
