@@ -1,6 +1,6 @@
 """How far each connection has read its account's undelivered messages. One conditional update decides each turn.
 
-A join reads the undelivered messages in order (``backlog``), then those that were stored late, at a place that was read
+A join reads the undelivered messages in order (``backlog``), then those that were stored late, at a rank that was read
 already (``late``), and is then ``joined``. A ping of a joined connection may begin another ``late`` pass.
 """
 
@@ -40,8 +40,8 @@ class Join(NamedTuple):
     account_id: str
     turn: int
     phase: Phase
-    #: The last place that was offered, in this phase.
-    place: int
+    #: The last rank that was offered, in this phase.
+    rank: int
     #: The messages of the last batch.
     awaiting: tuple[str, ...]
     #: Messages that were offered already and that a late pass would find again.
@@ -74,7 +74,7 @@ class Joins:
             "account": {"$literal": account_id},
             "turn": {"$add": [{"$ifNull": ["$turn", 0]}, 1]},
             "phase": Phase.BACKLOG.value,
-            "place": 0,
+            "rank": 0,
             "awaiting": [],
             "seen": [],
             "repeated": False,
@@ -96,12 +96,12 @@ class Joins:
             found = self._joins.find_one({"_id": connection_id}, _SHOWN)
         return _join(found) if found else None
 
-    def offer(self, join: Join, place: int, messages: Sequence[Message]) -> Join | None:
-        """Note that *messages*, up to *place*, are offered. Return None if another frame had the turn."""
+    def offer(self, join: Join, rank: int, messages: Sequence[Message]) -> Join | None:
+        """Note that *messages*, up to *rank*, are offered. Return None if another frame had the turn."""
         recent = [message.message_id for message in messages if message.created_at >= join.since]
         seen = {"$slice": [{"$concatArrays": ["$seen", recent]}, -_SEEN]}
         awaiting = [message.message_id for message in messages]
-        return self._turn(join, {"place": place, "awaiting": awaiting, "seen": seen, "repeated": False})
+        return self._turn(join, {"rank": rank, "awaiting": awaiting, "seen": seen, "repeated": False})
 
     def repeat(self, join: Join) -> Join | None:
         """Note that the last batch is offered once more. Return None if another frame had the turn."""
@@ -109,7 +109,7 @@ class Joins:
 
     def look_back(self, join: Join, since: datetime, until: datetime) -> Join | None:
         """Begin a late pass over messages stored between two times. Return None if another frame had the turn."""
-        change = {"phase": Phase.LATE.value, "place": 0, "awaiting": [], "since": since, "until": until}
+        change = {"phase": Phase.LATE.value, "rank": 0, "awaiting": [], "since": since, "until": until}
         return self._turn(join, change)
 
     def complete(self, join: Join) -> Join | None:
@@ -127,7 +127,7 @@ class Joins:
 
 
 _SHOWN = dict.fromkeys(
-    ("account", "turn", "phase", "place", "awaiting", "seen", "repeated", "offeredAt", "since", "until", "told"), 1
+    ("account", "turn", "phase", "rank", "awaiting", "seen", "repeated", "offeredAt", "since", "until", "told"), 1
 ) | {"now": "$$NOW"}
 
 
@@ -137,7 +137,7 @@ def _join(found: dict[str, Any]) -> Join:
         account_id=found["account"],
         turn=found["turn"],
         phase=Phase(found["phase"]),
-        place=found["place"],
+        rank=found["rank"],
         awaiting=tuple(found["awaiting"]),
         seen=frozenset(found["seen"]),
         repeated=found["repeated"],

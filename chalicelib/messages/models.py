@@ -20,7 +20,7 @@ LARGEST_BYTES = 65_536
 MOST_IN_BATCH = 100
 #: The digits of a ULID, of which the first ten are its time.
 _DIGITS, _TIME_DIGITS, _RANDOM_DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ", 10, 16
-#: Added to the place of a message of normal priority, so that every message of high priority comes before.
+#: Added to the rank of a message of normal priority, so that every message of high priority comes before.
 _NORMAL_FROM = 1 << 40
 
 ChatId = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -194,7 +194,7 @@ class Receipt:
     device: str | None
 
 
-def place(seq: int, priority: Priority) -> int:
+def rank(seq: int, priority: Priority) -> int:
     """Return the position of an undelivered message in its receiver's order: high first, then by *seq*."""
     return seq if priority is Priority.HIGH else seq + _NORMAL_FROM
 
@@ -202,7 +202,7 @@ def place(seq: int, priority: Priority) -> int:
 def item_id(operation_id: str, number: int) -> str:
     """Return the message id of item *number* of a batch: the same for each attempt of the operation."""
     digest = int.from_bytes(hashlib.sha256(f"{operation_id} {number}".encode()).digest()[:_RANDOM_DIGITS], "big")
-    digits = (_DIGITS[digest >> 5 * place & 31] for place in range(_RANDOM_DIGITS))
+    digits = (_DIGITS[digest >> 5 * digit & 31] for digit in range(_RANDOM_DIGITS))
     return operation_id[:_TIME_DIGITS] + "".join(digits)
 
 

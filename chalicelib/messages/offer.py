@@ -79,12 +79,12 @@ def _next(found: Join | None) -> list[Event]:
         between = (found.since, found.until) if found.phase is Phase.LATE else None
         if found.phase is Phase.JOINED:
             return []
-        chosen = store.choose(found.account_id, found.place, _BATCH_BYTES, between)
+        chosen = store.choose(found.account_id, found.rank, _BATCH_BYTES, between)
         if chosen:
             # A message may be delivered or unreadable by now; a batch without any other is left out.
             loaded = store.load([each.message_id for each in chosen])
             messages = [message for message in loaded if message.message_id not in found.seen]
-            found = joins.offer(found, chosen[-1].place, messages)
+            found = joins.offer(found, chosen[-1].rank, messages)
             if found and messages:
                 return [_batch(messages)]
         elif found.phase is Phase.BACKLOG:

@@ -17,7 +17,7 @@ _WEEK_MS = 7 * _DAY_MS
 #: The document that says when the next report is due, among the mailboxes.
 _REPORT = "report"
 
-_UNDELIVERED = {"$gt": ["$place", 0]}
+_UNDELIVERED = {"$gt": ["$rank", 0]}
 
 
 class Stats:
@@ -58,7 +58,7 @@ class Stats:
         }
         pipeline: list[dict[str, Any]] = [
             {"$match": {"to": {"$gt": ""}}},
-            {"$project": {"_id": 0, "place": 1, "createdAt": 1, "purgeAt": 1}},
+            {"$project": {"_id": 0, "rank": 1, "createdAt": 1, "purgeAt": 1}},
             {"$group": {"_id": None, **sums}},
         ]
         with reaching_mongodb(), self._messages.aggregate(pipeline, hint=ORDER) as found:
@@ -91,7 +91,7 @@ class Stats:
 
 def _by_receiver() -> list[dict[str, Any]]:
     """Return the stages that count the messages of each receiver."""
-    shown = {"_id": 0, "to": 1, "place": 1, "createdAt": 1, "purgeAt": 1}
+    shown = {"_id": 0, "to": 1, "rank": 1, "createdAt": 1, "purgeAt": 1}
     live = {"$cond": [{"$and": [KEPT, _UNDELIVERED]}, 1, 0]}
     delivered = {"$cond": [{"$and": [KEPT, {"$not": [_UNDELIVERED]}]}, 1, 0]}
     oldest = {"$cond": [{"$and": [KEPT, _UNDELIVERED]}, "$createdAt", None]}

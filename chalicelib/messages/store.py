@@ -1,6 +1,6 @@
 """Messages in one MongoDB collection. One atomic update decides each step, by the server's clock.
 
-An undelivered message has a ``place`` above 0: its position in the receiver's order. A delivered one has the place 0.
+An undelivered message has a ``rank`` above 0: its position in the receiver's order. A delivered one has the rank 0.
 Every query excludes expired messages itself, so no reader depends on the TTL monitor.
 """
 
@@ -17,7 +17,7 @@ from chalicelib.core.runtime.accounts import Account
 from chalicelib.core.stores.driver_errors import reaching_mongodb
 from chalicelib.messages.errors import MailboxFull
 from chalicelib.messages.mailbox import Mailboxes
-from chalicelib.messages.models import Kept, Message, NewMessage, Receipt, Status, message_of, place
+from chalicelib.messages.models import Kept, Message, NewMessage, Receipt, Status, message_of, rank
 from chalicelib.messages.settings import MessageSettings
 
 #: The receiver's order. Holds all that chooses a batch and counts messages, so that neither reads a document.
@@ -25,7 +25,7 @@ ORDER = "in-order"
 INDEXES = [
     IndexModel([("purgeAt", ASCENDING)], expireAfterSeconds=0),
     IndexModel(
-        [(name, ASCENDING) for name in ("to", "place", "createdAt", "purgeAt", "bytes", "_id")],
+        [(name, ASCENDING) for name in ("to", "rank", "createdAt", "purgeAt", "bytes", "_id")],
         name=ORDER,
     ),
     IndexModel(
@@ -42,18 +42,18 @@ _ENVELOPE_BYTES = 600
 #: The most messages that one step chooses.
 _MOST = 500
 KEPT = {"$gt": ["$purgeAt", "$$NOW"]}
-UNDELIVERED = {"place": {"$gt": 0}}
+UNDELIVERED = {"rank": {"$gt": 0}}
 
 
 #: From the first time on, and before the second.
 Between = tuple[datetime, datetime]
 
 
-class Place(NamedTuple):
-    """An undelivered message, by its place in the receiver's order."""
+class Ranked(NamedTuple):
+    """An undelivered message, by its rank in the receiver's order."""
 
     message_id: str
-    place: int
+    rank: int
 
 
 class MessageStore:
@@ -92,7 +92,7 @@ class MessageStore:
 
         Atomic for each message: the first acknowledgement counts. Safe to repeat; a repeat returns the receipts again.
         """
-        change = {"place": 0, "deliveredAt": "$$NOW", "purgeAt": {"$add": ["$$NOW", self._delivered_ms]}}
+        change = {"rank": 0, "deliveredAt": "$$NOW", "purgeAt": {"$add": ["$$NOW", self._delivered_ms]}}
         change |= {"device": {"$literal": device}}
         mine = {"_id": {"$in": list(message_ids)}, "to": owner.account_id}
         with reaching_mongodb():
@@ -112,18 +112,18 @@ class MessageStore:
             self._messages.update_many({**mine, "readAt": None, "$expr": KEPT}, [{"$set": change}])
         return self._receipts(mine, Status.READ)
 
-    def choose(self, account_id: str, after: int, room_bytes: int, between: Between | None = None) -> list[Place]:
-        """Return the next undelivered messages after the place *after*, in order, of *room_bytes* together.
+    def choose(self, account_id: str, after: int, room_bytes: int, between: Between | None = None) -> list[Ranked]:
+        """Return the next undelivered messages after the rank *after*, in order, of *room_bytes* together.
 
         With *between*, only messages that were stored within these times. The first one always stands. Reads the index
         alone.
         """
-        chosen: list[Place] = []
+        chosen: list[Ranked] = []
         for each in self._ordered(account_id, after, between):
             room_bytes -= each["bytes"] + _ENVELOPE_BYTES
             if chosen and room_bytes < 0:
                 break
-            chosen.append(Place(each["_id"], each["place"]))
+            chosen.append(Ranked(each["_id"], each["rank"]))
         return chosen
 
     def load(self, message_ids: Sequence[str]) -> list[Message]:
@@ -134,18 +134,18 @@ class MessageStore:
         query = {"_id": {"$in": list(message_ids)}, **UNDELIVERED, "$expr": KEPT}
         with reaching_mongodb():
             found = list(self._messages.find(query))
-        return [message for each in sorted(found, key=lambda each: each["place"]) for message in _rendered(each)]
+        return [message for each in sorted(found, key=lambda each: each["rank"]) for message in _rendered(each)]
 
     def page(self, account_id: str, limit: int, after: str | None) -> Iterator[tuple[str, Message]]:
         """Yield up to *limit* undelivered messages of a receiver with their positions, in the receiver's order."""
-        query = {"to": account_id, "place": {"$gt": int(after or 0)}, "$expr": KEPT}
+        query = {"to": account_id, "rank": {"$gt": int(after or 0)}, "$expr": KEPT}
         with (
             reaching_mongodb(),
-            self._messages.find(query, sort=[("place", ASCENDING)], limit=limit, hint=ORDER) as found,
+            self._messages.find(query, sort=[("rank", ASCENDING)], limit=limit, hint=ORDER) as found,
         ):
             for each in found:
                 for message in _rendered(each):
-                    yield str(each["place"]), message
+                    yield str(each["rank"]), message
 
     def count(self, account_id: str) -> int:
         """Return the number of undelivered messages of a receiver. Reads the index alone."""
@@ -186,7 +186,7 @@ class MessageStore:
         fields: dict[str, Any] = {
             "_id": "$_id",
             "seq": seq,
-            "place": place(seq, new.priority),
+            "rank": rank(seq, new.priority),
             "bytes": new.texts_bytes,
             "createdAt": "$$NOW",
             "purgeAt": {"$add": ["$$NOW", self._undelivered_ms]},
@@ -202,16 +202,16 @@ class MessageStore:
                 return None
 
     def _ordered(self, account_id: str, after: int, between: Between | None) -> Iterator[dict[str, Any]]:
-        """Yield the places of the undelivered messages after *after*: `_MOST` in one step, and of these the kept ones.
+        """Yield the ranks of the undelivered messages after *after*: `_MOST` in one step, and of these the kept ones.
 
         A step whose messages have all expired is followed by another.
         """
-        shown = {"place": 1, "bytes": 1, "live": KEPT}
+        shown = {"rank": 1, "bytes": 1, "live": KEPT}
         stored = {"createdAt": {"$gte": between[0], "$lt": between[1]}} if between else {}
         while True:
             pipeline: list[dict[str, Any]] = [
-                {"$match": {"to": account_id, "place": {"$gt": after}, **stored}},
-                {"$sort": {"place": 1}},
+                {"$match": {"to": account_id, "rank": {"$gt": after}, **stored}},
+                {"$sort": {"rank": 1}},
                 {"$limit": _MOST},
                 {"$project": shown},
             ]
@@ -221,7 +221,7 @@ class MessageStore:
             yield from live
             if live or len(found) < _MOST:
                 return
-            after = found[-1]["place"]
+            after = found[-1]["rank"]
 
     def _find(self, message_id: str, sender: Account, new: NewMessage) -> dict[str, Any] | None:
         """Return the stored message with either id. One whose time is over is removed, as its id is free again."""
@@ -234,7 +234,7 @@ class MessageStore:
 
     def _receipts(self, mine: Mapping[str, Any], status: Status) -> list[Receipt]:
         read = status is Status.READ
-        done: dict[str, Any] = {"readAt": {"$type": "date"}} if read else {"place": 0}
+        done: dict[str, Any] = {"readAt": {"$type": "date"}} if read else {"rank": 0}
         device = "readOn" if read else "device"
         shown = {"from": 1, "fromName": 1, "clientMessageId": 1, device: 1}
         with reaching_mongodb():
@@ -255,5 +255,5 @@ def _rendered(found: dict[str, Any]) -> Iterator[Message]:
 
 
 def _kept(found: dict[str, Any], receiver: Account, *, new: bool = False) -> Kept:
-    status = Status.BUFFERED if found["place"] else Status.DELIVERED
+    status = Status.BUFFERED if found["rank"] else Status.DELIVERED
     return Kept(found["_id"], receiver, message_of(found), status, new)

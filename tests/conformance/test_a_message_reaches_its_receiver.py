@@ -28,9 +28,9 @@ def test_messages_reach_their_receiver_whichever_function_dies(
     kills, rng = times(20), random.Random(1)
     with running(person(), person(), database) as workload:
         for number in range(kills):
-            function, send = (("api", workload.post), ("message", workload.frame))[number % 2]
-            kill_at_change(stack, function, database.messages, _STORED, partial(send, rng))
             for _ in range(4):
                 workload.act(rng)
+            function, send = (("api", workload.post), ("message", workload.frame))[number % 2]
+            kill_at_change(stack, function, database.messages, _STORED, partial(send, rng))
         messages = workload.check()
     figure("functions killed before a push of a message", f"{kills}; {messages} messages, all received")
