@@ -1,5 +1,7 @@
 """HTTP routes of the console: the page, its files, and what the page must know of its deployment. No store is asked."""
 
+from urllib.parse import urlsplit
+
 from chalicelib import sockets
 from chalicelib.console.models import Config, FileName
 from chalicelib.console.settings import ReceiverSettings
@@ -24,7 +26,7 @@ def show_start(call: Call[None, None]) -> Answer:
 @routes.add("GET", "/console", roles=PUBLIC, folder=True, media=("text/html",), answers={200: None})
 def show_console(call: Call[None, None]) -> Answer:
     """Show the console, a page for browsers."""
-    return Answer(200, site().page, headers={"Content-Type": HTML, **_FRESH, **headers(_receiver())})
+    return Answer(200, site().page, headers={"Content-Type": HTML, **_FRESH, **headers(_receiver(), _sockets())})
 
 
 @routes.add("GET", "/console/config.json", roles=PUBLIC, answers={200: Config})
@@ -55,6 +57,12 @@ def show_console_file(call: Call[None, None], file: str) -> Answer:
         raise NotFound
     typed = {"Content-Type": found.media, "X-Content-Type-Options": "nosniff"}
     return Answer(200, found.text, headers={**typed, **_FOR_EVER})
+
+
+def _sockets() -> str | None:
+    """Return the origin of WebSockets, or None."""
+    parts = urlsplit(sockets.public_url() or "")
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else None
 
 
 def _receiver() -> str | None:

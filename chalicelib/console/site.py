@@ -17,8 +17,8 @@ _ENTRY, _PAGE = "main.js", "index.html"
 _MEDIA = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 
 HTML = "text/html; charset=utf-8"
-#: The page may run its own scripts alone, talk to its own origin and to a receiver alone, and be framed by nobody.
-#: Trusted types stop any text from becoming markup.
+#: The page may run its own scripts alone, talk to its own origin, a receiver and the sockets alone, and be framed by
+#: nobody. Trusted types stop any text from becoming markup.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src {}; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
@@ -32,9 +32,9 @@ _HEADERS = {
 }
 
 
-def headers(receiver: str | None) -> dict[str, str]:
-    """Return the security headers of the page, which also reads from the address *receiver* if there is one."""
-    connected = f"'self' {receiver}" if receiver else "'self'"
+def headers(*origins: str | None) -> dict[str, str]:
+    """Return the security headers of the page, which also talks to those of *origins* that there are."""
+    connected = " ".join(["'self'", *filter(None, origins)])
     return {"Content-Security-Policy": _POLICY.format(connected), **_HEADERS}
 
 

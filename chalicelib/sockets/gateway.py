@@ -22,7 +22,7 @@ class Gateway:
         """Send *data*, a text frame, to the connection. Return whether the connection is there.
 
         Raises:
-            Unavailable: the gateway cannot be reached, or takes no more calls just now.
+            Unavailable: the gateway cannot be reached, or refuses the call.
         """
         return self._reached("post_to_connection", ConnectionId=connection_id, Data=data)
 
@@ -44,5 +44,6 @@ class Gateway:
                     raise Unavailable("The gateway takes no more calls just now.") from error
                 if code == _GONE or error.response["ResponseMetadata"]["HTTPStatusCode"] == 410:  # noqa: PLR2004
                     return False
-                raise
+                # A fault of a deployment, such as missing rights: no push may fail its caller for that.
+                raise Unavailable(f"The gateway refuses calls: {code}.") from error
         return True

@@ -18,7 +18,8 @@ class SocketSettings(Section):
     )
     public_url: str | None = Field(
         default=None,
-        pattern=r"^wss?://[^?#\s]+$",
+        # The origin becomes a part of the console's policy.
+        pattern=r"^wss?://[A-Za-z0-9.:-]+(/[^?#\s]*)?$",
         description="address for clients, in `GET /console/config.json`; set by the template",
     )
     per_account: PositiveInt = Field(default=20, description="connections of one account that are open at once")

@@ -7,6 +7,7 @@ proxy answers the subprotocol, and closes connections that send binary frames, b
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
 from aiohttp import (
@@ -19,6 +20,7 @@ from aiohttp import (
     hdrs,
     web,
 )
+from aiohttp.log import ws_logger
 
 from infra.local.proxy import problems
 
@@ -30,7 +32,12 @@ PATH = "/ws"
 PROTOCOL = "holdfast"
 #: The largest message that AWS's gateway takes.
 LARGEST_BYTES = 128 * 1024
+#: Codes that say how a connection ended, and that no frame may carry (RFC 6455, section 7.4.1).
+_NEVER_SENT = frozenset({1005, 1006, 1015})
 _CLOSE = frozenset({WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR})
+
+# The library logs the subprotocols of a client that offers none of ours, and a token is among them.
+ws_logger.setLevel(logging.CRITICAL)
 
 
 def wanted(request: web.BaseRequest) -> bool:
@@ -84,7 +91,8 @@ async def _pump(here: web.WebSocketResponse, there: ClientWebSocketResponse[bool
             task.cancel()
         await asyncio.gather(up, down, return_exceptions=True)
     if not here.closed:
-        await here.close(code=there.close_code or WSCloseCode.GOING_AWAY)
+        code = there.close_code
+        await here.close(code=code if code and code not in _NEVER_SENT else WSCloseCode.GOING_AWAY)
 
 
 async def _up(here: web.WebSocketResponse, there: ClientWebSocketResponse[bool]) -> None:

@@ -77,3 +77,10 @@ def test_other_paths_with_a_slash_at_the_end_stay_unknown() -> None:
 
 def _folder() -> Answer:
     return ask("GET", "/console/")
+
+
+def test_address_of_sockets_is_named_and_admitted_by_the_policy(options: object) -> None:
+    options(SOCKETS_PUBLIC_URL="wss://a1b2.execute-api.eu-central-1.amazonaws.com/api")  # type: ignore[operator]
+    address = "wss://a1b2.execute-api.eu-central-1.amazonaws.com"
+    assert ask("GET", "/console/config.json").json["socketUrl"] == f"{address}/api"
+    assert f"connect-src 'self' {address};" in _folder().headers["Content-Security-Policy"]

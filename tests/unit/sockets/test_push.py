@@ -123,14 +123,15 @@ def test_gone_connection_is_forgotten_but_not_in_its_first_second(
     assert not connections.all()
 
 
+@pytest.mark.parametrize("status", [403, 429])
 def test_push_counts_the_connections_that_took_the_event(
-    connections: ConnectionStore, management: Management, topics: Any
+    connections: ConnectionStore, management: Management, topics: Any, status: int
 ) -> None:
     token = signed_in("ann")
     for name in ("c1", "c2", "c3"):
         connect(name, token)
         subscribe(name)
-    management.answers["c2"] = 429
+    management.answers["c2"] = status
     assert sockets.push(account("ann"), NEWS) == 2
     assert len(connections.all()) == 3
 
