@@ -14,8 +14,9 @@ class MessageSettings(Section):
 
     model_config = SettingsConfigDict(env_prefix="MESSAGES_")
 
-    senders: Annotated[frozenset[Role], NoDecode, BeforeValidator(from_text)] = Field(
-        default=frozenset(Role), description="roles that may send, as a JSON list; an administrator always may"
+    senders: Annotated[frozenset[Role] | None, NoDecode, BeforeValidator(from_text)] = Field(
+        default=None,
+        description="roles that may send beside administrators, as a JSON list; default: every role",
     )
     undelivered_at_most: PositiveInt = Field(
         default=10_000, le=10_000, description="undelivered messages of one receiver"

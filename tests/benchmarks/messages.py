@@ -35,7 +35,7 @@ class Scale(NamedTuple):
     backlog: int
 
 
-_SMOKE, _FULL = Scale(3, 200), Scale(200, 10_000)
+_SMOKE, _FULL = Scale(3, 200), Scale(100, 10_000)
 #: The part of the batches at either end that is compared.
 _PART = 0.2
 
