@@ -35,7 +35,7 @@ class Scale(NamedTuple):
     backlog: int
 
 
-_SMOKE, _FULL = Scale(3, 200), Scale(100, 10_000)
+_SMOKE, _FULL = Scale(3, 200), Scale(50, 10_000)
 #: The part of the batches at either end that is compared.
 _PART = 0.2
 
@@ -138,7 +138,8 @@ class _Bench:
 
     def _pushed(self, send: Callable[[], None]) -> None:
         send()
-        self._expect(self._receiver.receive(), "chat_message")
+        event = self._receiver.until("chat_message")
+        self._receiver.send({"action": "ack", "messageIds": [event["messageId"]]})
 
     def _settle(self) -> None:
         """Take the events that wait for the receiver, and acknowledge the messages among them."""
@@ -146,7 +147,9 @@ class _Bench:
         self._receiver.send({"action": "ping", "id": frame_id})
         while (event := self._receiver.receive()).get("id") != frame_id:
             waiting.append(event)
-        if mine := [event["messageId"] for event in waiting if event["event"] == "chat_message"]:
+        # A busy machine's acknowledgements come late, and a ping then offers messages once more.
+        items = [item for event in waiting for item in event.get("items", [event])]
+        if mine := [item["messageId"] for item in items if "messageId" in item]:
             self._receiver.send({"action": "ack", "messageIds": mine})
 
     def _message(self) -> dict[str, str]:
