@@ -44,9 +44,12 @@ def test_an_outcome_is_told_with_the_public_document(approvals: ApprovalStore, s
     assert approvals_wiring.outbox().next_due() is None
 
 
-def test_a_cancelled_question_is_told_to_nobody(approvals: ApprovalStore, stores: Any) -> None:
+def test_a_cancelled_question_is_told_to_no_webhook(approvals: ApprovalStore, stores: Any) -> None:
     request_id = put(approvals)
     cancel(approvals, request_id, None)
+    # Connections are told, by the same effect.
+    tell(request_id)
+    assert waiting() == []
     assert approvals.get(request_id).entries == ()
 
 
