@@ -23,6 +23,7 @@ from chalicelib.core.slice import Slice, Upgrade
 from chalicelib.core.web import frames
 from chalicelib.devices.slice import SLICE as DEVICES
 from chalicelib.ledger.slice import SLICE as LEDGER
+from chalicelib.messages.slice import SLICE as MESSAGES
 from chalicelib.sessions import endings
 from chalicelib.sessions.slice import SLICE as SESSIONS
 from chalicelib.sockets.slice import SLICE as SOCKETS
@@ -43,6 +44,7 @@ SLICES: tuple[Slice, ...] = (
     APPLICATIONS,
     LEDGER,
     WEBHOOKS,
+    MESSAGES,
     CONSOLE,
 )
 
@@ -58,6 +60,7 @@ records.declare(
 frames.declare(
     (action for slice_ in SLICES for action in slice_.actions),
     (topic for slice_ in SLICES for topic in slice_.topics),
+    (slice_.pinged for slice_ in SLICES if slice_.pinged),
 )
 endings.declare(slice_.ended for slice_ in SLICES if slice_.ended)
 revocation.declare(slice_.revoke for slice_ in SLICES if slice_.revoke)

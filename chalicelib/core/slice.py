@@ -9,7 +9,7 @@ from chalicelib.core.queueing.queues import Load, Queue
 from chalicelib.core.records.events import Subscription
 from chalicelib.core.records.models import Kind
 from chalicelib.core.runtime.settings import Section
-from chalicelib.core.web.frames import Action, Topic
+from chalicelib.core.web.frames import Action, Pinged, Topic
 from chalicelib.core.web.routes import Routes
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ class Slice:
     actions: tuple[Action, ...] = ()
     #: The topics that connections of WebSockets may follow.
     topics: tuple[Topic, ...] = ()
+    #: Called at each ping of a connection of WebSockets; returns events that follow the answer.
+    pinged: Pinged | None = None
     #: Classes of options.
     settings: tuple[type[Section], ...] = ()
     #: Returns the MongoDB indexes of the slice. A function, because only a deployment needs the indexes' module.

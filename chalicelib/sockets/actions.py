@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
-from chalicelib.core.web.frames import Action, Connection, Event, Frame, Topic, topic_named
+from chalicelib.core.web.frames import Action, Connection, Event, Frame, Topic, pinged, topic_named
 from chalicelib.sockets import wiring
 from chalicelib.sockets.delivery import answer
 from chalicelib.sockets.errors import UnknownTopic
@@ -19,9 +19,9 @@ class Subscribe(Frame):
     topics: Annotated[list[TopicName], Field(min_length=1, max_length=20)]
 
 
-def ping(_connection: Connection, _frame: Frame) -> Event:
-    """Answer ``pong``."""
-    return {"event": "pong"}
+def ping(connection: Connection, _frame: Frame) -> Sequence[Event]:
+    """Answer ``pong``, and the events that slices add at a ping."""
+    return [{"event": "pong"}, *pinged(connection)]
 
 
 def subscribe(connection: Connection, frame: Subscribe) -> Event | None:

@@ -14,6 +14,7 @@ test_money_moves_once.py                                   the ledger
 test_poison_ends_in_its_dead_letter_queue.py               queues
 test_a_committed_write_reaches_its_followers.py            events
 test_a_committed_write_reaches_its_webhooks.py             events
+test_a_message_reaches_its_receiver.py                     messages
 test_one_caller_never_delays_another.py                    fairness
 test_an_answer_is_called_back_once.py                      approvals
 test_one_outcome_of_a_request_wins.py                      approvals

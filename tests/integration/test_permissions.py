@@ -30,7 +30,7 @@ _NOTHING = {"DeleteRequest": {"Key": _VERSION}}
 _NEVER = "attribute_exists(pk)"
 _USED = {"ConditionalCheckFailedException", "InvalidParameterValue", "TransactionCanceledException"}
 Asked = dict[str, Any]
-_FUNCTIONS = ("api", "sweep", "project", "repair", "reconcile", "deadletters", "event", "webhook")
+_FUNCTIONS = ("api", "sweep", "project", "repair", "reconcile", "deadletters", "event", "webhook", "post")
 
 
 class AwsCall(NamedTuple):
@@ -81,7 +81,7 @@ _LOCK: Asked = {"TableName": f"holdfast-{STAGE}-coordination", "Key": _KEY, "Con
 
 CALLS = [
     # The sweep checks the keys of connections.
-    _table("read a user", "users", "get_item", _ONE, "api sweep"),
+    _table("read a user", "users", "get_item", _ONE, "api sweep post"),
     _table("make a user", "users", "put_item", _PUT, "api"),
     _table("change a user", "users", "update_item", _CHANGE, "api sweep"),
     _table("delete a user", "users", "delete_item", _DELETE, "api sweep"),
@@ -89,10 +89,10 @@ CALLS = [
     _table("find dismissals", "users", "query", _query("by-dismiss", "dismiss"), "sweep"),
     _table("read every user", "users", "scan", {}),
     _table("delete the table", "users", "delete_table", {}),
-    _table("read a claim", "coordination", "get_item", _ONE, "api repair reconcile event webhook"),
-    _table("make a claim", "coordination", "put_item", _PUT, "api repair event webhook"),
+    _table("read a claim", "coordination", "get_item", _ONE, "api repair reconcile event webhook post"),
+    _table("make a claim", "coordination", "put_item", _PUT, "api repair event webhook post"),
     # For webhooks, also to take a token of a rate.
-    _table("finish a claim", "coordination", "update_item", _CHANGE, "api repair reconcile event webhook"),
+    _table("finish a claim", "coordination", "update_item", _CHANGE, "api repair reconcile event webhook post"),
     _table("forget a claim", "coordination", "delete_item", _DELETE),
     _table("read every claim", "coordination", "scan", {}),
     AwsCall(
@@ -132,6 +132,9 @@ CALLS = [
     _queue("take events", "event", "receive_message", {}, "event"),
     _queue("wake a webhook", "webhook", "send_message", _SEND, "api event webhook sweep"),
     _queue("take what wakes webhooks", "webhook", "receive_message", {}, "webhook"),
+    _queue("have a message stored later", "post", "send_message", _SEND, "api"),
+    _queue("have a receiver notified", "notice", "send_message", _SEND, "api sweep post"),
+    _queue("take messages to store", "post", "receive_message", {}, "post"),
     AwsCall("read another table", "dynamodb", lambda c: c.get_item(TableName="another", Key=_KEY)),
     AwsCall(
         "read the secret",

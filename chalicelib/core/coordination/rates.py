@@ -43,12 +43,12 @@ class Rates:
     def __init__(self, table: Table, *, now: Callable[[], float] = time) -> None:
         self._table, self._now = table, now
 
-    def take(self, key: str, limit: Limit) -> Taken:
-        """Take a token if a token is due. Atomic: no two callers take the same token.
+    def take(self, key: str, limit: Limit, tokens: int = 1) -> Taken:
+        """Take *tokens* if so many are due, all or none. Atomic: no two callers take the same token.
 
         A lost response of DynamoDB may cost a token and never yields a token.
         """
-        interval, horizon = limit.interval_us, limit.burst_us
+        interval, horizon = limit.interval_us * tokens, limit.burst_us
         for _ in range(_TRIES):
             began = self._now_us()
             try:
@@ -65,17 +65,17 @@ class Rates:
                 if began - self._now_us() <= _AHEAD_US:
                     return Taken(ok=True, retry_after_ms=0)
                 # The answer shows that the time was wrong, so the token was perhaps not due.
-                self.give_back(key, limit)
+                self.give_back(key, limit, tokens)
         # Other callers took tokens between the two writes of every try, so the key is not idle.
         return Taken(ok=False, retry_after_ms=interval // 1000 or 1)
 
-    def give_back(self, key: str, limit: Limit) -> None:
-        """Return a token that was taken. Does nothing if the key is idle by now."""
+    def give_back(self, key: str, limit: Limit, tokens: int = 1) -> None:
+        """Return *tokens* that were taken. Does nothing if the key is idle by now."""
         back = self._table.update_entry(
             _key(key),
             "SET arrival = arrival - :interval",
             when="arrival > :now",
-            values={":interval": limit.interval_us, ":now": self._now_us()},
+            values={":interval": limit.interval_us * tokens, ":now": self._now_us()},
         )
         try:
             # A transaction has a client token. The SDK repeats a plain write after a lost response: two tokens.

@@ -47,6 +47,8 @@ Handle = Callable[[Connection, Any], Event | Sequence[Event] | None]
 Authorise = Callable[[Connection, str], None]
 #: Returns the whole state of the topic for the caller, bounded. Called before and again after the subscription.
 Snapshot = Callable[[Connection, str], Mapping[str, Any]]
+#: Called at each ping of a connection; returns events that follow the answer, to this connection alone.
+Pinged = Callable[[Connection], Sequence[Event]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +77,22 @@ class Topic:
 
 _actions: dict[str, Action] = {}
 _topics: list[Topic] = []
+_pings: list[Pinged] = []
 
 
-def declare(actions: Iterable[Action], topics: Iterable[Topic]) -> None:
-    """Register the slices' actions and topics. `chalicelib.slices` calls this once, when assembling the application."""
+def declare(actions: Iterable[Action], topics: Iterable[Topic], pings: Iterable[Pinged] = ()) -> None:
+    """Register the slices' actions, topics and functions for pings.
+
+    `chalicelib.slices` calls this once, when assembling the application.
+    """
     _actions.update({action.name: action for action in actions})
     _topics.extend(topics)
+    _pings.extend(pings)
+
+
+def pinged(connection: Connection) -> list[Event]:
+    """Return the events of all slices that follow the answer to a ping."""
+    return [event for ping in _pings for event in ping(connection)]
 
 
 def action_named(name: str) -> Action | None:

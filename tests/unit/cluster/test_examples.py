@@ -124,6 +124,7 @@ def test_kept_examples_are_what_the_api_answers(users: UserStore, mongodb: Any, 
         _tell_devices,
         _tell_applications,
         _tell_webhooks,
+        _tell_messages,
         _tell_cluster,
     ):
         tell(recorder.call)
@@ -219,6 +220,17 @@ def _tell_devices(call: Call) -> None:
     call(bob, "PUT", "/api/devices/phone", {"platform": "android", "fcmToken": "fcm-registration-token"})
     call(bob, "GET", "/api/devices")
     call(bob, "DELETE", "/api/devices/phone")
+
+
+def _tell_messages(call: Call) -> None:
+    boss, ann, bob = signed_in("boss-10", Role.ADMIN), signed_in("ann-10", Role.USER), signed_in("bob-10", Role.USER)
+    new = {"to": "bob-10", "chatId": "A-1001", "message": "The documents are complete.", "clientMessageId": "m-1"}
+    call(ann, "POST", "/api/messages", new)
+    batch = [{**new, "clientMessageId": "m-2", "priority": "high"}, {**new, "to": "nobody", "clientMessageId": "m-3"}]
+    call(ann, "POST", "/api/messages/batch", {"messages": batch})
+    call(bob, "GET", "/api/messages/buffered/bob-10", limit="1")
+    call(boss, "GET", "/api/messages/buffer-stats")
+    call(boss, "DELETE", "/api/messages/buffered/bob-10")
 
 
 def _tell_applications(call: Call) -> None:

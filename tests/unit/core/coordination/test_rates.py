@@ -45,6 +45,20 @@ def test_all_tokens_may_be_taken_at_once_and_no_more(network: FaultyNetwork, tak
     assert take() == Taken(ok=False, retry_after_ms=100)
 
 
+def test_several_tokens_are_taken_together_or_not_at_all(network: FaultyNetwork, rates: Rates, take: Take) -> None:
+    assert [rates.take("key", TEN, tokens).ok for tokens in (6, 5, 4)] == [True, False, True]
+    assert rates.take("key", TEN, 3) == Taken(ok=False, retry_after_ms=300)
+    network.ms += 300
+    assert rates.take("key", TEN, 3) == GRANTED
+    assert take() == Taken(ok=False, retry_after_ms=100)
+
+
+def test_several_tokens_are_given_back_together(network: FaultyNetwork, rates: Rates, take: Take) -> None:
+    rates.take("key", TEN, 8)
+    rates.give_back("key", TEN, 8)
+    assert taken(take) == 10
+
+
 def test_tokens_come_back_one_by_one(network: FaultyNetwork, take: Take) -> None:
     taken(take)
     for _ in range(3):
