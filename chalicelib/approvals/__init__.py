@@ -9,6 +9,7 @@ store.py     requests in one MongoDB collection; one atomic update decides each 
 upgrade.py   fills in the account ids of earlier versions' requests
 wait.py      waits for an answer
 outbox.py    dispatches and ends a request's outbox entries
+events.py    events for WebSocket connections, and the topics of approvals
 callback.py  sends the outcome to the caller's callback address
 api.py       HTTP routes
 queues.py    the queues of escalations and timeouts, pushes and callbacks

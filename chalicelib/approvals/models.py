@@ -67,7 +67,7 @@ class SideEffect(StrEnum):
     ESCALATE = "escalate"
     #: The moment at which an unanswered request times out.
     EXPIRE = "expire"
-    #: The event of the outcome, for webhooks.
+    #: The event of the outcome, for webhooks and WebSocket connections.
     TELL = "tell"
 
 

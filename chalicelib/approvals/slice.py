@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from chalicelib.approvals import worker
 from chalicelib.approvals.api import routes
+from chalicelib.approvals.events import TOPICS
 from chalicelib.approvals.queues import APPROVAL, CALLBACK, PUSH
 from chalicelib.approvals.settings import ApprovalSettings
 from chalicelib.core.slice import Indexes, Slice, Upgrade
@@ -27,6 +28,7 @@ SLICE = Slice(
     routes=routes,
     queues=(APPROVAL, PUSH, CALLBACK),
     loads={CALLBACK.name: worker.load},
+    topics=TOPICS,
     settings=(ApprovalSettings,),
     indexes=_indexes,
     upgrades=_upgrades,

@@ -29,8 +29,6 @@ _TIMED_OUT = {"$and": [{"$eq": ["$status", Status.PENDING.value]}, OVERDUE]}
 _SHOWN = ("username", "title", "body", "data", "actions", "people", "required", "escalateTo")
 _ACCOUNTS = ("accounts", "createdByAccount", "escalatedAccounts")
 _ANSWERS = tuple(f"answers.{name}" for name in ("username", "by", "action", "at"))
-#: The outcomes that are events for webhooks.
-_TOLD = frozenset({Status.RESOLVED, Status.TIMEOUT})
 _DATES = ("createdBy", "createdAt", "expiresAt", "responseMs")
 #: Who settled a request, and through which instances. Documents of earlier versions have none of these fields.
 STORY = ("resolvedBy", "askedBy", "resolvedThrough", "heardBy")
@@ -194,13 +192,12 @@ def _settled(
     lane = {"$ifNull": ["$callbackLane", {"$concat": [_owner(), "/"]}]}
     callback = [entries.entry(SideEffect.CALLBACK, since, owner=_owner(), lane=lane, dispatched=dispatched)]
     event = [entries.entry(SideEffect.TELL, since, owner=_owner(), dispatched=dispatched)]
-    told = event if status in _TOLD else []
     return {
         "status": status.value,
         "action": action,
         "resolvedAt": since,
         "readableUntil": {"$add": [since, kept_ms]},
-        "outbox": {"$concatArrays": [{"$cond": [{"$eq": [{"$type": "$callbackUrl"}, "string"]}, callback, []]}, told]},
+        "outbox": {"$concatArrays": [{"$cond": [{"$eq": [{"$type": "$callbackUrl"}, "string"]}, callback, []]}, event]},
         **fields,
     }
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import JsonValue
 
 from chalicelib import devices, webhooks
-from chalicelib.approvals import callback, outbox, wiring
+from chalicelib.approvals import callback, events, outbox, wiring
 from chalicelib.approvals.errors import ApprovalNotFound
 from chalicelib.approvals.models import Approval, Seen, SideEffect, Status, notification
 from chalicelib.approvals.queues import APPROVAL, PUSH, Task
@@ -20,6 +20,8 @@ from chalicelib.core.runtime.accounts import Account
 if TYPE_CHECKING:
     from chalicelib.core.queueing.lanes import Item
 
+#: The outcomes that are events for webhooks.
+_TOLD = frozenset({Status.RESOLVED, Status.TIMEOUT})
 #: The title of a notification if the question has no title.
 _NO_TITLE = "Your answer is needed"
 #: The reason of a dead letter whose request was removed.
@@ -81,7 +83,9 @@ def _handle(task: Task, _claim: Claim) -> None:
         # A message of a version that had no lanes.
         callback.send(seen)
     elif kind == SideEffect.TELL:
-        _tell(seen)
+        if seen.approval.status in _TOLD:
+            _tell(seen)
+        events.announce(seen)
     elif seen.settled:
         # The read above may have recorded the timeout; then the worker must dispatch the new entries.
         if seen.approval.status is Status.TIMEOUT:
@@ -138,7 +142,9 @@ def _answers(approval: Approval) -> list[JsonValue]:
 
 
 def _ask(seen: Seen, people: list[Account], effect: str) -> None:
-    """Push the question to the devices of *people*, with the answers so far; the push expires with the request.
+    """Push the question to connections and devices of *people*, with the answers so far.
+
+    A push to a device expires with the request. A repeat sends the question to the connections once more.
 
     Raises:
         Later: some devices could not be notified yet. A repeat leaves out notified devices.
@@ -152,6 +158,9 @@ def _ask(seen: Seen, people: list[Account], effect: str) -> None:
         ttl_ms=max(seen.remaining_ms, 0),
         collapse_key=approval.request_id,
     )
+    # Connections first: a call of Firebase may take long.
+    for person in people:
+        events.ask(approval, person)
     outcomes = [devices.push(person, message) for person in people]
     pauses = [outcome.again_after_seconds for outcome in outcomes if outcome.again_after_seconds is not None]
     if pauses:

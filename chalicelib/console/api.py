@@ -1,5 +1,6 @@
 """HTTP routes of the console: the page, its files, and what the page must know of its deployment. No store is asked."""
 
+from chalicelib import sockets
 from chalicelib.console.models import Config, FileName
 from chalicelib.console.settings import ReceiverSettings
 from chalicelib.console.site import HTML, headers, site
@@ -30,7 +31,13 @@ def show_console(call: Call[None, None]) -> Answer:
 def show_console_config(call: Call[None, None]) -> Answer:
     """Show the console which deployment it belongs to, and whether its files have changed."""
     holdfast = settings.load(settings.HoldfastSettings)
-    config = Config(stage=holdfast.stage, version=holdfast.version, console=site().hash, receiver=_receiver())
+    config = Config(
+        stage=holdfast.stage,
+        version=holdfast.version,
+        console=site().hash,
+        receiver=_receiver(),
+        socket_url=sockets.public_url(),
+    )
     return Answer(200, config, headers=_FRESH)
 
 

@@ -17,10 +17,11 @@ FileName = Annotated[
 class Config(Model):
     """What the page cannot know of its deployment. *console* changes with every change of the console's files.
 
-    *receiver* is the address of a laptop's receiver of callbacks.
+    *receiver* is the address of a laptop's receiver of callbacks, *socket_url* the address of WebSockets.
     """
 
     stage: str
     version: str
     console: str
     receiver: str | None
+    socket_url: str | None

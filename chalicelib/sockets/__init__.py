@@ -15,8 +15,8 @@ worker.py    the sweep: announces reconnects, pings, closes
 wiring.py    makes the store and the gateway, once per process
 slice.py     the declaration of the slice
 
-`app.py` calls `serve`. Other slices call `push` and `join`, declare actions and topics (`core.web.frames`), and import
-nothing else from here.
+`app.py` calls `serve`. Other slices call `push`, `join` and `public_url`, declare actions and topics
+(`core.web.frames`), and import nothing else from here.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ from typing import Any
 from chalicelib.core.web.frames import Connection, Event
 from chalicelib.sockets import wiring
 
-__all__ = ["join", "push", "serve"]
+__all__ = ["join", "public_url", "push", "serve"]
 
 
 def push(account_id: str, event: Event) -> int:
@@ -54,3 +54,8 @@ def serve(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     from chalicelib.sockets import entrance  # noqa: PLC0415 # three functions alone serve connections
 
     return entrance.serve(event, context)
+
+
+def public_url() -> str | None:
+    """Return the address at which clients open connections, or None if this deployment has none."""
+    return wiring.public_url()

@@ -27,6 +27,11 @@ def reachable() -> bool:
     return settings.load(SocketSettings).management_url is not None
 
 
+def public_url() -> str | None:
+    """Return the address of WebSockets for clients, or None."""
+    return settings.load(SocketSettings).public_url
+
+
 @once
 def gateway() -> Gateway:
     """Return the client of the gateway."""

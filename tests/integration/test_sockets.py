@@ -1,5 +1,7 @@
 """WebSocket connections through the front: who may connect, which frames are answered, and what closes them."""
 
+from contextlib import AbstractContextManager
+
 import pytest
 
 from infra.local.stack import Stack
@@ -8,12 +10,12 @@ from tests.support.sockets import Refused, Socket, connect, connected, url_of
 from tests.support.stack import NewPerson
 
 
-def socket_of(stack: Stack, person: Person) -> Socket:
-    return connect(url_of(stack.url), "holdfast", f"token.{person.client.token}")
+def socket_of(stack: Stack, person: Person) -> AbstractContextManager[Socket]:
+    return connected(url_of(stack.url), "holdfast", f"token.{person.client.token}")
 
 
 def test_connection_with_a_token_gets_pong_and_the_subprotocol(stack: Stack, person: NewPerson) -> None:
-    with connected(url_of(stack.url), "holdfast", f"token.{person().client.token}") as socket:
+    with socket_of(stack, person()) as socket:
         assert socket.protocol == "holdfast"
         assert socket.ask({"action": "ping", "id": "1"}) == {"event": "pong", "id": "1"}
 
@@ -35,7 +37,7 @@ def test_connection_without_valid_credentials_is_refused(stack: Stack, protocols
 
 
 def test_faulty_frames_are_answered_and_the_connection_stays(stack: Stack, person: NewPerson) -> None:
-    with connected(url_of(stack.url), "holdfast", f"token.{person().client.token}") as socket:
+    with socket_of(stack, person()) as socket:
         for frame, code in [
             ("not json", "not-a-frame"),
             ('{"id": "a"}', "not-a-frame"),
@@ -65,3 +67,22 @@ def test_sign_out_closes_the_connection(stack: Stack, person: NewPerson) -> None
         assert ann.client.delete("/api/sessions/current").status_code == 204
         assert socket.closed() is not None
         assert stays.ask({"action": "ping"}) == {"event": "pong"}
+
+
+def test_question_and_outcome_reach_the_open_connections(stack: Stack, person: NewPerson) -> None:
+    ann, bot = person(), person("service")
+    with socket_of(stack, ann) as phone, socket_of(stack, ann) as tab, socket_of(stack, bot) as caller:
+        for socket in (phone, tab, caller):
+            socket.send({"action": "subscribe", "topics": ["inbox", "approvals"]})
+            assert [snapshot["topic"] for snapshot in socket.until("subscribed")["snapshots"]] == ["inbox", "approvals"]
+        new = {"username": ann.username, "title": "Pay?", "wait": False}
+        request_id = json_of(bot.client.post("/send-notification", new), 202)["requestId"]
+        assert [socket.until("approval.requested")["requestId"] for socket in (phone, tab)] == [request_id] * 2
+        json_of(ann.client.post(f"/api/pending-responses/{request_id}/resolve", {"action": "approve"}))
+        assert tab.until("approval.answered-elsewhere")["requestId"] == request_id
+        told = caller.until("approval.resolved")
+        assert (told["requestId"], told["status"], told["action"]) == (request_id, "resolved", "approve")
+
+
+def test_console_learns_the_address_of_the_front(stack: Stack) -> None:
+    assert json_of(Client(stack.url).get("/console/config.json"))["socketUrl"] == url_of(stack.url)

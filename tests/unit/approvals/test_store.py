@@ -339,9 +339,7 @@ def test_an_outcome_writes_its_effects_to_the_outbox(approvals: ApprovalStore, m
     # Then
     stored = mongodb.approvals.find_one({"_id": request_id})
     assert stored is not None
-    # Webhooks are told of answers and timeouts.
-    effects = ["callback"] if outcome == "cancelled" else ["callback", "tell"]
-    assert (stored["status"], [mark["effect"] for mark in stored["outbox"]]) == (outcome, effects)
+    assert (stored["status"], [mark["effect"] for mark in stored["outbox"]]) == (outcome, ["callback", "tell"])
 
 
 def test_the_status_and_its_outbox_entry_are_one_update(approvals: ApprovalStore, mongodb: Mongo) -> None:
