@@ -24,7 +24,8 @@ def show_start(call: Call[None, None]) -> Answer:
 @routes.add("GET", "/console", roles=PUBLIC, folder=True, media=("text/html",), answers={200: None})
 def show_console(call: Call[None, None]) -> Answer:
     """Show the console, a page for browsers."""
-    return Answer(200, site().page, headers={"Content-Type": HTML, **_FRESH, **headers(_receiver())})
+    allowed = headers(_receiver(), sockets.public_url())
+    return Answer(200, site().page, headers={"Content-Type": HTML, **_FRESH, **allowed})
 
 
 @routes.add("GET", "/console/config.json", roles=PUBLIC, answers={200: Config})

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from chalicelib.console import join
 
@@ -17,7 +18,8 @@ _ENTRY, _PAGE = "main.js", "index.html"
 _MEDIA = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 
 HTML = "text/html; charset=utf-8"
-#: The page may run its own scripts alone, talk to its own origin and to a receiver alone, and be framed by nobody.
+#: The page may run its own scripts alone, talk to its own origin, a receiver and the WebSocket API alone, and be framed
+#: by nobody.
 #: Trusted types stop any text from becoming markup.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src {}; "
@@ -32,9 +34,10 @@ _HEADERS = {
 }
 
 
-def headers(receiver: str | None) -> dict[str, str]:
-    """Return the security headers of the page, which also reads from the address *receiver* if there is one."""
-    connected = f"'self' {receiver}" if receiver else "'self'"
+def headers(*addresses: str | None) -> dict[str, str]:
+    """Return the security headers of the page, which also connects to the origins of *addresses*."""
+    origins = ["{0.scheme}://{0.netloc}".format(urlsplit(address)) for address in addresses if address]
+    connected = " ".join(["'self'", *origins])
     return {"Content-Security-Policy": _POLICY.format(connected), **_HEADERS}
 
 
