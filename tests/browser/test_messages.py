@@ -19,7 +19,7 @@ def test_message_is_shown_at_once_and_its_sender_told(visits: Visits, person: Ne
     theirs.get_by_text("connected", exact=True).wait_for()
     page = visits.signed_in(bob, "#/messages")
     page.get_by_label("To").fill(ann.username)
-    page.get_by_label("Message").fill("Lunch at noon?")
+    page.get_by_role("textbox", name="Message").fill("Lunch at noon?")
     page.get_by_role("button", name="Send", exact=True).click()
     theirs.get_by_role("region", name="Received").get_by_text("Lunch at noon?").wait_for(timeout=SOON_MS)
     # The page of the receiver is a device: it acknowledges.
