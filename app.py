@@ -13,7 +13,7 @@ from chalicelib.core.records.queues import REPAIR
 from chalicelib.core.web import idempotency
 from chalicelib.core.web.application import App
 from chalicelib.messages import worker as messages
-from chalicelib.messages.queues import POST
+from chalicelib.messages.queues import NOTICE, POST
 from chalicelib.webhooks import worker as webhooks
 from chalicelib.webhooks.queues import EVENT, URGENT, WEBHOOK
 
@@ -62,6 +62,12 @@ def urgent(event: Any) -> dict[str, Any]:
 def post(event: Any) -> dict[str, Any]:
     """Store messages that were sent while MongoDB was down."""
     return messages.post(event)
+
+
+@app.on_sqs_message(queue=NOTICE.name)
+def notice(event: Any) -> dict[str, Any]:
+    """Notify receivers of messages who have no connection."""
+    return messages.notice(event)
 
 
 @app.on_dynamodb_record(stream_arn="records", batch_size=100, starting_position="TRIM_HORIZON")

@@ -6,13 +6,15 @@ mailbox.py   the number and the limit of each receiver's undelivered messages
 store.py     messages in one MongoDB collection; one atomic update decides each step
 joins.py     how far each connection has read
 offer.py     offers undelivered messages to a connection, in batches
+notices.py   when a receiver without a connection is notified
+notify.py    notifies receivers by Firebase
 stats.py     figures of the buffer, and the daily report
 send.py      stores and pushes a message, or queues it while MongoDB is down
 actions.py   the frames of clients
-queues.py    the queue of messages that wait for MongoDB
+queues.py    the queues of messages that wait for MongoDB, and of notifications
 settings.py  options
 wiring.py    makes the stores, once per process
 slice.py     the declaration of the slice
 api.py       HTTP routes
-worker.py    works off the queue, and runs the sweep
+worker.py    works off the queues, and runs the sweep
 """

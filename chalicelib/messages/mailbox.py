@@ -14,6 +14,7 @@ from pymongo.collection import Collection, ReturnDocument
 
 from chalicelib.core.runtime.accounts import Account
 from chalicelib.core.stores.driver_errors import reaching_mongodb
+from chalicelib.messages import notices
 from chalicelib.messages.errors import MailboxFull
 from chalicelib.messages.settings import MessageSettings
 
@@ -21,6 +22,7 @@ INDEXES = [
     IndexModel([("purgeAt", ASCENDING)], expireAfterSeconds=0),
     IndexModel([("username", ASCENDING)], name="by-name"),
     IndexModel([("recountAt", ASCENDING)], name="by-recount", partialFilterExpression={"undelivered": {"$gt": 0}}),
+    notices.INDEX,
 ]
 
 _HOUR_MS = 3_600_000
@@ -38,6 +40,7 @@ class Mailboxes:
         self, collection: Collection[dict[str, Any]], settings: MessageSettings, count: Callable[[str], int]
     ) -> None:
         self._mailboxes, self._count, self._most = collection, count, settings.undelivered_at_most
+        self._quiet_ms = settings.quiet_seconds * 1_000
 
     def admit(self, owner: Account) -> int:
         """Count one more message of *owner*, and return its number. Atomic: one update checks the limit and gives it.
@@ -57,11 +60,12 @@ class Mailboxes:
         raise MailboxFull
 
     def settle(self, account_id: str, number: int) -> None:
-        """Count *number* undelivered messages less."""
+        """Count *number* undelivered messages less. With the last one, nothing is left to notify the receiver of."""
         if number:
-            less = {"$max": [0, {"$subtract": ["$undelivered", number]}]}
+            less = {"undelivered": {"$max": [0, {"$subtract": ["$undelivered", number]}]}}
+            mark = {"noticeDueAt": {"$cond": [{"$gt": ["$undelivered", 0]}, "$noticeDueAt", "$$REMOVE"]}}
             with reaching_mongodb():
-                self._mailboxes.update_one({"_id": account_id}, [{"$set": {"undelivered": less}}])
+                self._mailboxes.update_one({"_id": account_id}, [{"$set": less}, {"$set": mark}])
 
     def undelivered(self, account_id: str) -> int:
         """Return the count of undelivered messages."""
@@ -117,6 +121,7 @@ class Mailboxes:
             "seq": {"$add": ["$seq", 1]},
             "undelivered": {"$add": ["$undelivered", 1]},
             "purgeAt": {"$add": ["$$NOW", _KEPT_MS]},
+            **notices.marked(self._quiet_ms),
         }
         with reaching_mongodb():
             found = self._mailboxes.find_one_and_update(

@@ -215,3 +215,8 @@ def message_of(found: Mapping[str, Any]) -> Message:
     shown = {"messageId": found["_id"], "from": found["fromName"], "expiresAt": found["purgeAt"]}
     shown |= {name: found[name] for name in ("chatId", "message", "clientMessageId", "priority", "seq", "createdAt")}
     return Message.model_validate(shown, strict=False)
+
+
+def pushed(message: Message) -> dict[str, Any]:
+    """Return the event of a message for its receiver's connections."""
+    return {"event": "chat_message", **message.model_dump(mode="json")}

@@ -14,9 +14,9 @@ from chalicelib.core.queueing import wiring as queueing
 from chalicelib.core.runtime import logs
 from chalicelib.core.runtime.accounts import Account
 from chalicelib.core.web.roles import Caller
-from chalicelib.messages import wiring
+from chalicelib.messages import notify, wiring
 from chalicelib.messages.errors import MessageTooLarge, SendingTooFast, UnknownReceiver
-from chalicelib.messages.models import LARGEST_BYTES, Faults, NewMessage, Result, Status, item_id
+from chalicelib.messages.models import LARGEST_BYTES, Faults, NewMessage, Result, Status, item_id, pushed
 from chalicelib.messages.queues import POST, Posted
 
 _SECOND_MS = 1_000
@@ -71,7 +71,9 @@ def send_all(caller: Caller, given: Sequence[NewMessage | Faults], operation_id:
 
 
 def keep(message_id: str, sender: Account, receiver: Account, new: NewMessage) -> Outcome:
-    """Store a message, and push it to the receiver's connections. Safe to repeat; a repeat pushes again.
+    """Store a message, and push it to the receiver's connections, or have a receiver without one notified.
+
+    Safe to repeat; a repeat pushes again.
 
     Raises:
         MailboxFull: the receiver is at the limit.
@@ -81,9 +83,10 @@ def keep(message_id: str, sender: Account, receiver: Account, new: NewMessage) -
     logs.line().count("messagesStored", int(kept.new))
     if kept.status is not Status.BUFFERED:
         return Outcome(kept.message_id, kept.status)
-    event = {"event": "chat_message", **kept.message.model_dump(mode="json")}
-    pushed = sockets.push(kept.receiver.account_id, event)
-    return Outcome(kept.message_id, kept.status, pushed)
+    taken = sockets.push(kept.receiver.account_id, pushed(kept.message))
+    if not taken:
+        notify.ask(kept.receiver, kept.message_id)
+    return Outcome(kept.message_id, kept.status, taken)
 
 
 def _allow(caller: Caller, number: int) -> None:

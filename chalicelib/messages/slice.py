@@ -5,7 +5,7 @@ from chalicelib.messages import wiring, worker
 from chalicelib.messages.actions import ACTIONS
 from chalicelib.messages.api import routes
 from chalicelib.messages.offer import remind
-from chalicelib.messages.queues import POST
+from chalicelib.messages.queues import NOTICE, POST
 from chalicelib.messages.settings import MessageSettings
 
 
@@ -24,7 +24,7 @@ def _revoke(username: str, epoch: str | None) -> None:
 SLICE = Slice(
     name="messages",
     routes=routes,
-    queues=(POST,),
+    queues=(POST, NOTICE),
     actions=ACTIONS,
     pinged=remind,
     settings=(MessageSettings,),

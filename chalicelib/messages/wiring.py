@@ -12,6 +12,7 @@ from chalicelib.messages.settings import MessageSettings
 if TYPE_CHECKING:
     from chalicelib.messages.joins import Joins
     from chalicelib.messages.mailbox import Mailboxes
+    from chalicelib.messages.notices import Notices
     from chalicelib.messages.stats import Stats
     from chalicelib.messages.store import MessageStore
 
@@ -51,3 +52,11 @@ def joins() -> Joins:
     from chalicelib.messages.joins import Joins
 
     return Joins(clients.mongodb().message_joins)
+
+
+@once
+def notices() -> Notices:
+    """Return the marks for notifications."""
+    from chalicelib.messages.notices import Notices
+
+    return Notices(clients.mongodb().mailboxes, options().quiet_seconds * 1_000)

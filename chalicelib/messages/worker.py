@@ -1,4 +1,4 @@
-"""Works off the queue of messages that wait for MongoDB, and runs the sweep: counts anew, and reports once a day."""
+"""Works off the queues (store, notify), and runs the sweep: notifies, counts anew, and reports once a day."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -8,9 +8,9 @@ from chalicelib.core.errors import Unavailable
 from chalicelib.core.queueing.attempts import Later, Poison
 from chalicelib.core.queueing.consumer import run_batch
 from chalicelib.core.runtime import deadline, ids, logs
-from chalicelib.messages import send, wiring
+from chalicelib.messages import notify, send, wiring
 from chalicelib.messages.errors import MailboxFull
-from chalicelib.messages.queues import POST, Posted
+from chalicelib.messages.queues import NOTICE, POST, Notice, Posted
 
 #: The pause before the next attempt while MongoDB is down: a quarter of the message's age, within these bounds. SQS
 #: gives a message up after 1,000 deliveries, so after some 16 hours of an outage.
@@ -24,11 +24,19 @@ def post(event: Any) -> dict[str, Any]:
     return run_batch(event, POST, Posted, _store)
 
 
+def notice(event: Any) -> dict[str, Any]:
+    """Notify the receiver of each notice of *event*. Repeats are harmless: devices recognise the message's id."""
+    return run_batch(event, NOTICE, Notice, notify.deliver)
+
+
 def sweep() -> int:
-    """Count mailboxes anew whose count is an hour old, and report once a day. Return the number of recounts.
+    """Notify receivers of messages that nobody acknowledged, count mailboxes anew each hour, and report once a day.
+
+    Return the number of recounts.
 
     Safe to repeat, and beside senders.
     """
+    logs.line().count("noticesSwept", notify.sweep())
     report()
     done = 0
     for account_id in wiring.mailboxes().to_recount(_RECOUNTED):
@@ -52,8 +60,8 @@ def report() -> None:
 
 
 def next_due() -> datetime | None:
-    """Return when a mailbox is to be counted anew, or the next report is due, or None."""
-    moments = (wiring.mailboxes().next_recount(), wiring.stats().next_report())
+    """Return when a receiver is to be notified, a mailbox to be counted anew, or the next report is due, or None."""
+    moments = (wiring.notices().next_due(), wiring.mailboxes().next_recount(), wiring.stats().next_report())
     return min((moment for moment in moments if moment), default=None)
 
 

@@ -130,6 +130,7 @@ CALLS = [
     _queue("wake a webhook", "webhook", "send_message", _SEND, "api event webhook sweep"),
     _queue("take what wakes webhooks", "webhook", "receive_message", {}, "webhook"),
     _queue("have a message stored later", "post", "send_message", _SEND, "api"),
+    _queue("have a receiver notified", "notice", "send_message", _SEND, "api sweep post"),
     _queue("take messages to store", "post", "receive_message", {}, "post"),
     AwsCall("read another table", "dynamodb", lambda c: c.get_item(TableName="another", Key=_KEY)),
     AwsCall(
