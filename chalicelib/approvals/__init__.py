@@ -5,6 +5,8 @@ errors.py    errors shown to callers
 transitions.py state transitions as conditions and pipelines for MongoDB (no I/O)
 documents.py reads stored documents of requests (no I/O)
 counts.py    counts of requests by state, with bounded work (no I/O)
+deliveries.py where a question has arrived, by device (no I/O)
+reach.py     notes in a request where its question has arrived
 store.py     requests in one MongoDB collection; one atomic update decides each transition
 upgrade.py   fills in the account ids of earlier versions' requests
 wait.py      waits for an answer

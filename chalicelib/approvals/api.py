@@ -7,6 +7,7 @@ from functools import partial
 from chalicelib import users
 from chalicelib.approvals import callback, wiring, worker
 from chalicelib.approvals.counts import Counts, CountsQuery
+from chalicelib.approvals.deliveries import Report, Step
 from chalicelib.approvals.errors import (
     ActionNotOffered,
     AlreadyAnswered,
@@ -133,6 +134,21 @@ def resolve(call: Call[GivenAction, None], request_id: str) -> Approval:
     caller, store = call.caller, wiring.store()
     seen = store.resolve(request_id, call.body.action, caller.account, call.operation.id, anyone=caller.is_admin)
     return dispatch(seen).approval
+
+
+@routes.add(
+    "POST",
+    "/api/pending-responses/{request_id}/seen",
+    body=Report,
+    params=_PARAMS,
+    answers={204: None},
+    raises=(ApprovalNotFound, NotYours),
+)
+def report(call: Call[Report, None], request_id: str) -> None:
+    """Report that your device has received a question, or that you have opened it. The first time of each is kept."""
+    if not wiring.reach().note(request_id, call.caller.account, [call.body.device_id], Step(call.body.what)):
+        wiring.store().get(request_id)
+        raise NotYours
 
 
 @routes.add(

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
+from chalicelib.approvals import deliveries
 from chalicelib.approvals.errors import ActionNotOffered, AlreadyAnswered, AlreadySettled
 from chalicelib.approvals.models import Approval, Seen
 from chalicelib.approvals.transitions import STORY
@@ -49,6 +50,7 @@ def listed(found: Mapping[str, Any]) -> Listed:
         "required": found["required"],
         "answers": [_answer(answer) for answer in found["answers"]],
         "escalateTo": found["escalateTo"],
+        "deliveries": deliveries.shown(found.get("deliveries")),
         **_story(found),
     }
     head, tail = to_json({"requestId": found["_id"], **before}).decode(), to_json(after).decode()
@@ -78,6 +80,7 @@ def from_document(found: dict[str, Any]) -> Seen:
         "approvers": found["people"],
         # Until `upgrade` has run, documents of earlier versions have no account ids.
         "answers": [{"by": answer["username"], **answer} for answer in found["answers"]],
+        "deliveries": deliveries.shown(found.get("deliveries")),
         **_story(found),
     }
     approval = Approval.model_validate(fields, strict=False)

@@ -11,6 +11,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, StringConstraints, ValidationInfo, field_validator
 
+from chalicelib.approvals.deliveries import Delivery
 from chalicelib.core.models import Id, Instant, Model, Username, Whole
 from chalicelib.core.queueing.entries import Entry
 from chalicelib.core.runtime.accounts import Account
@@ -67,6 +68,8 @@ class SideEffect(StrEnum):
     ESCALATE = "escalate"
     #: The moment at which an unanswered request times out.
     EXPIRE = "expire"
+    #: Withdraws the question from devices that show it.
+    WITHDRAW = "withdraw"
     #: The event of the outcome, for webhooks and WebSocket connections.
     TELL = "tell"
 
@@ -220,6 +223,7 @@ class Approval(Model):
     required: int
     answers: list[GivenAnswer]
     escalate_to: list[Escalation]
+    deliveries: list[Delivery]
     resolved_by: str | None = Field(description="who gave the deciding answer, or cancelled; null after a timeout")
     asked_by: str | None = Field(description="the instance that took the question")
     resolved_through: str | None = Field(description="the instance that took the deciding answer or the cancellation")

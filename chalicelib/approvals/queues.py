@@ -44,5 +44,5 @@ class Task(Message):
 
 def address(request_id: str, effect: str) -> Address:
     """Return the queue and message of a side effect that goes by no lane."""
-    queue = PUSH if effect.startswith(SideEffect.NOTIFY) else APPROVAL
+    queue = PUSH if effect.startswith((SideEffect.NOTIFY, SideEffect.WITHDRAW)) else APPROVAL
     return Address(queue, Task(request_id=request_id, effect=effect))

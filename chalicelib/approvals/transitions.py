@@ -26,7 +26,7 @@ STORED = {"$gt": ["$purgeAt", "$$NOW"]}
 KEPT = {"$gt": [{"$min": ["$purgeAt", "$readableUntil"]}, "$$NOW"]}
 
 _TIMED_OUT = {"$and": [{"$eq": ["$status", Status.PENDING.value]}, OVERDUE]}
-_SHOWN = ("username", "title", "body", "data", "actions", "people", "required", "escalateTo")
+_SHOWN = ("username", "title", "body", "data", "actions", "people", "required", "escalateTo", "deliveries")
 _ACCOUNTS = ("accounts", "createdByAccount", "escalatedAccounts")
 _ANSWERS = tuple(f"answers.{name}" for name in ("username", "by", "action", "at"))
 _DATES = ("createdBy", "createdAt", "expiresAt", "responseMs")

@@ -11,6 +11,7 @@ from chalicelib.core.runtime.once import once
 from chalicelib.core.stores import clients
 
 if TYPE_CHECKING:
+    from chalicelib.approvals.reach import Reach
     from chalicelib.approvals.store import ApprovalStore
     from chalicelib.approvals.wait import Waiter
     from chalicelib.core.queueing.drain import Drain
@@ -24,6 +25,14 @@ def store() -> ApprovalStore:
     from chalicelib.approvals.store import ApprovalStore
 
     return ApprovalStore(clients.mongodb().approvals, settings.load(ApprovalSettings))
+
+
+@once
+def reach() -> Reach:
+    """Return the store of deliveries."""
+    from chalicelib.approvals.reach import Reach
+
+    return Reach(clients.mongodb().approvals)
 
 
 @once

@@ -7,10 +7,12 @@ from pydantic import JsonValue
 
 from chalicelib import devices, webhooks
 from chalicelib.approvals import callback, events, outbox, wiring
+from chalicelib.approvals.deliveries import Step
 from chalicelib.approvals.errors import ApprovalNotFound
 from chalicelib.approvals.models import Approval, Seen, SideEffect, Status, notification
 from chalicelib.approvals.queues import APPROVAL, PUSH, Task
 from chalicelib.core.coordination.claims import Claim
+from chalicelib.core.queueing import wiring as queueing
 from chalicelib.core.queueing.attempts import Later, Poison
 from chalicelib.core.queueing.consumer import run_batch
 from chalicelib.core.queueing.queues import Load
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 _TOLD = frozenset({Status.RESOLVED, Status.TIMEOUT})
 #: The title of a notification if the question has no title.
 _NO_TITLE = "Your answer is needed"
+#: A withdrawal reaches a device that was out of reach until so long after the question's time.
+_WITHDRAWN_MS = 3_600_000
 #: The reason of a dead letter whose request was removed.
 _GONE = "The request is no longer kept."
 
@@ -83,9 +87,9 @@ def _handle(task: Task, _claim: Claim) -> None:
         # A message of a version that had no lanes.
         callback.send(seen)
     elif kind == SideEffect.TELL:
-        if seen.approval.status in _TOLD:
-            _tell(seen)
-        events.announce(seen)
+        _announce(seen)
+    elif kind == SideEffect.WITHDRAW:
+        _withdraw(seen)
     elif seen.settled:
         # The read above may have recorded the timeout; then the worker must dispatch the new entries.
         if seen.approval.status is Status.TIMEOUT:
@@ -111,6 +115,36 @@ def _call_back(item: "Item", _claim: Claim) -> None:
     except ApprovalNotFound as error:
         raise Poison(_GONE) from error
     callback.send(seen)
+
+
+def _announce(seen: Seen) -> None:
+    """Tell webhooks, connections and, by a message for the worker of pushes, devices of the outcome.
+
+    Raises:
+        Unavailable: a store or a queue cannot be reached. A repeat tells everybody again, under the same ids.
+    """
+    if seen.approval.status in _TOLD:
+        _tell(seen)
+    events.announce(seen)
+    request_id = seen.approval.request_id
+    if devices.notified(seen.accounts, request_id):
+        queueing.sender().send(PUSH, Task(request_id=request_id, effect=SideEffect.WITHDRAW))
+
+
+def _withdraw(seen: Seen) -> None:
+    """Withdraw the question from the devices that show it.
+
+    Raises:
+        Later: some devices could not be told yet. A repeat leaves out those that were told.
+    """
+    approval = seen.approval
+    data = {"event": "approval.answered-elsewhere", "requestId": approval.request_id, "status": approval.status.value}
+    ttl_ms = max(seen.remaining_ms, 0) + _WITHDRAWN_MS
+    message = devices.Withdrawal(approval.request_id, data | {"action": approval.action or ""}, ttl_ms)
+    outcomes = [devices.withdraw(person, message) for person in seen.asked]
+    pauses = [outcome.again_after_seconds for outcome in outcomes if outcome.again_after_seconds is not None]
+    if pauses:
+        raise Later("Some devices could not be told yet.", max(pauses))
 
 
 def _tell(seen: Seen) -> None:
@@ -160,9 +194,18 @@ def _ask(seen: Seen, people: list[Account], effect: str) -> None:
     )
     # Connections first: a call of Firebase may take long.
     for person in people:
-        events.ask(approval, person)
-    outcomes = [devices.push(person, message) for person in people]
+        if events.ask(approval, person):
+            wiring.reach().note(approval.request_id, person, [None], Step.PUSHED)
+    outcomes = [_push(approval.request_id, person, message) for person in people]
     pauses = [outcome.again_after_seconds for outcome in outcomes if outcome.again_after_seconds is not None]
     if pauses:
         wiring.outbox().postpone(approval.request_id, effect, max(pauses))
         raise Later("Some devices could not be notified yet.", max(pauses))
+
+
+def _push(request_id: str, person: Account, message: devices.Notification) -> devices.Delivered:
+    """Push to the devices of *person*, and note in the request which of them took the push."""
+    delivered = devices.push(person, message)
+    if delivered.device_ids:
+        wiring.reach().note(request_id, person, delivered.device_ids, Step.PUSHED)
+    return delivered

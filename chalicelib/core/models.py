@@ -60,6 +60,14 @@ Id = Annotated[
     Form("must be an id that an answer has given: 26 digits and capital letters"),
 ]
 
+#: The id of a device, chosen by the app. The ids of platforms and libraries fit. An id of dots alone would not be a
+#: path segment.
+DeviceId = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_:-][A-Za-z0-9._:-]{0,127}$"),
+    Form("must be 1 to 128 letters, digits, '.', '_', ':' or '-', and not begin with '.'"),
+]
+
 #: Reads 1000.0 as 1000: in JSON both are the same number, and some languages write the former. Comes last in a type.
 WHOLE = BeforeValidator(lambda value: int(value) if _is_whole(value) else value)
 Whole = Annotated[int, WHOLE]

@@ -11,14 +11,17 @@ wiring.py   makes the store and FCM's client, once per process
 slice.py    the declaration of the slice
 api.py      HTTP routes
 
-Other slices call `push`, and import nothing else from here. `revoke` is for the declaration of the slice.
+Other slices call `push`, `notified` and `withdraw`, and import nothing else from here. `revoke` is for the declaration
+of the slice.
 """
+
+from collections.abc import Sequence
 
 from chalicelib.core.runtime.accounts import Account
 from chalicelib.devices import wiring
-from chalicelib.devices.models import Delivered, Notification
+from chalicelib.devices.models import Delivered, Notification, Withdrawal
 
-__all__ = ["Delivered", "Notification", "push", "revoke"]
+__all__ = ["Delivered", "Notification", "Withdrawal", "notified", "push", "revoke", "withdraw"]
 
 
 def push(owner: Account, notification: Notification) -> Delivered:
@@ -34,6 +37,18 @@ def push(owner: Account, notification: Notification) -> Delivered:
     from chalicelib.devices.deliver import deliver  # noqa: PLC0415 # the API needs no HTTP client
 
     return deliver(owner, notification)
+
+
+def notified(account_ids: Sequence[str], collapse_key: str) -> bool:
+    """Return whether a device of one of the accounts was notified under *collapse_key*. One read."""
+    return wiring.store().notified(account_ids, collapse_key)
+
+
+def withdraw(owner: Account, withdrawal: Withdrawal) -> Delivered:
+    """Send *withdrawal* to the devices of *owner* that were notified and not yet told. As `push` in all else."""
+    from chalicelib.devices.deliver import withdraw  # noqa: PLC0415 # the API needs no HTTP client
+
+    return withdraw(owner, withdrawal)
 
 
 def revoke(username: str, epoch: str | None) -> None:

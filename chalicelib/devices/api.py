@@ -2,10 +2,11 @@
 
 from functools import partial
 
+from chalicelib.core.models import DeviceId
 from chalicelib.core.web import Call, Page, PageQuery, Routes, paging
 from chalicelib.devices import wiring
 from chalicelib.devices.errors import DeviceNotFound, TokenContested
-from chalicelib.devices.models import Device, DeviceId, NewDevice
+from chalicelib.devices.models import Device, NewDevice
 
 routes = Routes(__name__)
 _PARAMS = {"device_id": DeviceId}

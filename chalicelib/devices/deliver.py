@@ -13,8 +13,8 @@ from chalicelib.core.runtime import backoff, logs
 from chalicelib.core.runtime.accounts import Account
 from chalicelib.devices import wiring
 from chalicelib.devices.fcm import Reply, Verdict
-from chalicelib.devices.message import build
-from chalicelib.devices.models import Delivered, Notification, Target
+from chalicelib.devices.message import build, void
+from chalicelib.devices.models import Delivered, Notification, Target, Withdrawal
 
 #: Verdicts that no repeat will change.
 _PERMANENT = (Verdict.REFUSED, Verdict.MISCONFIGURED)
@@ -35,13 +35,24 @@ def deliver(owner: Account, notification: Notification) -> Delivered:
         return Delivered()
     replies = fcm.send([build(notification, target.fcm_token, time()) for target in targets])
     _report(replies)
-    return _record(owner.username, notification, targets, replies)
+    return _record(owner.username, notification.collapse_key, notification.ttl_ms, targets, replies)
 
 
-def _record(
-    username: str, notification: Notification, targets: Sequence[Target], replies: Sequence[Reply]
-) -> Delivered:
-    """Record FCM's replies in the store, and return the number of devices per outcome."""
+def withdraw(owner: Account, withdrawal: Withdrawal) -> Delivered:
+    """Withdraw as promised by `devices.withdraw`."""
+    fcm = wiring.fcm()
+    if fcm is None:
+        return Delivered(configured=False)
+    targets = wiring.store().showing(owner, withdrawal.collapse_key, withdrawal.mark)
+    if not targets:
+        return Delivered()
+    replies = fcm.send([void(withdrawal, target.fcm_token, time()) for target in targets])
+    _report(replies)
+    return _record(owner.username, withdrawal.mark, withdrawal.ttl_ms, targets, replies)
+
+
+def _record(username: str, mark: str, ttl_ms: int, targets: Sequence[Target], replies: Sequence[Reply]) -> Delivered:
+    """Record FCM's replies in the store under *mark*, and return the number of devices per outcome."""
     by = {
         verdict: [target for target, reply in zip(targets, replies, strict=True) if reply.verdict is verdict]
         for verdict in Verdict
@@ -49,13 +60,14 @@ def _record(
     for target in by[Verdict.GONE]:
         wiring.store().drop(username, target)
     if by[Verdict.SENT]:
-        wiring.store().mark_notified(username, by[Verdict.SENT], notification.collapse_key)
+        wiring.store().mark_notified(username, by[Verdict.SENT], mark)
     return Delivered(
         sent=len(by[Verdict.SENT]),
         gone=len(by[Verdict.GONE]),
         refused=sum(len(by[verdict]) for verdict in _PERMANENT),
         unsettled=len(by[Verdict.LATER]),
-        again_after_seconds=_repeat_after_seconds(replies, notification.ttl_ms),
+        again_after_seconds=_repeat_after_seconds(replies, ttl_ms),
+        device_ids=tuple(target.device_id for target in by[Verdict.SENT]),
     )
 
 

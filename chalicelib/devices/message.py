@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import JsonValue
 
-from chalicelib.devices.models import Notification, Part
+from chalicelib.devices.models import Notification, Part, Withdrawal
 
 Key = TypeVar("Key", str, int)
 
@@ -45,6 +45,30 @@ def build(notification: Notification, fcm_token: str, now: float) -> dict[str, A
             "headers": {"Urgency": "high", "TTL": str(seconds), "Topic": key},
             "notification": {"tag": key},
         },
+    }
+
+
+def void(withdrawal: Withdrawal, fcm_token: str, now: float) -> dict[str, Any]:
+    """Return the message that withdraws a notification; *now* is in seconds since 1970. The app alone sees it.
+
+    The collapse key is the notification's: the message takes the place of a notification that is still on its way.
+    """
+    key, seconds = withdrawal.collapse_key, min(withdrawal.ttl_ms // 1000, _LONGEST_SECONDS)
+    return {
+        "token": fcm_token,
+        "data": dict(withdrawal.data),
+        "android": {"priority": "HIGH", "ttl": f"{seconds}s", "collapse_key": key},
+        "apns": {
+            # Apple takes a message without an alert only at this priority, and wakes the app to remove what it shows.
+            "headers": {
+                "apns-priority": "5",
+                "apns-push-type": "background",
+                "apns-expiration": str(int(now) + seconds),
+                "apns-collapse-id": key,
+            },
+            "payload": {"aps": {"content-available": 1}},
+        },
+        "webpush": {"headers": {"Urgency": "normal", "TTL": str(seconds), "Topic": key}},
     }
 
 

@@ -10,13 +10,6 @@ from pydantic import Field, JsonValue, StringConstraints
 
 from chalicelib.core.models import Form, Instant, Model
 
-#: Chosen by the app. The ids of platforms and libraries fit. An id of dots alone would not be a path segment.
-DeviceId = Annotated[
-    str,
-    StringConstraints(pattern=r"^[A-Za-z0-9_:-][A-Za-z0-9._:-]{0,127}$"),
-    Form("must be 1 to 128 letters, digits, '.', '_', ':' or '-', and not begin with '.'"),
-]
-
 #: Opaque, says FCM; today's tokens are some 160 characters of base64url and colons.
 FcmToken = Annotated[
     str,
@@ -95,6 +88,20 @@ class Notification:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """A message for the app alone, to devices that were notified under the collapse key: the notification is void."""
+
+    collapse_key: str
+    data: Mapping[str, str]
+    ttl_ms: int
+
+    @property
+    def mark(self) -> str:
+        """The text under which a device is remembered as told."""
+        return f"-{self.collapse_key}"
+
+
+@dataclass(frozen=True, slots=True)
 class Delivered:
     """The result of a push, in numbers of devices. *sent* means taken by FCM; a device may still be out of reach."""
 
@@ -109,3 +116,5 @@ class Delivered:
     again_after_seconds: float | None = None
     #: Whether there is a service account at all.
     configured: bool = True
+    #: The devices that FCM took the push for.
+    device_ids: tuple[str, ...] = field(default=(), compare=False)

@@ -23,6 +23,7 @@ from chalicelib.devices.settings import DeviceSettings
 INDEXES = [
     IndexModel([("purgeAt", ASCENDING)], expireAfterSeconds=0),
     IndexModel([("username", ASCENDING), ("deviceId", ASCENDING)]),
+    IndexModel([("account", ASCENDING)]),
     # A token belongs to one person, so no push reaches two people.
     IndexModel([("fcmToken", ASCENDING)], name="token-once", unique=True),
 ]
@@ -81,6 +82,18 @@ class DeviceStore:
         with reaching_mongodb():
             found = self._devices.find(query).sort("updatedAt", DESCENDING).limit(self._settings.pushed_at_most)
             return [Target(device["deviceId"], device["fcmToken"]) for device in found]
+
+    def showing(self, owner: Account, collapse_key: str, mark: str) -> list[Target]:
+        """Return the devices of *owner* that were notified under *collapse_key*, and not yet under *mark*."""
+        query = {**_owned(owner), "told": {"$eq": collapse_key, "$ne": mark}, "$expr": _KEPT}
+        with reaching_mongodb():
+            return [Target(device["deviceId"], device["fcmToken"]) for device in self._devices.find(query)]
+
+    def notified(self, account_ids: Sequence[str], collapse_key: str) -> bool:
+        """Return whether a device of one of the accounts was notified under *collapse_key*, in one read."""
+        query = {"account": {"$in": list(account_ids)}, "told": collapse_key}
+        with reaching_mongodb():
+            return self._devices.find_one(query, {"_id": 1}) is not None
 
     def mark_notified(self, username: str, targets: Sequence[Target], collapse_key: str) -> None:
         """Remember that *targets* got a push, so a repeat for other devices skips *targets*. Safe to repeat."""

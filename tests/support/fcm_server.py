@@ -137,7 +137,7 @@ class FcmServer:
             return DENIED
         message = asked["message"]
         self.messages.append(message)
-        texts = len(json.dumps([message["notification"], message["data"]], ensure_ascii=False).encode())
+        texts = len(json.dumps([message.get("notification"), message["data"]], ensure_ascii=False).encode())
         if texts > 4096:
             return refusal(400, "INVALID_ARGUMENT", message="Request contains an invalid argument.")
         planned = self.answers.get(message["token"], [])

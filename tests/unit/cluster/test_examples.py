@@ -25,6 +25,7 @@ from tests.support.gateway import Answer, ask
 from tests.support.queue import dead_letter
 from tests.support.users import signed_in
 
+SOCKETS = "wss://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com/api"
 #: The kept examples: for each operation the request's body, and the body of each status.
 FILE = Path(api.__file__).with_name("examples.json")
 WRITE = os.environ.get("EXAMPLES") == "write"
@@ -111,7 +112,7 @@ def kept() -> dict[str, dict[str, Any]]:
 
 
 def test_kept_examples_are_what_the_api_answers(users: UserStore, mongodb: Any, mail: Sender, options: Any) -> None:
-    options(HOLDFAST_VERSION="1.0.0", EGRESS_ALLOW_LOOPBACK="true")
+    options(HOLDFAST_VERSION="1.0.0", EGRESS_ALLOW_LOOPBACK="true", SOCKETS_PUBLIC_URL=SOCKETS)
     recorder = Recorder()
     for tell in (
         _tell_users,
@@ -196,6 +197,7 @@ def _tell_approvals(call: Call) -> None:
     }
     first, second, third = (call(service, "POST", "/send-notification", question).json["requestId"] for _ in range(3))
     call(bob, "GET", "/api/pending-responses", status="pending", limit="1")
+    call(bob, "POST", f"/api/pending-responses/{first}/seen", {"deviceId": "phone", "what": "opened"})
     call(service, "GET", f"/api/pending-responses/{first}")
     call(bob, "POST", f"/api/pending-responses/{first}/resolve", {"action": "approve"})
     call(bob, "POST", "/api/user-action", {"username": "bob", "action": "approve"})
