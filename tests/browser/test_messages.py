@@ -61,3 +61,6 @@ def test_idle_inbox_shows_a_question_before_its_next_poll(
         page.clock.fast_forward("06:00")
     asked(admin, ann.username, "Pay 120.00 EUR?")
     page.get_by_role("heading", name="Pay 120.00 EUR?").wait_for(timeout=SOON_MS)
+    # And its caller sees that it has arrived
+    page.get_by_role("link", name="Pay 120.00 EUR?").click()
+    page.get_by_role("region", name="Reached").get_by_text("open connections").wait_for()
