@@ -85,7 +85,7 @@ function Received() {
     `;
   }
   return html`
-    <ol class="cards plain">${received.value.map((one) =>
+    <ol class="cards">${received.value.map((one) =>
       html`
         <li class="card" key=${one.messageId}>
           <header>

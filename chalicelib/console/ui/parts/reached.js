@@ -19,7 +19,7 @@ export function Reached({ deliveries, pending }) {
   return html`
     <section aria-label="Reached">
       <h2>Reached</h2>
-      <ul class="plain">${deliveries.map((one) => {
+      <ul>${deliveries.map((one) => {
         const step = STEPS.find((name) => one[name]) ?? "pushed";
         return html`
           <li key=${one.username + one.deviceId}>
