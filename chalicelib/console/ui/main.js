@@ -5,6 +5,7 @@
 // instances.js   who answered, and how often
 // stores.js      whether each store answers
 // live.js        polls, visibility, pause; the only timers of data
+// socket.js      the WebSocket: a nudge, and frames of pages
 // held.js        a caller that waits for an answer
 // route.js       addresses
 // time.js        the server's clock, one formatter of times
@@ -35,6 +36,7 @@ import { Cluster } from "./pages/cluster.js";
 import { Inbox } from "./pages/inbox.js";
 import { Ledger } from "./pages/ledger.js";
 import { Me } from "./pages/me.js";
+import { Messages } from "./pages/messages.js";
 import { Overview } from "./pages/overview.js";
 import { Deliveries } from "./pages/deliveries.js";
 import { DeliveryPage } from "./pages/delivery.js";
@@ -48,6 +50,7 @@ import { resume, SignInDialog, SignInPage } from "./pages/signin.js";
 import { Try } from "./pages/try.js";
 import { landing, may, placeOf, places } from "./places.js";
 import { begin as beginPreferences } from "./preferences.js";
+import { begin as beginSocket } from "./socket.js";
 import { follow, href, route } from "./route.js";
 
 /** The component of each place, and of one thing in it.
@@ -62,6 +65,7 @@ const PAGES = {
   queues: (id) => id ? DeadLetters : Queues,
   webhooks: (id) => id === "new" ? NewWebhook : id ? WebhookPage : Webhooks,
   deliveries: (id) => id ? DeliveryPage : Deliveries,
+  messages: () => Messages,
   cluster: () => Cluster,
   users: (id) => id ? UserPage : Users,
   try: () => Try,
@@ -185,6 +189,7 @@ follow();
 begin();
 beginKeys();
 watch();
+beginSocket();
 resume();
 const root = document.getElementById("console");
 if (root) render(html`<${Frame} />`, root);

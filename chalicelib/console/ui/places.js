@@ -39,6 +39,7 @@ const PLACES = [
     menu: false,
     under: "webhooks",
   },
+  { page: "messages", title: "Messages", key: "s", roles: ["user", "admin"], menu: true },
   { page: "cluster", title: "Cluster", key: "c", roles: ["admin"], menu: true },
   { page: "users", title: "Users", key: "u", roles: ["admin"], menu: true },
   {

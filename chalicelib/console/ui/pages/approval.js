@@ -7,6 +7,7 @@ import { Answer } from "../parts/answer.js";
 import { ShowCall } from "../parts/call.js";
 import { Dialog } from "../parts/dialog.js";
 import { State } from "../parts/icon.js";
+import { Reached } from "../parts/reached.js";
 import { Loaded } from "../parts/states.js";
 import { Countdown, Time } from "../parts/time.js";
 import { toast } from "../parts/toast.js";
@@ -60,6 +61,7 @@ function Found({ approval }) {
           </section>
       <${Facts} approval=${approval} />
     </div>
+    <${Reached} deliveries=${approval.deliveries} pending=${pending} />
     <${Timeline} approval=${approval} />
   `;
 }

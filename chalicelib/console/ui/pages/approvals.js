@@ -14,7 +14,8 @@ import { APPROVAL_STATES, upTo } from "../words.js";
  *   actions: string[], status: string, action: string | null, createdBy: string, createdAt: string, expiresAt: string,
  *   resolvedAt: string | null, responseMs: number | null, approvers: string[], required: number,
  *   answers: GivenAnswer[], escalateTo: {username: string, afterMs: number}[], resolvedBy: string | null,
- *   askedBy: string | null, resolvedThrough: string | null, heardBy: string | null}} Approval */
+ *   askedBy: string | null, resolvedThrough: string | null, heardBy: string | null,
+ *   deliveries: import("../parts/reached.js").Delivery[]}} Approval */
 /** @typedef {Record<string, number>} Counts */
 /** @typedef {{items: Approval[], nextCursor: string | null, counts?: Counts | null}} Page */
 

@@ -5,8 +5,9 @@ import { regularly } from "../live.js";
 
 const LOOK_MS = 300_000;
 
-/** *receiver* is the address of a laptop's receiver of callbacks.
- * @typedef {{stage: string, version: string, console: string, receiver: string | null}} Config */
+/** *receiver* is the address of a laptop's receiver of callbacks; *socketUrl* the address of WebSockets, if there is one.
+ * @typedef {{stage: string, version: string, console: string, receiver: string | null,
+ *   socketUrl: string | null}} Config */
 
 /** The deployment, null until known.
  * @type {import("../vendor/ui.js").Signal<Config | null>} */
