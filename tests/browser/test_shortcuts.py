@@ -87,8 +87,8 @@ def test_palette_opens_pages_and_questions(visits: Visits, admin: Client, person
     page.get_by_role("heading", name="Pay 120.00 EUR?").wait_for()
     go_to(page, "appr")
     page.get_by_role("heading", name="Approvals").wait_for()
-    # Inbox, Approvals, Me: the third is two further.
-    go_to(page, "", "ArrowDown", "ArrowDown")
+    # Inbox, Approvals, Messages, Me: the last is one back.
+    go_to(page, "", "ArrowUp")
     page.get_by_role("heading", name="Preferences").wait_for()
     assert page.evaluate("document.activeElement.id") == "main"
     go_to(page, request)
