@@ -10,6 +10,7 @@ AXE = Path(__file__).with_name("axe.min.js").read_text()
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 #: What Chromium says of every answer from 400 on; a test of refusals expects the words.
 REFUSED = "Failed to load resource"
+_SOCKET_REFUSED = "WebSocket connection to"
 
 #: Width and height of a laptop, of a phone, and of the smallest phone.
 LAPTOP, PHONE, SMALLEST = (1280, 800), (390, 844), (320, 640)
@@ -26,8 +27,10 @@ class Visits:
         self._expected: tuple[str, ...] = ()
 
     def expect(self, *words: str) -> None:
-        """Let pages say lines with one of *words* on their consoles."""
+        """Let pages say lines with one of *words* on their consoles. Where calls are refused, sockets are too."""
         self._expected += words
+        if REFUSED in words:
+            self._expected += (_SOCKET_REFUSED,)
 
     def open(self, path: str = "", *, size: tuple[int, int] = LAPTOP, scheme: str = "light", **options: Any) -> Any:
         """Return a page of a new browser context, which shows the console at *path*."""

@@ -72,8 +72,10 @@ async function connected(url, gone) {
   address.searchParams.set("ticket", ticket);
   const over = new AbortController();
   const made = new WebSocket(address, "holdfast");
-  gone.addEventListener("abort", () => made.close(), { once: true });
+  // A browser complains of a connection that is closed before it is open.
+  gone.addEventListener("abort", () => made.readyState && made.close(), { once: true });
   made.onopen = () => {
+    if (gone.aborted) return made.close();
     [socket, open.value] = [made, true];
     say({ action: "subscribe", topics: ["inbox", "approvals"] });
     ping(over.signal);
