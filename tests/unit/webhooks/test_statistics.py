@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.core.web.roles import Role
@@ -91,7 +91,7 @@ def test_days_add_up_and_old_ones_are_left_out(admin: str, stores: Any) -> None:
     week = shown(admin, webhook.id)
     assert week["answered"] == 2
     assert week["latencyMs"]["p99"] <= 204
-    assert shown(admin, webhook.id, days="8")["latencyMs"]["p99"] > 8_000
+    assert shown(admin, webhook.id, days="8")["answered"] == 3
 
 
 def test_a_call_without_an_answer_has_no_latency(admin: str) -> None:
@@ -106,6 +106,7 @@ def test_a_turn_without_a_call_writes_nothing(stores: Any) -> None:
     assert stores.webhook_statistics.count_documents({}) == 0
 
 
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(first=LATENCIES, second=LATENCIES)
 def test_percentiles_of_several_workers_are_within_two_percent(
     mongodb: Any, first: list[int], second: list[int]
