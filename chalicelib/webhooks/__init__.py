@@ -9,6 +9,7 @@ recorder.py   numbers and inserts the deliveries of a batch of events, in one tr
 deliveries.py deliveries in MongoDB; one atomic update decides each step
 health.py     since when a webhook fails, which lanes have work, whether a delivery was forgotten
 statement.py  reads statements: what was made for a webhook, by sequence, from an index
+statistics.py counts calls and their latencies, by webhook and day
 archive.py    reads deliveries for people, and sends some again
 jobs.py       replays many deliveries: jobs that go on after their process died
 sending.py    works at jobs, and wakes the lanes of their deliveries

@@ -94,6 +94,13 @@ class Health:
             query = {"webhook": webhook_id, "due": {"$lte": self._now()}}
             return self._deliveries.count_documents(query, limit=most, hint="lane-by-due")
 
+    def pending(self, webhook_id: str, most: int) -> tuple[int, datetime | None]:
+        """Return how many deliveries are due or in flight, at most *most*, and when the first may be claimed."""
+        with reaching_mongodb():
+            query = {"webhook": webhook_id, "due": {"$exists": True}}
+            number = self._deliveries.count_documents(query, limit=most, hint="lane-by-due")
+        return number, self._first(webhook_id) if number else None
+
     def due_in_ms(self, webhook_id: str) -> int | None:
         """Return the time until the lane's earliest delivery may be claimed, or None if no delivery is pending."""
         shown = {"left": {"$subtract": ["$due", "$$NOW"]}}

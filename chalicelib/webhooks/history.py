@@ -31,6 +31,8 @@ from chalicelib.webhooks.shown import (
     Replayed,
     Stated,
     StatementQuery,
+    Statistics,
+    StatisticsQuery,
     Waiting,
     delivery,
     one_delivery,
@@ -43,6 +45,8 @@ _DELIVERY = {**PARAMS, "delivery_id": DeliveryId}
 _MADE = f"{ONE}/deliveries/{{delivery_id}}"
 #: The longest one recovery works, and the time that one more step may take.
 _BUDGET_MS, _STEP_MS = 15_000, 3_000
+#: Counts end here.
+_MOST_WAITING = 1_000
 
 
 @routes.add(
@@ -82,6 +86,29 @@ def show_statement(call: Call[None, StatementQuery], webhook_id: str) -> str:
 
     name = f"statement of {webhook_id}"
     return paging.cursors().render(name, call.query, fetch, lambda one: str(one.sequence))
+
+
+@routes.add(
+    "GET",
+    f"{ONE}/statistics",
+    roles=ADMIN_ONLY,
+    params=PARAMS,
+    query=StatisticsQuery,
+    answers={200: Statistics},
+    raises=(WebhookNotFound,),
+)
+def show_statistics(call: Call[None, StatisticsQuery], webhook_id: str) -> Statistics:
+    """Show how a webhook fares: its calls within some days, how long answers took, and what waits now.
+
+    The calls are counted, each once, at the end of the turn in which they were made. The calls of a function that died
+    may be missing.
+    """
+    wiring.store().get(webhook_id)
+    answered, failed, latency = wiring.statistics().of(webhook_id, call.query.days)
+    waiting, first = wiring.health().pending(webhook_id, _MOST_WAITING)
+    return Statistics(
+        days=call.query.days, answered=answered, failed=failed, latency_ms=latency, waiting=waiting, next_due_at=first
+    )
 
 
 @routes.add("GET", "/api/deliveries", roles=ADMIN_ONLY, query=AllDeliveriesQuery, answers={200: Page[Delivery]})

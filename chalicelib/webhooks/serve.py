@@ -33,6 +33,7 @@ from chalicelib.webhooks.models import Reason, Status
 from chalicelib.webhooks.queues import queue_of
 from chalicelib.webhooks.send import send
 from chalicelib.webhooks.settings import WebhookSettings
+from chalicelib.webhooks.statistics import Counters, Tally
 from chalicelib.webhooks.store import WebhookStore
 
 #: How long one worker serves a lane before others have their turn.
@@ -57,6 +58,7 @@ class Server:
     webhooks: WebhookStore
     deliveries: Deliveries
     health: Health
+    statistics: Counters
     slots: Slots
     rates: Rates
     options: WebhookSettings
@@ -89,8 +91,9 @@ class Server:
         if (slot := self.slots.take(lane, self.slot_ms(), Limits(per_owner=most, per_lane=most))) is None:
             logs.line().count("lanesBusy")
             return
+        turn = _Turn(self, webhook, slot)
         try:
-            again_ms = _Turn(self, webhook, slot).take()
+            again_ms = turn.take()
         except BaseException:
             # The message comes again, and must find a slot; else the slot is free when its lease ends.
             with suppress(Unavailable):
@@ -100,6 +103,9 @@ class Server:
         # Of the workers whom the rate holds up, the last one wakes the lane.
         if not closed and not (again_ms and others):
             self._wake_next(webhook, again_ms)
+        # Last, as nobody waits for it.
+        with suppress(Unavailable):
+            self.statistics.add(webhook.id, turn.tally)
 
     def _wake_next(self, webhook: Webhook, at_least_ms: int) -> None:
         """Wake the lane for its next delivery. What is due later than the horizon is left to the sweep."""
@@ -144,6 +150,7 @@ class _Turn:
     def __init__(self, server: Server, webhook: Webhook, slot: Slot) -> None:
         self._server, self._webhook, self._slot = server, webhook, slot
         self._failing, self._marked = slot.failing, False
+        self.tally = Tally()
 
     def take(self) -> int:
         """Send due deliveries until none is left, the turn is over, the rate is used up or the lane closes.
@@ -201,6 +208,7 @@ class _Turn:
             decision = decide(result, claimed.tries, options.schedule_seconds)
             line.add(status=result.status, error=result.error, latencyMs=result.latency_ms, outcome=decision.status)
             self._record(claimed, result, decision)
+            self.tally.note(result)
             line.count("deliveriesDelivered" if result.ok else "deliveriesFailed")
         if result.gone:
             logs.line().add(webhookDisabled=webhook.id, why=_GONE)

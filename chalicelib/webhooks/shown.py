@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints
 
 from chalicelib.core.models import WHOLE, Form, Id, Instant, Model
-from chalicelib.core.web.models import PageQuery
+from chalicelib.core.web.models import PageQuery, Query
 from chalicelib.webhooks.models import EventName, Reason, Status, Trigger
 
 DeliveryId = Annotated[
@@ -126,6 +126,31 @@ class Stated(Model):
     digest: str = Field(description="SHA-256 of the body as it is sent, in hexadecimal")
     type: str
     created_at: Instant
+
+
+class StatisticsQuery(Query):
+    """The time of statistics."""
+
+    days: int = Field(default=7, ge=1, le=31, description="days, with today, by UTC")
+
+
+class Latency(Model):
+    """How long answers took, in milliseconds, within two percent."""
+
+    p50: int
+    p90: int
+    p99: int
+
+
+class Statistics(Model):
+    """The calls of a webhook within a time, and what waits now."""
+
+    days: int
+    answered: int = Field(description="calls that the receiver answered with success")
+    failed: int = Field(description="calls without an answer, or answered with a failure")
+    latency_ms: Latency | None = Field(description="of all calls with an answer; null without any")
+    waiting: int = Field(description="deliveries that are due or in flight; 1,000 stands for as many or more")
+    next_due_at: Instant | None = Field(description="when the first of them may be sent; null without any")
 
 
 Count = Annotated[int, Field(ge=0, le=10**9), WHOLE]

@@ -15,7 +15,7 @@ from chalicelib.webhooks.settings import WebhookSettings
 def _indexes() -> Indexes:
     from chalicelib.core.queueing import slots
     from chalicelib.core.records.view import collection_of
-    from chalicelib.webhooks import deliveries, health, jobs, store
+    from chalicelib.webhooks import deliveries, health, jobs, statistics, store
 
     return {
         collection_of(KIND_NAME): store.INDEXES,
@@ -23,6 +23,7 @@ def _indexes() -> Indexes:
         "webhook_jobs": jobs.INDEXES,
         "webhook_heads": health.INDEXES,
         "webhook_lanes": slots.INDEXES,
+        "webhook_statistics": statistics.INDEXES,
     }
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from chalicelib.webhooks.jobs import Jobs
     from chalicelib.webhooks.serve import Server
     from chalicelib.webhooks.statement import Statement
+    from chalicelib.webhooks.statistics import Counters
     from chalicelib.webhooks.store import WebhookStore
 
 
@@ -64,6 +65,14 @@ def statement() -> Statement:
 
 
 @once
+def statistics() -> Counters:
+    """Return the statistics of all webhooks."""
+    from chalicelib.webhooks.statistics import Counters
+
+    return Counters(clients.mongodb())
+
+
+@once
 def jobs() -> Jobs:
     """Return the replays of many deliveries."""
     from chalicelib.webhooks.jobs import Jobs
@@ -96,7 +105,7 @@ def server() -> Server:
     from chalicelib.webhooks.serve import Server
 
     call_ms = settings.load(settings.EgressSettings).total_timeout_ms
-    return Server(store(), deliveries(), health(), slots(), coordination.rates(), options(), call_ms)
+    return Server(store(), deliveries(), health(), statistics(), slots(), coordination.rates(), options(), call_ms)
 
 
 def acceptor() -> Acceptor:

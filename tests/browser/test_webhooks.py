@@ -78,6 +78,9 @@ def test_made_webhook_delivers_and_replays_after_a_refusal(visits: Visits, admin
         ids = [got.headers["webhook-id"] for got in receiver.received]
         assert len(ids) == 3
         assert ids[1] == ids[2]
+        # And the webhook's page counts the three calls
+        page.goto(f"{visits.url}#/webhooks/{webhook_id}")
+        page.get_by_role("region", name="Statistics").get_by_text("2 taken, 1 failed").wait_for(timeout=SHOWN_MS)
     admin.delete(f"/api/webhooks/{webhook_id}")
 
 

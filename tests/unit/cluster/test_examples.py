@@ -168,6 +168,7 @@ def _tell_webhooks(call: Call) -> None:
     call(boss, "GET", f"/api/deliveries/{delivery_id}")
     webhooks.deliveries().record(webhook_id, [happening(1)])
     call(boss, "GET", f"{path}/statement")
+    call(boss, "GET", f"{path}/statistics")
     call(boss, "POST", "/api/deliveries/replay", {"filter": {"status": "dead"}, "expectedCount": 0})
     call(boss, "POST", f"{path}/recover", {"since": "2026-11-01T00:00:00Z", "dryRun": True})
     call(boss, "DELETE", path)

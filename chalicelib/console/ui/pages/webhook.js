@@ -6,6 +6,7 @@ import { go, href, route } from "../route.js";
 import { ShowCall } from "../parts/call.js";
 import { Confirm } from "../parts/confirm.js";
 import { Deliveries, isMoving } from "../parts/deliveries.js";
+import { Figures } from "../parts/figures.js";
 import { bodyOf, Events, formOf, HookFields, HookState, place } from "../parts/hook.js";
 import { Recover } from "../parts/recover.js";
 import { overlap, Secret } from "../parts/secret.js";
@@ -44,6 +45,7 @@ export function WebhookPage() {
           html`<p class="note warn">Paused: deliveries wait until the webhook is resumed.</p>`}
         <${Actions} webhook=${webhook} path=${path} />
         <${Facts} webhook=${webhook} />
+        <${Figures} path=${path} />
         <${Last} webhook=${webhook} />
         <${Statement} path=${path} />
         <${Change} webhook=${webhook} path=${path} />
