@@ -6,7 +6,6 @@ and every hour by the sweep.
 """
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from typing import Any
 
 from pymongo import ASCENDING, IndexModel
@@ -96,14 +95,6 @@ class Mailboxes:
         with reaching_mongodb():
             found = self._mailboxes.find(query, {"_id": 1}, sort=[("recountAt", ASCENDING)], limit=limit)
             return [each["_id"] for each in found]
-
-    def next_recount(self) -> datetime | None:
-        """Return the earliest moment at which a mailbox is to be counted anew, or None."""
-        with reaching_mongodb():
-            found = self._mailboxes.find_one(
-                {"undelivered": {"$gt": 0}}, {"recountAt": 1}, sort=[("recountAt", ASCENDING)]
-            )
-        return found["recountAt"] if found else None
 
     def of(self, username: str) -> Iterator[str]:
         """Yield the account ids whose mailbox has *username*."""

@@ -1,6 +1,5 @@
 """Figures of the buffer, and the daily report. Counts come from one aggregation over an index of messages."""
 
-from datetime import datetime
 from typing import Any
 
 from pymongo.collection import Collection
@@ -71,12 +70,6 @@ class Stats:
             delivered=counted["delivered"],
             storage_bytes=int(size["storageSize"] + size["totalIndexSize"]),
         )
-
-    def next_report(self) -> datetime | None:
-        """Return when the next report is due, or None before the first message."""
-        with reaching_mongodb():
-            found = self._mailboxes.find_one({"_id": _REPORT})
-        return found["reportAt"] if found else None
 
     def _due(self) -> bool:
         """Return whether this call is the one that reports, and set the time of the next report."""

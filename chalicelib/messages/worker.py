@@ -60,9 +60,8 @@ def report() -> None:
 
 
 def next_due() -> datetime | None:
-    """Return when a receiver is to be notified, a mailbox to be counted anew, or the next report is due, or None."""
-    moments = (wiring.notices().next_due(), wiring.mailboxes().next_recount(), wiring.stats().next_report())
-    return min((moment for moment in moments if moment), default=None)
+    """Return when a receiver is to be notified, or None. Recounts and reports have no moment that anybody sees."""
+    return wiring.notices().next_due()
 
 
 def _store(posted: Posted, _claim: Claim) -> None:

@@ -73,9 +73,5 @@ def test_the_sweep_counts_a_mailbox_anew_each_hour(store: MessageStore, mongodb:
     send(store)
     assert worker.sweep() == 0
     mongodb.mailboxes.update_one({"_id": BOB.account_id}, [{"$set": {"undelivered": 700, "recountAt": "$$NOW"}}])
-    due = worker.next_due()
-    mailbox = mongodb.mailboxes.find_one({"_id": BOB.account_id})
-    assert mailbox
-    assert due == mailbox["recountAt"]
     assert worker.sweep() == 1
     assert wiring.mailboxes().undelivered(BOB.account_id) == 1
