@@ -78,9 +78,6 @@ def test_made_webhook_delivers_and_replays_after_a_refusal(visits: Visits, admin
         ids = [got.headers["webhook-id"] for got in receiver.received]
         assert len(ids) == 3
         assert ids[1] == ids[2]
-        # And the webhook's page counts the three calls
-        page.goto(f"{visits.url}#/webhooks/{webhook_id}")
-        page.get_by_role("region", name="Statistics").get_by_text("2 taken, 1 failed").wait_for(timeout=SHOWN_MS)
     admin.delete(f"/api/webhooks/{webhook_id}")
 
 
@@ -90,6 +87,8 @@ def test_statement_of_a_webhook_leads_to_each_delivery(visits: Visits, admin: Cl
         made(admin)
         eventually(lambda: receiver.received)
         page = visits.signed_in(person("admin"), f"#/webhooks/{webhook_id}")
+        statistics = page.get_by_role("region", name="Statistics")
+        statistics.get_by_text("1 taken, 0 failed: 100 % taken").wait_for(timeout=SHOWN_MS)
         page.get_by_text("Statement", exact=True).click()
         (got,) = receiver.received
         row = page.get_by_role("row").filter(has_text=hashlib.sha256(got.body).hexdigest()[:10])
