@@ -186,7 +186,7 @@ class Replay(Model):
 
 
 class Replayed(Model):
-    """A job that replays deliveries, or what it would do."""
+    """How far a job of replays is. After a dry run: how many deliveries the job would replay."""
 
     count: int = Field(description="deliveries that match the filter")
     skipped: int = Field(description="those of them in flight, or of a disabled or deleted webhook: not sent")

@@ -1,4 +1,4 @@
-"""WebSocket connections through the front: who may connect, which frames are answered, and what closes them."""
+"""WebSocket connections through the front: admission, answers to frames, and the causes of an end."""
 
 from contextlib import AbstractContextManager
 

@@ -72,7 +72,11 @@ function take(items) {
 /** @param {string} messageId
  * @param {string} status */
 function mark(messageId, status) {
-  if (!sent.peek().some((one) => one.messageId === messageId)) early.set(messageId, status);
+  if (!sent.peek().some((one) => one.messageId === messageId)) {
+    // Most are of sends by other devices of this person.
+    if (early.size >= MOST_SHOWN) early.clear();
+    early.set(messageId, status);
+  }
   sent.value = sent.peek().map((one) => one.messageId === messageId ? { ...one, status } : one);
 }
 
