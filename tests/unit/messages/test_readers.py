@@ -125,6 +125,22 @@ def test_send_under_way_at_the_first_join_reaches_the_device(
         assert LATE in message_ids(offer.remind(phone.connection))
 
 
+def test_acknowledgement_before_the_mark_counts_for_the_device(
+    store: MessageStore, mongodb: Mongo, phone: Device
+) -> None:
+    age(mongodb, 130)
+    admitted = wiring.mailboxes().admit(BOB)
+    phone.join()
+    # Given a message that was counted before the device's first join, and that another device acknowledged
+    store._insert(LATE, ANN, BOB, a_message(), admitted)
+    store.acknowledge(BOB, [LATE], "tablet")
+    # When the phone acknowledges the push
+    phone.ack(LATE)
+    age(mongodb, 130)
+    # Then its next join does not offer the message
+    assert phone.join() == []
+
+
 def test_ping_of_an_idle_device_writes_nothing(mongodb: Mongo, phone: Device) -> None:
     phone.join()
     age(mongodb, 130)
