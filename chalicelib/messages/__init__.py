@@ -3,9 +3,10 @@
 models.py    messages and their shapes (no I/O)
 errors.py    errors shown to callers
 mailbox.py   the number and the limit of each receiver's undelivered messages
+readers.py   the devices of receivers, and the messages that each has not acknowledged
 store.py     messages in one MongoDB collection; one atomic update decides each step
 joins.py     how far each connection has read
-offer.py     offers undelivered messages to a connection, in batches
+offer.py     offers messages to a connection, in batches
 notices.py   when a receiver without a connection is notified
 notify.py    notifies receivers by Firebase
 stats.py     figures of the buffer, and the daily report

@@ -1,11 +1,12 @@
 """The frames of messages: ``join_chat``, ``chat_message``, ``ack`` and ``read``; and the offers at a ping."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
 from chalicelib import sockets
+from chalicelib.core import models
 from chalicelib.core.models import Id, Username
 from chalicelib.core.runtime import ids
 from chalicelib.core.web.frames import Action, Connection, Event, Frame
@@ -16,6 +17,12 @@ from chalicelib.messages.models import ChatId, ClientMessageId, NewMessage, Prio
 _MOST = 500
 
 DeviceId = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+
+
+class JoinChat(Frame):
+    """A join. With *device_id*, stable for each installation, the device gets all that it has not acknowledged."""
+
+    device_id: models.DeviceId | None = None
 
 
 class ChatMessage(Frame):
@@ -35,9 +42,9 @@ class Acknowledged(Frame):
     device_id: DeviceId | None = None
 
 
-def join_chat(connection: Connection, _frame: Frame) -> Sequence[Event]:
-    """Let pushes reach the connection, and answer the first batch of undelivered messages."""
-    return offer.join(connection)
+def join_chat(connection: Connection, frame: JoinChat) -> Sequence[Event]:
+    """Let pushes reach the connection, and answer the first batch of undelivered messages, or of the device's."""
+    return offer.join(connection, frame.device_id)
 
 
 def chat_message(connection: Connection, frame: ChatMessage) -> Event:
@@ -55,14 +62,22 @@ def chat_message(connection: Connection, frame: ChatMessage) -> Event:
 
 def acknowledge(connection: Connection, frame: Acknowledged) -> Sequence[Event]:
     """Mark messages delivered, send the receipts, and answer the next batch. Safe to repeat."""
-    _tell(wiring.store().acknowledge(connection.caller.account, frame.message_ids, frame.device_id))
-    return offer.proceed(connection, frame.message_ids)
+    return _note(connection, frame, wiring.store().acknowledge)
 
 
 def read(connection: Connection, frame: Acknowledged) -> Sequence[Event]:
     """Mark messages read, and so delivered; send the receipts, and answer the next batch. Safe to repeat."""
-    _tell(wiring.store().read(connection.caller.account, frame.message_ids, frame.device_id))
-    return offer.proceed(connection, frame.message_ids)
+    return _note(connection, frame, wiring.store().read)
+
+
+def _note(connection: Connection, frame: Acknowledged, change: Callable[..., Sequence[Receipt]]) -> Sequence[Event]:
+    """Make the change, for the device that the frame names, or else for the device of the join."""
+    found = offer.current(connection)
+    joined = found.device if found else None
+    device = frame.device_id or joined
+    unsettled = found is not None and device == joined and found.unsettled
+    _tell(change(connection.caller.account, frame.message_ids, device, unsettled=unsettled))
+    return offer.proceed(found, frame.message_ids)
 
 
 def _tell(receipts: Sequence[Receipt]) -> None:
@@ -83,7 +98,7 @@ def _tell(receipts: Sequence[Receipt]) -> None:
 
 
 ACTIONS = (
-    Action("join_chat", Frame, join_chat),
+    Action("join_chat", JoinChat, join_chat),
     Action("chat_message", ChatMessage, chat_message),
     Action("ack", Acknowledged, acknowledge),
     Action("read", Acknowledged, read),

@@ -1,7 +1,8 @@
-"""How far each connection has read its account's undelivered messages. One conditional update decides each turn.
+"""How far each connection has read its account's messages. One conditional update decides each turn.
 
-A join reads the undelivered messages in order (``backlog``), then those that were stored late, at a rank that was read
-already (``late``), and is then ``joined``. A ping of a joined connection may begin another ``late`` pass.
+A join reads the messages in order (``backlog``): the undelivered ones, or those that its device has not acknowledged.
+Then it reads those that were stored late, at a rank that was read already (``late``), and is then ``joined``. A ping of
+a joined connection may begin another ``late`` pass.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ from pymongo.collection import Collection, ReturnDocument
 
 from chalicelib.core.stores.driver_errors import reaching_mongodb
 from chalicelib.messages.models import Message
+from chalicelib.messages.readers import END, Reader
+from chalicelib.messages.store import View
 
 INDEXES = [IndexModel([("purgeAt", ASCENDING)], expireAfterSeconds=0)]
 
@@ -54,7 +57,24 @@ class Join(NamedTuple):
     until: datetime
     #: Whether the end of the join was told.
     told: bool
+    #: The device that the join named.
+    device: str | None
+    #: The position up to which earlier messages have the mark of the device.
+    marked: int
+    #: The first join of the device, and when messages of sends from before it get the mark; None if they have it.
+    device_since: datetime
+    settle_at: datetime | None
     now: datetime
+
+    @property
+    def view(self) -> View:
+        """The messages that the join reads."""
+        return View(self.device, self.marked)
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether messages from before the first join of the device may lack its mark."""
+        return self.settle_at is not None or self.marked < END
 
     @property
     def settled_at(self) -> datetime:
@@ -68,8 +88,8 @@ class Joins:
     def __init__(self, collection: Collection[dict[str, Any]]) -> None:
         self._joins = collection
 
-    def begin(self, connection_id: str, account_id: str) -> Join:
-        """Begin a join anew, from the first undelivered message."""
+    def begin(self, connection_id: str, account_id: str, reader: Reader | None = None) -> Join:
+        """Begin a join anew, from the first undelivered message, or the first that the device has not acknowledged."""
         new = {
             "account": {"$literal": account_id},
             "turn": {"$add": [{"$ifNull": ["$turn", 0]}, 1]},
@@ -82,6 +102,10 @@ class Joins:
             "since": {"$subtract": ["$$NOW", GRACE // timedelta(milliseconds=1)]},
             "until": "$$NOW",
             "told": False,
+            "device": {"$literal": reader.device} if reader else None,
+            "marked": reader.marked if reader else END,
+            "deviceSince": reader.since if reader else "$$NOW",
+            "settleAt": reader.settle_at if reader else None,
             "purgeAt": {"$add": ["$$NOW", _KEPT_MS]},
         }
         with reaching_mongodb():
@@ -107,6 +131,14 @@ class Joins:
         """Note that the last batch is offered once more. Return None if another frame had the turn."""
         return self._turn(join, {"repeated": True})
 
+    def marked(self, join: Join, marked: int) -> Join | None:
+        """Note that messages up to *marked* have the mark. Return None if another frame had the turn."""
+        return self._turn(join, {"marked": marked})
+
+    def settled(self, join: Join) -> Join | None:
+        """Note that no message lacks the mark. Return None if another frame had the turn."""
+        return self._turn(join, {"settleAt": None})
+
     def look_back(self, join: Join, since: datetime, until: datetime) -> Join | None:
         """Begin a late pass over messages stored between two times. Return None if another frame had the turn."""
         change = {"phase": Phase.LATE.value, "rank": 0, "awaiting": [], "since": since, "until": until}
@@ -126,9 +158,8 @@ class Joins:
         return _join(found) if found else None
 
 
-_SHOWN = dict.fromkeys(
-    ("account", "turn", "phase", "rank", "awaiting", "seen", "repeated", "offeredAt", "since", "until", "told"), 1
-) | {"now": "$$NOW"}
+_FIELDS = ("account", "turn", "phase", "rank", "awaiting", "seen", "repeated", "offeredAt", "since", "until", "told")
+_SHOWN = dict.fromkeys((*_FIELDS, "device", "marked", "deviceSince", "settleAt"), 1) | {"now": "$$NOW"}
 
 
 def _join(found: dict[str, Any]) -> Join:
@@ -145,5 +176,9 @@ def _join(found: dict[str, Any]) -> Join:
         since=found["since"],
         until=found["until"],
         told=found["told"],
+        device=found["device"],
+        marked=found["marked"],
+        device_since=found["deviceSince"],
+        settle_at=found["settleAt"],
         now=found["now"],
     )

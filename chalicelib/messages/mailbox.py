@@ -6,7 +6,7 @@ and every hour by the sweep.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from pymongo import ASCENDING, IndexModel
 from pymongo.collection import Collection, ReturnDocument
@@ -29,7 +29,14 @@ _HOUR_MS = 3_600_000
 _RECOUNT_PAUSE_MS = 1_000
 _RECOUNT_TRIES = 3
 #: A mailbox outlives its messages.
-_KEPT_MS = 60 * 24 * _HOUR_MS
+KEPT_MS = 60 * 24 * _HOUR_MS
+
+
+class Admitted(NamedTuple):
+    """The number of a message, and the devices of the mailbox as of that number."""
+
+    seq: int
+    devices: tuple[str, ...]
 
 
 class Mailboxes:
@@ -41,7 +48,7 @@ class Mailboxes:
         self._mailboxes, self._count, self._most = collection, count, settings.undelivered_at_most
         self._quiet_ms = settings.quiet_seconds * 1_000
 
-    def admit(self, owner: Account) -> int:
+    def admit(self, owner: Account) -> Admitted:
         """Count one more message of *owner*, and return its number. Atomic: one update checks the limit and gives it.
 
         Numbers grow. A number whose message is not stored leaves a gap.
@@ -49,13 +56,13 @@ class Mailboxes:
         Raises:
             MailboxFull: the mailbox is at its limit, also by a new count.
         """
-        if (seq := self._admit(owner)) is not None:
-            return seq
-        self._make(owner)
-        if (seq := self._admit(owner)) is not None:
-            return seq
-        if self._may_recount(owner) and self.recount(owner.account_id) and (seq := self._admit(owner)) is not None:
-            return seq
+        if (admitted := self._admit(owner)) is not None:
+            return admitted
+        self.make(owner)
+        if (admitted := self._admit(owner)) is not None:
+            return admitted
+        if self._may_recount(owner) and self.recount(owner.account_id) and (admitted := self._admit(owner)) is not None:
+            return admitted
         raise MailboxFull
 
     def settle(self, account_id: str, number: int) -> None:
@@ -107,26 +114,28 @@ class Mailboxes:
         with reaching_mongodb():
             self._mailboxes.delete_one({"_id": account_id})
 
-    def _admit(self, owner: Account) -> int | None:
+    def _admit(self, owner: Account) -> Admitted | None:
         change = {
             "seq": {"$add": ["$seq", 1]},
             "undelivered": {"$add": ["$undelivered", 1]},
-            "purgeAt": {"$add": ["$$NOW", _KEPT_MS]},
+            "purgeAt": {"$add": ["$$NOW", KEPT_MS]},
             **notices.marked(self._quiet_ms),
         }
         with reaching_mongodb():
             found = self._mailboxes.find_one_and_update(
                 {"_id": owner.account_id, "undelivered": {"$lt": self._most}},
                 [{"$set": change}],
-                {"seq": 1},
+                {"seq": 1, "devices.id": 1},
                 return_document=ReturnDocument.AFTER,
             )
-        return found["seq"] if found else None
+        if found is None:
+            return None
+        return Admitted(found["seq"], tuple(each["id"] for each in found.get("devices", ())))
 
-    def _make(self, owner: Account) -> None:
-        """Make the mailbox, unless there is one."""
+    def make(self, owner: Account) -> None:
+        """Make the mailbox, unless there is one. Atomic."""
         empty = {"username": {"$literal": owner.username}, "seq": 0, "undelivered": 0}
-        empty |= {"recountAt": {"$add": ["$$NOW", _HOUR_MS]}, "purgeAt": {"$add": ["$$NOW", _KEPT_MS]}}
+        empty |= {"recountAt": {"$add": ["$$NOW", _HOUR_MS]}, "purgeAt": {"$add": ["$$NOW", KEPT_MS]}}
         new = {"$mergeObjects": [{"_id": "$_id"}, empty]}
         present = {"$gte": ["$seq", 0]}
         with reaching_mongodb():

@@ -24,6 +24,11 @@ class MessageSettings(Section):
     sends_per_second: PositiveInt = Field(default=100, ge=100, description="messages that one user sends in a second")
     delivered_days: PositiveInt = Field(default=7, description="time for which a delivered message is kept")
     undelivered_days: PositiveInt = Field(default=30, description="time for which an undelivered message is kept")
+    devices_at_most: PositiveInt = Field(
+        default=10,
+        le=50,
+        description="devices of one receiver that joins name; the one whose last join is the oldest is forgotten",
+    )
     quiet_seconds: PositiveInt = Field(
         default=60, description="shortest time between two push notifications of a receiver without a connection"
     )

@@ -1,6 +1,7 @@
 """Messages in one MongoDB collection. One atomic update decides each step, by the server's clock.
 
-An undelivered message has a ``rank`` above 0: its position in the receiver's order. A delivered one has the rank 0.
+An undelivered message has a ``rank`` above 0: its position in the receiver's order. A delivered one has the rank 0, and
+keeps its position as ``order``. `readers` has the marks of devices that have not acknowledged the message.
 Every query excludes expired messages itself, so no reader depends on the TTL monitor.
 """
 
@@ -15,8 +16,9 @@ from pymongo.errors import DuplicateKeyError
 from chalicelib.core.runtime import logs
 from chalicelib.core.runtime.accounts import Account
 from chalicelib.core.stores.driver_errors import reaching_mongodb
+from chalicelib.messages import readers
 from chalicelib.messages.errors import MailboxFull
-from chalicelib.messages.mailbox import Mailboxes
+from chalicelib.messages.mailbox import Admitted, Mailboxes
 from chalicelib.messages.models import Kept, Message, NewMessage, Receipt, Status, message_of, rank
 from chalicelib.messages.settings import MessageSettings
 
@@ -34,6 +36,7 @@ INDEXES = [
         unique=True,
         partialFilterExpression={"clientMessageId": {"$gt": ""}},
     ),
+    readers.INDEX,
 ]
 
 _DAY_MS = 24 * 3_600_000
@@ -49,8 +52,18 @@ UNDELIVERED = {"rank": {"$gt": 0}}
 Between = tuple[datetime, datetime]
 
 
+class View(NamedTuple):
+    """Messages to read: those that *device* has not acknowledged, up to a position; without a device, undelivered."""
+
+    device: str | None = None
+    up_to: int = readers.END
+
+
+ANY_DEVICE = View()
+
+
 class Ranked(NamedTuple):
-    """An undelivered message, by its rank in the receiver's order."""
+    """A message, by its position in the receiver's order."""
 
     message_id: str
     rank: int
@@ -73,68 +86,84 @@ class MessageStore:
             MailboxFull: the receiver is at the limit of undelivered messages, and the message is not stored yet.
         """
         try:
-            seq = self._mailboxes.admit(receiver)
+            admitted = self._mailboxes.admit(receiver)
         except MailboxFull:
             if found := self._find(message_id, sender, new):
                 return _kept(found, receiver)
             raise
-        found = self._insert(message_id, sender, receiver, new, seq)
-        if found is None or found["seq"] != seq:
+        found = self._insert(message_id, sender, receiver, new, admitted)
+        if found is None or found["seq"] != admitted.seq:
             self._mailboxes.settle(receiver.account_id, 1)
             found = found or self._find(message_id, sender, new)
         if found is None:
             # The stored one was removed between two steps.
             return self.put(message_id, sender, receiver, new)
-        return _kept(found, receiver, new=found["seq"] == seq)
+        return _kept(found, receiver, new=found["seq"] == admitted.seq)
 
-    def acknowledge(self, owner: Account, message_ids: Sequence[str], device: str | None) -> list[Receipt]:
+    def acknowledge(
+        self, owner: Account, message_ids: Sequence[str], device: str | None, *, unsettled: bool = False
+    ) -> list[Receipt]:
         """Mark the messages of *owner* among *message_ids* delivered. Return a receipt for each delivered one.
 
-        Atomic for each message: the first acknowledgement counts. Safe to repeat; a repeat returns the receipts again.
+        Atomic for each message: the first acknowledgement counts, and each one notes its *device*, if joins name it.
+        With *unsettled*, earlier messages may still lack the mark of the device. Safe to repeat; a repeat returns the
+        receipts again.
         """
         change = {"rank": 0, "deliveredAt": "$$NOW", "purgeAt": {"$add": ["$$NOW", self._delivered_ms]}}
-        change |= {"device": {"$literal": device}}
+        change |= {"device": {"$literal": device}, **(readers.noted(device) if device else {})}
         mine = {"_id": {"$in": list(message_ids)}, "to": owner.account_id}
         with reaching_mongodb():
             done = self._messages.update_many({**mine, **UNDELIVERED, "$expr": KEPT}, [{"$set": change}])
+            if device and done.modified_count < len(message_ids):
+                again = {"acked": {"$ne": device}} if unsettled else {"awaits": device}
+                self._messages.update_many({**mine, **again}, [{"$set": readers.noted(device)}])
         self._mailboxes.settle(owner.account_id, done.modified_count)
         return self._receipts(mine, Status.DELIVERED)
 
-    def read(self, owner: Account, message_ids: Sequence[str], device: str | None) -> list[Receipt]:
+    def read(
+        self, owner: Account, message_ids: Sequence[str], device: str | None, *, unsettled: bool = False
+    ) -> list[Receipt]:
         """Mark the messages of *owner* among *message_ids* read, and delivered. Return a receipt for each.
 
         The first device that has shown a message counts. Safe to repeat; a repeat returns the receipts again.
         """
-        self.acknowledge(owner, message_ids, device)
+        self.acknowledge(owner, message_ids, device, unsettled=unsettled)
         mine = {"_id": {"$in": list(message_ids)}, "to": owner.account_id}
         change = {"readAt": "$$NOW", "readOn": {"$literal": device}}
         with reaching_mongodb():
             self._messages.update_many({**mine, "readAt": None, "$expr": KEPT}, [{"$set": change}])
         return self._receipts(mine, Status.READ)
 
-    def choose(self, account_id: str, after: int, room_bytes: int, between: Between | None = None) -> list[Ranked]:
-        """Return the next undelivered messages after the rank *after*, in order, of *room_bytes* together.
+    def choose(
+        self,
+        account_id: str,
+        after: int,
+        room_bytes: int,
+        between: Between | None = None,
+        view: View = ANY_DEVICE,
+    ) -> list[Ranked]:
+        """Return the next messages of *view* after the rank *after*, in order, of *room_bytes* together.
 
         With *between*, only messages that were stored within these times. The first one always stands. Reads the index
         alone.
         """
         chosen: list[Ranked] = []
-        for each in self._ordered(account_id, after, between):
+        for each in self._ordered(account_id, after, between, view):
             room_bytes -= each["bytes"] + _ENVELOPE_BYTES
             if chosen and room_bytes < 0:
                 break
             chosen.append(Ranked(each["_id"], each["rank"]))
         return chosen
 
-    def load(self, message_ids: Sequence[str]) -> list[Message]:
-        """Return those of *message_ids* that are undelivered, in the receiver's order.
+    def load(self, message_ids: Sequence[str], view: View = ANY_DEVICE) -> list[Message]:
+        """Return those of *message_ids* that are of *view*, in the receiver's order.
 
         A document that cannot be read is logged and left out, and delays no other.
         """
-        query = {"_id": {"$in": list(message_ids)}, **UNDELIVERED, "$expr": KEPT}
+        wanted = {"awaits": view.device} if view.device else UNDELIVERED
         with reaching_mongodb():
-            found = list(self._messages.find(query))
-        return [message for each in sorted(found, key=lambda each: each["rank"]) for message in _rendered(each)]
+            found = list(self._messages.find({"_id": {"$in": list(message_ids)}, **wanted, "$expr": KEPT}))
+        return [message for each in sorted(found, key=lambda each: each["order"]) for message in _rendered(each)]
 
     def page(self, account_id: str, limit: int, after: str | None) -> Iterator[tuple[str, Message]]:
         """Yield up to *limit* undelivered messages of a receiver with their positions, in the receiver's order."""
@@ -170,7 +199,7 @@ class MessageStore:
             self._mailboxes.forget(account_id)
 
     def _insert(
-        self, message_id: str, sender: Account, receiver: Account, new: NewMessage, seq: int
+        self, message_id: str, sender: Account, receiver: Account, new: NewMessage, admitted: Admitted
     ) -> dict[str, Any] | None:
         """Store the message, and return the document with its id; None if the sender's own id is stored already."""
         literal: dict[str, Any] = {
@@ -182,11 +211,14 @@ class MessageStore:
             "message": new.message,
             "clientMessageId": new.client_message_id,
             "priority": new.priority.value,
+            "awaits": [readers.EVERY, *admitted.devices],
         }
+        position = rank(admitted.seq, new.priority)
         fields: dict[str, Any] = {
             "_id": "$_id",
-            "seq": seq,
-            "rank": rank(seq, new.priority),
+            "seq": admitted.seq,
+            "rank": position,
+            "order": position,
             "bytes": new.texts_bytes,
             "createdAt": "$$NOW",
             "purgeAt": {"$add": ["$$NOW", self._undelivered_ms]},
@@ -201,21 +233,23 @@ class MessageStore:
             except DuplicateKeyError:
                 return None
 
-    def _ordered(self, account_id: str, after: int, between: Between | None) -> Iterator[dict[str, Any]]:
-        """Yield the ranks of the undelivered messages after *after*: `_MOST` in one step, and of these the kept ones.
+    def _ordered(self, account_id: str, after: int, between: Between | None, view: View) -> Iterator[dict[str, Any]]:
+        """Yield the ranks of the messages of *view* after *after*: `_MOST` in one step, and of these the kept ones.
 
         A step whose messages have all expired is followed by another.
         """
-        shown = {"rank": 1, "bytes": 1, "live": KEPT}
+        place, index = ("order", readers.AWAITED) if view.device else ("rank", ORDER)
+        mine = {"to": account_id, **({"awaits": view.device} if view.device else {})}
+        shown = {"rank": f"${place}", "bytes": 1, "live": KEPT}
         stored = {"createdAt": {"$gte": between[0], "$lt": between[1]}} if between else {}
         while True:
             pipeline: list[dict[str, Any]] = [
-                {"$match": {"to": account_id, "rank": {"$gt": after}, **stored}},
-                {"$sort": {"rank": 1}},
+                {"$match": {**mine, place: {"$gt": after, "$lte": view.up_to}, **stored}},
+                {"$sort": {place: 1}},
                 {"$limit": _MOST},
                 {"$project": shown},
             ]
-            with reaching_mongodb(), self._messages.aggregate(pipeline, hint=ORDER) as cursor:
+            with reaching_mongodb(), self._messages.aggregate(pipeline, hint=index) as cursor:
                 found = list(cursor)
             live = [each for each in found if each["live"]]
             yield from live

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from chalicelib.messages.joins import Joins
     from chalicelib.messages.mailbox import Mailboxes
     from chalicelib.messages.notices import Notices
+    from chalicelib.messages.readers import Readers
     from chalicelib.messages.stats import Stats
     from chalicelib.messages.store import MessageStore
 
@@ -52,6 +53,15 @@ def joins() -> Joins:
     from chalicelib.messages.joins import Joins
 
     return Joins(clients.mongodb().message_joins)
+
+
+@once
+def readers() -> Readers:
+    """Return the devices of all receivers."""
+    from chalicelib.messages.readers import Readers
+
+    database = clients.mongodb()
+    return Readers(database.mailboxes, database.messages, mailboxes(), options().devices_at_most)
 
 
 @once

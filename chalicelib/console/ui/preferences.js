@@ -11,11 +11,15 @@ export const shortcuts = signal(localStorage.getItem("shortcuts") === "off" ? "o
 /** What became of the first steps: "" while they are shown, then "done" or "skipped". */
 export const firstSteps = signal(localStorage.getItem("firstSteps") ?? "");
 
+/** The id of this browser among the devices that read messages. */
+export const deviceId = localStorage.getItem("deviceId") ?? crypto.randomUUID();
+
 /** Apply the preferences, and remember changes. */
 export function begin() {
   zone.value = localStorage.getItem("zone") === "utc" ? "utc" : "local";
   effect(() => localStorage.setItem("zone", zone.value));
   effect(() => localStorage.setItem("shortcuts", shortcuts.value));
+  localStorage.setItem("deviceId", deviceId);
   effect(() => localStorage.setItem("firstSteps", firstSteps.value));
   effect(() => {
     document.documentElement.dataset.scheme = scheme.value;

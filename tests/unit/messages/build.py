@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from pymongo.database import Database
+
 from chalicelib.core.runtime import ids
 from chalicelib.core.runtime.accounts import Account
 from chalicelib.messages.models import Kept, NewMessage
@@ -26,3 +28,16 @@ def undelivered(store: MessageStore, owner: Account = BOB) -> list[str]:
     """Return the texts of the undelivered messages, in the receiver's order."""
     chosen = store.choose(owner.account_id, 0, ROOM)
     return [message.message for message in store.load([each.message_id for each in chosen])]
+
+
+def age(mongodb: Database[dict[str, Any]], seconds: int = 10) -> None:
+    """Let time pass for messages, joins and devices; by default for longer than a push is on its way."""
+    joins = ("offeredAt", "since", "until", "deviceSince", "settleAt")
+    ms = seconds * 1_000
+    for collection, fields in (("message_joins", joins), ("messages", ("createdAt",))):
+        # A missing time stays missing.
+        earlier = {name: {"$subtract": [f"${name}", ms]} for name in fields}
+        mongodb[collection].update_many({}, [{"$set": earlier}])
+    since = {"$mergeObjects": ["$$this", {"since": {"$subtract": ["$$this.since", ms]}}]}
+    devices = {"$map": {"input": {"$ifNull": ["$devices", []]}, "in": since}}
+    mongodb.mailboxes.update_many({"seq": {"$gte": 0}}, [{"$set": {"devices": devices}}])

@@ -2,6 +2,7 @@
 import { html, signal, useEffect, useRef, useState } from "../vendor/ui.js";
 import { act, ask, newKey, Problem, session } from "../api.js";
 import { usePoll } from "../live.js";
+import { deviceId } from "../preferences.js";
 import { href } from "../route.js";
 import { listen, open, say } from "../socket.js";
 import { ShowCall } from "../parts/call.js";
@@ -32,7 +33,7 @@ export function Messages() {
   useEffect(() => listen(hear), []);
   const connected = open.value;
   useEffect(() => {
-    if (connected) say({ action: "join_chat" });
+    if (connected) say({ action: "join_chat", deviceId });
   }, [connected]);
   return html`
     <div class="title">
@@ -66,7 +67,7 @@ function take(items) {
   // The order of a chat is the order of its numbers, whichever way a message came.
   received.value = [...fresh, ...received.peek()].sort((a, b) => b.seq - a.seq)
     .slice(0, MOST_SHOWN);
-  say({ action: "ack", messageIds: items.map(({ messageId }) => messageId) });
+  say({ action: "ack", messageIds: items.map(({ messageId }) => messageId), deviceId });
 }
 
 /** @param {string} messageId
