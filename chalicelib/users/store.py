@@ -21,8 +21,9 @@ from chalicelib.core.stores.attributes import Item
 from chalicelib.core.stores.dynamodb import ConditionFailed, Table, TransactionRefused
 from chalicelib.core.web.roles import Role
 from chalicelib.users import admins
-from chalicelib.users.admins import KIND, Administrators
+from chalicelib.users.admins import Administrators
 from chalicelib.users.errors import LastAdmin, UsernameTaken, UserNotFound
+from chalicelib.users.index import Index, key, partition
 from chalicelib.users.keyring import Keyring, account_id, user
 from chalicelib.users.models import Credentials, ShownUser, User
 
@@ -44,7 +45,7 @@ class UserStore(Keyring):
 
     def __init__(self, table: Table) -> None:
         super().__init__(table)
-        self.admins = Administrators(table)
+        self.admins, self.index = Administrators(table), Index(table)
 
     def add(self, username: str, password_hash: str, roles: Iterable[Role], operation_id: str | None = None) -> User:
         """Make a user with a new account id. Atomic: of concurrent calls for a name, one succeeds.
@@ -56,8 +57,8 @@ class UserStore(Keyring):
         """
         now, held = _now(), sorted(roles)
         item = {
-            "pk": admins.key(username),
-            "kind": KIND,
+            "pk": key(username),
+            "kind": partition(username),
             "username": username,
             "accountId": ids.new_id(),
             "passwordHash": password_hash,
@@ -88,7 +89,7 @@ class UserStore(Keyring):
 
     def accounts(self, usernames: Sequence[str]) -> dict[str, str]:
         """Return the account id of each of *usernames* with a current user. At most a hundred names, in one read."""
-        found = self._table.batch_get([admins.key(username) for username in usernames])
+        found = self._table.batch_get([key(username) for username in usernames])
         return {item["username"]: account_id(item) for item in found if not item.get("gone")}
 
     def credentials(self, username: str) -> Credentials | None:
@@ -99,8 +100,7 @@ class UserStore(Keyring):
     def page(self, limit: int, after: str | None) -> list[ShownUser]:
         """Return up to *limit* users after the name *after*, ordered by name."""
         # The index has the public fields of users alone.
-        found = self._table.query("by-kind", "kind", KIND, after=admins.key(after or ""), limit=limit)
-        return [user(item).shown() for item in found]
+        return [user(item).shown() for item in self.index.page(after or "", limit)]
 
     def change(self, username: str, *, password_hash: str | None, roles: Iterable[Role] | None) -> User:
         """Write a new hash or new roles, and a pending revocation of the user's sessions, in one update or transaction.
@@ -124,7 +124,7 @@ class UserStore(Keyring):
         """
         when, values = "passwordHash = :old AND attribute_not_exists(gone)", {":old": old_hash, ":new": new_hash}
         with suppress(ConditionFailed):
-            self._table.update(admins.key(username), "SET passwordHash = :new", when=when, values=values)
+            self._table.update(key(username), "SET passwordHash = :new", when=when, values=values)
 
     def remove(self, username: str) -> User:
         """Disable sign-in and write a pending revocation, atomically. `complete_revocation` deletes the item later.
@@ -146,12 +146,12 @@ class UserStore(Keyring):
 
         Changes nothing if a newer change of the user has written another entry.
         """
-        key, when, values = admins.key(done.username), "epoch = :epoch", {":epoch": done.epoch}
+        pk, when, values = key(done.username), "epoch = :epoch", {":epoch": done.epoch}
         try:
             if done.gone:
-                self._table.delete(key, when=when, values=values)
+                self._table.delete(pk, when=when, values=values)
             else:
-                self._table.update(key, "REMOVE dismiss", when=when, values=values)
+                self._table.update(pk, "REMOVE dismiss", when=when, values=values)
         except ConditionFailed:
             return
 
@@ -225,7 +225,7 @@ def _changed(username: str, changes: Item, drop: str, *, was: bool | None) -> di
         when += f" AND {'' if was else 'NOT '}{admins.IS_ADMIN}"
         values, names = values | admins.VALUES, names | admins.NAMES
     return {
-        "pk": admins.key(username),
+        "pk": key(username),
         "change": f"SET {sets}" + (f" REMOVE #{drop}" if drop else ""),
         "when": when,
         "values": values,
