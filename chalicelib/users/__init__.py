@@ -6,6 +6,9 @@ opaque.py     one form for each password (RFC 8265)
 passwords.py  a memory-hard hash, and a check in equal time for known and unknown users
 keys.py       the format of API keys
 index.py      users in the order of names, spread over partitions
+links.py      tokens of the links that set a password
+first.py      sets a first password, within a limit for each source address
+settings.py   options
 store.py      users in one DynamoDB table
 keyring.py    API keys, in the items of their users
 admins.py     the set of administrators' names, which is never empty

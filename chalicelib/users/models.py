@@ -55,6 +55,13 @@ class UserChange(Model):
         return self
 
 
+class FirstPassword(Model):
+    """Request to set the password of the user of a mailed link."""
+
+    token: Annotated[SecretStr, Field(min_length=1, max_length=500, description="token of the link")]
+    password: Password
+
+
 class ShownUser(Model):
     """The public fields of a user."""
 

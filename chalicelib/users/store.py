@@ -20,7 +20,7 @@ from chalicelib.core.runtime import ids
 from chalicelib.core.stores.attributes import Item
 from chalicelib.core.stores.dynamodb import ConditionFailed, Table, TransactionRefused
 from chalicelib.core.web.roles import Role
-from chalicelib.users import admins
+from chalicelib.users import admins, links
 from chalicelib.users.admins import Administrators
 from chalicelib.users.errors import LastAdmin, UsernameTaken, UserNotFound
 from chalicelib.users.index import Index, key, partition
@@ -50,7 +50,7 @@ class UserStore(Keyring):
     def add(self, username: str, password_hash: str, roles: Iterable[Role], operation_id: str | None = None) -> User:
         """Make a user with a new account id. Atomic: of concurrent calls for a name, one succeeds.
 
-        Safe to repeat under one *operation_id*: the account id stays.
+        Safe to repeat under one *operation_id*: the account id stays. No password matches the hash "".
 
         Raises:
             UsernameTaken: another operation made a user of the same name, or a deleted user has not been revoked yet.
@@ -216,8 +216,9 @@ def _changed(username: str, changes: Item, drop: str, *, was: bool | None) -> di
     sets = ", ".join(f"#{name} = :{name}" for name in changes)
     when = "attribute_exists(pk) AND attribute_not_exists(gone)"
     values, names = {f":{name}": value for name, value in changes.items()}, {f"#{name}": name for name in changes}
-    if drop:
-        names[f"#{drop}"] = drop
+    # A link that sets a password ends with every change of the password.
+    dropped = [*([drop] if drop else []), *(links.STORED if "passwordHash" in changes else ())]
+    names |= {f"#{name}": name for name in dropped}
     if "updatedAt" in changes:
         # No change is earlier than the change before. The texts sort as the times.
         when += " AND #updatedAt <= :updatedAt"
@@ -226,7 +227,7 @@ def _changed(username: str, changes: Item, drop: str, *, was: bool | None) -> di
         values, names = values | admins.VALUES, names | admins.NAMES
     return {
         "pk": key(username),
-        "change": f"SET {sets}" + (f" REMOVE #{drop}" if drop else ""),
+        "change": f"SET {sets}" + (f" REMOVE {', '.join(f'#{name}' for name in dropped)}" if dropped else ""),
         "when": when,
         "values": values,
         "names": names,
