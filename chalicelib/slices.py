@@ -24,6 +24,7 @@ from chalicelib.core.web import frames
 from chalicelib.devices.slice import SLICE as DEVICES
 from chalicelib.ledger.slice import SLICE as LEDGER
 from chalicelib.messages.slice import SLICE as MESSAGES
+from chalicelib.progress.slice import SLICE as PROGRESS
 from chalicelib.sessions import endings
 from chalicelib.sessions.slice import SLICE as SESSIONS
 from chalicelib.sockets.slice import SLICE as SOCKETS
@@ -45,6 +46,7 @@ SLICES: tuple[Slice, ...] = (
     LEDGER,
     WEBHOOKS,
     MESSAGES,
+    PROGRESS,
     CONSOLE,
 )
 
