@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.activation.slice import SLICE as ACTIVATION
 from chalicelib.applications.slice import SLICE as APPLICATIONS
 from chalicelib.approvals.slice import SLICE as APPROVALS
 from chalicelib.cluster.slice import SLICE as CLUSTER
@@ -47,6 +48,7 @@ SLICES: tuple[Slice, ...] = (
     WEBHOOKS,
     MESSAGES,
     PROGRESS,
+    ACTIVATION,
     CONSOLE,
 )
 

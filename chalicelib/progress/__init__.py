@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 
 from chalicelib.core.runtime.accounts import Account
 from chalicelib.progress import wiring
+from chalicelib.progress.errors import ProgressCompleted, ProgressExists, ProgressNotFound
 from chalicelib.progress.models import Snapshot
 
 if TYPE_CHECKING:
     from pymongo.client_session import ClientSession
 
-__all__ = ["Snapshot", "begin", "get", "move"]
+__all__ = ["ProgressCompleted", "ProgressExists", "ProgressNotFound", "Snapshot", "begin", "get", "move"]
 
 
 def begin(

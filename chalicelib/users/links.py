@@ -65,7 +65,12 @@ class PasswordLinks:
         """
         item, epoch = self._item(token), ids.new_id()
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        values: Item = {":hash": password_hash, ":epoch": epoch, ":digest": _digest(token), ":account": account_id(item)}
+        values: Item = {
+            ":hash": password_hash,
+            ":epoch": epoch,
+            ":digest": _digest(token),
+            ":account": account_id(item),
+        }
         values |= {":updated": max(now, item["updatedAt"]), ":due": "due", ":now": int(self._now())}
         try:
             changed = self._table.update(

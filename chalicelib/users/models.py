@@ -155,3 +155,14 @@ class Credentials(NamedTuple):
 
     user: User
     password_hash: str
+
+
+class Enrolled(NamedTuple):
+    """The account under a name. *made*: the given operation made the user, by this call or by an earlier one.
+
+    *gone*: the user is being deleted, and the name will be free within a minute.
+    """
+
+    account_id: str
+    made: bool
+    gone: bool = False

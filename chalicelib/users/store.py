@@ -22,8 +22,9 @@ from chalicelib.core.stores.dynamodb import ConditionFailed, Table, TransactionR
 from chalicelib.core.web.roles import Role
 from chalicelib.users import admins, links
 from chalicelib.users.admins import Administrators
+from chalicelib.users.enrolment import new_item
 from chalicelib.users.errors import LastAdmin, UsernameTaken, UserNotFound
-from chalicelib.users.index import Index, key, partition
+from chalicelib.users.index import Index, key
 from chalicelib.users.keyring import Keyring, account_id, user
 from chalicelib.users.models import Credentials, ShownUser, User
 
@@ -55,22 +56,10 @@ class UserStore(Keyring):
         Raises:
             UsernameTaken: another operation made a user of the same name, or a deleted user has not been revoked yet.
         """
-        now, held = _now(), sorted(roles)
-        item = {
-            "pk": key(username),
-            "kind": partition(username),
-            "username": username,
-            "accountId": ids.new_id(),
-            "passwordHash": password_hash,
-            "roles": held,
-            "epoch": ids.new_id(),
-            "createdAt": now,
-            "updatedAt": now,
-            "madeBy": operation_id or ids.new_id(),
-        }
+        item = new_item(username, password_hash, roles, operation_id or ids.new_id())
         try:
             # A deleted user keeps the name until every session has ended.
-            if Role.ADMIN in held:
+            if Role.ADMIN in item["roles"]:
                 new = self._table.put_entry(item, when="attribute_not_exists(pk)")
                 self._table.transact([new, self.admins.added(username)])
             else:

@@ -10,6 +10,7 @@ from chalicelib.core.stores import clients
 from chalicelib.users.settings import PasswordLinkSettings
 
 if TYPE_CHECKING:
+    from chalicelib.users.enrolment import Enrolment
     from chalicelib.users.links import PasswordLinks
     from chalicelib.users.store import UserStore
 
@@ -33,3 +34,11 @@ def links() -> PasswordLinks:
     from chalicelib.users.links import PasswordLinks
 
     return PasswordLinks(clients.table("users"), options().hours, now=clients.dynamodb_clock().now)
+
+
+@once
+def enrolment() -> Enrolment:
+    """Return the maker of many users at once."""
+    from chalicelib.users.enrolment import Enrolment
+
+    return Enrolment(clients.table("users"))
