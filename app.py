@@ -5,6 +5,8 @@ from typing import Any
 from chalice.app import Rate
 
 from chalicelib import sessions, slices, sockets
+from chalicelib.activation import worker as activations
+from chalicelib.activation.queues import ACTIVATION, MAIL
 from chalicelib.approvals import worker as approvals
 from chalicelib.approvals.queues import APPROVAL, CALLBACK, PUSH
 from chalicelib.core.queueing import keeper
@@ -68,6 +70,18 @@ def post(event: Any) -> dict[str, Any]:
 def notice(event: Any) -> dict[str, Any]:
     """Notify receivers of messages who have no connection."""
     return messages.notice(event)
+
+
+@app.on_sqs_message(queue=ACTIVATION.name)
+def activation(event: Any) -> dict[str, Any]:
+    """Make the users of leads."""
+    return activations.activate(event)
+
+
+@app.on_sqs_message(queue=MAIL.name)
+def mail(event: Any) -> dict[str, Any]:
+    """Send the mails of leads."""
+    return activations.send_mails(event)
 
 
 @app.on_dynamodb_record(stream_arn="records", batch_size=100, starting_position="TRIM_HORIZON")

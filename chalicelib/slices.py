@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from chalicelib.activation.slice import SLICE as ACTIVATION
 from chalicelib.applications.slice import SLICE as APPLICATIONS
 from chalicelib.approvals.slice import SLICE as APPROVALS
 from chalicelib.cluster.slice import SLICE as CLUSTER
@@ -24,6 +25,7 @@ from chalicelib.core.web import frames
 from chalicelib.devices.slice import SLICE as DEVICES
 from chalicelib.ledger.slice import SLICE as LEDGER
 from chalicelib.messages.slice import SLICE as MESSAGES
+from chalicelib.progress.slice import SLICE as PROGRESS
 from chalicelib.sessions import endings
 from chalicelib.sessions.slice import SLICE as SESSIONS
 from chalicelib.sockets.slice import SLICE as SOCKETS
@@ -45,6 +47,8 @@ SLICES: tuple[Slice, ...] = (
     LEDGER,
     WEBHOOKS,
     MESSAGES,
+    PROGRESS,
+    ACTIVATION,
     CONSOLE,
 )
 

@@ -44,13 +44,18 @@ class Form:
         return {**schema, "description": schema.get("description", self.sentence), SCHEMA_FORM: self.sentence}
 
 
-#: Lower-cased, so that names which differ in case alone are one name. An e-mail address is a valid name.
+#: Lower-cased, so that names which differ in case alone are one name. Nearly every e-mail address is a valid name; a
+#: name cannot have the separators of paths (/ ? # %), nor '$', with which MongoDB's expressions begin.
 Username = Annotated[
     str,
     StringConstraints(
-        strip_whitespace=True, to_lower=True, min_length=1, max_length=254, pattern=r"^[A-Za-z0-9][A-Za-z0-9._@+-]*$"
+        strip_whitespace=True,
+        to_lower=True,
+        min_length=1,
+        max_length=254,
+        pattern=r"^[A-Za-z0-9_!&'*+=^{}~-][A-Za-z0-9._@!&'*+=^{}~-]*$",
     ),
-    Form("must be 1 to 254 letters, digits, '.', '_', '@', '+' or '-', and begin with a letter or a digit"),
+    Form("must be 1 to 254 letters, digits or characters of \"._@+-'!&*=^{}~\", and not begin with '.' or '@'"),
 ]
 
 #: The form of a ULID. A path or query with any other text is refused before a store is asked.

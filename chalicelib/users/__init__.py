@@ -5,6 +5,11 @@ errors.py     errors shown to callers
 opaque.py     one form for each password (RFC 8265)
 passwords.py  a memory-hard hash, and a check in equal time for known and unknown users
 keys.py       the format of API keys
+index.py      users in the order of names, spread over partitions
+enrolment.py  makes many users at once
+links.py      tokens of the links that set a password
+first.py      sets a first password, within a limit for each source address
+settings.py   options
 store.py      users in one DynamoDB table
 keyring.py    API keys, in the items of their users
 admins.py     the set of administrators' names, which is never empty
@@ -13,17 +18,30 @@ wiring.py     makes the store, once per process
 slice.py      the declaration of the slice
 api.py        HTTP routes
 
-Other slices call `check`, `current`, `accounts`, `is_key`, `key_id`, `holder` and `keeper`, and read the returned
-`User`. Other slices import nothing else from here.
+Other slices call `check`, `current`, `accounts`, `enrol`, `offer_password`, `link_hours`, `is_key`, `key_id`, `holder`
+and `keeper`, and read the returned `User` or `Enrolled`. Other slices import nothing else from here.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from chalicelib.users import keys, wiring
-from chalicelib.users.models import User
+from chalicelib.users.models import Enrolled, User
 
-__all__ = ["User", "accounts", "check", "current", "holder", "is_key", "keeper", "key_id"]
+__all__ = [
+    "Enrolled",
+    "User",
+    "accounts",
+    "check",
+    "current",
+    "enrol",
+    "holder",
+    "is_key",
+    "keeper",
+    "key_id",
+    "link_hours",
+    "offer_password",
+]
 
 
 def check(username: str, password: str) -> User | None:
@@ -50,6 +68,30 @@ def current(username: str) -> User | None:
 def accounts(usernames: Sequence[str]) -> Mapping[str, str]:
     """Return the account id of each of *usernames* with a current user. At most a hundred names, in one read."""
     return wiring.store().accounts(usernames)
+
+
+def enrol(wanted: Mapping[str, str]) -> Mapping[str, Enrolled]:
+    """Make a user of each name of *wanted* that has none, with the role user and no password; return all accounts.
+
+    *wanted* maps each name to the operation that makes the user: a repeat recognises its users. At most 100 names.
+
+    Raises:
+        Unavailable: some users may have been made.
+    """
+    return wiring.enrolment().enrol(wanted)
+
+
+def offer_password(username: str, account_id: str) -> str | None:
+    """Return a new token by which the user sets a password once, or None if that account is gone.
+
+    The user's token before ends.
+    """
+    return wiring.links().issue(username, account_id)
+
+
+def link_hours() -> int:
+    """Return the hours for which a token of `offer_password` is valid."""
+    return wiring.options().hours
 
 
 def is_key(token: str) -> bool:

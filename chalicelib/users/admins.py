@@ -7,9 +7,8 @@ agree with the users, for a table of an earlier version.
 from chalicelib.core.stores.attributes import Item
 from chalicelib.core.stores.dynamodb import Table, TransactionRefused, Write
 from chalicelib.core.web.roles import Role
+from chalicelib.users.index import Index, key
 
-#: The value of ``kind`` in items of users.
-KIND = "user"
 _PK = "admins"
 #: A condition on a user's item, and the condition's values.
 IS_ADMIN = "contains(#roles, :admin)"
@@ -17,14 +16,10 @@ VALUES = {":admin": Role.ADMIN.value}
 NAMES = {"#roles": "roles"}
 
 _EXISTS = "attribute_exists(pk) AND attribute_not_exists(gone)"
+#: The number of users that a seed expects; more cost further round trips.
 _PAGE = 1_000
 #: The code of a reason whose condition did not hold.
 _REFUSED = "ConditionalCheckFailed"
-
-
-def key(username: str) -> str:
-    """Return the key of a user's item."""
-    return f"{KIND}#{username}"
 
 
 class Administrators:
@@ -81,13 +76,8 @@ class Administrators:
 
     def _found(self) -> frozenset[str]:
         """Return the names of administrators by the index of users, which follows changes within about a second."""
-        found: set[str] = set()
-        after = key("")
-        # An answer ends at 1 MB, so only an empty answer is the end.
-        while page := self._table.query("by-kind", "kind", KIND, after=after, limit=_PAGE):
-            found.update(item["username"] for item in page if Role.ADMIN.value in item["roles"])
-            after = page[-1]["pk"]
-        return frozenset(found)
+        every = Index(self._table).after("", _PAGE)
+        return frozenset(item["username"] for item in every if Role.ADMIN.value in item["roles"])
 
 
 def _me(username: str) -> Item:

@@ -1,21 +1,23 @@
-"""HTTP routes for users and their API keys, for administrators."""
+"""HTTP routes for users and their API keys, for administrators, and for the first password of a user."""
 
 from datetime import UTC, datetime
 
 from chalicelib.core.errors import FieldError, Invalid
 from chalicelib.core.models import Id, Username
-from chalicelib.core.web import ADMIN_ONLY, Call, Page, PageQuery, Routes, paging
-from chalicelib.users import keys, passwords, wiring
+from chalicelib.core.web import ADMIN_ONLY, PUBLIC, Call, Page, PageQuery, Routes, paging
+from chalicelib.users import first, keys, passwords, wiring
 from chalicelib.users.errors import (
     KeyMade,
     KeyNotFound,
     LastAdmin,
+    LinkInvalid,
     NotService,
     TooManyKeys,
+    TooManyLinks,
     UsernameTaken,
     UserNotFound,
 )
-from chalicelib.users.models import Key, MadeKey, NewKey, NewUser, ShownKey, ShownUser, UserChange
+from chalicelib.users.models import FirstPassword, Key, MadeKey, NewKey, NewUser, ShownKey, ShownUser, UserChange
 from chalicelib.users.revocation import revoke
 
 routes = Routes(__name__)
@@ -142,3 +144,16 @@ def list_keys(call: Call[None, PageQuery], username: str) -> str:
 def delete_key(call: Call[None, None], username: str, key_id: str) -> None:
     """Delete a key. The key is invalid at once, on every instance."""
     wiring.store().remove_key(username, key_id)
+
+
+@routes.add(
+    "POST",
+    "/api/password",
+    roles=PUBLIC,
+    body=FirstPassword,
+    answers={204: None},
+    raises=(LinkInvalid, TooManyLinks),
+)
+def set_password(call: Call[FirstPassword, None]) -> None:
+    """Set the password of the user of a mailed link. A link is valid once; the user's earlier sessions end."""
+    first.set_password(call.body.token.get_secret_value(), call.body.password.get_secret_value(), call.source)

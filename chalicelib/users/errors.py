@@ -1,6 +1,8 @@
 """Errors of users and API keys. Callers read the docstring of each class as the detail."""
 
-from chalicelib.core.errors import Conflict, NotFound
+from http import HTTPStatus
+
+from chalicelib.core.errors import Conflict, NotFound, ServiceError, TooMany
 
 
 class UserNotFound(NotFound):
@@ -43,3 +45,16 @@ class KeyMade(Conflict):
     """This key was made by a call that is still running."""
 
     code = "key-being-made"
+
+
+class LinkInvalid(ServiceError):
+    """This link was used already, or its time is over. Ask for a new password."""
+
+    status = HTTPStatus.GONE
+    code = "link-invalid"
+
+
+class TooManyLinks(TooMany):
+    """Too many invalid links from this address. Try again later."""
+
+    code = "too-many-links"

@@ -14,7 +14,7 @@ from chalicelib.core.runtime import accounts
 from chalicelib.core.stores.attributes import Item
 from chalicelib.core.stores.dynamodb import ConditionFailed, Table
 from chalicelib.core.web.roles import Role
-from chalicelib.users import admins, keys
+from chalicelib.users import index, keys
 from chalicelib.users.errors import KeyMade, KeyNotFound, NotService, TooManyKeys, UserNotFound
 from chalicelib.users.models import Key, User
 
@@ -78,7 +78,7 @@ class Keyring:
         """
         try:
             self._table.update(
-                admins.key(username),
+                index.key(username),
                 "REMOVE #key ADD keyCount :less",
                 when="attribute_exists(#key)",
                 values={":less": -1},
@@ -114,13 +114,13 @@ class Keyring:
         return holder if Role.SERVICE in holder.roles and not _stored_key(stored).expired(now) else None
 
     def _read(self, username: str) -> Item | None:
-        item = self._table.get(admins.key(username))
+        item = self._table.get(index.key(username))
         return item if item and not item.get("gone") else None
 
     def _replace_key(self, username: str, name: str, value: str) -> None:
         try:
             self._table.update(
-                admins.key(username),
+                index.key(username),
                 "SET #key = :key",
                 when="attribute_exists(#key)",
                 values={":key": value},
@@ -166,7 +166,7 @@ def _addition(username: str, name: str, value: str, expired: Item) -> dict[str, 
     if expired:
         change += " REMOVE " + ", ".join(f"#old{number}" for number in range(len(expired)))
     return {
-        "pk": admins.key(username),
+        "pk": index.key(username),
         "change": f"{change} ADD keyCount :more",
         "when": when,
         "values": values,

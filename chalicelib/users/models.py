@@ -55,6 +55,13 @@ class UserChange(Model):
         return self
 
 
+class FirstPassword(Model):
+    """Request to set the password of the user of a mailed link."""
+
+    token: Annotated[SecretStr, Field(min_length=1, max_length=500, description="token of the link")]
+    password: Password
+
+
 class ShownUser(Model):
     """The public fields of a user."""
 
@@ -148,3 +155,14 @@ class Credentials(NamedTuple):
 
     user: User
     password_hash: str
+
+
+class Enrolled(NamedTuple):
+    """The account under a name. *made*: the given operation made the user, by this call or by an earlier one.
+
+    *gone*: the user is being deleted, and the name will be free within a minute.
+    """
+
+    account_id: str
+    made: bool
+    gone: bool = False

@@ -27,7 +27,7 @@ def hashed(password: str) -> str:
 
 
 def match(password: str, password_hash: str | None) -> Match:
-    """Return whether *password* matches *password_hash*. A hash of None never matches, and takes the same time.
+    """Return whether *password* matches *password_hash*. None and "" never match, and take the same time.
 
     Hashes of earlier versions are of the text as typed. A text that preparation changes is checked in both forms.
     """
@@ -52,6 +52,6 @@ def _forms(password: str) -> list[str]:
 
 def _verify(password: str, password_hash: str | None) -> bool:
     try:
-        return _HASHER.verify(password_hash or _UNMATCHED_HASH, password) and password_hash is not None
+        return _HASHER.verify(password_hash or _UNMATCHED_HASH, password) and bool(password_hash)
     except (VerificationError, InvalidHashError):
         return False

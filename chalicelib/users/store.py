@@ -20,9 +20,11 @@ from chalicelib.core.runtime import ids
 from chalicelib.core.stores.attributes import Item
 from chalicelib.core.stores.dynamodb import ConditionFailed, Table, TransactionRefused
 from chalicelib.core.web.roles import Role
-from chalicelib.users import admins
-from chalicelib.users.admins import KIND, Administrators
+from chalicelib.users import admins, links
+from chalicelib.users.admins import Administrators
+from chalicelib.users.enrolment import new_item
 from chalicelib.users.errors import LastAdmin, UsernameTaken, UserNotFound
+from chalicelib.users.index import Index, key
 from chalicelib.users.keyring import Keyring, account_id, user
 from chalicelib.users.models import Credentials, ShownUser, User
 
@@ -44,32 +46,20 @@ class UserStore(Keyring):
 
     def __init__(self, table: Table) -> None:
         super().__init__(table)
-        self.admins = Administrators(table)
+        self.admins, self.index = Administrators(table), Index(table)
 
     def add(self, username: str, password_hash: str, roles: Iterable[Role], operation_id: str | None = None) -> User:
         """Make a user with a new account id. Atomic: of concurrent calls for a name, one succeeds.
 
-        Safe to repeat under one *operation_id*: the account id stays.
+        Safe to repeat under one *operation_id*: the account id stays. No password matches the hash "".
 
         Raises:
             UsernameTaken: another operation made a user of the same name, or a deleted user has not been revoked yet.
         """
-        now, held = _now(), sorted(roles)
-        item = {
-            "pk": admins.key(username),
-            "kind": KIND,
-            "username": username,
-            "accountId": ids.new_id(),
-            "passwordHash": password_hash,
-            "roles": held,
-            "epoch": ids.new_id(),
-            "createdAt": now,
-            "updatedAt": now,
-            "madeBy": operation_id or ids.new_id(),
-        }
+        item = new_item(username, password_hash, roles, operation_id or ids.new_id())
         try:
             # A deleted user keeps the name until every session has ended.
-            if Role.ADMIN in held:
+            if Role.ADMIN in item["roles"]:
                 new = self._table.put_entry(item, when="attribute_not_exists(pk)")
                 self._table.transact([new, self.admins.added(username)])
             else:
@@ -88,7 +78,7 @@ class UserStore(Keyring):
 
     def accounts(self, usernames: Sequence[str]) -> dict[str, str]:
         """Return the account id of each of *usernames* with a current user. At most a hundred names, in one read."""
-        found = self._table.batch_get([admins.key(username) for username in usernames])
+        found = self._table.batch_get([key(username) for username in usernames])
         return {item["username"]: account_id(item) for item in found if not item.get("gone")}
 
     def credentials(self, username: str) -> Credentials | None:
@@ -99,8 +89,7 @@ class UserStore(Keyring):
     def page(self, limit: int, after: str | None) -> list[ShownUser]:
         """Return up to *limit* users after the name *after*, ordered by name."""
         # The index has the public fields of users alone.
-        found = self._table.query("by-kind", "kind", KIND, after=admins.key(after or ""), limit=limit)
-        return [user(item).shown() for item in found]
+        return [user(item).shown() for item in self.index.page(after or "", limit)]
 
     def change(self, username: str, *, password_hash: str | None, roles: Iterable[Role] | None) -> User:
         """Write a new hash or new roles, and a pending revocation of the user's sessions, in one update or transaction.
@@ -124,7 +113,7 @@ class UserStore(Keyring):
         """
         when, values = "passwordHash = :old AND attribute_not_exists(gone)", {":old": old_hash, ":new": new_hash}
         with suppress(ConditionFailed):
-            self._table.update(admins.key(username), "SET passwordHash = :new", when=when, values=values)
+            self._table.update(key(username), "SET passwordHash = :new", when=when, values=values)
 
     def remove(self, username: str) -> User:
         """Disable sign-in and write a pending revocation, atomically. `complete_revocation` deletes the item later.
@@ -146,12 +135,12 @@ class UserStore(Keyring):
 
         Changes nothing if a newer change of the user has written another entry.
         """
-        key, when, values = admins.key(done.username), "epoch = :epoch", {":epoch": done.epoch}
+        pk, when, values = key(done.username), "epoch = :epoch", {":epoch": done.epoch}
         try:
             if done.gone:
-                self._table.delete(key, when=when, values=values)
+                self._table.delete(pk, when=when, values=values)
             else:
-                self._table.update(key, "REMOVE dismiss", when=when, values=values)
+                self._table.update(pk, "REMOVE dismiss", when=when, values=values)
         except ConditionFailed:
             return
 
@@ -216,8 +205,9 @@ def _changed(username: str, changes: Item, drop: str, *, was: bool | None) -> di
     sets = ", ".join(f"#{name} = :{name}" for name in changes)
     when = "attribute_exists(pk) AND attribute_not_exists(gone)"
     values, names = {f":{name}": value for name, value in changes.items()}, {f"#{name}": name for name in changes}
-    if drop:
-        names[f"#{drop}"] = drop
+    # A link that sets a password ends with every change of the password.
+    dropped = [*([drop] if drop else []), *(links.STORED if "passwordHash" in changes else ())]
+    names |= {f"#{name}": name for name in dropped}
     if "updatedAt" in changes:
         # No change is earlier than the change before. The texts sort as the times.
         when += " AND #updatedAt <= :updatedAt"
@@ -225,8 +215,8 @@ def _changed(username: str, changes: Item, drop: str, *, was: bool | None) -> di
         when += f" AND {'' if was else 'NOT '}{admins.IS_ADMIN}"
         values, names = values | admins.VALUES, names | admins.NAMES
     return {
-        "pk": admins.key(username),
-        "change": f"SET {sets}" + (f" REMOVE #{drop}" if drop else ""),
+        "pk": key(username),
+        "change": f"SET {sets}" + (f" REMOVE {', '.join(f'#{name}' for name in dropped)}" if dropped else ""),
         "when": when,
         "values": values,
         "names": names,

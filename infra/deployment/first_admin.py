@@ -45,7 +45,9 @@ def given_password(environ: Mapping[str, str]) -> str | None:
 
 
 def ensure_admin(dynamodb: Any, stage: str, environ: Mapping[str, str]) -> Administrator:
-    """Make the administrator of *stage* if missing, and seed the set of administrators. Safe to repeat.
+    """Make the administrator of *stage* if missing, seed the set of administrators, and upgrade the index of users.
+
+    Safe to repeat.
 
     If ``HOLDFAST_ADMIN_PASSWORD`` is set, the user gets this password and the role admin, also when another
     administrator had taken the role away. Without the variable, an existing user changes only if the stage has no
@@ -57,6 +59,8 @@ def ensure_admin(dynamodb: Any, stage: str, environ: Mapping[str, str]) -> Admin
     """
     given = given_password(environ)
     store = UserStore(Table(dynamodb, f"holdfast-{stage}-users"))
+    # The functions of this version read both places of the index; the functions before knew the former place alone.
+    store.index.upgrade()
     administrators = store.admins.seed()
     if (found := store.credentials(NAME)) is not None:
         return _restore(store, found, given, lost=not administrators)

@@ -1,8 +1,9 @@
 """Composes each function's role from the ``policy.yaml`` of the platform and of the slices.
 
 A declaration names a function, actions, and resources in short: ``table/users``, ``table/users/index/by-kind``,
-``queue/approval``, ``connections`` (of WebSockets). Rights that follow from other declarations are added here. Every
-function gets its log and the secret. A function on a queue gets the queue, the dead-letter queue, claims and counts.
+``queue/approval``, ``connections`` (of WebSockets), ``mail`` (of SES). Rights that follow from other declarations are
+added here. Every function gets its log and the secret. A function on a queue gets the queue, the dead-letter queue,
+claims and counts.
 The functions that publish events of records get the queues of all subscriptions. The function that stores dead letters
 gets every dead-letter queue, and the API, which sends dead letters back, every queue.
 """
@@ -114,6 +115,7 @@ def _arn(thing: str) -> dict[str, str]:
         "queue": f"sqs:{account}:holdfast-${{Stage}}-{rest}",
         "log": f"logs:{account}:log-group:/aws/lambda/holdfast-${{Stage}}-{rest}:*",
         "connections": f"execute-api:{account}:${{WebsocketAPI}}/*/@connections/*",
+        "mail": f"ses:{account}:*",
         "secret": f"secretsmanager:{account}:secret:holdfast-${{Stage}}-*",
     }
     return {"Fn::Sub": f"arn:${{AWS::Partition}}:{forms[kind]}"}

@@ -39,8 +39,13 @@ def receiver(url: str) -> dict[str, str]:
 
 
 def addresses(receiver_url: str, front_port: int) -> dict[str, str]:
-    """Return the variables that name to clients the receiver and the front's address of WebSockets."""
-    return {**receiver(receiver_url), "SOCKETS_PUBLIC_URL": f"ws://{ports.HOST}:{front_port}/ws"}
+    """Return the variables that name to clients the receiver and the front's addresses, for sockets and for people."""
+    front = f"{ports.HOST}:{front_port}"
+    return {
+        **receiver(receiver_url),
+        "SOCKETS_PUBLIC_URL": f"ws://{front}/ws",
+        "PUBLIC_URL": os.environ.get("PUBLIC_URL") or f"http://{front}",
+    }
 
 
 def ports_of(*urls: str) -> set[int]:

@@ -75,7 +75,8 @@ class Server:
     def __init__(self, app: App, places: Places) -> None:
         self._app, self._paths = app, Paths(app.routes)
         self._held, self._at_work = BoundedSemaphore(places.held), BoundedSemaphore(places.at_work)
-        self._longest_body = settings.load(settings.HttpSettings).max_body_bytes
+        largest = max((endpoint.largest_body_bytes for endpoint in app.endpoints), default=0)
+        self._longest_body = max(largest, settings.load(settings.HttpSettings).max_body_bytes)
         # The server adds headers to the process's own environment variables, some of which also begin with HTTP_.
         self._process_variables = frozenset(os.environ) - _HEADERS_WITHOUT_PREFIX
 

@@ -30,7 +30,19 @@ _NOTHING = {"DeleteRequest": {"Key": _VERSION}}
 _NEVER = "attribute_exists(pk)"
 _USED = {"ConditionalCheckFailedException", "InvalidParameterValue", "TransactionCanceledException"}
 Asked = dict[str, Any]
-_FUNCTIONS = ("api", "sweep", "project", "repair", "reconcile", "deadletters", "event", "webhook", "post")
+_FUNCTIONS = (
+    "api",
+    "sweep",
+    "project",
+    "repair",
+    "reconcile",
+    "deadletters",
+    "event",
+    "webhook",
+    "post",
+    "activation",
+    "mail",
+)
 
 
 class AwsCall(NamedTuple):
@@ -82,17 +94,23 @@ _LOCK: Asked = {"TableName": f"holdfast-{STAGE}-coordination", "Key": _KEY, "Con
 CALLS = [
     # The sweep checks the keys of connections.
     _table("read a user", "users", "get_item", _ONE, "api sweep post"),
-    _table("make a user", "users", "put_item", _PUT, "api"),
-    _table("change a user", "users", "update_item", _CHANGE, "api sweep"),
+    _table("make a user", "users", "put_item", _PUT, "api activation"),
+    _table("change a user", "users", "update_item", _CHANGE, "api sweep mail"),
     _table("delete a user", "users", "delete_item", _DELETE, "api sweep"),
     _table("list users", "users", "query", _query("by-kind", "kind"), "api"),
     _table("find dismissals", "users", "query", _query("by-dismiss", "dismiss"), "sweep"),
     _table("read every user", "users", "scan", {}),
     _table("delete the table", "users", "delete_table", {}),
-    _table("read a claim", "coordination", "get_item", _ONE, "api repair reconcile event webhook post"),
-    _table("make a claim", "coordination", "put_item", _PUT, "api repair event webhook post"),
+    _table("read a claim", "coordination", "get_item", _ONE, "api repair reconcile event webhook post activation mail"),
+    _table("make a claim", "coordination", "put_item", _PUT, "api repair event webhook post activation mail"),
     # For webhooks, also to take a token of a rate.
-    _table("finish a claim", "coordination", "update_item", _CHANGE, "api repair reconcile event webhook post"),
+    _table(
+        "finish a claim",
+        "coordination",
+        "update_item",
+        _CHANGE,
+        "api repair reconcile event webhook post activation mail",
+    ),
     _table("forget a claim", "coordination", "delete_item", _DELETE),
     _table("read every claim", "coordination", "scan", {}),
     AwsCall(
@@ -134,6 +152,9 @@ CALLS = [
     _queue("take what wakes webhooks", "webhook", "receive_message", {}, "webhook"),
     _queue("have a message stored later", "post", "send_message", _SEND, "api"),
     _queue("have a receiver notified", "notice", "send_message", _SEND, "api sweep post"),
+    _queue("wake an activation", "activation", "send_message", _SEND, "api sweep activation"),
+    _queue("wake the mails", "mail", "send_message", _SEND, "api sweep activation mail"),
+    _queue("take what wakes the mails", "mail", "receive_message", {}, "mail"),
     _queue("take messages to store", "post", "receive_message", {}, "post"),
     AwsCall("read another table", "dynamodb", lambda c: c.get_item(TableName="another", Key=_KEY)),
     AwsCall(

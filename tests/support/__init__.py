@@ -25,6 +25,7 @@ node_receiver/      a receiver in Node that verifies webhooks by two packages of
 workloads/          random steps against a deployed stack, and what must hold after
 paths.py            paths and their statuses, the same at every entry point
 upstream.py         a server behind the local proxy
+ses.py              the mail service SES, as far as activation uses it
 fcm_server.py       Firebase and Google's token server, as far as pushes use them
 hostile_servers.py  misbehaving servers: stalling, dripping, lying
 faulty_network.py   clocks in disagreement, and a network with lost, repeated and late requests

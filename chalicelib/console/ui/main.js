@@ -38,6 +38,7 @@ import { Ledger } from "./pages/ledger.js";
 import { Me } from "./pages/me.js";
 import { Messages } from "./pages/messages.js";
 import { Overview } from "./pages/overview.js";
+import { PasswordPage, SET_PASSWORD } from "./pages/password.js";
 import { Deliveries } from "./pages/deliveries.js";
 import { DeliveryPage } from "./pages/delivery.js";
 import { DeadLetters, Queues } from "./pages/queues.js";
@@ -76,6 +77,13 @@ const PAGES = {
 function Frame() {
   const known = useRef("");
   if (session.value) known.current = session.value.username;
+  // A mailed link leads here, whoever is signed in with this browser.
+  if (route.value.page === SET_PASSWORD) {
+    return html`
+      <${Banner} />
+      <${PasswordPage} token=${route.value.id} />
+    `;
+  }
   if (session.value === undefined) {
     return html`<p class="quiet late center" aria-busy="true">Loading…</p>`;
   }

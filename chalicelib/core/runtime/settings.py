@@ -109,6 +109,18 @@ class HttpSettings(Section):
     )
 
 
+class PublicSettings(Section):
+    """Where people reach this deployment."""
+
+    model_config = SettingsConfigDict(env_prefix="PUBLIC_")
+
+    url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^?#\s]+$",
+        description="address of the API for people, to which links in mails lead: `https://holdfast.example.org`",
+    )
+
+
 class CookieSettings(Section):
     """How a browser keeps a session."""
 

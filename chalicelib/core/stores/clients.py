@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from chalicelib.core.stores.sorted import SortedTable
 
 #: The services that a function may call; the package ships botocore's descriptions of these services alone.
-Service = Literal["apigatewaymanagementapi", "dynamodb", "secretsmanager", "sqs"]
+Service = Literal["apigatewaymanagementapi", "dynamodb", "secretsmanager", "ses", "sqs"]
 
 
 @once
@@ -51,8 +51,11 @@ def mongodb() -> Database[dict[str, Any]]:
 
 
 @once
-def aws(service: Service, endpoint_url: str | None = None) -> Any:
-    """Return a client of an AWS *service*. Credentials and, unless given, the endpoint come from the environment."""
+def aws(service: Service, endpoint_url: str | None = None, *, attempts: int | None = None) -> Any:
+    """Return a client of an AWS *service*. Credentials and, unless given, the endpoint come from the environment.
+
+    *attempts* is the number of tries of a call that must not be repeated; by default, an option says.
+    """
     import botocore.session
     from botocore.config import Config
 
@@ -69,7 +72,7 @@ def aws(service: Service, endpoint_url: str | None = None) -> Any:
         config=Config(
             connect_timeout=options.connect_timeout_seconds,
             read_timeout=options.read_timeout_seconds,
-            retries={"mode": "standard", "total_max_attempts": options.max_attempts},
+            retries={"mode": "standard", "total_max_attempts": attempts or options.max_attempts},
             max_pool_connections=options.max_connections,
             # The service checks its parameters itself; checks of botocore double the CPU time of a transaction.
             parameter_validation=False,

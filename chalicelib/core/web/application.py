@@ -79,6 +79,8 @@ class App(Chalice):
         self._folders: set[str] = set()
         #: Paths that redirect browsers, with the folder.
         self._starts: dict[str, str] = {}
+        #: The longest body of each route with a limit of its own.
+        self._longest: dict[tuple[str, str], int] = {}
         self._reserved: dict[tuple[str, str], reserved.Reserved] = {}
 
     def mount(self, *slices: Routes) -> None:
@@ -107,6 +109,8 @@ class App(Chalice):
         registered(Dispatcher(self, endpoint))
         if endpoint.method == "GET" and endpoint.roles == PUBLIC:
             self._heads.add(endpoint.path)
+        if endpoint.largest_body_bytes:
+            self._longest[endpoint.method, endpoint.path] = endpoint.largest_body_bytes
         if endpoint.folder:
             self._folders.add(endpoint.path)
         if endpoint.start:
@@ -148,7 +152,7 @@ class App(Chalice):
         if request_context["httpMethod"] == "OPTIONS" and methods and "access-control-request-method" in headers:
             return _preflight(methods)
         try:
-            _check_route(event, methods)
+            _check_route(event, methods, self._longest.get((request_context["httpMethod"], resource), 0))
         except errors.ServiceError as error:
             return dict(refusal(error).to_dict())
         if resource in self._folders and not _path(event).endswith("/"):
@@ -171,12 +175,12 @@ class App(Chalice):
         return dict(entry.view_function(**params).to_dict())
 
 
-def _check_route(event: dict[str, Any], methods: Sequence[str]) -> None:
+def _check_route(event: dict[str, Any], methods: Sequence[str], longest_body: int) -> None:
     if not methods:
         raise errors.NotFound
     if event["requestContext"]["httpMethod"] not in methods:
         raise errors.NotAllowed(sorted(methods))
-    if _body_bytes(event) > settings.load(settings.HttpSettings).max_body_bytes:
+    if _body_bytes(event) > max(longest_body, settings.load(settings.HttpSettings).max_body_bytes):
         raise errors.TooLarge
 
 

@@ -65,6 +65,8 @@ class Options:
     #: The model of the body; with *body_optional*, a request without a body has an empty object.
     body: type[BaseModel] | None = None
     body_optional: bool = False
+    #: The longest body that the route takes, if more than the general limit (`HTTP_MAX_BODY_BYTES`).
+    largest_body_bytes: int = 0
     #: The model of the query string.
     query: type[BaseModel] | None = None
     #: The type of each parameter in the path.
