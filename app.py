@@ -88,6 +88,12 @@ def deadletters(event: Any) -> dict[str, Any]:
     return keeper.store(event)
 
 
+@app.lambda_function()
+def events(event: Any, context: Any) -> dict[str, Any]:
+    """Serve the routes that are streams of events, so that held streams take no place from other calls."""
+    return app(event, context)
+
+
 @app.on_ws_connect()
 def connect(event: Any) -> dict[str, Any]:
     """Admit a WebSocket connection."""

@@ -4,8 +4,14 @@ models.py    snapshots of jobs, and their shapes over HTTP (no I/O)
 errors.py    errors shown to callers
 changes.py   writes as update pipelines of MongoDB (no I/O)
 store.py     one document per job in one MongoDB collection
-wiring.py    makes the store, once per process
+wait.py      waits for a change
+follow.py    streams of events of one job
+many.py      streams of events of many topics
+topic.py     the topic of WebSockets and of streams of many topics
+settings.py  options
+wiring.py    makes the store and the waiter, once per process
 slice.py     the declaration of the slice
+api.py       HTTP routes
 
 A slice whose job runs here calls `begin`, `move` and `get`.
 """

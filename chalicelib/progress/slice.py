@@ -1,6 +1,9 @@
 """Declares the progress slice."""
 
 from chalicelib.core.slice import Indexes, Slice
+from chalicelib.progress.api import routes
+from chalicelib.progress.settings import ProgressSettings
+from chalicelib.progress.topic import TOPICS
 
 
 def _indexes() -> Indexes:
@@ -9,4 +12,4 @@ def _indexes() -> Indexes:
     return {"progress": store.INDEXES}
 
 
-SLICE = Slice(name="progress", indexes=_indexes)
+SLICE = Slice(name="progress", routes=routes, topics=TOPICS, settings=(ProgressSettings,), indexes=_indexes)

@@ -18,6 +18,7 @@ from chalicelib.core.web.credentials import SAFE, cookie_name
 from chalicelib.core.web.requests import IDEMPOTENCY_KEY, JSON, TICKET
 from chalicelib.core.web.roles import PUBLIC, Role
 from chalicelib.core.web.routes import Endpoint
+from chalicelib.core.web.streams import MEDIA
 
 _REFS = "#/components/schemas/{model}"
 _PROBLEM = {
@@ -49,6 +50,15 @@ _KEY_PARAMETER = {
     "description": "Identifies the call for 24 hours. A repeated call with the same key and body gets the same answer "
     "(`Idempotency-Replayed: true`), and the work is done once.",
     "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+}
+
+
+_EVENT_ID_PARAMETER = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "required": False,
+    "description": "The id of the last event that you got; an EventSource sends it by itself.",
+    "schema": {"type": "string"},
 }
 
 
@@ -200,8 +210,10 @@ def _path(endpoint: Endpoint) -> str:
 
 def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
     found = [_path_parameter(to_camel(name), TypeAdapter(kind).json_schema()) for name, kind in endpoint.params.items()]
-    if endpoint.replayable:
+    if endpoint.replayable or endpoint.keyed:
         found.append(_KEY_PARAMETER)
+    if endpoint.stream:
+        found.append(_EVENT_ID_PARAMETER)
     if endpoint.versioned:
         found.append(_NONE_MATCH_PARAMETER if endpoint.method == "GET" else _MATCH_PARAMETER)
     if endpoint.tickets:
@@ -231,6 +243,8 @@ def _inlined(field: Any, definitions: dict[str, Any]) -> Any:
 
 def _responses(endpoint: Endpoint, schemas: dict[Any, Any]) -> dict[str, Any]:
     responses = {str(status): _answer(status, model, schemas) for status, model in endpoint.answers.items()}
+    if endpoint.stream:
+        return {**responses, "200": {"description": "events", "content": {MEDIA: {"schema": {"type": "string"}}}}}
     if endpoint.media:
         text = {media: {"schema": {"type": "string"}} for media in endpoint.media}
         responses["200"] = {"description": HTTPStatus.OK.phrase, "content": text}
