@@ -21,12 +21,13 @@ from chalicelib.progress.models import Data, EventsQuery, SessionId, Snapshot, W
 _MARGIN_MS = 2_000
 
 routes = Routes(__name__)
-_PARAMS = {"session_id": SessionId}
+#: Sessions of users have ids of another form under the name `session_id`.
+_PARAMS = {"job_id": SessionId}
 
 
 @routes.add(
     "PUT",
-    "/api/progress/{session_id}",
+    "/api/progress/{job_id}",
     roles=frozenset({Role.SERVICE}),
     body=Write,
     params=_PARAMS,
@@ -34,7 +35,7 @@ _PARAMS = {"session_id": SessionId}
     raises=(NotYours, ProgressNotFound, ProgressCompleted, RevisionConflict, WrittenHere, KeyReused),
     keyed=True,
 )
-def put_progress(call: Call[Write, None], session_id: str) -> Data:
+def put_progress(call: Call[Write, None], job_id: str) -> Data:
     """Write the progress of a job that runs elsewhere. The account that writes first owns it.
 
     Counters are given as they are, safe to repeat, with an expected `revision` if you like; or as `increments` with an
@@ -43,7 +44,7 @@ def put_progress(call: Call[Write, None], session_id: str) -> Data:
     if call.body.increments is not None and call.key is None:
         raise Invalid([FieldError("Idempotency-Key", "is required with increments")])
     caller, key = call.caller, call.key if call.body.increments is not None else None
-    return Data(data=wiring.store().put(session_id, caller.account, call.body, key=key, anyone=caller.is_admin))
+    return Data(data=wiring.store().put(job_id, caller.account, call.body, key=key, anyone=caller.is_admin))
 
 
 @routes.add(
@@ -66,19 +67,19 @@ def list_progress(call: Call[None, PageQuery]) -> str:
 
 @routes.add(
     "GET",
-    "/activation/progress/{session_id}",
+    "/activation/progress/{job_id}",
     query=WaitQuery,
     params=_PARAMS,
     answers={200: Data},
     raises=(NotYours, ProgressNotFound),
     waits=True,
 )
-def show_progress(call: Call[None, WaitQuery], session_id: str) -> Data:
+def show_progress(call: Call[None, WaitQuery], job_id: str) -> Data:
     """Show how far a job has come. With `since` and `waitMs`, answer as soon as the revision is higher.
 
     At once if the job is completed, or if too many callers wait.
     """
-    seen = wiring.store().get(session_id)
+    seen = wiring.store().get(job_id)
     call.caller.require_self_or_admin(seen.owner.account_id)
     since, wait_ms = call.query.since, call.query.wait_ms
     if since is None or not wait_ms or seen.completed or seen.revision > since:
@@ -89,19 +90,19 @@ def show_progress(call: Call[None, WaitQuery], session_id: str) -> Data:
 
 @routes.add(
     "GET",
-    "/activation/progress/{session_id}/events",
+    "/activation/progress/{job_id}/events",
     params=_PARAMS,
     answers={200: None, 204: None},
     waits=True,
     tickets=True,
     stream=True,
 )
-def follow_progress(call: Call[None, None], session_id: str) -> Answer:
+def follow_progress(call: Call[None, None], job_id: str) -> Answer:
     """Follow a job by a browser's EventSource. First the newest snapshot, then each newer one; at the last one 204.
 
     The id of an event is its revision. A failure that stays is the event `end` with its reason, and then 204.
     """
-    return follow.one(call.caller, session_id, call.last_event_id)
+    return follow.one(call.caller, job_id, call.last_event_id)
 
 
 @routes.add(

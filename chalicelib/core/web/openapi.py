@@ -244,7 +244,7 @@ def _inlined(field: Any, definitions: dict[str, Any]) -> Any:
 def _responses(endpoint: Endpoint, schemas: dict[Any, Any]) -> dict[str, Any]:
     responses = {str(status): _answer(status, model, schemas) for status, model in endpoint.answers.items()}
     if endpoint.stream:
-        return {**responses, "200": {"description": "events", "content": {MEDIA: {"schema": {"type": "string"}}}}}
+        responses["200"] = {"description": "events", "content": {MEDIA: {"schema": {"type": "string"}}}}
     if endpoint.media:
         text = {media: {"schema": {"type": "string"}} for media in endpoint.media}
         responses["200"] = {"description": HTTPStatus.OK.phrase, "content": text}
@@ -279,7 +279,12 @@ def _answer(status: int, model: Any, schemas: dict[Any, Any]) -> dict[str, Any]:
 
 
 def errors_of(endpoint: Endpoint) -> list[type[errors.ServiceError]]:
-    """Return every error of a route: the declared errors of the handler, and the errors that the options imply."""
+    """Return every error of a route: the declared errors of the handler, and the errors that the options imply.
+
+    Of a stream only those that come before the route; all others are events.
+    """
+    if endpoint.stream:
+        return [errors.NotAllowed, errors.TooLarge]
     found: list[type[errors.ServiceError]] = [*endpoint.raises, errors.NotAllowed, errors.TooLarge, errors.Unavailable]
     if endpoint.roles != PUBLIC:
         found += [errors.Unauthenticated, errors.Forbidden]
