@@ -14,6 +14,8 @@ from chalicelib.core.web import idempotency
 from chalicelib.core.web.application import App
 from chalicelib.messages import worker as messages
 from chalicelib.messages.queues import NOTICE, POST
+from chalicelib.progress import worker as pushers
+from chalicelib.progress.queues import PROGRESS
 from chalicelib.webhooks import worker as webhooks
 from chalicelib.webhooks.queues import EVENT, URGENT, WEBHOOK
 
@@ -68,6 +70,12 @@ def post(event: Any) -> dict[str, Any]:
 def notice(event: Any) -> dict[str, Any]:
     """Notify receivers of messages who have no connection."""
     return messages.notice(event)
+
+
+@app.on_sqs_message(queue=PROGRESS.name)
+def progress(event: Any) -> dict[str, Any]:
+    """Push snapshots of jobs to connections of WebSockets."""
+    return pushers.work(event)
 
 
 @app.on_dynamodb_record(stream_arn="records", batch_size=100, starting_position="TRIM_HORIZON")

@@ -7,13 +7,17 @@ store.py     one document per job in one MongoDB collection
 wait.py      waits for a change
 follow.py    streams of events of one job
 many.py      streams of events of many topics
+leases.py    leases of pushers, one per job
+push.py      pushes snapshots to connections of WebSockets
 topic.py     the topic of WebSockets and of streams of many topics
+queues.py    the queue that wakes pushers
 settings.py  options
-wiring.py    makes the store and the waiter, once per process
+wiring.py    makes the store, the leases and the waiter, once per process
 slice.py     the declaration of the slice
 api.py       HTTP routes
+worker.py    works off the queue, and runs the sweep
 
-A slice whose job runs here calls `begin`, `move` and `get`.
+A slice whose job runs here calls `begin`, `move`, `get`, and after each commit `announce`.
 """
 
 from collections.abc import Mapping
@@ -26,7 +30,7 @@ from chalicelib.progress.models import Snapshot
 if TYPE_CHECKING:
     from pymongo.client_session import ClientSession
 
-__all__ = ["Snapshot", "begin", "get", "move"]
+__all__ = ["Snapshot", "announce", "begin", "get", "move"]
 
 
 def begin(
@@ -70,6 +74,16 @@ def move(
         Unavailable: MongoDB cannot be reached.
     """
     return wiring.store().move(session_id, increments, msg=msg, completed=completed, session=session)
+
+
+def announce(session_id: str) -> None:
+    """Wake a pusher of the job if connections of WebSockets follow it. Call it after the commit of a change.
+
+    Never raises: a sweep wakes pushers of changes that nobody announced. All other followers look for themselves.
+    """
+    from chalicelib.progress import push  # noqa: PLC0415 # imports the queues
+
+    push.announce(session_id)
 
 
 def get(session_id: str) -> Snapshot:

@@ -8,7 +8,7 @@ from chalicelib.core.errors import FieldError, Invalid, NotYours
 from chalicelib.core.runtime import deadline
 from chalicelib.core.stores import newest
 from chalicelib.core.web import Answer, Call, Page, PageQuery, Role, Routes, paging
-from chalicelib.progress import follow, many, wiring
+from chalicelib.progress import follow, many, push, wiring
 from chalicelib.progress.errors import (
     ProgressCompleted,
     ProgressNotFound,
@@ -44,7 +44,9 @@ def put_progress(call: Call[Write, None], job_id: str) -> Data:
     if call.body.increments is not None and call.key is None:
         raise Invalid([FieldError("Idempotency-Key", "is required with increments")])
     caller, key = call.caller, call.key if call.body.increments is not None else None
-    return Data(data=wiring.store().put(job_id, caller.account, call.body, key=key, anyone=caller.is_admin))
+    written = wiring.store().put(job_id, caller.account, call.body, key=key, anyone=caller.is_admin)
+    push.announce(job_id)
+    return Data(data=written)
 
 
 @routes.add(

@@ -1,4 +1,4 @@
-"""Makes the store of progress and the waiter, each once per process."""
+"""Makes the store of progress, the leases and the waiter, each once per process."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from chalicelib.core.stores import clients
 from chalicelib.progress.settings import ProgressSettings
 
 if TYPE_CHECKING:
+    from chalicelib.progress.leases import Leases
     from chalicelib.progress.store import ProgressStore
     from chalicelib.progress.wait import Waiter
 
@@ -20,6 +21,14 @@ def store() -> ProgressStore:
     from chalicelib.progress.store import ProgressStore
 
     return ProgressStore(clients.mongodb().progress)
+
+
+@once
+def leases() -> Leases:
+    """Return the leases of pushers."""
+    from chalicelib.progress.leases import Leases
+
+    return Leases(clients.mongodb().progress)
 
 
 def options() -> ProgressSettings:

@@ -42,7 +42,6 @@ _PROBLEM = {
     },
 }
 
-
 _KEY_PARAMETER = {
     "name": IDEMPOTENCY_KEY,
     "in": "header",
@@ -52,7 +51,6 @@ _KEY_PARAMETER = {
     "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
 }
 
-
 _EVENT_ID_PARAMETER = {
     "name": "Last-Event-ID",
     "in": "header",
@@ -60,7 +58,6 @@ _EVENT_ID_PARAMETER = {
     "description": "The id of the last event that you got; an EventSource sends it by itself.",
     "schema": {"type": "string"},
 }
-
 
 _MATCH_PARAMETER = {
     "name": "If-Match",
@@ -72,7 +69,6 @@ _MATCH_PARAMETER = {
         "pattern": r'^(\*|(W/)?"[1-9][0-9]{0,15}"([ \t]*,[ \t]*(W/)?"[1-9][0-9]{0,15}")*)$',
     },
 }
-
 
 _NONE_MATCH_PARAMETER = {
     "name": "If-None-Match",
