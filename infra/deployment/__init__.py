@@ -4,6 +4,7 @@ package.py        code and templates, as a build step
 template.py       the two templates: chalice's, completed, and the data template
 policies.py       each function's role, composed of the slices' declarations
 resources.yaml    the data template: tables, secret, bucket
+cloudformation.py makes or updates a stack, and waits until the stack has settled
 stacks.py         deploys through CloudFormation: to AWS or to a compatible endpoint
 emulator_fixes.py sets the properties that an emulator's CloudFormation ignores
 database.py       the deployment's MongoDB database: the mark, the indexes, the refusals

@@ -7,25 +7,22 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
-from time import monotonic, sleep
 from typing import Any, NamedTuple
 
 from botocore.config import Config
-from botocore.exceptions import ClientError
 
 from chalicelib.core.stores.binding import DatabaseRefused
-from infra.deployment import database, emulator_fixes, first_admin
+from infra.deployment import cloudformation, database, emulator_fixes, first_admin
+from infra.deployment.cloudformation import DeployFailed
 from infra.deployment.database import Wanted
 from infra.deployment.package import Package, build, check_stage
 from infra.deployment.template import minified
 from infra.environment import ROOT
-from infra.operations.failures import CommandFailed, reporting
+from infra.operations.failures import reporting
 from infra.operations.servers import aws_session, check_mongodb
 
-_DEADLINE_SECONDS = 900
 #: For the first call: an endpoint that cannot be reached would otherwise take minutes.
 _IMPATIENT = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 2})
-_CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 
 Client = Callable[[str], Any]
 
@@ -36,10 +33,6 @@ class Deployed(NamedTuple):
     api_url: str
     sockets_url: str
     outputs: dict[str, str]
-
-
-class DeployFailed(CommandFailed):
-    """CloudFormation refused or rolled back a stack, or took too long. The text names stack, resource and reason."""
 
 
 def deploy(
@@ -62,9 +55,9 @@ def deploy(
     Raises:
         DeployFailed: a stack could not be made or updated, or the database was refused. The earlier deployment stays.
     """
-    cloudformation = client("cloudformation")
+    stacks = client("cloudformation")
     given = {"Stage": stage}
-    data = _apply(cloudformation, f"holdfast-{stage}-data", given, TemplateBody=json.dumps(package.data))
+    data = cloudformation.apply(stacks, f"holdfast-{stage}-data", given, TemplateBody=json.dumps(package.data))
     _prepare_database(package, stage, client, variables, Wanted(mongodb_uri, None, exclusive))
     s3, bucket = client("s3"), data["PackagesBucket"]
     code = _upload(s3, bucket, package.code.read_bytes(), "zip")
@@ -75,7 +68,7 @@ def deploy(
     url = f"{s3.meta.endpoint_url}/{bucket}/{key}"
     # Only outputs that the app template has as parameters are passed on: CloudFormation refuses unknown parameters.
     given |= {name: value for name, value in data.items() if name in template["Parameters"]}
-    app = _apply(cloudformation, f"holdfast-{stage}-app", given, TemplateURL=url)
+    app = cloudformation.apply(stacks, f"holdfast-{stage}-app", given, TemplateURL=url)
     # Until now, functions of the version before stored documents of that version.
     _prepare_database(package, stage, client, variables, Wanted(mongodb_uri, None, exclusive))
     if aws:
@@ -125,78 +118,6 @@ def _pointed(package: Package, bucket: str, key: str, variables: dict[str, Any])
     return template
 
 
-def _apply(cloudformation: Any, name: str, given: dict[str, str], **template: str) -> dict[str, str]:
-    """Create or update the stack *name* with the parameters *given*; return its outputs."""
-    call = cloudformation.update_stack if _usable(cloudformation, name) else cloudformation.create_stack
-    try:
-        call(
-            StackName=name,
-            **template,
-            Capabilities=_CAPABILITIES,
-            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()],
-        )
-    except ClientError as error:
-        if "No updates are to be performed" not in str(error):
-            raise DeployFailed(f"{name}: {error.response['Error']['Message']}") from error
-    return _settled(cloudformation, name)
-
-
-def _usable(cloudformation: Any, name: str) -> bool:
-    """Return whether the stack exists and takes updates. A stack whose creation failed takes none, and is deleted."""
-    stack = _describe(cloudformation, name)
-    if stack is None:
-        return False
-    if stack["StackStatus"] not in {"ROLLBACK_COMPLETE", "CREATE_FAILED", "ROLLBACK_FAILED"}:
-        return True
-    cloudformation.delete_stack(StackName=name)
-    _until(lambda: _describe(cloudformation, name) is None, f"{name} was not deleted")
-    return False
-
-
-def _settled(cloudformation: Any, name: str) -> dict[str, str]:
-    """Wait for the stack to settle; return its outputs."""
-
-    def done() -> dict[str, Any] | None:
-        stack = _describe(cloudformation, name)
-        return None if stack is None or stack["StackStatus"].endswith("_IN_PROGRESS") else stack
-
-    stack = _until(done, f"{name} did not settle")
-    if stack["StackStatus"] not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
-        raise DeployFailed(f"{name} is {stack['StackStatus']}:\n{_reasons(cloudformation, name)}")
-    return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
-
-
-def _describe(cloudformation: Any, name: str) -> dict[str, Any] | None:
-    try:
-        stack: dict[str, Any] = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
-    except ClientError as error:
-        if "does not exist" in str(error):
-            return None
-        raise
-    return None if stack["StackStatus"] == "DELETE_COMPLETE" else stack
-
-
-def _until(found: Callable[[], Any], complaint: str) -> Any:
-    """Call *found* until its answer is truthy, and return the answer. Pauses grow from 20 ms to 3 s.
-
-    Raises:
-        DeployFailed: no answer within the deadline; the text begins with *complaint*.
-    """
-    deadline, pause = monotonic() + _DEADLINE_SECONDS, 0.02
-    while not (answer := found()):
-        if monotonic() > deadline:
-            raise DeployFailed(f"{complaint} within {_DEADLINE_SECONDS} s")
-        sleep(pause)
-        pause = min(pause * 1.5, 3)
-    return answer
-
-
-def _reasons(cloudformation: Any, name: str) -> str:
-    events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
-    failed = [event for event in events if event["ResourceStatus"].endswith("_FAILED")]
-    return "\n".join(f"  {event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}" for event in failed)
-
-
 def check(stage: str, session: Any, environ: Mapping[str, str]) -> None:
     """Return if a deployment of *stage* can begin, after a few seconds at most. Nothing is changed.
 
@@ -207,7 +128,7 @@ def check(stage: str, session: Any, environ: Mapping[str, str]) -> None:
     """
     check_stage(stage)
     first_admin.given_password(environ)
-    _describe(session.create_client("cloudformation", config=_IMPATIENT), f"holdfast-{stage}-data")
+    cloudformation.describe(session.create_client("cloudformation", config=_IMPATIENT), f"holdfast-{stage}-data")
     if uri := environ.get("MONGODB_URI"):
         check_mongodb(uri)
 

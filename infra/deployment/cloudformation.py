@@ -1,0 +1,97 @@
+"""CloudFormation's calls: makes or updates a stack, waits until the stack has settled, and says why it failed."""
+
+from collections.abc import Callable
+from time import monotonic, sleep
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from infra.operations.failures import CommandFailed
+
+_DEADLINE_SECONDS = 900
+_CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
+
+
+class DeployFailed(CommandFailed):
+    """CloudFormation refused or rolled back a stack, or took too long. The text names stack, resource and reason."""
+
+
+def apply(cloudformation: Any, name: str, given: dict[str, str], **template: str) -> dict[str, str]:
+    """Create or update the stack *name* with the parameters *given*; return its outputs. Safe to repeat.
+
+    Raises:
+        DeployFailed: CloudFormation refused or rolled back the stack, or took too long.
+    """
+    call = cloudformation.update_stack if _usable(cloudformation, name) else cloudformation.create_stack
+    try:
+        call(
+            StackName=name,
+            **template,
+            Capabilities=_CAPABILITIES,
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()],
+        )
+    except ClientError as error:
+        if "No updates are to be performed" not in str(error):
+            raise DeployFailed(f"{name}: {error.response['Error']['Message']}") from error
+    return settled(cloudformation, name)
+
+
+def _usable(cloudformation: Any, name: str) -> bool:
+    """Return whether the stack exists and takes updates. A stack whose creation failed takes none, and is deleted."""
+    stack = describe(cloudformation, name)
+    if stack is None:
+        return False
+    if stack["StackStatus"] not in {"ROLLBACK_COMPLETE", "CREATE_FAILED", "ROLLBACK_FAILED"}:
+        return True
+    cloudformation.delete_stack(StackName=name)
+    _until(lambda: describe(cloudformation, name) is None, f"{name} was not deleted")
+    return False
+
+
+def settled(cloudformation: Any, name: str) -> dict[str, str]:
+    """Wait for the stack to settle; return its outputs.
+
+    Raises:
+        DeployFailed: the stack settled in a failure, or did not settle in time.
+    """
+
+    def done() -> dict[str, Any] | None:
+        stack = describe(cloudformation, name)
+        return None if stack is None or stack["StackStatus"].endswith("_IN_PROGRESS") else stack
+
+    stack = _until(done, f"{name} did not settle")
+    if stack["StackStatus"] not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
+        raise DeployFailed(f"{name} is {stack['StackStatus']}:\n{_reasons(cloudformation, name)}")
+    return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+
+def describe(cloudformation: Any, name: str) -> dict[str, Any] | None:
+    """Return the stack *name*, None if there is none."""
+    try:
+        stack: dict[str, Any] = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+    except ClientError as error:
+        if "does not exist" in str(error):
+            return None
+        raise
+    return None if stack["StackStatus"] == "DELETE_COMPLETE" else stack
+
+
+def _until(found: Callable[[], Any], complaint: str) -> Any:
+    """Call *found* until its answer is truthy, and return the answer. Pauses grow from 20 ms to 3 s.
+
+    Raises:
+        DeployFailed: no answer within the deadline; the text begins with *complaint*.
+    """
+    deadline, pause = monotonic() + _DEADLINE_SECONDS, 0.02
+    while not (answer := found()):
+        if monotonic() > deadline:
+            raise DeployFailed(f"{complaint} within {_DEADLINE_SECONDS} s")
+        sleep(pause)
+        pause = min(pause * 1.5, 3)
+    return answer
+
+
+def _reasons(cloudformation: Any, name: str) -> str:
+    events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
+    failed = [event for event in events if event["ResourceStatus"].endswith("_FAILED")]
+    return "\n".join(f"  {event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}" for event in failed)
