@@ -2,6 +2,10 @@
 
 package.py        code and templates, as a build step
 template.py       the two templates: chalice's, completed, and the data template
+parameters.py     the parameters of both templates, and their values in .chalice/config.json
+loggroups.py      the log group of each function
+quotas.py         the account's limits, compared before a deployment
+packages.py       the bucket of packages and templates
 policies.py       each function's role, composed of the slices' declarations
 resources.yaml    the data template: tables, secret, bucket
 cloudformation.py makes or updates a stack, and waits until the stack has settled

@@ -85,7 +85,7 @@ def load(folder: Path) -> Package:
     """Return what was built into *folder*."""
     app = json.loads((folder / "app.json").read_text())
     waiting = [(method, path) for method, path in json.loads((folder / "waiting.json").read_text())]
-    return Package(folder / "deployment.zip", template.resources(), app, waiting)
+    return Package(folder / "deployment.zip", json.loads((folder / "data.json").read_text()), app, waiting)
 
 
 def main() -> None:
@@ -107,9 +107,11 @@ def main() -> None:
     endpoints = _endpoints()
     waiting = [(endpoint.method, endpoint.path) for endpoint in endpoints if endpoint.waits]
     (asked.folder / "waiting.json").write_text(json.dumps(waiting))
-    text = template.minified(template.completed(made))
+    app = template.completed(made)
+    text = template.minified(app)
     _check_template(len(text.encode()))
     (asked.folder / "app.json").write_text(text)
+    (asked.folder / "data.json").write_text(json.dumps(template.resources(template.functions(app)), indent=1))
     print(f"{asked.folder}: {size / 2**20:.1f} MB unpacked, {len(endpoints)} routes, {len(waiting)} of them may wait")
 
 

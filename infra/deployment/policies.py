@@ -25,7 +25,8 @@ LARGEST_POLICY_CHARACTERS = 10_240
 _PUBLISHERS = ("project", "repair", "reconcile")
 _CONSUMER = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"]
 _CLAIMS = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
-_LOG = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]
+#: No right to create the log group: the data stack owns it, and a late line must not bring back a deleted group.
+_LOG = ["logs:CreateLogStream", "logs:PutLogEvents"]
 
 
 class NoPolicy(Exception):
@@ -108,12 +109,13 @@ def _senders(names: Iterable[str]) -> Statements:
 
 def _arn(thing: str) -> dict[str, str]:
     kind, _, rest = thing.partition("/")
+    # Secrets Manager appends a hyphen and six characters. A star would match the secret of the stage prod-eu, too.
     account = "${AWS::Region}:${AWS::AccountId}"
     forms = {
         "table": f"dynamodb:{account}:table/holdfast-${{Stage}}-{rest}",
         "queue": f"sqs:{account}:holdfast-${{Stage}}-{rest}",
         "log": f"logs:{account}:log-group:/aws/lambda/holdfast-${{Stage}}-{rest}:*",
         "connections": f"execute-api:{account}:${{WebsocketAPI}}/*/@connections/*",
-        "secret": f"secretsmanager:{account}:secret:holdfast-${{Stage}}-*",
+        "secret": f"secretsmanager:{account}:secret:holdfast-${{Stage}}-??????",
     }
     return {"Fn::Sub": f"arn:${{AWS::Partition}}:{forms[kind]}"}

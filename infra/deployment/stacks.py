@@ -2,8 +2,6 @@
 
 import argparse
 import copy
-import hashlib
-import json
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -12,7 +10,7 @@ from typing import Any, NamedTuple
 from botocore.config import Config
 
 from chalicelib.core.stores.binding import DatabaseRefused
-from infra.deployment import cloudformation, database, emulator_fixes, first_admin
+from infra.deployment import cloudformation, database, emulator_fixes, first_admin, packages, parameters, quotas
 from infra.deployment.cloudformation import DeployFailed
 from infra.deployment.database import Wanted
 from infra.deployment.package import Package, build, check_stage
@@ -55,26 +53,35 @@ def deploy(
     Raises:
         DeployFailed: a stack could not be made or updated, or the database was refused. The earlier deployment stays.
     """
-    stacks = client("cloudformation")
-    given = {"Stage": stage}
-    data = cloudformation.apply(stacks, f"holdfast-{stage}-data", given, TemplateBody=json.dumps(package.data))
-    _prepare_database(package, stage, client, variables, Wanted(mongodb_uri, None, exclusive))
-    s3, bucket = client("s3"), data["PackagesBucket"]
-    code = _upload(s3, bucket, package.code.read_bytes(), "zip")
+    stacks, values = client("cloudformation"), {"Stage": stage, **parameters.given(stage)}
+    given = parameters.of(values, package.data)
+    data = cloudformation.apply(stacks, f"holdfast-{stage}-data", given, TemplateBody=minified(package.data))
+    wanted = Wanted(mongodb_uri, None, exclusive)
+    _prepare_database(package, stage, client, variables, wanted)
     # At an emulator, the template's address of WebSockets does not lead to the emulator.
-    template = _pointed(package, bucket, code, ({} if aws else emulator_fixes.variables(client)) | variables)
-    # The template goes through S3, because a call takes at most 51,200 bytes of template.
-    key = _upload(s3, bucket, minified(template).encode(), "json")
-    url = f"{s3.meta.endpoint_url}/{bucket}/{key}"
-    # Only outputs that the app template has as parameters are passed on: CloudFormation refuses unknown parameters.
-    given |= {name: value for name, value in data.items() if name in template["Parameters"]}
-    app = cloudformation.apply(stacks, f"holdfast-{stage}-app", given, TemplateURL=url)
+    variables = ({} if aws else emulator_fixes.variables(client)) | variables
+    app, template = _deploy_app(package, f"holdfast-{stage}-app", values | data, client, variables)
     # Until now, functions of the version before stored documents of that version.
-    _prepare_database(package, stage, client, variables, Wanted(mongodb_uri, None, exclusive))
+    _prepare_database(package, stage, client, variables, wanted)
     if aws:
         return Deployed(*_urls(app), data | app)
     emulator_fixes.apply(client, app, package.data, template, stage)
     return Deployed(*emulator_fixes.urls(client, app), data | app)
+
+
+def _deploy_app(
+    package: Package, name: str, values: Mapping[str, str], client: Client, variables: dict[str, Any]
+) -> tuple[dict[str, str], dict[str, Any]]:
+    """Upload the code, deploy the app stack *name* with the parameters among *values*; return outputs and template."""
+    s3, bucket = client("s3"), values["PackagesBucket"]
+    code = packages.upload(s3, bucket, package.code.read_bytes(), "zip")
+    template = _pointed(package, bucket, code, variables)
+    # The template goes through S3, because a call takes at most 51,200 bytes of template.
+    key = packages.upload(s3, bucket, minified(template).encode(), "json")
+    url, given = f"{s3.meta.endpoint_url}/{bucket}/{key}", parameters.of(values, template)
+    app = cloudformation.apply(client("cloudformation"), name, given, TemplateURL=url)
+    packages.prune(s3, bucket, {code, key})
+    return app, template
 
 
 def _urls(app: dict[str, str]) -> tuple[str, str]:
@@ -101,13 +108,6 @@ def _declared(package: Package) -> dict[str, str]:
     return found
 
 
-def _upload(s3: Any, bucket: str, content: bytes, suffix: str) -> str:
-    """Store *content* under its hash and return the key, so that unchanged content causes no update."""
-    key = f"{hashlib.sha256(content).hexdigest()}.{suffix}"
-    s3.put_object(Bucket=bucket, Key=key, Body=content)
-    return key
-
-
 def _pointed(package: Package, bucket: str, key: str, variables: dict[str, Any]) -> dict[str, Any]:
     """Return the app template with the code's location and the *variables* filled in."""
     template = copy.deepcopy(package.app)
@@ -122,13 +122,17 @@ def check(stage: str, session: Any, environ: Mapping[str, str]) -> None:
     """Return if a deployment of *stage* can begin, after a few seconds at most. Nothing is changed.
 
     Raises:
-        CommandFailed: the stage, the administrator's password or MONGODB_URI cannot be used.
+        CommandFailed: the stage, its parameters, the administrator's password or MONGODB_URI cannot be used, or the
+            account's limit of concurrent executions is too small.
         BotoCoreError, ClientError: region or credentials are missing, or AWS does not answer or refuses the caller.
         PyMongoError: the server of MONGODB_URI does not answer.
     """
     check_stage(stage)
     first_admin.given_password(environ)
+    parameters.given(stage)
     cloudformation.describe(session.create_client("cloudformation", config=_IMPATIENT), f"holdfast-{stage}-data")
+    if "AWS_ENDPOINT_URL" not in environ:
+        quotas.check_concurrency(session.create_client("lambda", config=_IMPATIENT), parameters.variables(stage))
     if uri := environ.get("MONGODB_URI"):
         check_mongodb(uri)
 

@@ -14,6 +14,7 @@
 import copy
 import json
 import tomllib
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -22,6 +23,7 @@ import yaml
 from chalicelib import slices
 from chalicelib.core import errors
 from chalicelib.core.queueing import keeper, queues
+from infra.deployment import loggroups, parameters
 from infra.environment import ROOT
 
 RUNTIME = "python3.12"
@@ -75,12 +77,23 @@ _FOR_EVERY_ORIGIN = {
 }
 
 
-def resources() -> dict[str, Any]:
-    """Return the data template: `resources.yaml`, and for each queue the queue, its dead-letter queue and its alarm."""
+def resources(functions: Iterable[str] = ()) -> dict[str, Any]:
+    """Return the data template: `resources.yaml`, each queue, its dead-letter queue and its alarm, and the log groups.
+
+    *functions* are the functions that have a log group, named without ``holdfast-<stage>-``.
+    """
     template: dict[str, Any] = yaml.safe_load((ROOT / "infra/deployment/resources.yaml").read_text())
+    template["Parameters"] |= parameters.DATA
+    template["Resources"] |= loggroups.of(functions)
     for queue in slices.QUEUES:
         template["Resources"] |= _queue(queue)
     return template
+
+
+def functions(app: Mapping[str, Any]) -> list[str]:
+    """Return the functions of the *app* template, named without ``holdfast-<stage>-``."""
+    found = [one["Properties"] for one in app["Resources"].values() if one["Type"] == "AWS::Serverless::Function"]
+    return sorted(one["FunctionName"]["Fn::Sub"].removeprefix("holdfast-${Stage}-") for one in found)
 
 
 def completed(template: dict[str, Any]) -> dict[str, Any]:
@@ -101,6 +114,7 @@ def completed(template: dict[str, Any]) -> dict[str, Any]:
                 if event["Type"] == "DynamoDB":
                     _complete_stream_event(event["Properties"])
     _complete_sockets(resources)
+    parameters.add(made)
     resources["RestAPI"]["Properties"]["MethodSettings"] = [_throttled_sign_in()]
     definition = resources["RestAPI"]["Properties"]["DefinitionBody"]
     for path in definition["paths"].values():
@@ -138,7 +152,7 @@ def _queue(queue: queues.Queue) -> dict[str, Any]:
         },
         **fixed,
     }
-    kept = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
+    kept = {"DeletionPolicy": "RetainExceptOnCreate", "UpdateReplacePolicy": "Retain"}
     return {
         f"{name}DeadLetters": {"Type": "AWS::SQS::Queue", **kept, "Properties": dead},
         f"{name}Queue": {"Type": "AWS::SQS::Queue", **kept, "Properties": alive},

@@ -9,7 +9,7 @@ import pytest
 from app import app
 from chalicelib import slices
 from chalicelib.core.queueing import queues
-from infra.deployment import package, template
+from infra.deployment import package, parameters, template
 from tests.unit.infra.build import Built, with_paths
 
 INTEGRATION = "x-amazon-apigateway-integration"
@@ -143,7 +143,7 @@ def test_the_projector_reads_the_records_stream_in_order(completed: Template) ->
     assert event["StartingPosition"] == "TRIM_HORIZON"
     assert (event["BisectBatchOnFunctionError"], event["MaximumRetryAttempts"]) == (False, -1)
     # And the data stack has an output for each parameter of the app stack
-    assert set(completed["Parameters"]) - {"Stage"} <= set(template.resources()["Outputs"])
+    assert set(completed["Parameters"]) - {"Stage", *parameters.APP} <= set(template.resources()["Outputs"])
 
 
 def test_functions_of_long_work_have_longer_timeouts(completed: Template) -> None:
@@ -204,7 +204,7 @@ def test_template_of_120_paths_is_within_half_of_cloudformations_limit(built: Bu
 def test_resources_of_the_data_stack_are_retained() -> None:
     for resource in template.resources()["Resources"].values():
         if resource["Type"] != "AWS::CloudWatch::Alarm":
-            assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
+            assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
 
 def test_tables_are_backed_up_and_encrypted_and_pay_by_request() -> None:
