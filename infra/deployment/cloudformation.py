@@ -36,6 +36,54 @@ def apply(cloudformation: Any, name: str, given: dict[str, str], **template: str
     return settled(cloudformation, name)
 
 
+def parameter(cloudformation: Any, name: str, key: str) -> str | None:
+    """Return the value of the parameter *key* of the stack *name*, None if stack or parameter is missing."""
+    given = (describe(cloudformation, name) or {}).get("Parameters", [])
+    return next((one["ParameterValue"] for one in given if one["ParameterKey"] == key), None)
+
+
+def protect(cloudformation: Any, name: str, **changed: str) -> None:
+    """Protect the stack *name* against deletion; set its parameters *changed* first, and keep all others.
+
+    Raises:
+        DeployFailed: CloudFormation refused the change.
+    """
+    given = (describe(cloudformation, name) or {}).get("Parameters", [])
+    values = {one["ParameterKey"]: one["ParameterValue"] for one in given}
+    if not changed.items() <= values.items():
+        cloudformation.update_stack(
+            StackName=name,
+            UsePreviousTemplate=True,
+            Capabilities=_CAPABILITIES,
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in (values | changed).items()],
+        )
+        settled(cloudformation, name)
+    cloudformation.update_termination_protection(StackName=name, EnableTerminationProtection=True)
+
+
+def remove(cloudformation: Any, name: str) -> None:
+    """Delete the stack *name*, protected or not, and wait for its end. Retained resources stay. Safe to repeat.
+
+    Raises:
+        DeployFailed: the stack was not deleted in time.
+    """
+    if describe(cloudformation, name) is not None:
+        cloudformation.update_termination_protection(StackName=name, EnableTerminationProtection=False)
+        _delete(cloudformation, name)
+
+
+def _delete(cloudformation: Any, name: str) -> None:
+    cloudformation.delete_stack(StackName=name)
+
+    def gone() -> bool:
+        stack = describe(cloudformation, name)
+        if stack is not None and stack["StackStatus"] == "DELETE_FAILED":
+            raise DeployFailed(f"{name} is DELETE_FAILED:\n{_reasons(cloudformation, name)}")
+        return stack is None
+
+    _until(gone, f"{name} was not deleted")
+
+
 def _usable(cloudformation: Any, name: str) -> bool:
     """Return whether the stack exists and takes updates. A stack whose creation failed takes none, and is deleted."""
     stack = describe(cloudformation, name)
@@ -43,8 +91,7 @@ def _usable(cloudformation: Any, name: str) -> bool:
         return False
     if stack["StackStatus"] not in {"ROLLBACK_COMPLETE", "CREATE_FAILED", "ROLLBACK_FAILED"}:
         return True
-    cloudformation.delete_stack(StackName=name)
-    _until(lambda: describe(cloudformation, name) is None, f"{name} was not deleted")
+    _delete(cloudformation, name)
     return False
 
 

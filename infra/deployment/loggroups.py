@@ -3,20 +3,21 @@
 from collections.abc import Iterable
 from typing import Any
 
+from infra.deployment import templating
+
+#: The log group of calls at both gateways.
+ACCESS = "/holdfast/${Stage}/access"
+
 
 def of(functions: Iterable[str]) -> dict[str, Any]:
     """Return a resource for each of the *functions*, which are named without ``holdfast-<stage>-``."""
-    return {f"{name.title().replace('-', '')}Logs": _group(name) for name in sorted(functions)}
+    found = {f"{templating.logical(name)}Logs": f"/aws/lambda/holdfast-${{Stage}}-{name}" for name in sorted(functions)}
+    return {name: _group(group) for name, group in found.items()} | ({"AccessLogs": _group(ACCESS)} if found else {})
 
 
-def _group(function: str) -> dict[str, Any]:
+def _group(name: str) -> dict[str, Any]:
     return {
         "Type": "AWS::Logs::LogGroup",
-        # A failed creation leaves no log group behind, which the next attempt would run into.
-        "DeletionPolicy": "RetainExceptOnCreate",
-        "UpdateReplacePolicy": "Retain",
-        "Properties": {
-            "LogGroupName": {"Fn::Sub": f"/aws/lambda/holdfast-${{Stage}}-{function}"},
-            "RetentionInDays": {"Ref": "LogRetentionDays"},
-        },
+        **templating.KEPT,
+        "Properties": {"LogGroupName": templating.sub(name), "RetentionInDays": {"Ref": "LogRetentionDays"}},
     }

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, get_args
 
 from chalicelib.core.stores import clients
 from infra import environment
-from infra.deployment import policies, template
+from infra.deployment import policies, template, templating
 from infra.deployment.template import RUNTIME
 from infra.environment import ROOT
 from infra.operations.failures import CommandFailed
@@ -111,7 +111,8 @@ def main() -> None:
     text = template.minified(app)
     _check_template(len(text.encode()))
     (asked.folder / "app.json").write_text(text)
-    (asked.folder / "data.json").write_text(json.dumps(template.resources(template.functions(app)), indent=1))
+    (asked.folder / "data.json").write_text(json.dumps(template.resources(templating.functions(app)), indent=1))
+    (asked.folder / "deployer.json").write_text(json.dumps(policies.deployer(asked.stage), indent=1))
     print(f"{asked.folder}: {size / 2**20:.1f} MB unpacked, {len(endpoints)} routes, {len(waiting)} of them may wait")
 
 

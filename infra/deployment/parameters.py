@@ -25,6 +25,11 @@ DATA: Template = {
         "AllowedValues": _DAYS,
         "Description": "Days for which the logs of functions are kept",
     },
+    "AlarmEmail": {
+        "Type": "String",
+        "Default": "",
+        "Description": "An address that gets a mail when an alarm goes off or ends, after a click in a first mail",
+    },
 }
 #: The parameters of the app template that a stage may set.
 APP: Template = {
@@ -44,12 +49,31 @@ APP: Template = {
         "AllowedValues": ["PassThrough", "Active"],
         "Description": "Active: functions and gateway send traces to X-Ray",
     },
+    "AccessLogs": {
+        "Type": "String",
+        "Default": "Off",
+        "AllowedValues": ["Off", "On"],
+        "Description": "On: both gateways log each call; the account needs a role for API Gateway's logs",
+    },
+    "CallsPerSecond": {
+        "Type": "Number",
+        "Default": 1000,
+        "Description": "Calls a second that each gateway passes, of all callers together; others get 429",
+    },
+    "CallBurst": {
+        "Type": "Number",
+        "Default": 2000,
+        "Description": "Calls that each gateway passes at a moment",
+    },
 }
 #: The conditions of the app template.
 CONDITIONS: Template = {
     "InVpc": {"Fn::Not": [{"Fn::Equals": [{"Ref": "SubnetIds"}, ""]}]},
     "Traced": {"Fn::Equals": [{"Ref": "Tracing"}, "Active"]},
+    "Logged": {"Fn::Equals": [{"Ref": "AccessLogs"}, "On"]},
 }
+#: The parameter that `scripts/deploy` sets after the creation: a protected table would stop the rollback of a creation.
+PROTECTED = "Protected"
 _NOTHING = {"Ref": "AWS::NoValue"}
 #: Lambda manages a function's network interfaces by the function's role. No interface has a name before it exists.
 _NETWORK_RIGHTS = [
@@ -61,6 +85,18 @@ _NETWORK_RIGHTS = [
     "ec2:UnassignPrivateIpAddresses",
 ]
 _TRACING_RIGHTS = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+
+
+def protect(template: Template) -> None:
+    """Add conditions to the data *template*, and deletion protection to its tables."""
+    template["Parameters"][PROTECTED] = {"Type": "String", "Default": "No", "AllowedValues": ["No", "Yes"]}
+    template["Conditions"] = {
+        "Mailed": {"Fn::Not": [{"Fn::Equals": [{"Ref": "AlarmEmail"}, ""]}]},
+        "Guarded": {"Fn::Equals": [{"Ref": PROTECTED}, "Yes"]},
+    }
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::DynamoDB::Table":
+            resource["Properties"]["DeletionProtectionEnabled"] = {"Fn::If": ["Guarded", True, False]}
 
 
 def add(template: Template) -> None:

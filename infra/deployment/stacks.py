@@ -10,7 +10,16 @@ from typing import Any, NamedTuple
 from botocore.config import Config
 
 from chalicelib.core.stores.binding import DatabaseRefused
-from infra.deployment import cloudformation, database, emulator_fixes, first_admin, packages, parameters, quotas
+from infra.deployment import (
+    cloudformation,
+    database,
+    destroying,
+    emulator_fixes,
+    first_admin,
+    packages,
+    parameters,
+    quotas,
+)
 from infra.deployment.cloudformation import DeployFailed
 from infra.deployment.database import Wanted
 from infra.deployment.package import Package, build, check_stage
@@ -54,6 +63,8 @@ def deploy(
         DeployFailed: a stack could not be made or updated, or the database was refused. The earlier deployment stays.
     """
     stacks, values = client("cloudformation"), {"Stage": stage, **parameters.given(stage)}
+    if guarded := cloudformation.parameter(stacks, f"holdfast-{stage}-data", parameters.PROTECTED):
+        values |= {parameters.PROTECTED: guarded}
     given = parameters.of(values, package.data)
     data = cloudformation.apply(stacks, f"holdfast-{stage}-data", given, TemplateBody=minified(package.data))
     wanted = Wanted(mongodb_uri, None, exclusive)
@@ -133,8 +144,22 @@ def check(stage: str, session: Any, environ: Mapping[str, str]) -> None:
     cloudformation.describe(session.create_client("cloudformation", config=_IMPATIENT), f"holdfast-{stage}-data")
     if "AWS_ENDPOINT_URL" not in environ:
         quotas.check_concurrency(session.create_client("lambda", config=_IMPATIENT), parameters.variables(stage))
+        if parameters.given(stage).get("AccessLogs") == "On":
+            quotas.check_log_role(session.create_client("apigateway", config=_IMPATIENT))
     if uri := environ.get("MONGODB_URI"):
         check_mongodb(uri)
+        if "AWS_ENDPOINT_URL" not in environ:
+            limit = quotas.concurrency(session.create_client("lambda", config=_IMPATIENT))
+            print(quotas.connection_budget(uri, limit, parameters.variables(stage)))
+
+
+def protect(stacks: Any, stage: str) -> None:
+    """Protect both stacks of *stage* against deletion, and the tables. Safe to repeat.
+
+    Only after a deployment has succeeded: CloudFormation could not roll back the creation of a protected table.
+    """
+    cloudformation.protect(stacks, f"holdfast-{stage}-data", **{parameters.PROTECTED: "Yes"})
+    cloudformation.protect(stacks, f"holdfast-{stage}-app")
 
 
 def parsed(arguments: list[str]) -> argparse.Namespace:
@@ -147,6 +172,9 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
         "(docs/operations.md has the rules). If HOLDFAST_ADMIN_PASSWORD is set, the user admin gets this password and "
         "the role admin, now and at every deployment; else a password is generated for the first administrator and "
         "shown once.",
+    )
+    parser.add_argument(
+        "--destroy", action="store_true", help="delete the stage with all its data instead, after a question"
     )
     parser.add_argument("--stage", required=True, help="a stage of .chalice/config.json, such as dev or prod")
     return parser.parse_args(arguments)
@@ -164,6 +192,7 @@ def run(stage: str) -> None:
     variables = {name: os.environ[name] for name in passed if os.environ.get(name)}
     uri = os.environ.get("MONGODB_URI", "")
     done = deploy(package, stage, client=session.create_client, variables=variables, aws=aws, mongodb_uri=uri)
+    protect(session.create_client("cloudformation"), stage)
     admin = first_admin.ensure_admin(session.create_client("dynamodb"), stage, os.environ)
     print(f"API       {done.api_url}\nsockets   {done.sockets_url}\nuser      {first_admin.NAME}, {admin.state}")
     if admin.password:
@@ -174,6 +203,9 @@ def main(arguments: list[str]) -> None:
     """Deploy as the command ``scripts/deploy``; exit with a sentence on failure."""
     asked = parsed(arguments)
     with reporting("deploy", "Interrupted. CloudFormation completes a change that has begun; deploy again to finish."):
+        if asked.destroy:
+            destroying.destroy(asked.stage, aws_session(os.environ).create_client)
+            return
         run(asked.stage)
 
 

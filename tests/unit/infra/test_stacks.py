@@ -29,7 +29,7 @@ def a_package(tmp_path: Path, **changes: Any) -> Package:
     code = tmp_path / "deployment.zip"
     code.write_bytes(b"code")
     data = template.resources()
-    known = {"AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::S3::Bucket"}
+    known = {"AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::S3::Bucket", "AWS::SNS::Topic"}
     data["Resources"] = {name: one for name, one in data["Resources"].items() if one["Type"] in known}
     return Package(code, data, {**APP, **changes}, [])
 

@@ -60,11 +60,13 @@ def test_package_lists_the_routes_that_may_hold_a_request(built: Built) -> None:
     assert len(waiting) >= 2
 
 
-def test_gateway_throttles_signing_in_and_no_other_call(completed: Template, paths: Template) -> None:
-    (setting,) = completed["Resources"]["RestAPI"]["Properties"]["MethodSettings"]
+def test_gateway_throttles_signing_in_before_all_other_calls(completed: Template, paths: Template) -> None:
+    setting, others = completed["Resources"]["RestAPI"]["Properties"]["MethodSettings"]
     assert (setting["ResourcePath"], setting["HttpMethod"]) == ("/~1api~1sessions", "POST")
     assert "post" in paths["/api/sessions"]
     assert 0 < setting["ThrottlingRateLimit"] <= setting["ThrottlingBurstLimit"]
+    assert (others["ResourcePath"], others["HttpMethod"]) == ("/*", "*")
+    assert setting["ThrottlingRateLimit"] < completed["Parameters"]["CallsPerSecond"]["Default"]
 
 
 # --- functions
@@ -203,7 +205,8 @@ def test_template_of_120_paths_is_within_half_of_cloudformations_limit(built: Bu
 
 def test_resources_of_the_data_stack_are_retained() -> None:
     for resource in template.resources()["Resources"].values():
-        if resource["Type"] != "AWS::CloudWatch::Alarm":
+        # Alarms and their topic hold nothing.
+        if resource["Type"] not in {"AWS::CloudWatch::Alarm", "AWS::SNS::Topic", "AWS::SNS::Subscription"}:
             assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
 
