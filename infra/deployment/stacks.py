@@ -5,6 +5,7 @@ import copy
 import os
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from botocore.config import Config
@@ -22,7 +23,7 @@ from infra.deployment import (
 )
 from infra.deployment.cloudformation import DeployFailed
 from infra.deployment.database import Wanted
-from infra.deployment.package import Package, build, check_stage
+from infra.deployment.package import Package, build, check_folder, check_stage, load
 from infra.deployment.template import minified
 from infra.environment import ROOT
 from infra.operations.failures import reporting
@@ -174,29 +175,56 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
         "shown once.",
     )
     parser.add_argument(
+        "--folder", type=Path, help="deploy what scripts/package built there, in place of a new package"
+    )
+    parser.add_argument(
+        "--only-database", action="store_true", help="set the mark and the indexes, and make the administrator, only"
+    )
+    parser.add_argument(
         "--destroy", action="store_true", help="delete the stage with all its data instead, after a question"
     )
     parser.add_argument("--stage", required=True, help="a stage of .chalice/config.json, such as dev or prod")
     return parser.parse_args(arguments)
 
 
-def run(stage: str) -> None:
-    """Check, package and deploy *stage*; print the URL and the administrator."""
+def run(stage: str, folder: Path | None = None, *, only_database: bool = False) -> None:
+    """Check, package and deploy *stage*; print the URL and the administrator.
+
+    With *folder*, the package that was built there is deployed. *only_database* leaves both stacks as they are.
+    """
     session, aws = aws_session(os.environ), "AWS_ENDPOINT_URL" not in os.environ
     check(stage, session, os.environ)
-    print("packaging, with wheels for Lambda ...", flush=True)
-    package = build(stage, vendor=True, folder=ROOT / "build" / stage)
+    package = _package(stage, folder)
     print("deploying ...", flush=True)
     # On AWS the connection string stays in the secret. On an emulator, functions read it from their environment.
     passed = ("MONGODB_DATABASE",) if aws else ("MONGODB_DATABASE", "MONGODB_URI")
     variables = {name: os.environ[name] for name in passed if os.environ.get(name)}
     uri = os.environ.get("MONGODB_URI", "")
+    if only_database:
+        _prepare_database(package, stage, session.create_client, variables, Wanted(uri))
+        print("The database has its mark and its indexes, if the stage has a URI.")
+        _show(first_admin.ensure_admin(session.create_client("dynamodb"), stage, os.environ))
+        return
     done = deploy(package, stage, client=session.create_client, variables=variables, aws=aws, mongodb_uri=uri)
     protect(session.create_client("cloudformation"), stage)
     admin = first_admin.ensure_admin(session.create_client("dynamodb"), stage, os.environ)
-    print(f"API       {done.api_url}\nsockets   {done.sockets_url}\nuser      {first_admin.NAME}, {admin.state}")
+    print(f"API       {done.api_url}\nsockets   {done.sockets_url}")
+    _show(admin)
+
+
+def _show(admin: first_admin.Administrator) -> None:
+    print(f"user      {first_admin.NAME}, {admin.state}")
     if admin.password:
         print(f"password  {admin.password}   (not shown again)")
+
+
+def _package(stage: str, folder: Path | None) -> Package:
+    if folder is None:
+        print("packaging, with wheels for Lambda ...", flush=True)
+        return build(stage, vendor=True, folder=ROOT / "build" / stage)
+    package = load(folder)
+    check_folder(stage, package)
+    return package
 
 
 def main(arguments: list[str]) -> None:
@@ -206,7 +234,7 @@ def main(arguments: list[str]) -> None:
         if asked.destroy:
             destroying.destroy(asked.stage, aws_session(os.environ).create_client)
             return
-        run(asked.stage)
+        run(asked.stage, asked.folder, only_database=asked.only_database)
 
 
 if __name__ == "__main__":
