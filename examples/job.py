@@ -15,6 +15,7 @@ from typing import Any
 import requests
 
 URL = os.environ.get("HOLDFAST_URL", "http://localhost:8000")
+REPORT_SECONDS = 0.25
 api = requests.Session()
 api.headers["Authorization"] = f"Bearer {os.environ['HOLDFAST_KEY']}"
 
@@ -36,7 +37,7 @@ def run(session_id: str, total: int) -> None:
     reported_at = time.monotonic()
     for done in range(1, total):
         time.sleep(0.002)  # the work
-        if time.monotonic() - reported_at > 0.25:
+        if time.monotonic() - reported_at > REPORT_SECONDS:
             report(session_id, activated=done)
             reported_at = time.monotonic()
     print(json.dumps(report(session_id, activated=total, msg="All rows are read.")))

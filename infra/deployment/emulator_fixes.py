@@ -63,6 +63,8 @@ def throttle_methods(gateway: Any, outputs: Mapping[str, str], properties: dict[
             "value": value,
         }
         for setting in properties["MethodSettings"]
+        # A path of all methods has no slash to decode, and its limits are parameters.
+        if setting["ResourcePath"] != "/*"
         for name, value in (
             ("rateLimit", str(setting["ThrottlingRateLimit"])),
             ("burstLimit", str(setting["ThrottlingBurstLimit"])),

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, get_args
 
 from chalicelib.core.stores import clients
 from infra import environment
-from infra.deployment import policies, template
+from infra.deployment import handout, policies, template, templating
 from infra.deployment.template import RUNTIME
 from infra.environment import ROOT
 from infra.operations.failures import CommandFailed
@@ -81,11 +81,34 @@ def check_stage(stage: str) -> None:
         )
 
 
+def check_folder(stage: str, package: Package) -> None:
+    """Return if *package* was built for *stage*.
+
+    Raises:
+        CommandFailed: the functions of the package were built for another stage.
+    """
+    functions = [one for one in package.app["Resources"].values() if one["Type"] == "AWS::Serverless::Function"]
+    built = {one["Properties"]["Tags"]["aws-chalice"].split(":")[1].partition("=")[2] for one in functions}
+    if built != {stage}:
+        raise CommandFailed(
+            f"{package.code.parent} was built for the stage {', '.join(sorted(built))}, not for {stage}."
+        )
+
+
 def load(folder: Path) -> Package:
-    """Return what was built into *folder*."""
+    """Return what was built into *folder*.
+
+    Raises:
+        CommandFailed: *folder* has no complete package.
+    """
+    for name in ("app.json", "data.json", "waiting.json", "deployment.zip"):
+        if not (folder / name).exists():
+            raise CommandFailed(
+                f"{folder} has no {name}. Build a package there with scripts/package --folder {folder}."
+            )
     app = json.loads((folder / "app.json").read_text())
     waiting = [(method, path) for method, path in json.loads((folder / "waiting.json").read_text())]
-    return Package(folder / "deployment.zip", template.resources(), app, waiting)
+    return Package(folder / "deployment.zip", json.loads((folder / "data.json").read_text()), app, waiting)
 
 
 def main() -> None:
@@ -107,10 +130,21 @@ def main() -> None:
     endpoints = _endpoints()
     waiting = [(endpoint.method, endpoint.path) for endpoint in endpoints if endpoint.waits]
     (asked.folder / "waiting.json").write_text(json.dumps(waiting))
-    text = template.minified(template.completed(made))
+    app = template.completed(made)
+    text = template.minified(app)
     _check_template(len(text.encode()))
     (asked.folder / "app.json").write_text(text)
+    _hand_out(app, asked.stage, asked.folder, vendor=asked.vendor)
     print(f"{asked.folder}: {size / 2**20:.1f} MB unpacked, {len(endpoints)} routes, {len(waiting)} of them may wait")
+
+
+def _hand_out(app: dict[str, Any], stage: str, folder: Path, *, vendor: bool) -> None:
+    """Write what belongs to the *app* template: the data template, a deployer's rights, and the steps in README.txt."""
+    data = template.resources(templating.functions(app))
+    (folder / "data.json").write_text(json.dumps(data, indent=1))
+    (folder / "deployer.json").write_text(json.dumps(policies.deployer(stage), indent=1))
+    outputs = [name for name in app["Parameters"] if name in data["Outputs"]]
+    (folder / "README.txt").write_text(handout.text(stage, outputs, vendor=vendor))
 
 
 def _check_template(size_bytes: int) -> None:

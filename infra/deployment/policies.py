@@ -8,7 +8,7 @@ The functions that publish events of records get the queues of all subscriptions
 gets every dead-letter queue, and the API, which sends dead letters back, every queue.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import yaml
 
 from chalicelib import slices
 from chalicelib.core.queueing import dead_letters, keeper
+from infra.deployment import alarms
 from infra.environment import ROOT
 
 Statements = list[dict[str, list[str]]]
@@ -26,7 +27,8 @@ LARGEST_POLICY_CHARACTERS = 10_240
 _PUBLISHERS = ("project", "repair", "reconcile")
 _CONSUMER = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"]
 _CLAIMS = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
-_LOG = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]
+#: No right to create the log group: the data stack owns it, and a late line must not bring back a deleted group.
+_LOG = ["logs:CreateLogStream", "logs:PutLogEvents"]
 
 
 class NoPolicy(Exception):
@@ -55,7 +57,7 @@ def policy(function: str, rights: Mapping[str, Statements]) -> dict[str, Any]:
         raise NoPolicy(f"function {function} needs its policy in {_policy_file(function)}")
     allowed: dict[str, set[str]] = {}
     for statement in [*_common(function), *derived, *rights.get(function, ())]:
-        for resource in statement["resources"]:
+        for resource in _each(statement["resources"]):
             allowed.setdefault(resource, set()).update(statement["allow"])
     grouped: dict[tuple[str, ...], list[str]] = {}
     for thing, actions in allowed.items():
@@ -65,6 +67,22 @@ def policy(function: str, rights: Mapping[str, Statements]) -> dict[str, Any]:
         for actions, things in grouped.items()
     ]
     return {"Version": "2012-10-17", "Statement": statements}
+
+
+def deployer(stage: str) -> dict[str, Any]:
+    """Return the policy document of those who deploy *stage*, from `deployer.yaml`."""
+    text = (ROOT / "infra/deployment/deployer.yaml").read_text().replace("${Stage}", stage)
+    document: dict[str, Any] = yaml.safe_load(text)
+    return document
+
+
+def _each(things: Iterable[str]) -> Iterator[str]:
+    """Yield the *things*, and in the place of ``queue/*`` every queue: a star would match queues of longer stages."""
+    for thing in things:
+        if thing == "queue/*":
+            yield from (f"queue/{name}" for queue in slices.QUEUES for name in (queue.name, queue.dead_letters))
+        else:
+            yield thing
 
 
 def _policy_file(function: str) -> str:
@@ -96,6 +114,9 @@ def _derived(function: str) -> Statements:
             {"allow": _CONSUMER, "resources": [f"queue/{queue.dead_letters}" for queue in slices.QUEUES]},
             {"allow": ["dynamodb:PutItem"], "resources": [f"table/{dead_letters.TABLE}"]},
         ]
+    if function in alarms.SCHEDULES:
+        # Lambda sends a failed scheduled invocation by the function's role.
+        found += [{"allow": ["sqs:SendMessage"], "resources": [f"queue/{alarms.FAILURES}"]}]
     if function == "api":
         found += _senders(queue.name for queue in slices.QUEUES)
     if function in _PUBLISHERS:
@@ -109,6 +130,7 @@ def _senders(names: Iterable[str]) -> Statements:
 
 def _arn(thing: str) -> dict[str, str]:
     kind, _, rest = thing.partition("/")
+    # Secrets Manager appends a hyphen and six characters. A star would match the secret of the stage prod-eu, too.
     account = "${AWS::Region}:${AWS::AccountId}"
     forms = {
         "table": f"dynamodb:{account}:table/holdfast-${{Stage}}-{rest}",
@@ -116,6 +138,6 @@ def _arn(thing: str) -> dict[str, str]:
         "log": f"logs:{account}:log-group:/aws/lambda/holdfast-${{Stage}}-{rest}:*",
         "connections": f"execute-api:{account}:${{WebsocketAPI}}/*/@connections/*",
         "mail": f"ses:{account}:*",
-        "secret": f"secretsmanager:{account}:secret:holdfast-${{Stage}}-*",
+        "secret": f"secretsmanager:{account}:secret:holdfast-${{Stage}}-??????",
     }
     return {"Fn::Sub": f"arn:${{AWS::Partition}}:{forms[kind]}"}

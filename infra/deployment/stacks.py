@@ -2,30 +2,35 @@
 
 import argparse
 import copy
-import hashlib
-import json
 import os
 import sys
 from collections.abc import Callable, Mapping
-from time import monotonic, sleep
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from botocore.config import Config
-from botocore.exceptions import ClientError
 
 from chalicelib.core.stores.binding import DatabaseRefused
-from infra.deployment import database, emulator_fixes, first_admin
+from infra.deployment import (
+    cloudformation,
+    database,
+    destroying,
+    emulator_fixes,
+    first_admin,
+    packages,
+    parameters,
+    quotas,
+)
+from infra.deployment.cloudformation import DeployFailed
 from infra.deployment.database import Wanted
-from infra.deployment.package import Package, build, check_stage
+from infra.deployment.package import Package, build, check_folder, check_stage, load
 from infra.deployment.template import minified
 from infra.environment import ROOT
-from infra.operations.failures import CommandFailed, reporting
+from infra.operations.failures import reporting
 from infra.operations.servers import aws_session, check_mongodb
 
-_DEADLINE_SECONDS = 900
 #: For the first call: an endpoint that cannot be reached would otherwise take minutes.
 _IMPATIENT = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 2})
-_CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 
 Client = Callable[[str], Any]
 
@@ -36,10 +41,6 @@ class Deployed(NamedTuple):
     api_url: str
     sockets_url: str
     outputs: dict[str, str]
-
-
-class DeployFailed(CommandFailed):
-    """CloudFormation refused or rolled back a stack, or took too long. The text names stack, resource and reason."""
 
 
 def deploy(
@@ -62,26 +63,37 @@ def deploy(
     Raises:
         DeployFailed: a stack could not be made or updated, or the database was refused. The earlier deployment stays.
     """
-    cloudformation = client("cloudformation")
-    given = {"Stage": stage}
-    data = _apply(cloudformation, f"holdfast-{stage}-data", given, TemplateBody=json.dumps(package.data))
-    _prepare_database(package, stage, client, variables, Wanted(mongodb_uri, None, exclusive))
-    s3, bucket = client("s3"), data["PackagesBucket"]
-    code = _upload(s3, bucket, package.code.read_bytes(), "zip")
+    stacks, values = client("cloudformation"), {"Stage": stage, **parameters.given(stage)}
+    if guarded := cloudformation.parameter(stacks, f"holdfast-{stage}-data", parameters.PROTECTED):
+        values |= {parameters.PROTECTED: guarded}
+    given = parameters.of(values, package.data)
+    data = cloudformation.apply(stacks, f"holdfast-{stage}-data", given, TemplateBody=minified(package.data))
+    wanted = Wanted(mongodb_uri, None, exclusive)
+    _prepare_database(package, stage, client, variables, wanted)
     # At an emulator, the template's address of WebSockets does not lead to the emulator.
-    template = _pointed(package, bucket, code, ({} if aws else emulator_fixes.variables(client)) | variables)
-    # The template goes through S3, because a call takes at most 51,200 bytes of template.
-    key = _upload(s3, bucket, minified(template).encode(), "json")
-    url = f"{s3.meta.endpoint_url}/{bucket}/{key}"
-    # Only outputs that the app template has as parameters are passed on: CloudFormation refuses unknown parameters.
-    given |= {name: value for name, value in data.items() if name in template["Parameters"]}
-    app = _apply(cloudformation, f"holdfast-{stage}-app", given, TemplateURL=url)
+    variables = ({} if aws else emulator_fixes.variables(client)) | variables
+    app, template = _deploy_app(package, f"holdfast-{stage}-app", values | data, client, variables)
     # Until now, functions of the version before stored documents of that version.
-    _prepare_database(package, stage, client, variables, Wanted(mongodb_uri, None, exclusive))
+    _prepare_database(package, stage, client, variables, wanted)
     if aws:
         return Deployed(*_urls(app), data | app)
     emulator_fixes.apply(client, app, package.data, template, stage)
     return Deployed(*emulator_fixes.urls(client, app), data | app)
+
+
+def _deploy_app(
+    package: Package, name: str, values: Mapping[str, str], client: Client, variables: dict[str, Any]
+) -> tuple[dict[str, str], dict[str, Any]]:
+    """Upload the code, deploy the app stack *name* with the parameters among *values*; return outputs and template."""
+    s3, bucket = client("s3"), values["PackagesBucket"]
+    code = packages.upload(s3, bucket, package.code.read_bytes(), "zip")
+    template = _pointed(package, bucket, code, variables)
+    # The template goes through S3, because a call takes at most 51,200 bytes of template.
+    key = packages.upload(s3, bucket, minified(template).encode(), "json")
+    url, given = f"{s3.meta.endpoint_url}/{bucket}/{key}", parameters.of(values, template)
+    app = cloudformation.apply(client("cloudformation"), name, given, TemplateURL=url)
+    packages.prune(s3, bucket, {code, key})
+    return app, template
 
 
 def _urls(app: dict[str, str]) -> tuple[str, str]:
@@ -108,13 +120,6 @@ def _declared(package: Package) -> dict[str, str]:
     return found
 
 
-def _upload(s3: Any, bucket: str, content: bytes, suffix: str) -> str:
-    """Store *content* under its hash and return the key, so that unchanged content causes no update."""
-    key = f"{hashlib.sha256(content).hexdigest()}.{suffix}"
-    s3.put_object(Bucket=bucket, Key=key, Body=content)
-    return key
-
-
 def _pointed(package: Package, bucket: str, key: str, variables: dict[str, Any]) -> dict[str, Any]:
     """Return the app template with the code's location and the *variables* filled in."""
     template = copy.deepcopy(package.app)
@@ -125,91 +130,37 @@ def _pointed(package: Package, bucket: str, key: str, variables: dict[str, Any])
     return template
 
 
-def _apply(cloudformation: Any, name: str, given: dict[str, str], **template: str) -> dict[str, str]:
-    """Create or update the stack *name* with the parameters *given*; return its outputs."""
-    call = cloudformation.update_stack if _usable(cloudformation, name) else cloudformation.create_stack
-    try:
-        call(
-            StackName=name,
-            **template,
-            Capabilities=_CAPABILITIES,
-            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()],
-        )
-    except ClientError as error:
-        if "No updates are to be performed" not in str(error):
-            raise DeployFailed(f"{name}: {error.response['Error']['Message']}") from error
-    return _settled(cloudformation, name)
-
-
-def _usable(cloudformation: Any, name: str) -> bool:
-    """Return whether the stack exists and takes updates. A stack whose creation failed takes none, and is deleted."""
-    stack = _describe(cloudformation, name)
-    if stack is None:
-        return False
-    if stack["StackStatus"] not in {"ROLLBACK_COMPLETE", "CREATE_FAILED", "ROLLBACK_FAILED"}:
-        return True
-    cloudformation.delete_stack(StackName=name)
-    _until(lambda: _describe(cloudformation, name) is None, f"{name} was not deleted")
-    return False
-
-
-def _settled(cloudformation: Any, name: str) -> dict[str, str]:
-    """Wait for the stack to settle; return its outputs."""
-
-    def done() -> dict[str, Any] | None:
-        stack = _describe(cloudformation, name)
-        return None if stack is None or stack["StackStatus"].endswith("_IN_PROGRESS") else stack
-
-    stack = _until(done, f"{name} did not settle")
-    if stack["StackStatus"] not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
-        raise DeployFailed(f"{name} is {stack['StackStatus']}:\n{_reasons(cloudformation, name)}")
-    return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
-
-
-def _describe(cloudformation: Any, name: str) -> dict[str, Any] | None:
-    try:
-        stack: dict[str, Any] = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
-    except ClientError as error:
-        if "does not exist" in str(error):
-            return None
-        raise
-    return None if stack["StackStatus"] == "DELETE_COMPLETE" else stack
-
-
-def _until(found: Callable[[], Any], complaint: str) -> Any:
-    """Call *found* until its answer is truthy, and return the answer. Pauses grow from 20 ms to 3 s.
-
-    Raises:
-        DeployFailed: no answer within the deadline; the text begins with *complaint*.
-    """
-    deadline, pause = monotonic() + _DEADLINE_SECONDS, 0.02
-    while not (answer := found()):
-        if monotonic() > deadline:
-            raise DeployFailed(f"{complaint} within {_DEADLINE_SECONDS} s")
-        sleep(pause)
-        pause = min(pause * 1.5, 3)
-    return answer
-
-
-def _reasons(cloudformation: Any, name: str) -> str:
-    events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
-    failed = [event for event in events if event["ResourceStatus"].endswith("_FAILED")]
-    return "\n".join(f"  {event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}" for event in failed)
-
-
 def check(stage: str, session: Any, environ: Mapping[str, str]) -> None:
     """Return if a deployment of *stage* can begin, after a few seconds at most. Nothing is changed.
 
     Raises:
-        CommandFailed: the stage, the administrator's password or MONGODB_URI cannot be used.
+        CommandFailed: the stage, its parameters, the administrator's password or MONGODB_URI cannot be used, or the
+            account's limit of concurrent executions is too small.
         BotoCoreError, ClientError: region or credentials are missing, or AWS does not answer or refuses the caller.
         PyMongoError: the server of MONGODB_URI does not answer.
     """
     check_stage(stage)
     first_admin.given_password(environ)
-    _describe(session.create_client("cloudformation", config=_IMPATIENT), f"holdfast-{stage}-data")
+    parameters.given(stage)
+    cloudformation.describe(session.create_client("cloudformation", config=_IMPATIENT), f"holdfast-{stage}-data")
+    if "AWS_ENDPOINT_URL" not in environ:
+        quotas.check_concurrency(session.create_client("lambda", config=_IMPATIENT), parameters.variables(stage))
+        if parameters.given(stage).get("AccessLogs") == "On":
+            quotas.check_log_role(session.create_client("apigateway", config=_IMPATIENT))
     if uri := environ.get("MONGODB_URI"):
         check_mongodb(uri)
+        if "AWS_ENDPOINT_URL" not in environ:
+            limit = quotas.concurrency(session.create_client("lambda", config=_IMPATIENT))
+            print(quotas.connection_budget(uri, limit, parameters.variables(stage)))
+
+
+def protect(stacks: Any, stage: str) -> None:
+    """Protect both stacks of *stage* against deletion, and the tables. Safe to repeat.
+
+    Only after a deployment has succeeded: CloudFormation could not roll back the creation of a protected table.
+    """
+    cloudformation.protect(stacks, f"holdfast-{stage}-data", **{parameters.PROTECTED: "Yes"})
+    cloudformation.protect(stacks, f"holdfast-{stage}-app")
 
 
 def parsed(arguments: list[str]) -> argparse.Namespace:
@@ -223,33 +174,67 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
         "the role admin, now and at every deployment; else a password is generated for the first administrator and "
         "shown once.",
     )
+    parser.add_argument(
+        "--folder", type=Path, help="deploy what scripts/package built there, in place of a new package"
+    )
+    parser.add_argument(
+        "--only-database", action="store_true", help="set the mark and the indexes, and make the administrator, only"
+    )
+    parser.add_argument(
+        "--destroy", action="store_true", help="delete the stage with all its data instead, after a question"
+    )
     parser.add_argument("--stage", required=True, help="a stage of .chalice/config.json, such as dev or prod")
     return parser.parse_args(arguments)
 
 
-def run(stage: str) -> None:
-    """Check, package and deploy *stage*; print the URL and the administrator."""
+def run(stage: str, folder: Path | None = None, *, only_database: bool = False) -> None:
+    """Check, package and deploy *stage*; print the URL and the administrator.
+
+    With *folder*, the package that was built there is deployed. *only_database* leaves both stacks as they are.
+    """
     session, aws = aws_session(os.environ), "AWS_ENDPOINT_URL" not in os.environ
     check(stage, session, os.environ)
-    print("packaging, with wheels for Lambda ...", flush=True)
-    package = build(stage, vendor=True, folder=ROOT / "build" / stage)
+    package = _package(stage, folder)
     print("deploying ...", flush=True)
     # On AWS the connection string stays in the secret. On an emulator, functions read it from their environment.
     passed = ("MONGODB_DATABASE",) if aws else ("MONGODB_DATABASE", "MONGODB_URI")
     variables = {name: os.environ[name] for name in passed if os.environ.get(name)}
     uri = os.environ.get("MONGODB_URI", "")
+    if only_database:
+        _prepare_database(package, stage, session.create_client, variables, Wanted(uri))
+        print("The database has its mark and its indexes, if the stage has a URI.")
+        _show(first_admin.ensure_admin(session.create_client("dynamodb"), stage, os.environ))
+        return
     done = deploy(package, stage, client=session.create_client, variables=variables, aws=aws, mongodb_uri=uri)
+    protect(session.create_client("cloudformation"), stage)
     admin = first_admin.ensure_admin(session.create_client("dynamodb"), stage, os.environ)
-    print(f"API       {done.api_url}\nsockets   {done.sockets_url}\nuser      {first_admin.NAME}, {admin.state}")
+    print(f"API       {done.api_url}\nsockets   {done.sockets_url}")
+    _show(admin)
+
+
+def _show(admin: first_admin.Administrator) -> None:
+    print(f"user      {first_admin.NAME}, {admin.state}")
     if admin.password:
         print(f"password  {admin.password}   (not shown again)")
+
+
+def _package(stage: str, folder: Path | None) -> Package:
+    if folder is None:
+        print("packaging, with wheels for Lambda ...", flush=True)
+        return build(stage, vendor=True, folder=ROOT / "build" / stage)
+    package = load(folder)
+    check_folder(stage, package)
+    return package
 
 
 def main(arguments: list[str]) -> None:
     """Deploy as the command ``scripts/deploy``; exit with a sentence on failure."""
     asked = parsed(arguments)
     with reporting("deploy", "Interrupted. CloudFormation completes a change that has begun; deploy again to finish."):
-        run(asked.stage)
+        if asked.destroy:
+            destroying.destroy(asked.stage, aws_session(os.environ).create_client)
+            return
+        run(asked.stage, asked.folder, only_database=asked.only_database)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@
 import copy
 import json
 import tomllib
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
@@ -23,6 +24,8 @@ import yaml
 from chalicelib import slices
 from chalicelib.core import errors
 from chalicelib.core.queueing import keeper, queues
+from infra.deployment import alarms, gateways, loggroups, parameters
+from infra.deployment.templating import KEPT, QUEUE_ARN, functions, logical, sub
 from infra.environment import ROOT
 
 RUNTIME = "python3.12"
@@ -79,11 +82,18 @@ _FOR_EVERY_ORIGIN = {
 }
 
 
-def resources() -> dict[str, Any]:
-    """Return the data template: `resources.yaml`, and for each queue the queue, its dead-letter queue and its alarm."""
+def resources(names: Iterable[str] = ()) -> dict[str, Any]:
+    """Return the data template: `resources.yaml`, each queue, its dead-letter queue and its alarms, and the log groups.
+
+    *names* are the functions that have a log group, named without ``holdfast-<stage>-``.
+    """
     template: dict[str, Any] = yaml.safe_load((ROOT / "infra/deployment/resources.yaml").read_text())
+    template["Parameters"] |= parameters.DATA
+    template["Resources"] |= loggroups.of(names)
     for queue in slices.QUEUES:
         template["Resources"] |= _queue(queue)
+    parameters.protect(template)
+    alarms.add_to_data(template, slices.QUEUES)
     return template
 
 
@@ -111,6 +121,9 @@ def completed(template: dict[str, Any]) -> dict[str, Any]:
     for path in definition["paths"].values():
         _answer_every_method(path)
     definition[GATEWAY_RESPONSES] = _gateway_responses()
+    parameters.add(made)
+    gateways.add(made)
+    alarms.add_to_app(made, functions(made))
     # No answer is binary, and with binary media types a JSON request may arrive as base64.
     definition.pop("x-amazon-apigateway-binary-media-types", None)
     return made
@@ -123,19 +136,19 @@ def minified(template: dict[str, Any]) -> str:
 
 def _queue(queue: queues.Queue) -> dict[str, Any]:
     """Return the resources of *queue*. SQS dead-letters a message only if the workers never do."""
-    name = _logical(queue)
+    name = logical(queue.name)
     fixed = {
         "MessageRetentionPeriod": queues.RETENTION_SECONDS,
         "MaximumMessageSize": queues.LARGEST_MESSAGE_BYTES,
         "SqsManagedSseEnabled": True,
     }
     dead = {
-        "QueueName": _sub(f"holdfast-${{Stage}}-{queue.dead_letters}"),
+        "QueueName": sub(f"holdfast-${{Stage}}-{queue.dead_letters}"),
         "VisibilityTimeout": 2 * _KEEPER_SECONDS,
         **fixed,
     }
     alive = {
-        "QueueName": _sub(f"holdfast-${{Stage}}-{queue.name}"),
+        "QueueName": sub(f"holdfast-${{Stage}}-{queue.name}"),
         "VisibilityTimeout": queue.visibility_seconds,
         "RedrivePolicy": {
             "deadLetterTargetArn": {"Fn::GetAtt": [f"{name}DeadLetters", "Arn"]},
@@ -143,10 +156,9 @@ def _queue(queue: queues.Queue) -> dict[str, Any]:
         },
         **fixed,
     }
-    kept = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
     return {
-        f"{name}DeadLetters": {"Type": "AWS::SQS::Queue", **kept, "Properties": dead},
-        f"{name}Queue": {"Type": "AWS::SQS::Queue", **kept, "Properties": alive},
+        f"{name}DeadLetters": {"Type": "AWS::SQS::Queue", **KEPT, "Properties": dead},
+        f"{name}Queue": {"Type": "AWS::SQS::Queue", **KEPT, "Properties": alive},
         f"{name}DeadLettersAlarm": {"Type": "AWS::CloudWatch::Alarm", "Properties": _transit_alarm(queue)},
     }
 
@@ -154,11 +166,13 @@ def _queue(queue: queues.Queue) -> dict[str, Any]:
 def _transit_alarm(queue: queues.Queue) -> dict[str, Any]:
     """Return the alarm of dead letters of *queue* that wait in SQS, because they are not stored."""
     return {
-        "AlarmName": _sub(f"holdfast-${{Stage}}-{queue.dead_letters}"),
+        "AlarmName": sub(f"holdfast-${{Stage}}-{queue.dead_letters}"),
         "AlarmDescription": f"Dead letters in {queue.dead_letters} are not stored: read what {keeper.NAME} logs",
         "Namespace": "AWS/SQS",
         "MetricName": "ApproximateAgeOfOldestMessage",
-        "Dimensions": [{"Name": "QueueName", "Value": {"Fn::GetAtt": [f"{_logical(queue)}DeadLetters", "QueueName"]}}],
+        "Dimensions": [
+            {"Name": "QueueName", "Value": {"Fn::GetAtt": [f"{logical(queue.name)}DeadLetters", "QueueName"]}}
+        ],
         "Statistic": "Maximum",
         "Period": 60,
         "EvaluationPeriods": 1,
@@ -166,15 +180,6 @@ def _transit_alarm(queue: queues.Queue) -> dict[str, Any]:
         "ComparisonOperator": "GreaterThanThreshold",
         "TreatMissingData": "notBreaching",
     }
-
-
-def _logical(queue: queues.Queue) -> str:
-    """Return the name of *queue* in logical ids, which have letters and digits only."""
-    return queue.name.title().replace("-", "")
-
-
-def _sub(text: str) -> dict[str, str]:
-    return {"Fn::Sub": text}
 
 
 def _complete_queue_event(function: dict[str, Any], event: dict[str, Any]) -> None:
@@ -188,7 +193,7 @@ def _complete_keeper(function: dict[str, Any]) -> None:
     """Point the function that stores dead letters at every dead-letter queue; chalice gives a function one queue."""
     function["Timeout"] = _KEEPER_SECONDS
     function["Events"] = {
-        f"{_logical(queue)}DeadLetters": {"Type": "SQS", "Properties": _mapping(queue.dead_letters, 10, 2)}
+        f"{logical(queue.name)}DeadLetters": {"Type": "SQS", "Properties": _mapping(queue.dead_letters, 10, 2)}
         for queue in slices.QUEUES
     }
 
@@ -201,7 +206,7 @@ def _queue_of(event: dict[str, Any]) -> str:
 
 def _mapping(queue: str, batch_size: int, concurrency: int) -> dict[str, Any]:
     return {
-        "Queue": _sub(f"arn:${{AWS::Partition}}:sqs:${{AWS::Region}}:${{AWS::AccountId}}:holdfast-${{Stage}}-{queue}"),
+        "Queue": sub(f"{QUEUE_ARN}{queue}"),
         "BatchSize": batch_size,
         "FunctionResponseTypes": ["ReportBatchItemFailures"],
         "ScalingConfig": {"MaximumConcurrency": concurrency},
@@ -224,9 +229,9 @@ def _complete_function(properties: dict[str, Any], short: str) -> None:
         "HOLDFAST_STAGE": {"Ref": "Stage"},
         "HOLDFAST_SECRET_ID": {"Fn::Sub": "holdfast-${Stage}"},
         "HOLDFAST_VERSION": version,
-        "SOCKETS_MANAGEMENT_URL": _sub(f"https://{_SOCKETS_HOST}"),
-        "SOCKETS_PUBLIC_URL": _sub(f"wss://{_SOCKETS_HOST}"),
-        "QUEUES_URL_PREFIX": _sub("https://sqs.${AWS::Region}.${AWS::URLSuffix}/${AWS::AccountId}/holdfast-${Stage}-"),
+        "SOCKETS_MANAGEMENT_URL": sub(f"https://{_SOCKETS_HOST}"),
+        "SOCKETS_PUBLIC_URL": sub(f"wss://{_SOCKETS_HOST}"),
+        "QUEUES_URL_PREFIX": sub("https://sqs.${AWS::Region}.${AWS::URLSuffix}/${AWS::AccountId}/holdfast-${Stage}-"),
     }
     properties["FunctionName"] = {"Fn::Sub": f"holdfast-${{Stage}}-{short}"}
     properties["Runtime"] = RUNTIME

@@ -73,7 +73,10 @@ class Places:
                 upsert=True,
                 return_document=ReturnDocument.AFTER,
             )
-        return lease if found and found.get("leases") else None
+        if found and found.get("leases"):
+            return lease
+        logs.line().count("placesRefused")
+        return None
 
     def give_back(self, lease: Lease) -> None:
         """End *lease*. Safe to repeat. If the store cannot be reached, the lease ends by itself."""

@@ -13,8 +13,8 @@ from pymongo.errors import ConnectionFailure, OperationFailure
 from chalicelib.core.stores import binding
 from chalicelib.core.stores.binding import DatabaseRefused, Deployment
 from infra.deployment import database, stacks
+from infra.deployment.cloudformation import DeployFailed
 from infra.deployment.database import Wanted
-from infra.deployment.stacks import DeployFailed
 from infra.host import ports
 from infra.local.processes.mongod import Mongod
 from tests.unit.conftest import STAGE

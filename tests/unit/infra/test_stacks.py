@@ -10,9 +10,9 @@ from pymongo import MongoClient
 
 from chalicelib import slices
 from chalicelib.core.stores import binding
-from infra.deployment import stacks, template
+from infra.deployment import cloudformation, stacks, template
+from infra.deployment.cloudformation import DeployFailed
 from infra.deployment.package import Package
-from infra.deployment.stacks import DeployFailed
 from infra.local.processes.mongod import Mongod
 from tests.unit.conftest import STAGE, resources
 
@@ -29,7 +29,7 @@ def a_package(tmp_path: Path, **changes: Any) -> Package:
     code = tmp_path / "deployment.zip"
     code.write_bytes(b"code")
     data = template.resources()
-    known = {"AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::S3::Bucket"}
+    known = {"AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::S3::Bucket", "AWS::SNS::Topic"}
     data["Resources"] = {name: one for name, one in data["Resources"].items() if one["Type"] in known}
     return Package(code, data, {**APP, **changes}, [])
 
@@ -134,7 +134,7 @@ def test_a_stack_that_settles_in_a_failure_is_raised(client: Client, tmp_path: P
     stacks.deploy(a_package(tmp_path), STAGE, client=client, variables={}, aws=True)
     _stack(f"holdfast-{STAGE}-app").status = "UPDATE_ROLLBACK_COMPLETE"
     with pytest.raises(DeployFailed, match="UPDATE_ROLLBACK_COMPLETE"):
-        stacks._settled(client("cloudformation"), f"holdfast-{STAGE}-app")
+        cloudformation.settled(client("cloudformation"), f"holdfast-{STAGE}-app")
 
 
 def _stack(name: str) -> Any:

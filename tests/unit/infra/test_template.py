@@ -9,7 +9,7 @@ import pytest
 from app import app
 from chalicelib import slices
 from chalicelib.core.queueing import queues
-from infra.deployment import package, template
+from infra.deployment import package, parameters, template
 from tests.unit.infra.build import Built, with_paths
 
 INTEGRATION = "x-amazon-apigateway-integration"
@@ -70,11 +70,13 @@ def test_package_lists_the_routes_that_may_hold_a_request(built: Built) -> None:
     assert len(waiting) >= 2
 
 
-def test_gateway_throttles_signing_in_and_no_other_call(completed: Template, paths: Template) -> None:
-    (setting,) = completed["Resources"]["RestAPI"]["Properties"]["MethodSettings"]
+def test_gateway_throttles_signing_in_before_all_other_calls(completed: Template, paths: Template) -> None:
+    setting, others = completed["Resources"]["RestAPI"]["Properties"]["MethodSettings"]
     assert (setting["ResourcePath"], setting["HttpMethod"]) == ("/~1api~1sessions", "POST")
     assert "post" in paths["/api/sessions"]
     assert 0 < setting["ThrottlingRateLimit"] <= setting["ThrottlingBurstLimit"]
+    assert (others["ResourcePath"], others["HttpMethod"]) == ("/*", "*")
+    assert setting["ThrottlingRateLimit"] < completed["Parameters"]["CallsPerSecond"]["Default"]
 
 
 # --- functions
@@ -153,7 +155,7 @@ def test_the_projector_reads_the_records_stream_in_order(completed: Template) ->
     assert event["StartingPosition"] == "TRIM_HORIZON"
     assert (event["BisectBatchOnFunctionError"], event["MaximumRetryAttempts"]) == (False, -1)
     # And the data stack has an output for each parameter of the app stack
-    assert set(completed["Parameters"]) - {"Stage"} <= set(template.resources()["Outputs"])
+    assert set(completed["Parameters"]) - {"Stage", *parameters.APP} <= set(template.resources()["Outputs"])
 
 
 def test_functions_of_long_work_have_longer_timeouts(completed: Template) -> None:
@@ -213,8 +215,9 @@ def test_template_of_120_paths_is_within_half_of_cloudformations_limit(built: Bu
 
 def test_resources_of_the_data_stack_are_retained() -> None:
     for resource in template.resources()["Resources"].values():
-        if resource["Type"] != "AWS::CloudWatch::Alarm":
-            assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
+        # Alarms and their topic hold nothing.
+        if resource["Type"] not in {"AWS::CloudWatch::Alarm", "AWS::SNS::Topic", "AWS::SNS::Subscription"}:
+            assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
 
 def test_tables_are_backed_up_and_encrypted_and_pay_by_request() -> None:

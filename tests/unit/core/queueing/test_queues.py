@@ -151,7 +151,7 @@ def test_declaration_makes_queue_dead_letter_queue_and_alarm(queue: Queue) -> No
         assert properties["SqsManagedSseEnabled"] is True
     # Waiting messages outlive the functions.
     queues = [resource for resource in made.values() if resource["Type"] == "AWS::SQS::Queue"]
-    assert {resource["DeletionPolicy"] for resource in queues} == {"Retain"}
+    assert {resource["DeletionPolicy"] for resource in queues} == {"RetainExceptOnCreate"}
     _, alarm = by_kind["AWS::CloudWatch::Alarm"]
     assert alarm["Properties"]["Dimensions"][0]["Value"] == {"Fn::GetAtt": [dead_id, "QueueName"]}
     assert alarm["Properties"]["MetricName"] == "ApproximateAgeOfOldestMessage"
