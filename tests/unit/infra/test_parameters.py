@@ -40,7 +40,8 @@ def test_every_function_has_a_log_group_with_the_retention(built: Built) -> None
     groups = of_kind(built.package.data, "AWS::Logs::LogGroup").values()
     functions = of_kind(built.package.app, "AWS::Serverless::Function").values()
     assert {group["Properties"]["LogGroupName"]["Fn::Sub"] for group in groups} == {
-        f"/aws/lambda/{function['Properties']['FunctionName']['Fn::Sub']}" for function in functions
+        "/holdfast/${Stage}/access",
+        *(f"/aws/lambda/{function['Properties']['FunctionName']['Fn::Sub']}" for function in functions),
     }
     assert {group["Properties"]["RetentionInDays"]["Ref"] for group in groups} == {"LogRetentionDays"}
     assert "LogRetentionDays" in built.package.data["Parameters"]

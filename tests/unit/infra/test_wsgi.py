@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from app import app
 from chalicelib.core.errors import Unavailable
-from chalicelib.core.runtime import settings
 from chalicelib.core.runtime import waiting as runtime_waiting
 from chalicelib.core.web.application import App
 from chalicelib.core.web.roles import NOBODY, PUBLIC
@@ -206,7 +205,7 @@ def test_the_application_itself_answers() -> None:
 
 
 def test_a_body_over_the_limit_is_read_to_the_limit_alone() -> None:
-    longest = settings.load(settings.HttpSettings).max_body_bytes
+    longest = max(endpoint.largest_body_bytes for endpoint in app.endpoints)
     sent = io.BytesIO(b"x" * (longest * 3))
     assert call(Server(app, PLACES), "POST", "/api/sessions", body=sent).status == 413
     assert sent.tell() == longest + 1
