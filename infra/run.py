@@ -23,6 +23,7 @@ MODULES = {
     "queues": "infra.operations.queues",
     "reconcile": "infra.operations.reconcile",
     "serve": "infra.server",
+    "templates": "infra.deployment.lint",
     "up": "infra.local",
     "vendor": "infra.vendor",
     "webhooks": "infra.operations.webhooks",

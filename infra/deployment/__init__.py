@@ -13,6 +13,8 @@ packages.py       the bucket of packages and templates
 policies.py       each function's role, composed of the slices' declarations
 resources.yaml    the data template: tables, secret, bucket
 cloudformation.py makes or updates a stack, and waits until the stack has settled
+expand.py         SAM's expansion of a template, in the emulator's environment
+lint.py           cfn-lint and parliament, for scripts/check
 stacks.py         deploys through CloudFormation: to AWS or to a compatible endpoint
 emulator_fixes.py sets the properties that an emulator's CloudFormation ignores
 destroying.py     deletes a stage with its data, after a question

@@ -30,7 +30,7 @@ environment:
   HOLDFAST_ADMIN_PASSWORD                password of the first administrator; default: generated and shown once
   MONGODB_URI                            use this MongoDB (6.0 or newer, a replica set) instead of starting a server
   MONGODB_DATABASE                       with MONGODB_URI: name of the database; default: in the path of the URI
-  AWS_ENDPOINT_URL or LOCALSTACK_HOST    use this endpoint (LocalStack) instead of starting an emulator
+  AWS_ENDPOINT_URL or LOCALSTACK_HOST    use this endpoint (LocalStack) instead of an emulator; needs MONGODB_URI
 
 Data stays in .holdfast/. A killed AWS endpoint loses its last seconds; the next start says so.
 No other variable of your shell's environment reaches the functions.

@@ -6,14 +6,17 @@ import os
 import socket
 import threading
 from contextlib import closing
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 import botocore.session
 from botocore.config import Config
 
 from infra.operations.failures import CommandFailed
-from infra.operations.servers import region_of
+from infra.operations.servers import check_mongodb, region_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Keys(NamedTuple):
@@ -113,6 +116,26 @@ class ForeignClients:
         """Return a client of *service*; safe to call from any thread."""
         with self._lock:
             return self._session.client(service)
+
+
+def check_servers(environ: Mapping[str, str]) -> None:
+    """Return if the foreign endpoint and the foreign MongoDB that *environ* names, if any, can serve a stack.
+
+    Raises:
+        Unreachable: nobody answers at the endpoint.
+        CommandFailed: MONGODB_URI is no connection string, or is missing beside an endpoint. An own MongoDB listens on
+            loopback, and LocalStack runs functions in containers, whose loopback is another.
+        PyMongoError: no server answers at MONGODB_URI.
+    """
+    uri, url = environ.get("MONGODB_URI"), ForeignClients().url if foreign_wanted() else ""
+    if uri:
+        check_mongodb(uri)
+    elif url:
+        raise CommandFailed(
+            f"Functions run at {url}, and cannot reach a MongoDB that listens on this machine's loopback. Set "
+            "MONGODB_URI to a replica set (6.0 or newer) by an address that functions reach, such as "
+            "host.docker.internal."
+        )
 
 
 def foreign_wanted() -> bool:

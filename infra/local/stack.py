@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from infra.local import variables
-from infra.local.clients import Clients, ForeignClients, OwnClients, foreign_wanted
+from infra.local.clients import Clients, ForeignClients, OwnClients, check_servers, foreign_wanted
 from infra.local.deployer.deployer import Deployer
 from infra.local.lab import preload
 from infra.local.lab.clock import Clock
@@ -22,7 +22,6 @@ from infra.local.processes.mongod import Mongod
 from infra.local.processes.receiver import Receiver
 from infra.local.proxy.server import Front
 from infra.local.threads import together
-from infra.operations.servers import check_mongodb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -190,13 +189,12 @@ class Stack:
         Raises:
             PortTaken: another process has the port; raised before any process is started.
             Stopped: another thread called ``stop``.
-            CommandFailed, PyMongoError: MONGODB_URI cannot be used; raised before any process is started.
+            CommandFailed, PyMongoError: MONGODB_URI cannot be used, or is missing; raised before any process.
             ChildFailed, TaskFailed, Unreachable: a part failed; the text is the part's own.
         """
         try:
-            if self._mongod is None:
-                # Before any process: the deployment would notice an unreachable server last.
-                check_mongodb(os.environ["MONGODB_URI"])
+            # Before any process: the deployment would notice an unreachable server last.
+            check_servers(os.environ)
             self._front = Front(self._port, on_fault=self._on_fault)
             self._deployer.start()
             self._run_processes()

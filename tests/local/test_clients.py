@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from infra.host import ports
-from infra.local.clients import ForeignClients, Unreachable, foreign_wanted
+from infra.local.clients import ForeignClients, Unreachable, check_servers, foreign_wanted
+from infra.operations.failures import CommandFailed
 
 
 @pytest.fixture
@@ -20,6 +21,15 @@ def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def test_no_endpoint_in_the_environment_means_the_own_emulator(address: str) -> None:
     assert not foreign_wanted()
+
+
+def test_foreign_endpoint_demands_a_database_that_functions_reach(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_servers({})  # the own emulator and an own MongoDB
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{address}")
+    with pytest.raises(CommandFailed, match=r"cannot reach a MongoDB .* Set MONGODB_URI"):
+        check_servers({})
 
 
 @pytest.mark.parametrize(("name", "scheme"), [("AWS_ENDPOINT_URL", "http://"), ("LOCALSTACK_HOST", "")])
