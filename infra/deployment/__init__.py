@@ -7,6 +7,7 @@ parameters.py     the parameters of both templates, and their values in .chalice
 templating.py     small forms that the parts of both templates share
 alarms.py         the alarms of both stacks, and the topic that they notify
 gateways.py       names, access logs and throttling of both gateways
+refusals.py       the errors of the HTTP gateway itself
 loggroups.py      the log group of each function
 quotas.py         the account's limits, compared before a deployment
 packages.py       the bucket of packages and templates

@@ -16,15 +16,13 @@ import copy
 import json
 import tomllib
 from collections.abc import Iterable
-from http import HTTPStatus
 from typing import Any
 
 import yaml
 
 from chalicelib import slices
-from chalicelib.core import errors
 from chalicelib.core.queueing import keeper, queues
-from infra.deployment import alarms, gateways, loggroups, parameters
+from infra.deployment import alarms, gateways, loggroups, parameters, refusals
 from infra.deployment.templating import KEPT, QUEUE_ARN, functions, logical, sub
 from infra.environment import ROOT
 
@@ -52,34 +50,6 @@ _API, _EVENTS = "APIHandler", "Events"
 ANY_METHOD = "x-amazon-apigateway-any-method"
 INTEGRATION = "x-amazon-apigateway-integration"
 GATEWAY_RESPONSES = "x-amazon-apigateway-gateway-responses"
-
-#: The gateway's own errors, and the statuses that Holdfast answers with instead.
-_GATEWAY_ERRORS = {
-    "MISSING_AUTHENTICATION_TOKEN": HTTPStatus.NOT_FOUND,
-    "RESOURCE_NOT_FOUND": HTTPStatus.NOT_FOUND,
-    "ACCESS_DENIED": HTTPStatus.FORBIDDEN,
-    "INVALID_SIGNATURE": HTTPStatus.FORBIDDEN,
-    "EXPIRED_TOKEN": HTTPStatus.FORBIDDEN,
-    "WAF_FILTERED": HTTPStatus.FORBIDDEN,
-    "UNAUTHORIZED": HTTPStatus.UNAUTHORIZED,
-    "BAD_REQUEST_BODY": HTTPStatus.BAD_REQUEST,
-    "BAD_REQUEST_PARAMETERS": HTTPStatus.BAD_REQUEST,
-    "REQUEST_TOO_LARGE": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    "UNSUPPORTED_MEDIA_TYPE": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    "THROTTLED": HTTPStatus.TOO_MANY_REQUESTS,
-    "QUOTA_EXCEEDED": HTTPStatus.TOO_MANY_REQUESTS,
-    "API_CONFIGURATION_ERROR": HTTPStatus.BAD_GATEWAY,
-    "INTEGRATION_FAILURE": HTTPStatus.BAD_GATEWAY,
-    "INTEGRATION_TIMEOUT": HTTPStatus.GATEWAY_TIMEOUT,
-    "DEFAULT_5XX": HTTPStatus.BAD_GATEWAY,
-}
-_WITH_RETRY = {HTTPStatus.TOO_MANY_REQUESTS}
-#: Headers by which a page of any origin may read a gateway error. The headers of gateway errors cannot depend on the
-#: request, the errors hold no user's data, and without Allow-Credentials a browser shows no answer to a call by cookie.
-_FOR_EVERY_ORIGIN = {
-    "Access-Control-Allow-Origin": "*",
-    "Access-Control-Expose-Headers": "Retry-After",
-}
 
 
 def resources(names: Iterable[str] = ()) -> dict[str, Any]:
@@ -120,7 +90,7 @@ def completed(template: dict[str, Any]) -> dict[str, Any]:
     _serve_streams(made, definition["paths"])
     for path in definition["paths"].values():
         _answer_every_method(path)
-    definition[GATEWAY_RESPONSES] = _gateway_responses()
+    definition[GATEWAY_RESPONSES] = refusals.responses()
     parameters.add(made)
     gateways.add(made)
     alarms.add_to_app(made, functions(made))
@@ -284,19 +254,3 @@ def _answer_every_method(path: dict[str, Any]) -> None:
     # The summary describes the route.
     fallback.pop("summary", None)
     path[ANY_METHOD] = fallback
-
-
-def _gateway_responses() -> dict[str, Any]:
-    return {kind: _gateway_response(status) for kind, status in _GATEWAY_ERRORS.items()}
-
-
-def _gateway_response(status: HTTPStatus) -> dict[str, Any]:
-    body = errors.problem(status, status.description or status.phrase, "$context.requestId")
-    headers = {"gatewayresponse.header.Content-Type": f"'{errors.PROBLEM}'"}
-    own = {"Retry-After": "1"} if status in _WITH_RETRY else {}
-    headers |= {f"gatewayresponse.header.{name}": f"'{value}'" for name, value in (_FOR_EVERY_ORIGIN | own).items()}
-    return {
-        "statusCode": str(int(status)),
-        "responseParameters": headers,
-        "responseTemplates": {"application/json": json.dumps(body)},
-    }
