@@ -14,6 +14,9 @@ from typing import Any
 
 import requests
 
+#: The shortest time between two reports.
+PAUSE_SECONDS = 0.25
+
 URL = os.environ.get("HOLDFAST_URL", "http://localhost:8000")
 api = requests.Session()
 api.headers["Authorization"] = f"Bearer {os.environ['HOLDFAST_KEY']}"
@@ -36,7 +39,7 @@ def run(session_id: str, total: int) -> None:
     reported_at = time.monotonic()
     for done in range(1, total):
         time.sleep(0.002)  # the work
-        if time.monotonic() - reported_at > 0.25:
+        if time.monotonic() - reported_at > PAUSE_SECONDS:
             report(session_id, activated=done)
             reported_at = time.monotonic()
     print(json.dumps(report(session_id, activated=total, msg="All rows are read.")))
