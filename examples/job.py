@@ -14,6 +14,9 @@ from typing import Any
 
 import requests
 
+#: The shortest time between two reports.
+PAUSE_SECONDS = 0.25
+
 URL = os.environ.get("HOLDFAST_URL", "http://localhost:8000")
 REPORT_SECONDS = 0.25
 api = requests.Session()
@@ -37,7 +40,11 @@ def run(session_id: str, total: int) -> None:
     reported_at = time.monotonic()
     for done in range(1, total):
         time.sleep(0.002)  # the work
+<<<<<<< HEAD
         if time.monotonic() - reported_at > REPORT_SECONDS:
+=======
+        if time.monotonic() - reported_at > PAUSE_SECONDS:
+>>>>>>> progress
             report(session_id, activated=done)
             reported_at = time.monotonic()
     print(json.dumps(report(session_id, activated=total, msg="All rows are read.")))

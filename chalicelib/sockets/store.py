@@ -115,9 +115,15 @@ class ConnectionStore:
     def followed(self, prefix: str) -> list[str]:
         """Return the topics that begin with *prefix* and that connections follow."""
         begin = {"$gte": prefix, "$lt": f"{prefix}\U0010ffff"}
-        with reaching_mongodb():
-            found = self._connections.distinct("topics", {"topics": {"$elemMatch": begin}, "opened": True, **_LIVE})
-        return [topic for topic in found if topic.startswith(prefix)]
+        # The command `distinct` knows no `$$NOW`.
+        pipeline: list[dict[str, Any]] = [
+            {"$match": {"topics": {"$elemMatch": begin}, "opened": True, **_LIVE}},
+            {"$unwind": "$topics"},
+            {"$match": {"topics": begin}},
+            {"$group": {"_id": "$topics"}},
+        ]
+        with reaching_mongodb(), self._connections.aggregate(pipeline) as found:
+            return [str(each["_id"]) for each in found]
 
     def of_user(self, username: str) -> list[Held]:
         """Return the connections of the user *username*."""

@@ -1,5 +1,6 @@
 """Helpers for tests of every folder.
 
+watchers.py    watchers of a job in four ways
 waiting.py          the only way to wait: eventually
 test_waiting.py     its tests
 concurrency.py      concurrent calls from many threads

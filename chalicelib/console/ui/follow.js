@@ -33,37 +33,54 @@ export function follow(sessionId, take, end = () => undefined) {
   // A tab that does not read the stream itself has no other first snapshot.
   once("GET", path, { signal: over.signal }).then((found) => show(found.data), () => undefined);
   navigator.locks
-    .request(tabs.name, { signal: over.signal }, () =>
-      lead(address(`${path}/events`), over.signal, (told) => {
-        if (!over.signal.aborted) tabs.postMessage(told);
-        hear(told);
-      }))
+    .request(
+      tabs.name,
+      { signal: over.signal },
+      () =>
+        lead(address(`${path}/events`), over.signal, (told) => {
+          if (!over.signal.aborted) tabs.postMessage(told);
+          hear(told);
+        }),
+    )
     .catch(() => undefined);
   return () => over.abort();
 }
 
+/** The pause after an answer that the gateway itself gave, on which an EventSource gives up. */
+const AGAIN_MS = 3_000;
+
 /** Read the stream until it ends or *over*; call *tell* with what it says.
  * @param {string} url
  * @param {AbortSignal} over
- * @param {(told: {snapshot?: Snapshot, reason?: string}) => void} tell */
+ * @param {(told: {snapshot?: Snapshot, reason?: string}) => void} tell
+ * @returns {Promise<null>} */
 function lead(url, over, tell) {
   return new Promise((resolve) => {
-    const source = new EventSource(url);
+    let source = new EventSource(url);
     const close = () => {
       source.close();
       resolve(null);
     };
-    over.addEventListener("abort", close, { once: true });
-    source.onmessage = ({ data }) => {
-      const snapshot = JSON.parse(data);
-      tell({ snapshot });
-      // The last revision: the stream has no more, and other tabs need no turn of their own.
-      if (snapshot.completed) close();
+    const listen = () => {
+      source.onmessage = ({ data }) => {
+        const snapshot = JSON.parse(data);
+        tell({ snapshot });
+        // The last revision: the stream has no more, and other tabs need no turn of their own.
+        if (snapshot.completed) close();
+      };
+      source.addEventListener("end", (event) => {
+        tell({ reason: JSON.parse(event.data).reason });
+        close();
+      });
+      source.onerror = () =>
+        source.readyState === EventSource.CLOSED && setTimeout(again, AGAIN_MS);
     };
-    source.addEventListener("end", (event) => {
-      tell({ reason: JSON.parse(event.data).reason });
-      close();
-    });
-    source.onerror = () => source.readyState === EventSource.CLOSED && close();
+    const again = () => {
+      if (over.aborted) return;
+      source = new EventSource(url);
+      listen();
+    };
+    over.addEventListener("abort", close, { once: true });
+    listen();
   });
 }

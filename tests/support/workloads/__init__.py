@@ -3,5 +3,6 @@
 endpoints.py  receivers of webhooks that fail for a moment
 hooks.py      a webhook, and what its endpoint has taken
 messages.py   messages between two users, by calls and frames
+progress.py   a job elsewhere, and its watchers
 webhooks.py   changes of applications, answers, and the webhooks that follow them
 """
