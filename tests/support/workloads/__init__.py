@@ -3,5 +3,6 @@
 endpoints.py  receivers of webhooks that fail for a moment
 hooks.py      a webhook, and what its endpoint has taken
 messages.py   messages between two users, by calls and frames
+sockets.py    connections that come, break and are signed out, and the events they get
 webhooks.py   changes of applications, answers, and the webhooks that follow them
 """
