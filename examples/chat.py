@@ -62,9 +62,17 @@ async def follow(session: aiohttp.ClientSession, device: str) -> None:
             except TimeoutError:
                 await say(action="ping")
                 continue
-            if received.type is not aiohttp.WSMsgType.TEXT or json.loads(received.data)["event"] == "reconnect":
+            if received.type is not aiohttp.WSMsgType.TEXT:
                 return
-            await hear(json.loads(received.data), device)
+            try:
+                event = json.loads(received.data)
+                name = event["event"]
+            except (ValueError, KeyError):
+                # The platform's own words: a function died. The next connection sends again.
+                return
+            if name == "reconnect":
+                return
+            await hear(event, device)
 
 
 async def send_lines() -> None:

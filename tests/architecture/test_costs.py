@@ -16,6 +16,7 @@ _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 #: The service in the table of prices that a charge is for, by the beginning of the charge's name.
 SERVICES = {
     "API Gateway": "API Gateway",
+    "WebSockets": "WebSockets",
     "Lambda's polling": "SQS",
     "Lambda": "Lambda",
     "DynamoDB": "DynamoDB",
@@ -32,6 +33,7 @@ SERVICES = {
 #: Sections of the page.
 WAITING, CALLBACK = "A million approvals with a wait of five seconds", "A million approvals with a callback"
 DELIVERIES = "A million deliveries to webhooks"
+MESSAGES = "A million messages"
 
 
 def sections() -> dict[str, str]:
@@ -92,7 +94,7 @@ def test_each_product_ends_in_a_price_of_its_service() -> None:
 
 def test_each_sum_is_the_sum_of_the_charges_above() -> None:
     found = {name: list(rows(text, "charge")) for name, text in sections().items() if "| charge" in text}
-    assert len(found) == 4
+    assert len(found) == 5
     for name, table in found.items():
         *parts, (label, _, total) = table
         assert (label, total) == ("sum", shown(sum((Decimal(part[2]) for part in parts), Decimal(0)))), name
@@ -128,6 +130,22 @@ def test_the_counts_of_a_delivery_are_the_sums_of_its_steps() -> None:
     assert counted["Lambda time"][0][0] == total(1, "s")
     assert [term[0] for term in counted["DynamoDB"]] == [total(2, "write unit"), total(2, "read unit")]
     assert counted["SQS"][0][0] == total(3, "request")
+
+
+def test_counts_of_a_message_are_the_sums_of_its_steps() -> None:
+    text = sections()[MESSAGES]
+    steps = list(rows(text, "step"))
+    counted = {charge: terms(calculation) for charge, calculation, _ in rows(text, "charge") if charge != "sum"}
+
+    def total(column: int, unit: str) -> Decimal:
+        found = [match for step in steps for match in re.findall(rf"([\d.]+) {unit}", step[column])]
+        return sum(map(Decimal, found), Decimal(0))
+
+    assert counted["API Gateway"][0][0] == total(1, "call")
+    assert counted["WebSockets"][0][0] == total(2, "message")
+    assert counted["Lambda invocations"][0][0] == counted["logs"][0][0] == len(steps)
+    assert counted["Lambda time"][0][0] == total(3, "s")
+    assert [term[0] for term in counted["DynamoDB"]] == [total(4, "write unit"), total(4, "read unit")]
 
 
 def test_a_lock_costs_its_write_units() -> None:

@@ -9,14 +9,17 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
+from infra.local.stack import Stack
 from tests.support.approvals import await_timeout, create_request, read_request, request_path
 from tests.support.client import Client, json_of, problem_of
+from tests.support.sockets import connected, url_of
 from tests.support.stack import NewPerson
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
 
 CURRENT = "/api/sessions/current"
+PAST = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 @pytest.mark.usefixtures("unswept")
@@ -50,7 +53,26 @@ def test_an_expired_session_is_refused_while_still_stored(
     person: NewPerson, database: Database[dict[str, Any]], field: str
 ) -> None:
     who = person()
-    past = datetime(2020, 1, 1, tzinfo=UTC)
-    database.sessions.update_one({"username": who.username}, {"$set": {field: past}})
+    database.sessions.update_one({"username": who.username}, {"$set": {field: PAST}})
     problem_of(who.client.get(CURRENT), 401)
     assert database.sessions.count_documents({"username": who.username}) == 1
+
+
+def test_an_expired_message_is_neither_listed_nor_offered_to_a_device(
+    stack: Stack, person: NewPerson, database: Database[dict[str, Any]]
+) -> None:
+    ann, bob = person(), person()
+    new = {"to": bob.username, "chatId": "chat", "message": "Hello"}
+    acked, waits = (json_of(ann.client.post("/api/messages", new), 201)["messageId"] for _ in range(2))
+    with connected(url_of(stack.url), "holdfast", f"token.{bob.client.token}") as socket:
+        # Given messages that a phone is offered
+        batch = socket.ask({"action": "join_chat", "deviceId": "phone"})
+        assert [item["messageId"] for item in batch["items"]] == [acked, waits]
+        socket.ask({"action": "ack", "messageIds": [acked], "deviceId": "phone"})
+        # When their time is over
+        database.messages.update_many({"_id": {"$in": [acked, waits]}}, {"$set": {"purgeAt": PAST}})
+        # Then neither a known device nor a new one gets them
+        for device in ("phone", "tablet"):
+            joined = socket.ask({"action": "join_chat", "deviceId": device})
+            assert joined == {"event": "joined", "undelivered": 0}
+    assert json_of(bob.client.get(f"/api/messages/buffered/{bob.username}"))["items"] == []

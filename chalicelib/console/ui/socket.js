@@ -80,7 +80,12 @@ async function connected(url, gone) {
     say({ action: "subscribe", topics: ["inbox", "approvals"] });
     ping(over.signal);
   };
-  made.onmessage = ({ data }) => hear(JSON.parse(data), made);
+  made.onmessage = ({ data }) => {
+    const heard = read(data);
+    if (heard) return hear(heard, made);
+    // The platform's own words: the function of a frame died. The next connection asks again.
+    made.close();
+  };
   return await new Promise((resolve) => {
     made.onclose = () => {
       if (socket === made) [socket, open.value] = [null, false];
@@ -100,6 +105,18 @@ async function ping(over) {
     }
   } catch {
     // The connection is over.
+  }
+}
+
+/** Return the frame, or null if the text is none of ours.
+ * @param {string} text
+ * @returns {Heard | null} */
+function read(text) {
+  try {
+    const heard = JSON.parse(text);
+    return typeof heard?.event === "string" ? heard : null;
+  } catch {
+    return null;
   }
 }
 
