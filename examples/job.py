@@ -18,7 +18,6 @@ import requests
 PAUSE_SECONDS = 0.25
 
 URL = os.environ.get("HOLDFAST_URL", "http://localhost:8000")
-REPORT_SECONDS = 0.25
 api = requests.Session()
 api.headers["Authorization"] = f"Bearer {os.environ['HOLDFAST_KEY']}"
 
@@ -40,11 +39,7 @@ def run(session_id: str, total: int) -> None:
     reported_at = time.monotonic()
     for done in range(1, total):
         time.sleep(0.002)  # the work
-<<<<<<< HEAD
-        if time.monotonic() - reported_at > REPORT_SECONDS:
-=======
         if time.monotonic() - reported_at > PAUSE_SECONDS:
->>>>>>> progress
             report(session_id, activated=done)
             reported_at = time.monotonic()
     print(json.dumps(report(session_id, activated=total, msg="All rows are read.")))

@@ -3,10 +3,7 @@
 endpoints.py  receivers of webhooks that fail for a moment
 hooks.py      a webhook, and what its endpoint has taken
 messages.py   messages between two users, by calls and frames
-<<<<<<< HEAD
 progress.py   a job elsewhere, and its watchers
-=======
 sockets.py    connections that come, break and are signed out, and the events they get
->>>>>>> devs
 webhooks.py   changes of applications, answers, and the webhooks that follow them
 """
