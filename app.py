@@ -84,6 +84,12 @@ def mail(event: Any) -> dict[str, Any]:
     return activations.send_mails(event)
 
 
+@app.on_cw_event({"source": ["aws.ses"], "detail": {"eventType": ["Bounce", "Complaint"]}})
+def returned(event: Any) -> None:
+    """Learn which mails came back."""
+    activations.returned(event)
+
+
 @app.on_dynamodb_record(stream_arn="records", batch_size=100, starting_position="TRIM_HORIZON")
 def project(event: Any) -> None:
     """Project committed records: apply the read model, publish events, write history."""

@@ -219,6 +219,7 @@ def _complete_function(properties: dict[str, Any], short: str) -> None:
         "HOLDFAST_STAGE": {"Ref": "Stage"},
         "HOLDFAST_SECRET_ID": {"Fn::Sub": "holdfast-${Stage}"},
         "HOLDFAST_VERSION": version,
+        "MAIL_CONFIGURATION_SET": {"Fn::Sub": "holdfast-${Stage}"},
         "SOCKETS_MANAGEMENT_URL": _sub(f"https://{_SOCKETS_HOST}"),
         "SOCKETS_PUBLIC_URL": _sub(f"wss://{_SOCKETS_HOST}"),
         "QUEUES_URL_PREFIX": _sub("https://sqs.${AWS::Region}.${AWS::URLSuffix}/${AWS::AccountId}/holdfast-${Stage}-"),
