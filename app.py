@@ -16,6 +16,8 @@ from chalicelib.core.web import idempotency
 from chalicelib.core.web.application import App
 from chalicelib.messages import worker as messages
 from chalicelib.messages.queues import NOTICE, POST
+from chalicelib.progress import worker as pushers
+from chalicelib.progress.queues import PROGRESS
 from chalicelib.webhooks import worker as webhooks
 from chalicelib.webhooks.queues import EVENT, URGENT, WEBHOOK
 
@@ -90,6 +92,12 @@ def returned(event: Any) -> None:
     activations.returned(event)
 
 
+@app.on_sqs_message(queue=PROGRESS.name)
+def progress(event: Any) -> dict[str, Any]:
+    """Push snapshots of jobs to connections of WebSockets."""
+    return pushers.work(event)
+
+
 @app.on_dynamodb_record(stream_arn="records", batch_size=100, starting_position="TRIM_HORIZON")
 def project(event: Any) -> None:
     """Project committed records: apply the read model, publish events, write history."""
@@ -106,6 +114,12 @@ def repair(event: Any) -> dict[str, Any]:
 def deadletters(event: Any) -> dict[str, Any]:
     """Store the dead letters of every queue."""
     return keeper.store(event)
+
+
+@app.lambda_function()
+def events(event: Any, context: Any) -> dict[str, Any]:
+    """Serve the routes that are streams of events, so that held streams take no place from other calls."""
+    return app(event, context)
 
 
 @app.on_ws_connect()

@@ -4,10 +4,20 @@ models.py    snapshots of jobs, and their shapes over HTTP (no I/O)
 errors.py    errors shown to callers
 changes.py   writes as update pipelines of MongoDB (no I/O)
 store.py     one document per job in one MongoDB collection
-wiring.py    makes the store, once per process
+wait.py      waits for a change
+follow.py    streams of events of one job
+many.py      streams of events of many topics
+leases.py    leases of pushers, one per job
+push.py      pushes snapshots to connections of WebSockets
+topic.py     the topic of WebSockets and of streams of many topics
+queues.py    the queue that wakes pushers
+settings.py  options
+wiring.py    makes the store, the leases and the waiter, once per process
 slice.py     the declaration of the slice
+api.py       HTTP routes
+worker.py    works off the queue, and runs the sweep
 
-A slice whose job runs here calls `begin`, `move` and `get`.
+A slice whose job runs here calls `begin`, `move`, `get`, and after each commit `announce`.
 """
 
 from collections.abc import Mapping
@@ -21,7 +31,7 @@ from chalicelib.progress.models import Snapshot
 if TYPE_CHECKING:
     from pymongo.client_session import ClientSession
 
-__all__ = ["ProgressCompleted", "ProgressExists", "ProgressNotFound", "Snapshot", "begin", "get", "move"]
+__all__ = ["ProgressCompleted", "ProgressExists", "ProgressNotFound", "Snapshot", "announce", "begin", "get", "move"]
 
 
 def begin(
@@ -65,6 +75,16 @@ def move(
         Unavailable: MongoDB cannot be reached.
     """
     return wiring.store().move(session_id, increments, msg=msg, completed=completed, session=session)
+
+
+def announce(session_id: str) -> None:
+    """Wake a pusher of the job if connections of WebSockets follow it. Call it after the commit of a change.
+
+    Never raises: a sweep wakes pushers of changes that nobody announced. All other followers look for themselves.
+    """
+    from chalicelib.progress import push  # noqa: PLC0415 # imports the queues
+
+    push.announce(session_id)
 
 
 def get(session_id: str) -> Snapshot:

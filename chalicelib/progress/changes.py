@@ -3,8 +3,11 @@
 So a figure belongs to a revision, and snapshots of the same revision are equal.
 """
 
+import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple, Self
+
+from pydantic import BaseModel
 
 from chalicelib.core.runtime.accounts import Account
 from chalicelib.progress.models import COUNTERS
@@ -17,8 +20,24 @@ _RESERVED_MS = 10_000
 #: The rate is a mean whose weights fall to a third in so many seconds of age.
 _MEMORY_SECONDS = 30.0
 
+#: The keys of increments that a progress remembers.
+KEYS = 200
+
 LIVE = {"$gt": ["$purgeAt", "$$NOW"]}
 _SETTLED = {"$add": ["$activated", "$skipped", "$failed"]}
+
+
+class Used(NamedTuple):
+    """The digests of an Idempotency-Key and of the write that it belongs to."""
+
+    key: str
+    write: str
+
+    @classmethod
+    def of(cls, key: str, write: BaseModel) -> Self:
+        """Return the digests of *key* and *write*."""
+        texts = (key, write.model_dump_json(exclude_none=True))
+        return cls(*(hashlib.sha256(text.encode()).hexdigest()[:24] for text in texts))
 
 
 def begun(owner: Account, type_: str, total: int, *, mark: str) -> Stage:
@@ -49,6 +68,12 @@ def increased(increments: Mapping[str, int]) -> Stage:
 def assigned(values: Mapping[str, int | str]) -> Stage:
     """Return the stage that sets fields to *values*."""
     return {name: {"$literal": value} for name, value in values.items()}
+
+
+def remembered(used: Used) -> Stage:
+    """Return the stage that remembers the key of a write."""
+    known = {"$ifNull": ["$keys", []]}
+    return {"keys": {"$slice": [{"$concatArrays": [known, [used._asdict()]]}, -KEYS]}}
 
 
 def derived(*, completed: bool = False) -> list[Stage]:

@@ -9,13 +9,21 @@ from typing import TYPE_CHECKING, Any
 from pymongo import ASCENDING, IndexModel
 from pymongo.collection import Collection, ReturnDocument
 
+from chalicelib.core.coordination.errors import KeyReused
+from chalicelib.core.errors import NotYours
 from chalicelib.core.runtime import ids
 from chalicelib.core.runtime.accounts import Account
 from chalicelib.core.stores import newest
 from chalicelib.core.stores.driver_errors import reaching_mongodb
-from chalicelib.progress.changes import LIVE, assigned, begun, increased, stages
-from chalicelib.progress.errors import ProgressCompleted, ProgressExists, ProgressNotFound
-from chalicelib.progress.models import COUNTERS, Snapshot, snapshot_of
+from chalicelib.progress.changes import LIVE, Used, assigned, begun, increased, remembered, reserved, stages
+from chalicelib.progress.errors import (
+    ProgressCompleted,
+    ProgressExists,
+    ProgressNotFound,
+    RevisionConflict,
+    WrittenHere,
+)
+from chalicelib.progress.models import COUNTERS, Snapshot, Write, snapshot_of
 
 if TYPE_CHECKING:
     from pymongo.client_session import ClientSession
@@ -96,6 +104,53 @@ class ProgressStore:
             raise ProgressCompleted
         return snapshot_of(found)
 
+    def put(
+        self, session_id: str, owner: Account, write: Write, *, key: str | None = None, anyone: bool = False
+    ) -> Snapshot:
+        """Write the progress of a job elsewhere; the first write makes it, and *owner* owns it. *anyone*: for admins.
+
+        One atomic update. With *key*, a repeat of the same write returns the newest snapshot and changes nothing, as
+        long as the key is among the last `changes.KEYS` keys.
+
+        Raises:
+            NotYours: another account owns the progress.
+            WrittenHere: the job runs in this service.
+            ProgressCompleted: the snapshot is final.
+            RevisionConflict: the progress has another revision than ``write.revision``.
+            ProgressNotFound: a revision was expected, and there is no such progress.
+            KeyReused: *key* was used for another write.
+        """
+        used = Used.of(key, write) if key else None
+        whose = {} if anyone else {"owner": owner.account_id}
+        while True:
+            if found := self._write(session_id, {**whose, "here": False}, write, used):
+                return found
+            with reaching_mongodb():
+                present = self._jobs.find_one({"_id": session_id, "$expr": LIVE})
+            if present is None and write.revision:
+                raise ProgressNotFound
+            if present is None:
+                self._reserve(session_id, owner)
+            elif repeated := _refused(present, owner, write, used, anyone=anyone):
+                return repeated
+
+    def _write(self, session_id: str, where: Mapping[str, Any], write: Write, used: Used | None) -> Snapshot | None:
+        expected = {} if write.revision is None else {"revision": write.revision}
+        unused = {"keys.key": {"$ne": used.key}} if used else {}
+        changes = [assigned(write.values), increased(write.steps), *([remembered(used)] if used else [])]
+        with reaching_mongodb():
+            found = self._jobs.find_one_and_update(
+                {"_id": session_id, "completed": False, "$expr": LIVE, **where, **expected, **unused},
+                stages(*changes, completed=write.completed),
+                return_document=ReturnDocument.AFTER,
+            )
+        return snapshot_of(found) if found else None
+
+    def _reserve(self, session_id: str, owner: Account) -> None:
+        """Keep the id for the first write of *owner*, unless another account has the id. Safe to repeat."""
+        with reaching_mongodb():
+            self._jobs.update_one({"_id": session_id}, [reserved(owner, mark=ids.new_id())], upsert=True)
+
     def get(self, session_id: str, *, session: "ClientSession | None" = None) -> Snapshot:
         """Return the newest snapshot.
 
@@ -117,3 +172,27 @@ class ProgressStore:
             query |= newest.older_than(after)
         with reaching_mongodb():
             return [snapshot_of(found) for found in self._jobs.find(query, sort=_NEWEST_FIRST, limit=limit)]
+
+
+def _refused(
+    found: Mapping[str, Any], owner: Account, write: Write, used: Used | None, *, anyone: bool
+) -> Snapshot | None:
+    """Return the snapshot if *used* was used for this write, None if nothing stands in the write's way any more.
+
+    Raises:
+        NotYours, WrittenHere, KeyReused, ProgressCompleted, RevisionConflict: the reason why nothing was written.
+    """
+    if not anyone and found["owner"] != owner.account_id:
+        raise NotYours
+    if found["here"]:
+        raise WrittenHere
+    same = next((each for each in found.get("keys", ()) if used and each["key"] == used.key), None)
+    if same and used:
+        if same["write"] != used.write:
+            raise KeyReused("Idempotency-Key")
+        return snapshot_of(found)
+    if found["completed"]:
+        raise ProgressCompleted
+    if write.revision is not None and found["revision"] != write.revision:
+        raise RevisionConflict(found["revision"])
+    return None

@@ -15,8 +15,8 @@ worker.py    the sweep: announces reconnects, pings, closes
 wiring.py    makes the store and the gateway, once per process
 slice.py     the declaration of the slice
 
-`app.py` calls `serve`. Other slices call `push`, `join` and `public_url`, declare actions and topics
-(`core.web.frames`), and import nothing else from here.
+`app.py` calls `serve`. Other slices call `push`, `tell`, `followers`, `followed`, `join` and `public_url`, declare
+actions and topics (`core.web.frames`), and import nothing else from here.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ from typing import Any
 from chalicelib.core.web.frames import Connection, Event
 from chalicelib.sockets import wiring
 
-__all__ = ["join", "public_url", "push", "serve"]
+__all__ = ["followed", "followers", "join", "public_url", "push", "serve", "tell"]
 
 
 def push(account_id: str, event: Event) -> int:
@@ -38,6 +38,31 @@ def push(account_id: str, event: Event) -> int:
     from chalicelib.sockets import delivery  # noqa: PLC0415 # few functions push
 
     return delivery.push(account_id, event)
+
+
+def tell(topic: str, event: Event) -> int:
+    """Send *event* to every open connection that follows *topic*, as `push` does; return how many took it."""
+    from chalicelib.sockets import delivery  # noqa: PLC0415 # few functions push
+
+    return delivery.tell(topic, event)
+
+
+def followers(topic: str) -> int:
+    """Return how many open connections follow *topic*; 0 without a gateway of WebSockets.
+
+    Raises:
+        Unavailable: MongoDB cannot be reached.
+    """
+    return wiring.store().followers(topic) if wiring.reachable() else 0
+
+
+def followed(prefix: str) -> list[str]:
+    """Return the topics that begin with *prefix* and that open connections follow.
+
+    Raises:
+        Unavailable: MongoDB cannot be reached.
+    """
+    return wiring.store().followed(prefix) if wiring.reachable() else []
 
 
 def join(connection: Connection) -> None:

@@ -1,6 +1,6 @@
 """Sends events: to the open connections of an account, or in answer to a frame."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -18,6 +18,15 @@ _AT_ONCE = 8
 
 def push(account_id: str, event: Event) -> int:
     """Push as promised by `sockets.push`."""
+    return _push_to(lambda: wiring.store().opened_of(account_id), event)
+
+
+def tell(topic: str, event: Event) -> int:
+    """Push as promised by `sockets.tell`."""
+    return _push_to(lambda: wiring.store().following(topic), event)
+
+
+def _push_to(find: Callable[[], Sequence[Held]], event: Event) -> int:
     if not wiring.reachable():
         return 0
     data = to_json(event)
@@ -25,7 +34,7 @@ def push(account_id: str, event: Event) -> int:
         logs.logger().error("event too large", extra={"action": "push_too_large", "event": event.get("event")})
         return 0
     try:
-        took = _push(wiring.store().opened_of(account_id), data)
+        took = _push(find(), data)
     except ServiceError as error:
         logs.logger().warning(str(error), extra={"action": "push_failed", "event": event.get("event")})
         return 0

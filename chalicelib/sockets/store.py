@@ -23,6 +23,7 @@ INDEXES = [
     IndexModel([("purgeAt", ASCENDING)], expireAfterSeconds=0),
     IndexModel([("account", ASCENDING)]),
     IndexModel([("username", ASCENDING)]),
+    IndexModel([("topics", ASCENDING)], name="by-topic"),
     IndexModel(
         [("announceAt", ASCENDING)], name="to-announce", partialFilterExpression={"announceAt": {"$exists": True}}
     ),
@@ -101,6 +102,22 @@ class ConnectionStore:
     def opened_of(self, account_id: str) -> list[Held]:
         """Return the connections of the account that pushes may reach."""
         return self._find({"account": account_id, "opened": True})
+
+    def following(self, topic: str) -> list[Held]:
+        """Return the connections that follow *topic*."""
+        return self._find({"topics": topic, "opened": True})
+
+    def followers(self, topic: str) -> int:
+        """Return how many connections follow *topic*."""
+        with reaching_mongodb():
+            return self._connections.count_documents({"topics": topic, "opened": True, **_LIVE})
+
+    def followed(self, prefix: str) -> list[str]:
+        """Return the topics that begin with *prefix* and that connections follow."""
+        begin = {"$gte": prefix, "$lt": f"{prefix}\U0010ffff"}
+        with reaching_mongodb():
+            found = self._connections.distinct("topics", {"topics": {"$elemMatch": begin}, "opened": True, **_LIVE})
+        return [topic for topic in found if topic.startswith(prefix)]
 
     def of_user(self, username: str) -> list[Held]:
         """Return the connections of the user *username*."""

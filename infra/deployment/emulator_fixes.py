@@ -98,8 +98,8 @@ def _put_any(gateway: Any, api_id: str, resource_id: str, uri: str, *, new: bool
 
 def _resolved(text: str, region: str, outputs: Mapping[str, str]) -> str:
     """Return *text* with the values that CloudFormation puts into an integration's URI."""
-    values = {"AWS::Partition": "aws", "AWS::Region": region, "APIHandler.Arn": outputs["APIHandlerArn"]}
-    for name, value in values.items():
+    arns = {f"{name.removesuffix('Arn')}.Arn": value for name, value in outputs.items() if name.endswith("Arn")}
+    for name, value in {"AWS::Partition": "aws", "AWS::Region": region, **arns}.items():
         text = text.replace(f"${{{name}}}", value)
     return text
 

@@ -189,7 +189,7 @@ def _add_policies(folder: Path) -> None:
     application = importlib.import_module("app").app
     config, rights = json.loads((folder / "config.json").read_text()), policies.declared()
     (folder / "policies").mkdir()
-    sources = [*application.event_sources, *application.websocket_handlers.values()]
+    sources = [*application.event_sources, *application.websocket_handlers.values(), *application.pure_lambda_functions]
     # Chalice has names of its own for the functions of routes and of WebSockets.
     names = {"api_handler": "api"} | {_SOCKETS.get(source.name, source.name): source.name for source in sources}
     for name, function in names.items():

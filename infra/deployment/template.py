@@ -7,6 +7,7 @@
   function on a table's stream gets the stream's ARN, an output of the data stack that `stacks.py` passes as parameter.
 * The gateway throttles calls that sign in.
 * Functions know the addresses of the WebSocket API, whose stage deploys changes of routes by itself.
+* The function `events` serves the routes that are streams of events.
 * Every path answers every method, and the gateway's own errors are problems (RFC 9457): 404 for an unknown path, 405
   for a wrong method.
 """
@@ -40,6 +41,9 @@ SOCKETS_STAGE = "api"
 _SOCKETS_HOST = f"${{WebsocketAPI}}.execute-api.${{AWS::Region}}.${{AWS::URLSuffix}}/{SOCKETS_STAGE}"
 #: The functions of WebSockets.
 SOCKETS = ("connect", "message", "disconnect")
+
+#: Chalice's logical names of the functions that serve routes.
+_API, _EVENTS = "APIHandler", "Events"
 
 #: API Gateway's extension for the methods that a path does not list.
 ANY_METHOD = "x-amazon-apigateway-any-method"
@@ -90,7 +94,7 @@ def completed(template: dict[str, Any]) -> dict[str, Any]:
     resources = made["Resources"]
     for name, resource in resources.items():
         if resource["Type"] == "AWS::Serverless::Function":
-            short = "api" if name == "APIHandler" else name.lower().removeprefix("websocket")
+            short = "api" if name == _API else name.lower().removeprefix("websocket")
             _complete_function(resource["Properties"], short)
             if short == keeper.NAME:
                 _complete_keeper(resource["Properties"])
@@ -103,6 +107,7 @@ def completed(template: dict[str, Any]) -> dict[str, Any]:
     _complete_sockets(resources)
     resources["RestAPI"]["Properties"]["MethodSettings"] = [_throttled_sign_in()]
     definition = resources["RestAPI"]["Properties"]["DefinitionBody"]
+    _serve_streams(made, definition["paths"])
     for path in definition["paths"].values():
         _answer_every_method(path)
     definition[GATEWAY_RESPONSES] = _gateway_responses()
@@ -239,6 +244,21 @@ def _complete_sockets(resources: dict[str, Any]) -> None:
     stage["DependsOn"] = deployment["DependsOn"]
     del stage["Properties"]["DeploymentId"]
     stage["Properties"]["AutoDeploy"] = True
+
+
+def _serve_streams(made: dict[str, Any], paths: dict[str, Any]) -> None:
+    """Let the function of streams serve their routes: a permission for the gateway, its ARN, and the integrations."""
+    resources = made["Resources"]
+    permission = copy.deepcopy(resources[f"{_API}InvokePermission"])
+    permission["Properties"]["FunctionName"] = {"Ref": _EVENTS}
+    resources[f"{_EVENTS}InvokePermission"] = permission
+    made["Outputs"][f"{_EVENTS}Arn"] = {"Value": {"Fn::GetAtt": [_EVENTS, "Arn"]}}
+    endpoints = (endpoint for routes in slices.ROUTES for endpoint in routes.endpoints)
+    for path in {endpoint.path for endpoint in endpoints if endpoint.stream}:
+        for operation in paths[path].values():
+            if INTEGRATION in operation:
+                uri = operation[INTEGRATION]["uri"]
+                uri["Fn::Sub"] = uri["Fn::Sub"].replace(f"${{{_API}.Arn}}", f"${{{_EVENTS}.Arn}}")
 
 
 def _throttled_sign_in() -> dict[str, Any]:

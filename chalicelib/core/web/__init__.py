@@ -14,6 +14,7 @@ credentials.py reads the token of a request, in header or cookie
 signed.py      the text of a call that a secret signs in place of a session
 idempotency.py repeats the response to a call with an Idempotency-Key
 paging.py      signed cursors
+streams.py     streams of events for a browser's EventSource
 frames.py      actions, topics and events of WebSocket connections
 openapi.py     the OpenAPI description, generated from routes and models
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, TypeAdapter
 from chalicelib.core import errors
 from chalicelib.core.records import etags
 from chalicelib.core.runtime import accounts, hops, logs
-from chalicelib.core.web import credentials, requests, reserved, signed
+from chalicelib.core.web import credentials, requests, reserved, signed, streams
 from chalicelib.core.web.requests import JSON, TICKET
 from chalicelib.core.web.roles import NOBODY, PUBLIC, Caller
 from chalicelib.core.web.routes import Answer, Call, Endpoint, Operation
@@ -52,13 +52,22 @@ class Dispatcher:
         try:
             return self._answer(self._app.current_request, params)
         except errors.ServiceError as error:
-            return refusal(error)
+            return self._refuse(error)
         except Exception as error:  # noqa: BLE001 # the outermost edge: no detail of a bug may reach a caller
             logs.failed("request_failed", error)
-            return refusal(errors.ServiceError("Something went wrong on our side."))
+            return self._refuse(errors.ServiceError("Something went wrong on our side."))
+
+    def _refuse(self, error: errors.ServiceError) -> Response:
+        """Return *error* as a problem; on a stream as an event."""
+        if not self._endpoint.stream:
+            return refusal(error)
+        logs.line().add(error=error.code)
+        return render(self._endpoint, streams.refused(error))
 
     def _answer(self, request: Request, params: Mapping[str, str]) -> Response:
         app, endpoint = self._app, self._endpoint
+        if endpoint.stream and streams.is_over(request):
+            return render(endpoint, streams.OVER)
         if (led := request.headers.get(_HOPS)) is not None:
             logs.line().add(hops=hops.read(led))
         call = Call(
@@ -67,6 +76,8 @@ class Dispatcher:
             query=requests.query(endpoint.query, request, tickets=endpoint.tickets),
             if_match=request.headers.get("if-match") if endpoint.versioned else None,
             source=source_of(request.context, request.headers),
+            key=requests.idempotency_key(request) if endpoint.keyed else None,
+            last_event_id=streams.last_event_id(request) if endpoint.stream else None,
         )
         reserved.check(call.body, app.reserved(endpoint))
         checked = requests.params(self._params, params)

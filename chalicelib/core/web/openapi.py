@@ -18,6 +18,7 @@ from chalicelib.core.web.credentials import SAFE, cookie_name
 from chalicelib.core.web.requests import IDEMPOTENCY_KEY, JSON, TICKET
 from chalicelib.core.web.roles import PUBLIC, Role
 from chalicelib.core.web.routes import Endpoint
+from chalicelib.core.web.streams import MEDIA
 
 _REFS = "#/components/schemas/{model}"
 _PROBLEM = {
@@ -41,7 +42,6 @@ _PROBLEM = {
     },
 }
 
-
 _KEY_PARAMETER = {
     "name": IDEMPOTENCY_KEY,
     "in": "header",
@@ -51,6 +51,13 @@ _KEY_PARAMETER = {
     "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
 }
 
+_EVENT_ID_PARAMETER = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "required": False,
+    "description": "The id of the last event that you got; an EventSource sends it by itself.",
+    "schema": {"type": "string"},
+}
 
 _MATCH_PARAMETER = {
     "name": "If-Match",
@@ -62,7 +69,6 @@ _MATCH_PARAMETER = {
         "pattern": r'^(\*|(W/)?"[1-9][0-9]{0,15}"([ \t]*,[ \t]*(W/)?"[1-9][0-9]{0,15}")*)$',
     },
 }
-
 
 _NONE_MATCH_PARAMETER = {
     "name": "If-None-Match",
@@ -200,8 +206,10 @@ def _path(endpoint: Endpoint) -> str:
 
 def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
     found = [_path_parameter(to_camel(name), TypeAdapter(kind).json_schema()) for name, kind in endpoint.params.items()]
-    if endpoint.replayable:
+    if endpoint.replayable or endpoint.keyed:
         found.append(_KEY_PARAMETER)
+    if endpoint.stream:
+        found.append(_EVENT_ID_PARAMETER)
     if endpoint.versioned:
         found.append(_NONE_MATCH_PARAMETER if endpoint.method == "GET" else _MATCH_PARAMETER)
     if endpoint.tickets:
@@ -231,6 +239,8 @@ def _inlined(field: Any, definitions: dict[str, Any]) -> Any:
 
 def _responses(endpoint: Endpoint, schemas: dict[Any, Any]) -> dict[str, Any]:
     responses = {str(status): _answer(status, model, schemas) for status, model in endpoint.answers.items()}
+    if endpoint.stream:
+        responses["200"] = {"description": "events", "content": {MEDIA: {"schema": {"type": "string"}}}}
     if endpoint.media:
         text = {media: {"schema": {"type": "string"}} for media in endpoint.media}
         responses["200"] = {"description": HTTPStatus.OK.phrase, "content": text}
@@ -265,7 +275,12 @@ def _answer(status: int, model: Any, schemas: dict[Any, Any]) -> dict[str, Any]:
 
 
 def errors_of(endpoint: Endpoint) -> list[type[errors.ServiceError]]:
-    """Return every error of a route: the declared errors of the handler, and the errors that the options imply."""
+    """Return every error of a route: the declared errors of the handler, and the errors that the options imply.
+
+    Of a stream only those that come before the route; all others are events.
+    """
+    if endpoint.stream:
+        return [errors.NotAllowed, errors.TooLarge]
     found: list[type[errors.ServiceError]] = [*endpoint.raises, errors.NotAllowed, errors.TooLarge, errors.Unavailable]
     if endpoint.roles != PUBLIC:
         found += [errors.Unauthenticated, errors.Forbidden]

@@ -50,6 +50,10 @@ class Call(Generic[Body, Asked]):
     if_match: str | None = None
     #: Where the request came from; None if the gateway names no address.
     source: Address | None = None
+    #: The Idempotency-Key, on a route that heeds it itself (`Options.keyed`).
+    key: str | None = None
+    #: The id of the last event that a client of a stream got (`Options.stream`).
+    last_event_id: str | None = None
 
 
 def _no_body() -> Mapping[int, Any]:
@@ -79,6 +83,11 @@ class Options:
     waits: bool = False
     #: The answer holds a secret: an idempotency record keeps nothing of it, so a retry is refused.
     secret: bool = False
+    #: The handler heeds the Idempotency-Key itself, in its own write.
+    keyed: bool = False
+    #: The answer is a stream of events for a browser's EventSource (`streams`): 200 or 204, failures are events. A
+    #: function of its own serves these routes, so that held streams take no place from other calls.
+    stream: bool = False
     #: ``?ticket=`` opens the route too; for a GET only.
     tickets: bool = False
     #: Returns the caller of a signed call that has no token, whatever the roles of the route. Raises `Unauthenticated`

@@ -50,8 +50,18 @@ def test_every_path_answers_every_method(paths: Template) -> None:
     }
 
 
-def test_every_method_of_every_path_runs_in_the_api_function(paths: Template) -> None:
-    assert {target(operation) for path in paths.values() for operation in path.values()} == {"APIHandler"}
+def test_streams_run_in_a_function_of_their_own_and_all_else_in_the_api_function(paths: Template) -> None:
+    streams = {endpoint.path for endpoint in app.endpoints if endpoint.stream}
+    assert len(streams) >= 2
+    for path, operations in paths.items():
+        assert {target(each) for each in operations.values()} == {"Events" if path in streams else "APIHandler"}
+
+
+def test_the_gateway_may_call_the_function_of_streams(completed: Template) -> None:
+    own, api = (completed["Resources"][f"{name}InvokePermission"] for name in ("Events", "APIHandler"))
+    assert own["Properties"] == api["Properties"] | {"FunctionName": {"Ref": "Events"}}
+    assert completed["Outputs"]["EventsArn"] == {"Value": {"Fn::GetAtt": ["Events", "Arn"]}}
+    assert "ReservedConcurrentExecutions" not in completed["Resources"]["Events"]["Properties"]
 
 
 def test_package_lists_the_routes_that_may_hold_a_request(built: Built) -> None:
