@@ -32,7 +32,7 @@ def mails(stack: Stack) -> Mapping[str, str]:
 def completed(database: Mongo, session_id: str) -> dict[str, Any]:
     """Wait for the activation to complete; return its progress."""
 
-    eventually(lambda: database.progress.find_one({"_id": session_id, "completed": True}), deadline_seconds=60)
+    eventually(lambda: database.progress.find_one({"_id": session_id, "completed": True}), deadline_seconds=150)
     found = database.progress.find_one({"_id": session_id})
     assert found
     return found
