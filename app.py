@@ -86,6 +86,12 @@ def mail(event: Any) -> dict[str, Any]:
     return activations.send_mails(event)
 
 
+@app.on_cw_event({"source": ["aws.ses"], "detail": {"eventType": ["Bounce", "Complaint"]}})
+def returned(event: Any) -> None:
+    """Learn which mails came back."""
+    activations.returned(event)
+
+
 @app.on_sqs_message(queue=PROGRESS.name)
 def progress(event: Any) -> dict[str, Any]:
     """Push snapshots of jobs to connections of WebSockets."""

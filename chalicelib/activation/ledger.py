@@ -64,7 +64,9 @@ class Ledger:
             return True
 
         with reaching_mongodb(), pymongo.timeout(TRANSACTION_SECONDS), self._client.start_session() as session:
-            return session.with_transaction(write)
+            done = session.with_transaction(write)
+        progress.announce(chunk.session_id)
+        return done
 
     def page(self, session_id: str, outcome: Outcome | None, limit: int, after: str | None) -> list[ShownLead]:
         """Return up to *limit* settled leads after the position *after*, in the order of the list."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pymongo
 from pymongo import ASCENDING
 
+from chalicelib import progress
 from chalicelib.activation.ledger import count
 from chalicelib.activation.models import UNCERTAIN, Letter, Mail, Outcome, State
 from chalicelib.activation.store import TRANSACTION_SECONDS, ActivationStore
@@ -124,4 +125,6 @@ class Mails:
             return True
 
         with reaching_mongodb(), pymongo.timeout(TRANSACTION_SECONDS), self._client.start_session() as session:
-            return session.with_transaction(write)
+            done = session.with_transaction(write)
+        progress.announce(session_id)
+        return done

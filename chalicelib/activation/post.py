@@ -15,8 +15,8 @@ from chalicelib.core.queueing import wiring as queueing
 from chalicelib.core.runtime import deadline, logs
 
 _RATE = "mail"
-#: How long one turn begins new mails, and the time that a mail takes with slow stores.
-_TURN_SECONDS, _ENOUGH_MS = 15.0, 8_000
+#: How long one turn begins new mails, and the time that a mail takes with a slow service and slow stores.
+_TURN_SECONDS, _ENOUGH_MS = 15.0, 20_000
 
 
 def turn() -> int:

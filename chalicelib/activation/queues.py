@@ -3,9 +3,9 @@
 from chalicelib.core.queueing.queues import Message, Queue
 
 #: Makes the users of chunks. A worker serves all activations in turn.
-ACTIVATION = Queue("activation", visibility_seconds=30, attempts=12, batch_size=1, concurrency=4, timeout_seconds=28)
+ACTIVATION = Queue("activation", visibility_seconds=50, attempts=12, batch_size=1, concurrency=4, timeout_seconds=45)
 #: Sends mails, within a rate that all workers share.
-MAIL = Queue("mail", visibility_seconds=30, attempts=12, batch_size=1, concurrency=2, timeout_seconds=28)
+MAIL = Queue("mail", visibility_seconds=50, attempts=12, batch_size=1, concurrency=2, timeout_seconds=45)
 
 
 class Turn(Message):

@@ -8,6 +8,8 @@ from chalicelib.activation.letter import SUBJECT, Rendered
 from chalicelib.activation.settings import MailSettings
 from chalicelib.core.errors import Unavailable
 
+#: The longest wait for an answer of the service.
+ANSWER_SECONDS = 15.0
 _SERVER_ERROR = 500
 
 

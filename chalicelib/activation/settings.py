@@ -26,5 +26,5 @@ class MailSettings(Section):
     )
     per_second: PositiveInt = Field(default=10, description="mails sent in a second, of all activations together")
     configuration_set: str | None = Field(
-        default=None, description="SES configuration set, whose events say which mails came back"
+        default=None, description="SES configuration set, whose events say which mails came back; set by the template"
     )

@@ -128,7 +128,9 @@ class ActivationStore:
             return self.end_if_over(session_id, session) or snapshot
 
         with reaching_mongodb(), pymongo.timeout(TRANSACTION_SECONDS), self._client.start_session() as session:
-            return session.with_transaction(drop)
+            snapshot = session.with_transaction(drop)
+        progress.announce(session_id)
+        return snapshot
 
     def end_if_over(self, session_id: str, session: "ClientSession") -> Snapshot | None:
         """Complete the progress of a cancelled activation without chunks and mails; part of a transaction."""

@@ -57,7 +57,7 @@ def mails() -> Mails:
 
 @once
 def service() -> MailService:
-    """Return the mail service. No request is repeated."""
-    from chalicelib.activation.service import MailService
+    """Return the mail service. No request is repeated, and a late answer is awaited: without it a mail is uncertain."""
+    from chalicelib.activation.service import ANSWER_SECONDS, MailService
 
-    return MailService(clients.aws("ses", attempts=1), mail_options())
+    return MailService(clients.aws("ses", attempts=1, read_timeout_seconds=ANSWER_SECONDS), mail_options())

@@ -11,7 +11,7 @@ from chalicelib.core.queueing import delivery
 from chalicelib.core.queueing import wiring as queueing
 from chalicelib.core.queueing.attempts import Outcome as Done
 from chalicelib.core.queueing.queues import Queue
-from chalicelib.core.runtime import logs
+from chalicelib.core.runtime import deadline, logs
 
 #: The outcomes of leads by SES's type of event.
 _RETURNS = {"Bounce": Outcome.BOUNCED, "Complaint": Outcome.COMPLAINED}
@@ -38,15 +38,13 @@ def returned(event: Any) -> None:
         Unavailable: MongoDB is down; Lambda repeats the event.
     """
     detail = event.detail
-    kind = str(detail.get("eventType") or detail.get("notificationType"))
-    if (outcome := _RETURNS.get(kind)) is None:
-        return
-    told = detail.get(kind.lower(), {})
-    reason = " ".join(
-        filter(None, (told.get("bounceType"), told.get("bounceSubType"), told.get("complaintFeedbackType")))
-    )
-    with logs.invocation("returned") as line:
-        known = wiring.mails().returned(detail["mail"]["messageId"], outcome, f"{outcome}: {reason or 'no reason'}")
+    kind = detail["eventType"]
+    told = detail[kind.lower()]
+    words = [told.get(name) for name in ("bounceType", "bounceSubType", "complaintFeedbackType")]
+    outcome = _RETURNS[kind]
+    reason = " ".join([f"{outcome}:", *filter(None, words)]).rstrip(":")
+    with deadline.bind(event.context), logs.invocation("returned") as line:
+        known = wiring.mails().returned(detail["mail"]["messageId"], outcome, reason)
         line.add(outcome=outcome, known=known)
 
 

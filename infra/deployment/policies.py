@@ -130,6 +130,9 @@ def _senders(names: Iterable[str]) -> Statements:
 
 def _arn(thing: str) -> dict[str, str]:
     kind, _, rest = thing.partition("/")
+    if kind == "mail":
+        # SES itself bounds the senders, to verified ones. An emulator knows no identity as a resource.
+        return {"Fn::Sub": "*"}
     # Secrets Manager appends a hyphen and six characters. A star would match the secret of the stage prod-eu, too.
     account = "${AWS::Region}:${AWS::AccountId}"
     forms = {
@@ -137,7 +140,6 @@ def _arn(thing: str) -> dict[str, str]:
         "queue": f"sqs:{account}:holdfast-${{Stage}}-{rest}",
         "log": f"logs:{account}:log-group:/aws/lambda/holdfast-${{Stage}}-{rest}:*",
         "connections": f"execute-api:{account}:${{WebsocketAPI}}/*/@connections/*",
-        "mail": f"ses:{account}:*",
         "secret": f"secretsmanager:{account}:secret:holdfast-${{Stage}}-??????",
     }
     return {"Fn::Sub": f"arn:${{AWS::Partition}}:{forms[kind]}"}

@@ -202,6 +202,7 @@ def _complete_function(properties: dict[str, Any], short: str) -> None:
         "SOCKETS_MANAGEMENT_URL": sub(f"https://{_SOCKETS_HOST}"),
         "SOCKETS_PUBLIC_URL": sub(f"wss://{_SOCKETS_HOST}"),
         "QUEUES_URL_PREFIX": sub("https://sqs.${AWS::Region}.${AWS::URLSuffix}/${AWS::AccountId}/holdfast-${Stage}-"),
+        "MAIL_CONFIGURATION_SET": sub("holdfast-${Stage}"),
     }
     properties["FunctionName"] = {"Fn::Sub": f"holdfast-${{Stage}}-{short}"}
     properties["Runtime"] = RUNTIME

@@ -51,10 +51,17 @@ def mongodb() -> Database[dict[str, Any]]:
 
 
 @once
-def aws(service: Service, endpoint_url: str | None = None, *, attempts: int | None = None) -> Any:
+def aws(
+    service: Service,
+    endpoint_url: str | None = None,
+    *,
+    attempts: int | None = None,
+    read_timeout_seconds: float | None = None,
+) -> Any:
     """Return a client of an AWS *service*. Credentials and, unless given, the endpoint come from the environment.
 
-    *attempts* is the number of tries of a call that must not be repeated; by default, an option says.
+    *attempts* is the number of tries of a call that must not be repeated, *read_timeout_seconds* the deadline of an
+    answer that must not be lost; by default, options say.
     """
     import botocore.session
     from botocore.config import Config
@@ -71,7 +78,7 @@ def aws(service: Service, endpoint_url: str | None = None, *, attempts: int | No
         endpoint_url=endpoint_url,
         config=Config(
             connect_timeout=options.connect_timeout_seconds,
-            read_timeout=options.read_timeout_seconds,
+            read_timeout=read_timeout_seconds or options.read_timeout_seconds,
             retries={"mode": "standard", "total_max_attempts": attempts or options.max_attempts},
             max_pool_connections=options.max_connections,
             # The service checks its parameters itself; checks of botocore double the CPU time of a transaction.

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import app
 from chalicelib import users as users_slice
 from chalicelib.activation import mails, post, wiring, work
 from chalicelib.activation.letter import render
@@ -16,7 +17,7 @@ from chalicelib.core.errors import Unavailable
 from chalicelib.core.stores import clients
 from chalicelib.users.store import UserStore
 from tests.support.concurrency import race
-from tests.support.gateway import ask
+from tests.support.gateway import Context, ask
 from tests.support.ses import MailServer
 from tests.unit.activation.conftest import Steps
 
@@ -168,3 +169,23 @@ def test_a_mail_that_came_back_changes_the_leads_outcome(steps: Steps, ses: Mail
     assert not wiring.mails().returned("another mail", Outcome.BOUNCED, "bounced")
     assert steps.leads()[ANN] == ("bounced", "sent", "bounced: Permanent General")
     assert steps.counts() == {"activated": 2, "emailsSent": 2, "completed": True}
+
+
+@pytest.mark.parametrize(
+    ("kind", "told", "reason"),
+    [
+        ("Bounce", {"bounceType": "Permanent", "bounceSubType": "General"}, "bounced: Permanent General"),
+        ("Complaint", {"complaintFeedbackType": "abuse"}, "complained: abuse"),
+        ("Complaint", {}, "complained"),
+    ],
+)
+def test_an_event_of_ses_changes_the_leads_outcome(
+    steps: Steps, ses: MailServer, kind: str, told: dict[str, str], reason: str
+) -> None:
+    activated(steps)
+    steps.run()
+    detail = {"eventType": kind, kind.lower(): told, "mail": {"messageId": ses.taken[0].mail_id}}
+    event = {"version": "0", "account": "1", "region": "r", "detail": detail, "detail-type": "Email"}
+    event |= {"time": "2030-01-01T00:00:00Z", "id": "1", "resources": [], "source": "aws.ses"}
+    app.returned(event, Context())
+    assert steps.leads()[ANN] == (reason.partition(":")[0], "sent", reason)

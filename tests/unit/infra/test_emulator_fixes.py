@@ -66,7 +66,7 @@ def gateway(client: Client) -> Gateway:
     uri = {"Fn::Sub": _uri("APIHandler").replace("aws", "${AWS::Partition}", 1).replace("us-east-1", "${AWS::Region}")}
     uri["Fn::Sub"] = uri["Fn::Sub"].replace("APIHandler/", "${APIHandler.Arn}/")
     paths = {f"/{name}": {template.ANY_METHOD: {template.INTEGRATION: {"uri": uri}}} for name in ("first", "second")}
-    responses = template._gateway_responses()
+    responses = refusals.responses()
     definition = {"paths": paths, "x-amazon-apigateway-gateway-responses": responses}
     outputs = {"RestAPIId": api, "APIHandlerArn": FUNCTION}
     return Gateway(made, outputs, {"StageName": "api", "DefinitionBody": definition})

@@ -38,6 +38,9 @@ export function PasswordPage({ token }) {
   return html`<main class="sign-in" id="main" tabindex="-1">
     <h1>Set your password</h1>
     <form onSubmit=${submit}>
+      <input type="text" name="username" autocomplete="username" value=${
+    usernameOf(token)
+  } hidden readonly />
       <${Field} label="New password" name="password" type="password" value=${password} change=${setPassword}
         autocomplete="new-password" hint="At least 8 characters." problem=${own} required />
       ${problem && !own && html`<p class="note bad" role="alert">${problem.message}</p>`}
@@ -50,4 +53,15 @@ export function PasswordPage({ token }) {
     html`<p class="hint">Open the link of your mail: it has the token that this page needs.</p>`
   }
   </main>`;
+}
+
+/** The username in a token, for password managers; "" if the token has another form.
+ * @param {string} token */
+function usernameOf(token) {
+  const coded = token.replace(/^hfp_/, "").split(".")[0] ?? "";
+  try {
+    return atob(coded.replaceAll("-", "+").replaceAll("_", "/"));
+  } catch {
+    return "";
+  }
 }
