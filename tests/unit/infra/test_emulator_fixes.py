@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from chalicelib.core.stores import clients
-from infra.deployment import emulator_fixes, template
+from infra.deployment import emulator_fixes, refusals, template
 from tests.unit.conftest import STAGE
 
 Client = Callable[[str], Any]
