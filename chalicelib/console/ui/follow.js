@@ -1,6 +1,7 @@
 // Follows a job: hands its snapshots to a page. All tabs of a browser share one stream, as a browser opens six
 // connections to a host at most: the tab that holds the lock reads the stream and tells the others.
 import { address, once } from "./api.js";
+import { rest } from "./live.js";
 
 /** @typedef {{sessionId: string, total: number, activated: number, skipped: number, failed: number,
  *   emailsSent: number, emailsFailed: number, emailsPending: number, percentage: number, rate: number,
@@ -73,10 +74,10 @@ function lead(url, over, tell) {
         close();
       });
       source.onerror = () =>
-        source.readyState === EventSource.CLOSED && setTimeout(again, AGAIN_MS);
+        source.readyState === EventSource.CLOSED &&
+        rest(AGAIN_MS, over).then(again, () => undefined);
     };
     const again = () => {
-      if (over.aborted) return;
       source = new EventSource(url);
       listen();
     };

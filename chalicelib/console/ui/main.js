@@ -6,6 +6,7 @@
 // stores.js      whether each store answers
 // live.js        polls, visibility, pause; the only timers of data
 // socket.js      the WebSocket: a nudge, and frames of pages
+// follow.js      the stream of a job, shared by all tabs
 // held.js        a caller that waits for an answer
 // route.js       addresses
 // time.js        the server's clock, one formatter of times
@@ -13,6 +14,7 @@
 // keys.js        keys, and when none is taken
 // money.js       amounts, in the digits of their currency
 // chart.js       parts of bars, points of lines
+// leads.js       leads from pasted text
 // merge.js       what two people changed, field by field
 // words.js       words for states
 // preferences.js what this browser remembers
@@ -27,6 +29,8 @@ import { Banner, config, watch } from "./parts/banner.js";
 import { Keyboard } from "./parts/keyboard.js";
 import { Empty } from "./parts/states.js";
 import { Toast } from "./parts/toast.js";
+import { ActivationPage } from "./pages/activation.js";
+import { Activations } from "./pages/activations.js";
 import { ApplicationPage } from "./pages/application.js";
 import { Applications } from "./pages/applications.js";
 import { ApprovalPage } from "./pages/approval.js";
@@ -62,6 +66,7 @@ const PAGES = {
   approvals: (id) => id ? ApprovalPage : Approvals,
   ask: () => Ask,
   applications: (id) => id ? ApplicationPage : Applications,
+  activations: (id) => id ? ActivationPage : Activations,
   ledger: () => Ledger,
   queues: (id) => id ? DeadLetters : Queues,
   webhooks: (id) => id === "new" ? NewWebhook : id ? WebhookPage : Webhooks,

@@ -28,6 +28,13 @@ const PLACES = [
     roles: ["officer", "admin"],
     menu: true,
   },
+  {
+    page: "activations",
+    title: "Activations",
+    key: "v",
+    roles: ["officer", "admin"],
+    menu: true,
+  },
   { page: "ledger", title: "Ledger", key: "l", roles: ["admin"], menu: true },
   { page: "queues", title: "Queues", key: "q", roles: ["admin"], menu: true },
   { page: "webhooks", title: "Webhooks", key: "w", roles: ["admin"], menu: true },

@@ -10,7 +10,7 @@ from pathlib import Path
 from chalicelib.console.site import UI, dense, make, site
 
 #: A first visit: the page, its files and config.json.
-MOST_FILES, MOST_BYTES, LARGEST_APP_BYTES = 6, 64_000, 220_000
+MOST_FILES, MOST_BYTES, LARGEST_APP_BYTES = 6, 68_000, 220_000
 LONGEST_MODULE = 300
 #: The modules that may use what no other module may.
 ALONE = {r"\bfetch\(": {"api.js"}, r"\bset(Interval|Timeout)\(": {"live.js", "parts/toast.js", "pages/signin.js"}}
