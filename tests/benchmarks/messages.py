@@ -1,9 +1,11 @@
-"""Messages: the time of a send and of a push beside a ping, and of a join that reads a large backlog, batch by batch.
+"""Messages: the time of a send and of a push, and of a join that reads a large backlog, batch by batch.
 
-A ping through the same connection is the baseline: the gateway, a function, the check of the session. The backlog is
-stored past the API. Batches of its end are compared with batches of its beginning: reading must not slow down.
+A ping through the same connection is the baseline: the gateway, a function, the check of the session. A bare push goes
+to the gateway's management API, past Holdfast. The backlog is stored past the API. Batches of its end are compared with
+batches of its beginning: reading must not slow down. `crowd` has the rate of sends, and devices that join at once.
 """
 
+import json
 import secrets
 import tempfile
 import time
@@ -11,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import boto3
 from pymongo import MongoClient
 
 from chalicelib.core.runtime import ids
@@ -21,6 +24,7 @@ from chalicelib.messages.settings import MessageSettings
 from chalicelib.messages.store import MessageStore
 from infra.local.processes.mongod import DATABASE
 from infra.local.stack import Stack
+from tests.benchmarks.crowd import crowd
 from tests.benchmarks.report import CONSOLE, percentile, show
 from tests.support.client import Client, json_of
 from tests.support.sockets import Socket, connect, url_of
@@ -29,13 +33,15 @@ _TEXT = "x" * 900
 
 
 class Scale(NamedTuple):
-    """The sends of each way, and the messages of the backlog."""
+    """The sends of each way, the messages of the backlog, and the devices."""
 
     sends: int
     backlog: int
+    #: Devices that join at once.
+    devices: int
 
 
-_SMOKE, _FULL = Scale(3, 200), Scale(50, 10_000)
+_SMOKE, _FULL = Scale(3, 200, 4), Scale(50, 10_000, 200)
 #: The part of the batches at either end that is compared.
 _PART = 0.2
 
@@ -48,6 +54,7 @@ def run(*, smoke: bool) -> None:
         try:
             ways = bench.ways(scale.sends)
             batches = bench.drain(scale.backlog)
+            crowd(stack, scale.devices)
         finally:
             bench.close()
     ping = percentile(ways["ping"], 50)
@@ -73,6 +80,10 @@ class _Bench:
         self._ann, self._bob = (self._person(admin, name) for name in ("ann", "bob"))
         self._sender, self._receiver = self._connect(self._ann), self._connect(self._bob)
         self._receiver.ask({"action": "join_chat"})
+        self._management = _management(stack.environment)
+        with MongoClient[dict[str, Any]](stack.mongodb_uri) as client:
+            (found,) = client[DATABASE].connections.find({"username": "bob"})
+        self._receiver_id = found["_id"]
 
     def close(self) -> None:
         """Close the connections."""
@@ -86,6 +97,7 @@ class _Bench:
             "POST until the answer": self._post,
             "POST until the push": lambda: self._pushed(self._post),
             "frame until the receipt": self._frame,
+            "bare push until it comes": self._bare,
         }
         for way in ways.values():
             way()
@@ -144,6 +156,14 @@ class _Bench:
         event = self._receiver.until("chat_message")
         self._receiver.send({"action": "ack", "messageIds": [event["messageId"]]})
 
+    def _bare(self) -> None:
+        """Push past Holdfast. The only connection of the receiver takes it."""
+        mark = secrets.token_hex(8)
+        data = json.dumps({"event": "bare", "mark": mark}).encode()
+        self._management.post_to_connection(ConnectionId=self._receiver_id, Data=data)
+        while self._receiver.until("bare")["mark"] != mark:
+            pass
+
     def _settle(self) -> None:
         """Take the events that wait for the receiver, and acknowledge the messages among them."""
         frame_id, waiting = secrets.token_hex(8), []
@@ -170,3 +190,14 @@ class _Bench:
     def _expect(event: dict[str, Any], name: str) -> None:
         if event["event"] != name:
             raise RuntimeError(f"{event['event']} came in place of {name}: {event}")
+
+
+def _management(environment: dict[str, str]) -> Any:
+    """Return a client of the management API of the stack's gateway."""
+    return boto3.client(
+        "apigatewaymanagementapi",
+        endpoint_url=environment["SOCKETS_MANAGEMENT_URL"],
+        region_name=environment["AWS_DEFAULT_REGION"],
+        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+    )
