@@ -105,7 +105,7 @@ def resume(call: Call[None, None], session_id: str) -> Snapshot:
     answers={200: Snapshot},
     raises=(ActivationNotFound, NotYours, ActivationOver),
 )
-def cancel(call: Call[None, None], session_id: str) -> Snapshot:
+def cancel_activation(call: Call[None, None], session_id: str) -> Snapshot:
     """Cancel: leads that were not begun are dropped. Users that were made still get their mails."""
     _own(call.caller, session_id)
     try:

@@ -55,7 +55,7 @@ Username = Annotated[
         max_length=254,
         pattern=r"^[A-Za-z0-9_!&'*+=^{}~-][A-Za-z0-9._@!&'*+=^{}~-]*$",
     ),
-    Form("must be 1 to 254 letters, digits or characters of \"._@+-'!&*=^{}~\", and not begin with '.' or '@'"),
+    Form("must be 1 to 254 letters, digits or signs of e-mail addresses, and not begin with '.' or '@'"),
 ]
 
 #: The form of a ULID. A path or query with any other text is refused before a store is asked.

@@ -51,9 +51,14 @@ class Enrolment:
         return []
 
 
+def stamp() -> str:
+    """Return the time of this process as users keep it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
 def new_item(username: str, password_hash: str, roles: Iterable[Role], made_by: str) -> Item:
     """Return the item of a new user, with a new account id. No password matches the hash ""."""
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    now = stamp()
     return {
         "pk": key(username),
         "kind": partition(username),

@@ -9,12 +9,12 @@ import re
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
-from datetime import UTC, datetime
 from time import time
 
 from chalicelib.core.runtime import ids
 from chalicelib.core.stores.attributes import Item
 from chalicelib.core.stores.dynamodb import ConditionFailed, Table
+from chalicelib.users import enrolment
 from chalicelib.users.errors import LinkInvalid
 from chalicelib.users.index import key
 from chalicelib.users.keyring import account_id, user
@@ -64,7 +64,7 @@ class PasswordLinks:
             LinkInvalid: there is no such token, the token was used, or its time is over; nothing was written.
         """
         item, epoch = self._item(token), ids.new_id()
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        now = enrolment.stamp()
         values: Item = {
             ":hash": password_hash,
             ":epoch": epoch,

@@ -12,7 +12,6 @@ names (`admins`), on the condition that an administrator remains.
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from chalicelib.core.errors import Unavailable
@@ -20,7 +19,7 @@ from chalicelib.core.runtime import ids
 from chalicelib.core.stores.attributes import Item
 from chalicelib.core.stores.dynamodb import ConditionFailed, Table, TransactionRefused
 from chalicelib.core.web.roles import Role
-from chalicelib.users import admins, links
+from chalicelib.users import admins, enrolment, links
 from chalicelib.users.admins import Administrators
 from chalicelib.users.enrolment import new_item
 from chalicelib.users.errors import LastAdmin, UsernameTaken, UserNotFound
@@ -98,7 +97,7 @@ class UserStore(Keyring):
             UserNotFound: there is no such user.
             LastAdmin: no other administrator would remain; nothing was written.
         """
-        changes: Item = {"updatedAt": _now(), "epoch": ids.new_id(), "dismiss": _PENDING}
+        changes: Item = {"updatedAt": enrolment.stamp(), "epoch": ids.new_id(), "dismiss": _PENDING}
         if password_hash is not None:
             changes["passwordHash"] = password_hash
         if roles is None:
@@ -221,7 +220,3 @@ def _changed(username: str, changes: Item, drop: str, *, was: bool | None) -> di
         "values": values,
         "names": names,
     }
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

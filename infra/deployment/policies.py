@@ -128,11 +128,11 @@ def _senders(names: Iterable[str]) -> Statements:
     return [{"allow": ["sqs:SendMessage"], "resources": [f"queue/{name}"]} for name in sorted(set(names))]
 
 
-def _arn(thing: str) -> dict[str, str]:
+def _arn(thing: str) -> dict[str, str] | str:
     kind, _, rest = thing.partition("/")
     if kind == "mail":
         # SES itself bounds the senders, to verified ones. An emulator knows no identity as a resource.
-        return {"Fn::Sub": "*"}
+        return "*"
     # Secrets Manager appends a hyphen and six characters. A star would match the secret of the stage prod-eu, too.
     account = "${AWS::Region}:${AWS::AccountId}"
     forms = {

@@ -119,6 +119,7 @@ def test_a_pending_revocation_is_due_whatever_clock_wrote_it(
 
 
 def test_every_slice_with_due_moments_is_tested() -> None:
-    # The others have tests in their own folders: next_due of webhooks, sweep of sockets, notices of messages.
-    here, others = {"approvals", "users"}, {"webhooks", "sockets", "messages"}
+    # The others have tests in their own folders: next_due of webhooks, sweep of sockets, notices of messages, and the
+    # API of activation.
+    here, others = {"approvals", "users"}, {"webhooks", "sockets", "messages", "activation"}
     assert {sweep.name for sweep in slices.sweeps() if sweep.next_due} == here | others

@@ -25,6 +25,7 @@ from chalicelib.webhooks import wiring as webhooks
 from tests.support.gateway import Answer, ask
 from tests.support.queue import dead_letter
 from tests.support.users import signed_in
+from tests.unit.cluster.jobs import SETTINGS, tell_jobs
 from tests.unit.webhooks.build import happening
 
 SOCKETS = "wss://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com/api"
@@ -115,7 +116,7 @@ def kept() -> dict[str, dict[str, Any]]:
 
 
 def test_kept_examples_are_what_the_api_answers(users: UserStore, mongodb: Any, mail: Sender, options: Any) -> None:
-    options(HOLDFAST_VERSION="1.0.0", EGRESS_ALLOW_LOOPBACK="true", SOCKETS_PUBLIC_URL=SOCKETS)
+    options(HOLDFAST_VERSION="1.0.0", EGRESS_ALLOW_LOOPBACK="true", SOCKETS_PUBLIC_URL=SOCKETS, **SETTINGS)
     recorder = Recorder()
     for tell in (
         _tell_users,
@@ -125,6 +126,7 @@ def test_kept_examples_are_what_the_api_answers(users: UserStore, mongodb: Any, 
         _tell_applications,
         _tell_webhooks,
         _tell_messages,
+        tell_jobs,
         _tell_cluster,
     ):
         tell(recorder.call)

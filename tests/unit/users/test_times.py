@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from chalicelib.core.web.roles import Role
-from chalicelib.users import store as module
+from chalicelib.users import enrolment as module
 from chalicelib.users.models import User
 from chalicelib.users.store import UserStore
 
@@ -21,9 +21,9 @@ CHANGES: dict[str, Callable[[UserStore], User]] = {
 def test_change_by_a_clock_behind_has_the_time_of_the_change_before(
     users: UserStore, monkeypatch: pytest.MonkeyPatch, change: Callable[[UserStore], User]
 ) -> None:
-    monkeypatch.setattr(module, "_now", lambda: LATE)
+    monkeypatch.setattr(module, "stamp", lambda: LATE)
     users.add("ann", "old", [Role.USER])
-    monkeypatch.setattr(module, "_now", lambda: EARLY)
+    monkeypatch.setattr(module, "stamp", lambda: EARLY)
     changed = change(users)
     assert (changed.created_at, changed.updated_at) == (LATE, LATE)
     assert users.find("ann") == changed
