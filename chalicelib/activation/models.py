@@ -103,7 +103,7 @@ class ShownLead(Model):
     mail: Mail | None
     settled_at: Instant
     #: Not shown: the position in the list.
-    position: str = Field(exclude=True)
+    position: str = Field(default="", exclude=True)
 
 
 class Lead(NamedTuple):

@@ -1,7 +1,6 @@
 """Snapshots of jobs, and their shapes over HTTP (no I/O)."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -54,9 +53,7 @@ class Snapshot(Model):
     created_at: Instant
     updated_at: Instant
     #: Not shown: the account that owns the job.
-    owner: Account = Field(exclude=True)
-    #: Not shown: when the progress expires.
-    purge_at: datetime = Field(exclude=True)
+    owner: Account = Field(default=Account("", ""), exclude=True)
 
 
 class Data(Model):
