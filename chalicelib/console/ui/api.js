@@ -51,7 +51,9 @@ export function address(path) {
 
 /** A new key that names one operation: its repeats do the work once. */
 export function newKey() {
-  return crypto.randomUUID();
+  // `randomUUID` is missing on a page over plain HTTP.
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** Call the API and return the answer's JSON, or null. Without a session the call waits until somebody signs in again,

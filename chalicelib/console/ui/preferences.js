@@ -1,5 +1,6 @@
 // What this browser remembers of a person: colours, time zone, keys, first steps. Never anything secret.
 import { effect, signal } from "./vendor/ui.js";
+import { newKey } from "./api.js";
 import { zone } from "./time.js";
 
 /** "light dark" follows the system. */
@@ -12,7 +13,7 @@ export const shortcuts = signal(localStorage.getItem("shortcuts") === "off" ? "o
 export const firstSteps = signal(localStorage.getItem("firstSteps") ?? "");
 
 /** The id of this browser among the devices that read messages. */
-export const deviceId = localStorage.getItem("deviceId") ?? crypto.randomUUID();
+export const deviceId = localStorage.getItem("deviceId") ?? newKey();
 
 /** Apply the preferences, and remember changes. */
 export function begin() {
