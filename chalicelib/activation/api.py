@@ -10,7 +10,6 @@ from chalicelib.activation.models import (
     Accepted,
     LeadQuery,
     NewActivation,
-    SessionId,
     ShownLead,
     State,
 )
@@ -18,7 +17,7 @@ from chalicelib.activation.store import Activation
 from chalicelib.core.errors import NotYours
 from chalicelib.core.web import Call, Caller, Page, Routes, paging
 from chalicelib.core.web.roles import Role
-from chalicelib.progress import ProgressExists, Snapshot
+from chalicelib.progress import ProgressExists, SessionId, Snapshot
 
 routes = Routes(__name__)
 _ROLES = frozenset({Role.OFFICER, Role.ADMIN})

@@ -5,29 +5,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field
 
-from chalicelib.core.models import Form, Instant, Model
+from chalicelib.core.models import Instant, Model
 from chalicelib.core.runtime.accounts import Account
 from chalicelib.core.web.models import PageQuery
+from chalicelib.progress import JobType, SessionId
 
 MOST_LEADS = 10_000
 #: The leads whose users one transaction makes. A worker that dies repeats one chunk.
 CHUNK = 50
 #: The body of 10,000 leads with long names.
 MOST_BODY_BYTES = 5_000_000
-
-#: The id of an activation, chosen by the caller, and of its progress.
-SessionId = Annotated[
-    str,
-    StringConstraints(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$"),
-    Form("must be 1 to 128 letters, digits, '.', '_' or '-', and not begin with '.'"),
-]
-JobType = Annotated[
-    str,
-    StringConstraints(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$"),
-    Form("must be 1 to 64 letters, digits, '.', '_' or '-', and not begin with '.'"),
-]
 
 
 class State(StrEnum):

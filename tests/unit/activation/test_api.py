@@ -126,6 +126,11 @@ def test_an_activation_that_is_over_stays_over(officer: str, steps: Steps) -> No
         assert (answer.status, answer.json["code"]) == (409, "activation-over")
 
 
+def test_a_session_id_that_is_a_word_of_a_route_is_refused(officer: str, steps: Steps) -> None:
+    answer = ask("POST", "/activation", body("a@example.org", sessionId="progress"), token=officer)
+    assert (answer.status, answer.json["errors"][0]["path"]) == (422, "sessionId")
+
+
 def test_failed_leads_are_tried_again_once(officer: str, steps: Steps, ses: MailServer) -> None:
     # Given a lead that failed, a mail that failed, and a lead that succeeded
     ses.fate = lambda to: "break" if to == "a@example.org" else "send"
