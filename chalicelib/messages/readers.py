@@ -52,7 +52,7 @@ class Reader(NamedTuple):
 
     @property
     def settle_at(self) -> datetime | None:
-        """When those messages get the mark, or None if they have it."""
+        """The time at which messages of sends under way get the mark of the device; None if they have the mark."""
         return None if self.settled else self.since + _SETTLED
 
 

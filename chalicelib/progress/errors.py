@@ -39,6 +39,6 @@ class RevisionConflict(Conflict):
 
 
 class WrittenHere(Conflict):
-    """The job runs in this service, which alone writes its progress."""
+    """A job of this service itself, such as an activation, is not written by callers."""
 
     code = "progress-written-here"

@@ -82,5 +82,5 @@ def serve(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
 
 
 def public_url() -> str | None:
-    """Return the address at which clients open connections, or None if this deployment has none."""
+    """Return the address at which clients open connections, or None if the deployment has no WebSocket API."""
     return wiring.public_url()

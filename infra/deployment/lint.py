@@ -45,7 +45,7 @@ _VALUES = {
 
 
 class Finding(NamedTuple):
-    """A finding of a tool: its code, its place and its text."""
+    """A finding of cfn-lint or parliament: the code of the rule, the place in the file, and the text."""
 
     code: str
     place: str

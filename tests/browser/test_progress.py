@@ -22,7 +22,7 @@ SECONDS = 60
 
 @pytest.fixture
 def job(person: NewPerson) -> tuple[Person, str]:
-    """A person who owns a job that has begun, and its id."""
+    """The owner of a job that has begun, and the id of the job."""
     owner, session_id = person("service"), f"job-{secrets.token_hex(4)}"
     put(owner.client, session_id, total=10)
     return owner, session_id

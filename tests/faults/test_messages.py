@@ -64,7 +64,7 @@ class Strikes:
         self._worked = {"api": 0, "message": 0}
 
     def strike(self) -> None:
-        """Kill the function whose turn it is, if it has worked."""
+        """Kill the next of the two functions, if the function has answered since its last end."""
         function = next(self._turns)
         worked = {"api": self._workload.posted, "message": self._workload.framed + self._workload.joins}[function]
         if worked > self._worked[function]:
