@@ -240,7 +240,7 @@ def _inlined(field: Any, definitions: dict[str, Any]) -> Any:
 def _responses(endpoint: Endpoint, schemas: dict[Any, Any]) -> dict[str, Any]:
     responses = {str(status): _answer(status, model, schemas) for status, model in endpoint.answers.items()}
     if endpoint.stream:
-        responses["200"] = {"description": "events", "content": {MEDIA: {"schema": {"type": "string"}}}}
+        responses["200"] = {"description": "events", "content": {MEDIA: {}}}
     if endpoint.media:
         text = {media: {"schema": {"type": "string"}} for media in endpoint.media}
         responses["200"] = {"description": HTTPStatus.OK.phrase, "content": text}
