@@ -15,9 +15,10 @@ from chalicelib.activation.models import (
 )
 from chalicelib.activation.store import Activation
 from chalicelib.core.errors import NotYours
+from chalicelib.core.models import SessionId
 from chalicelib.core.web import Call, Caller, Page, Routes, paging
 from chalicelib.core.web.roles import Role
-from chalicelib.progress import ProgressExists, SessionId, Snapshot
+from chalicelib.progress import ProgressExists, Snapshot
 
 routes = Routes(__name__)
 _ROLES = frozenset({Role.OFFICER, Role.ADMIN})

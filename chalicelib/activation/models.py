@@ -7,10 +7,9 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import ConfigDict, Field
 
-from chalicelib.core.models import Instant, Model
+from chalicelib.core.models import Instant, JobType, Model, SessionId
 from chalicelib.core.runtime.accounts import Account
 from chalicelib.core.web.models import PageQuery
-from chalicelib.progress import JobType, SessionId
 
 MOST_LEADS = 10_000
 #: The leads whose users one transaction makes. A worker that dies repeats one chunk.

@@ -58,6 +58,18 @@ Username = Annotated[
     Form("must be 1 to 254 letters, digits or signs of e-mail addresses, and not begin with '.' or '@'"),
 ]
 
+#: The id of a job, chosen by the caller. An id of dots alone would not be a path segment.
+SessionId = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$"),
+    Form("must be 1 to 128 letters, digits, '.', '_' or '-', and not begin with '.'"),
+]
+JobType = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$"),
+    Form("must be 1 to 64 letters, digits, '.', '_' or '-', and not begin with '.'"),
+]
+
 #: The form of a ULID. A path or query with any other text is refused before a store is asked.
 Id = Annotated[
     str,

@@ -26,17 +26,15 @@ from typing import TYPE_CHECKING
 from chalicelib.core.runtime.accounts import Account
 from chalicelib.progress import wiring
 from chalicelib.progress.errors import ProgressCompleted, ProgressExists, ProgressNotFound
-from chalicelib.progress.models import JobType, SessionId, Snapshot
+from chalicelib.progress.models import Snapshot
 
 if TYPE_CHECKING:
     from pymongo.client_session import ClientSession
 
 __all__ = [
-    "JobType",
     "ProgressCompleted",
     "ProgressExists",
     "ProgressNotFound",
-    "SessionId",
     "Snapshot",
     "announce",
     "begin",

@@ -5,6 +5,7 @@ from functools import partial
 from chalicelib.core.coordination import wiring as coordination
 from chalicelib.core.coordination.errors import KeyReused
 from chalicelib.core.errors import FieldError, Invalid, NotYours
+from chalicelib.core.models import SessionId
 from chalicelib.core.runtime import deadline
 from chalicelib.core.stores import newest
 from chalicelib.core.web import Answer, Call, Page, PageQuery, Role, Routes, paging
@@ -15,7 +16,7 @@ from chalicelib.progress.errors import (
     RevisionConflict,
     WrittenHere,
 )
-from chalicelib.progress.models import Data, EventsQuery, SessionId, Snapshot, WaitQuery, Write
+from chalicelib.progress.models import Data, EventsQuery, Snapshot, WaitQuery, Write
 
 #: Part of the function's time reserved for answering, and for a store that is slow to fail.
 _MARGIN_MS = 2_000

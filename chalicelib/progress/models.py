@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
-from chalicelib.core.models import WHOLE, Form, Instant, Model
+from chalicelib.core.models import WHOLE, Instant, JobType, Model
 from chalicelib.core.runtime.accounts import Account
 from chalicelib.core.web.models import Query
 
@@ -14,17 +14,6 @@ COUNTERS = ("activated", "skipped", "failed", "emailsSent", "emailsFailed", "ema
 #: Larger numbers would lose digits in JavaScript.
 MOST = 9_007_199_254_740_991
 
-#: The id of a job, chosen by the caller. An id of dots alone would not be a path segment.
-SessionId = Annotated[
-    str,
-    StringConstraints(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$"),
-    Form("must be 1 to 128 letters, digits, '.', '_' or '-', and not begin with '.'"),
-]
-JobType = Annotated[
-    str,
-    StringConstraints(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$"),
-    Form("must be 1 to 64 letters, digits, '.', '_' or '-', and not begin with '.'"),
-]
 Message = Annotated[str, Field(max_length=500)]
 
 

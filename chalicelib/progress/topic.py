@@ -5,10 +5,11 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from chalicelib.core.models import SessionId
 from chalicelib.core.web.frames import Connection, Topic
 from chalicelib.progress import wiring
 from chalicelib.progress.errors import ProgressNotFound
-from chalicelib.progress.models import SessionId, Snapshot
+from chalicelib.progress.models import Snapshot
 
 PREFIX = "progress:"
 _ids: TypeAdapter[str] = TypeAdapter(SessionId)
