@@ -50,6 +50,6 @@ def test_stack_of_another_stage_or_endpoint_has_no_receiver(tmp_path: Path, monk
 
 def test_strict_takes_back_every_permission_of_the_local_stage() -> None:
     local = json.loads((ROOT / Path(".chalice/config.json")).read_text())["stages"]["local"]["environment_variables"]
-    # The stack's own proxy tells the address of a caller, as the gateway does on AWS. A sender of mails permits nothing.
+    # The stack's own proxy tells the address of a caller, as the gateway does on AWS. A mail sender permits nothing.
     assert STRICT.keys() == local.keys() - {"HTTP_TRUSTED_PROXIES", "MAIL_SENDER"}
     assert all(local[name] != value for name, value in STRICT.items())
