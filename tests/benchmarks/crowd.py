@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from infra.local.stack import Stack
+from tests.benchmarks.connections import memory, show_size
 from tests.benchmarks.report import CONSOLE, percentile, show
 from tests.support.client import Client, json_of
 from tests.support.sockets import Socket, connect, url_of
@@ -29,9 +30,11 @@ def crowd(stack: Stack, devices: int) -> None:
             json_of(admin.post("/api/messages", {"to": name, "chatId": "crowd", "message": "x" * 900}), 201)
     CONSOLE.log(f"{devices} devices")
     owners = [people[names[number // _PER_ACCOUNT]] for number in range(devices)]
+    before = memory(stack)
     sockets = [connect(url_of(stack.url), "holdfast", f"token.{owner.token}") for owner in owners]
     try:
         _answers(sockets, lambda _: {"action": "ping"}, "pong")
+        show_size(stack, devices, memory(stack) - before)
         pings = _answers(sockets, lambda _: {"action": "ping"}, "pong")
         first = _answers(sockets, _join, "messages")
         again = _answers(sockets, _join, "messages")

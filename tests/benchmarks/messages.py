@@ -24,6 +24,7 @@ from chalicelib.messages.settings import MessageSettings
 from chalicelib.messages.store import MessageStore
 from infra.local.processes.mongod import DATABASE
 from infra.local.stack import Stack
+from tests.benchmarks.connections import show_trips
 from tests.benchmarks.crowd import crowd
 from tests.benchmarks.report import CONSOLE, percentile, show
 from tests.support.client import Client, json_of
@@ -52,7 +53,9 @@ def run(*, smoke: bool) -> None:
     with tempfile.TemporaryDirectory() as folder, Stack(Path(folder)) as stack:
         bench = _Bench(stack)
         try:
+            began_ms = round(stack.clock.now().timestamp() * 1000)
             ways = bench.ways(scale.sends)
+            show_trips(stack, began_ms)
             batches = bench.drain(scale.backlog)
             crowd(stack, scale.devices)
         finally:

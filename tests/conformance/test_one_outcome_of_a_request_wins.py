@@ -71,7 +71,8 @@ class DeadlineRacer:
             # The server's clock is this machine's.
             time.sleep(max(0.0, due - self._lead_seconds - time.time()))
             answer = self._client.post(path + "/resolve", {"action": "approve"})
-        self._lead_seconds += -0.004 if answer.status_code == 200 else 0.004
+        # By a factor: a loaded machine answers ten times later than a quiet one.
+        self._lead_seconds *= 0.9 if answer.status_code == 200 else 1.4
         return accepted["requestId"], answer, call.result()
 
 
@@ -82,7 +83,8 @@ def test_an_answer_at_the_deadline_excludes_the_timeout(
     lanes = [DeadlineRacer(admin, stack, person().username, lead) for lead in leads]
     seen: Counter[str] = Counter()
     with ThreadPoolExecutor(len(lanes)) as pool:
-        for _ in range(max(2, rounds // len(lanes))):
+        # Only a mix of both outcomes shows a race.
+        while seen.total() < rounds or (min(seen["resolved"], seen["timeout"]) == 0 and seen.total() < rounds + 200):
             raced = list(pool.map(lambda lane: lane.round(), lanes))
             # A late caller sees the timeout; the cleanup records the timeout.
             json_of(admin.post(f"{APPROVALS}/cleanup"))
@@ -98,7 +100,6 @@ def test_an_answer_at_the_deadline_excludes_the_timeout(
                 if expected == "resolved":
                     assert json_of(answer) == document
                 seen[expected] += 1
-    # Only a mix of both outcomes shows a race.
     assert min(seen["resolved"], seen["timeout"]) > 0
     figure("answer against timeout", f"{seen.total()} races, {seen['resolved']} answered, {seen['timeout']} timed out")
 
