@@ -65,7 +65,7 @@ class Workload:
     def _acknowledged(self, answer: requests.Response, status: int) -> Any:
         if answer.status_code == status:
             return answer.json()
-        problem_of(answer, 503)
+        _refused(answer)
         self.refusals += 1
         return None
 
@@ -116,10 +116,15 @@ def _repeat(call: Callable[[], requests.Response]) -> None:
     eventually(lambda: call().status_code in {200, 409})
 
 
+def _refused(answer: requests.Response) -> None:
+    """Fail unless *answer* is the refusal of a store that is down, or of a gateway that waited too long for a place."""
+    problem_of(answer, 504 if answer.status_code == 504 else 503)
+
+
 def _outcome(answer: requests.Response) -> dict[str, Any] | None:
-    """Return the outcome that a waiting caller got; None stands for a refusal with 503."""
-    if answer.status_code == 503:
-        problem_of(answer, 503)
+    """Return the outcome that a waiting caller got; None stands for a refusal."""
+    if answer.status_code >= 500:
+        _refused(answer)
         return None
     outcome: dict[str, Any] = json_of(answer)
     return outcome
