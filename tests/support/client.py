@@ -69,8 +69,9 @@ class Client:
         return Client(url, self.token)
 
     def signed_in(self, username: str, password: str) -> "Client":
-        """Open a session, and return a caller with its token."""
-        opened = json_of(self.post("/api/sessions", {"username": username, "password": password}), 201)
+        """Open a session, patiently, and return a caller with its token."""
+        body = {"username": username, "password": password}
+        opened = json_of(patiently(lambda: self.post("/api/sessions", body)), 201)
         return Client(self.url, opened["token"])
 
 

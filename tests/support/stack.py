@@ -18,7 +18,7 @@ from pymongo.database import Database
 from infra.docs import settings as docs
 from infra.local.processes.mongod import DATABASE
 from infra.local.stack import Stack
-from tests.support.client import Client, Person, json_of
+from tests.support.client import Client, Person, patiently
 
 STAGE = "local"
 #: The password of every user made here.
@@ -44,12 +44,16 @@ def admin(stack: Stack) -> Client:
 
 @pytest.fixture(scope="session")
 def person(stack: Stack, admin: Client) -> NewPerson:
-    """Return a function that makes a new user with the given roles and signs the user in."""
+    """Return a function that makes a new user with the given roles and signs the user in.
+
+    Patient, as the test before may have left functions that find their stores again just now.
+    """
 
     def make(*roles: str) -> Person:
         username = f"p{secrets.token_hex(6)}"
         new = {"username": username, "password": PASSWORD, "roles": list(roles or ("user",))}
-        json_of(admin.post("/api/users", new), 201)
+        # A refusal may come after the user was made.
+        assert patiently(lambda: admin.post("/api/users", new)).status_code in {201, 409}
         return Person(username, PASSWORD, Client(stack.url).signed_in(username, PASSWORD))
 
     return make
