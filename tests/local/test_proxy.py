@@ -266,6 +266,13 @@ def test_a_dead_function_is_502_without_the_emulators_message(front: Front, upst
     assert "Worker" not in response.text
 
 
+def test_an_empty_error_of_an_ending_emulator_is_502(front: Front, upstream: Upstream) -> None:
+    upstream.answer = lambda _: Answer(500, b"")
+    response = requests.get(front.url, timeout=10)
+    assert response.status_code == 502
+    assert problem(response)["title"] == "Bad Gateway"
+
+
 def test_the_emulators_message_of_a_fault_is_reported(upstream: Upstream) -> None:
     faults: list[str] = []
     front = Front(on_fault=faults.append)

@@ -115,6 +115,9 @@ def translated(status: int, content_type: str, body: bytes) -> web.Response | No
 
     The API's own errors are problem documents, and are therefore never translated.
     """
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR and not body and content_type != errors.PROBLEM:
+        # The emulator is ending.
+        return broken()
     if content_type != "application/json":
         return None
     if status == HTTPStatus.TOO_MANY_REQUESTS and {"__type", "Reason"} <= fields(body):

@@ -127,7 +127,7 @@ class Workload:
             answer = sender.client.post("/api/messages", self._message(sender, own_id))
         except requests.RequestException:
             return False
-        assert answer.status_code in {201, 429, 502, 503, 504}, answer.text
+        assert answer.status_code in {201, 429, 502, 503, 504}, f"{answer.status_code}: {answer.headers} {answer.text}"
         self.posted += answer.status_code == 201
         return answer.status_code == 201
 
