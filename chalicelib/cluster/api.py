@@ -27,7 +27,7 @@ from chalicelib.core.queueing import wiring as queueing
 from chalicelib.core.queueing.queues import Queue
 from chalicelib.core.queueing.redrive import Redrive
 from chalicelib.core.runtime import deadline, ids, logs, settings
-from chalicelib.core.web import ADMIN_ONLY, PUBLIC, Answer, Call, Page, PageQuery, Routes, openapi, paging
+from chalicelib.core.web import ADMIN_ONLY, PUBLIC, Answer, Call, Page, PageQuery, Routes, paging
 
 _STARTED = monotonic()
 
@@ -135,6 +135,8 @@ def describe(call: Call[None, None]) -> str:
 
 @cache
 def _description() -> str:
+    from chalicelib.core.web import openapi  # noqa: PLC0415 # slow, and only this route needs it
+
     app: Any = routes.current_app
     examples = json.loads(Path(__file__).with_name("examples.json").read_text())
     return openapi.describe(app.endpoints, settings.load(settings.HoldfastSettings).version, examples)

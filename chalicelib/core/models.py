@@ -128,6 +128,8 @@ class Model(BaseModel):
         serialize_by_alias=True,
         # An invalid value may be a secret, and an error may be logged.
         hide_input_in_errors=True,
+        # Pydantic compiles a model when the model is first used: a function uses few of the models that it imports.
+        defer_build=True,
     )
 
 

@@ -49,7 +49,7 @@ def check(username: str, password: str) -> User | None:
 
     A hash of the password as typed, which earlier versions made, is replaced. The user's sessions stay.
     """
-    from chalicelib.users import passwords  # noqa: PLC0415 # only logins need argon2
+    from chalicelib.users import passwords  # noqa: PLC0415 # only logins check passwords
 
     found = wiring.store().credentials(username)
     result = passwords.match(password, found.password_hash if found else None)

@@ -1,13 +1,18 @@
-"""Passwords: argon2id with the first parameters of OWASP's Password Storage Cheat Sheet."""
+"""Passwords: argon2id with the first parameters of OWASP's Password Storage Cheat Sheet.
+
+The library is imported with the first password, as few calls have one.
+"""
+
+from __future__ import annotations
 
 from enum import Enum, auto
+from typing import TYPE_CHECKING
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
-
+from chalicelib.core.runtime.once import once
 from chalicelib.users.opaque import prepared
 
-_HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+if TYPE_CHECKING:
+    from argon2 import PasswordHasher
 
 #: A hash of an unused password, with the same parameters: checking an unknown user takes as long as a known user.
 _UNMATCHED_HASH = "$argon2id$v=19$m=19456,t=2,p=1$ys+61TGfqvP03hmh/yeuUg$jFYKvWEOe1Ui5aF5ogyWvBbXEwnIsl+MPytIW5LQj/0"
@@ -23,7 +28,7 @@ class Match(Enum):
 
 def hashed(password: str) -> str:
     """Return a salted hash of *password* as prepared by `opaque`, or as typed if the profile refuses a character."""
-    return _HASHER.hash(_forms(password)[0])
+    return _hasher().hash(_forms(password)[0])
 
 
 def match(password: str, password_hash: str | None) -> Match:
@@ -50,8 +55,17 @@ def _forms(password: str) -> list[str]:
         return [password]
 
 
+@once
+def _hasher() -> PasswordHasher:
+    from argon2 import PasswordHasher  # noqa: PLC0415 # see above
+
+    return PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+
+
 def _verify(password: str, password_hash: str | None) -> bool:
+    from argon2.exceptions import InvalidHashError, VerificationError  # noqa: PLC0415 # see above
+
     try:
-        return _HASHER.verify(password_hash or _UNMATCHED_HASH, password) and bool(password_hash)
+        return _hasher().verify(password_hash or _UNMATCHED_HASH, password) and bool(password_hash)
     except (VerificationError, InvalidHashError):
         return False

@@ -1,6 +1,7 @@
 """Packages the application and deploys it.
 
 package.py        code and templates, as a build step
+bytecode.py       bytecode in the package, by a Python of the runtime
 handout.py        README.txt of a built package
 template.py       the two templates: chalice's, completed, and the data template
 parameters.py     the parameters of both templates, and their values in .chalice/config.json

@@ -1,5 +1,7 @@
 """README.txt of a built package: the steps by which another pipeline deploys the files, without this repository."""
 
+from typing import NamedTuple
+
 from infra.deployment import parameters
 from infra.deployment.parameters import DATA
 
@@ -52,15 +54,31 @@ A deployment that fails returns to the version before by itself. To go back late
 """
 
 
-def text(stage: str, outputs: list[str], *, vendor: bool) -> str:
+class Content(NamedTuple):
+    """What deployment.zip holds beside the code: its packages, and bytecode by a Python of this version."""
+
+    vendor: bool
+    compiler: str | None
+
+
+def text(stage: str, outputs: list[str], content: Content) -> str:
     """Return the text for *stage*. *outputs* are the app's parameters that are outputs of the data stack."""
     given = {"Stage": stage, **parameters.given(stage)}
     data = [f"{name}={value}" for name, value in given.items() if name == "Stage" or name in DATA]
     app = [f"{name}={value}" for name, value in given.items() if name == "Stage" or name not in DATA]
     return _TEXT.format(
         stage=stage,
-        wheels=", with its packages as wheels for Lambda" if vendor else "; WITHOUT its packages (--vendor adds them)",
+        wheels=_held(content),
         data=" ".join(data),
         app=" ".join(app),
         outputs=" ".join(f"{name}=VALUE" for name in outputs),
     )
+
+
+def _held(content: Content) -> str:
+    if not content.vendor:
+        return "; WITHOUT its packages (--vendor adds them)"
+    held = ", with its packages as wheels for Lambda"
+    if content.compiler:
+        return f"{held}, and bytecode by Python {content.compiler}"
+    return f"{held}; WITHOUT bytecode, so cold starts are slow"

@@ -20,9 +20,11 @@ from typing import Any, NamedTuple, get_args
 
 from chalicelib.core.stores import clients
 from infra import environment
-from infra.deployment import handout, policies, template, templating
+from infra.deployment import bytecode, handout, policies, template, templating
 from infra.deployment.template import RUNTIME
 from infra.environment import ROOT
+from infra.host import interpreter
+from infra.host.interpreter import WrongInterpreter
 from infra.operations.failures import CommandFailed
 
 #: Amazon Linux 2023 has glibc 2.34 and takes wheels for any older one.
@@ -32,6 +34,11 @@ MAX_UNPACKED_BYTES = 250 * 1024 * 1024
 #: CloudFormation's own limit on a template that it fetches from S3.
 MAX_TEMPLATE_BYTES = 1_000_000
 
+
+_NO_BYTECODE = (
+    f"The package has no bytecode, as this machine has no {RUNTIME}: a cold start takes about a second of CPU time "
+    f"more. Install {RUNTIME}, or name one in {interpreter.VARIABLE}."
+)
 
 #: Chalice's names for the functions of WebSockets.
 _SOCKETS = {name: f"websocket_{name}" for name in template.SOCKETS}
@@ -53,7 +60,8 @@ class PackageFailed(CommandFailed):
 def build(stage: str, *, vendor: bool, folder: Path) -> Package:
     """Build *stage* into *folder*, in a process of its own, as the application must be imported afresh.
 
-    With *vendor* the package holds its requirements, as wheels for Lambda; without, functions find them in place.
+    With *vendor* the package holds its requirements, as wheels for Lambda, and bytecode if this machine has a Python of
+    the runtime; a few lines are printed that say so. Without *vendor*, functions find the requirements in place.
 
     Raises:
         PackageFailed: the application does not import, or a requirement has no wheel.
@@ -64,6 +72,8 @@ def build(stage: str, *, vendor: bool, folder: Path) -> Package:
     )
     if done.returncode:
         raise PackageFailed(done.stderr.strip() or done.stdout.strip())
+    if vendor:
+        print(done.stdout, end="", flush=True)
     return load(folder)
 
 
@@ -124,6 +134,7 @@ def main() -> None:
     asked.folder.mkdir(parents=True, exist_ok=True)
     source = _gather(asked.folder / "source", vendor=asked.vendor)
     made = _package(source, asked.stage, asked.folder)
+    compiler = _add_bytecode(asked.folder / "deployment.zip") if asked.vendor else None
     size = _unpacked(asked.folder / "deployment.zip")
     if size > MAX_UNPACKED_BYTES:
         raise SystemExit(f"{size / 2**20:.0f} MB unpacked, and Lambda takes {MAX_UNPACKED_BYTES / 2**20:.0f}")
@@ -134,17 +145,35 @@ def main() -> None:
     text = template.minified(app)
     _check_template(len(text.encode()))
     (asked.folder / "app.json").write_text(text)
-    _hand_out(app, asked.stage, asked.folder, vendor=asked.vendor)
+    _hand_out(app, asked.stage, asked.folder, content=handout.Content(asked.vendor, compiler))
     print(f"{asked.folder}: {size / 2**20:.1f} MB unpacked, {len(endpoints)} routes, {len(waiting)} of them may wait")
 
 
-def _hand_out(app: dict[str, Any], stage: str, folder: Path, *, vendor: bool) -> None:
+def _add_bytecode(code: Path) -> str | None:
+    """Add bytecode to the package *code*; return the version of the Python that made it, None where there is none.
+
+    Raises:
+        SystemExit: the named interpreter is of another version, or a module cannot be compiled.
+    """
+    try:
+        if (python := interpreter.found(RUNTIME, os.environ)) is None:
+            print(f"Warning: {_NO_BYTECODE}")
+            return None
+        number = bytecode.compiled(code, python)
+    except (WrongInterpreter, CommandFailed) as error:
+        raise SystemExit(str(error)) from error
+    made_by = interpreter.version(python, RUNTIME)
+    print(f"{number} files of bytecode, made by {python} ({made_by})")
+    return made_by
+
+
+def _hand_out(app: dict[str, Any], stage: str, folder: Path, *, content: handout.Content) -> None:
     """Write what belongs to the *app* template: the data template, a deployer's rights, and the steps in README.txt."""
     data = template.resources(templating.functions(app))
     (folder / "data.json").write_text(json.dumps(data, indent=1))
     (folder / "deployer.json").write_text(json.dumps(policies.deployer(stage), indent=1))
     outputs = [name for name in app["Parameters"] if name in data["Outputs"]]
-    (folder / "README.txt").write_text(handout.text(stage, outputs, vendor=vendor))
+    (folder / "README.txt").write_text(handout.text(stage, outputs, content))
 
 
 def _check_template(size_bytes: int) -> None:

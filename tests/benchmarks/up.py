@@ -1,4 +1,4 @@
-"""The time of a start, a restart and a reload of the local stack, and its CPU and memory when idle."""
+"""The time of a start, a restart and a reload of the local stack, its CPU and memory when idle, and a cold start."""
 
 import shutil
 import signal
@@ -13,6 +13,7 @@ import psutil
 import requests
 
 from infra.environment import ROOT
+from tests.benchmarks import cold
 from tests.benchmarks.report import CONSOLE, show
 
 #: Limits on two cores.
@@ -49,6 +50,7 @@ def run(*, smoke: bool) -> None:
             time.sleep(seconds)
             rows.append(_line("idle CPU", "% of a core", (up.cpu_seconds() - cpu) * 100 / seconds, _CPU_PERCENT))
             rows.append(_line("idle memory (PSS)", "MB", up.memory_mb(), _MEMORY_MB))
+        rows += [_line(what, unit, value, limit) for what, unit, value, limit in cold.rows(smoke=smoke)]
         show("scripts/up", ("what", "measured", "unit", "held to", "ratio"), rows)
 
 

@@ -12,8 +12,6 @@ from datetime import UTC, datetime, timedelta
 from hmac import compare_digest
 from secrets import token_bytes
 
-from standardwebhooks import Webhook
-
 from chalicelib.core.errors import Forbidden
 
 _TOLERANCE = timedelta(minutes=5)
@@ -46,6 +44,8 @@ def sign(secret: str, message_id: str, timestamp: datetime, body: bytes) -> str:
         ValueError: *secret* is malformed, *message_id* has a full stop or does not fit a header, *timestamp* has
             no time zone, or *body* is not UTF-8.
     """
+    from standardwebhooks import Webhook  # noqa: PLC0415 # only calls to other systems need the library
+
     if not _ID.fullmatch(message_id):
         raise ValueError("A message id is printable ASCII without spaces and full stops.")
     return Webhook(_key(secret)).sign(message_id, _second(timestamp), body.decode())

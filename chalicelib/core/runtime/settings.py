@@ -33,7 +33,7 @@ _loaded: dict[type["Section"], "Section"] = {}
 class Section(BaseSettings):
     """The base of every class of options. `load` reads and checks all derived classes together."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, defer_build=True)
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:

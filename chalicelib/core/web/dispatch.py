@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from chalice.app import Request, Response
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 
 from chalicelib.core import errors
 from chalicelib.core.records import etags
@@ -44,7 +44,6 @@ class Dispatcher:
 
     def __init__(self, app: Any, endpoint: Endpoint) -> None:
         self._app, self._endpoint = app, endpoint
-        self._params = {name: TypeAdapter(kind) for name, kind in endpoint.params.items()}
         self.__name__ = endpoint.handler.__name__
 
     def __call__(self, **params: str) -> Response:
@@ -80,7 +79,7 @@ class Dispatcher:
             last_event_id=streams.last_event_id(request) if endpoint.stream else None,
         )
         reserved.check(call.body, app.reserved(endpoint))
-        checked = requests.params(self._params, params)
+        checked = requests.params(endpoint.params, params)
 
         def perform(operation: Operation) -> Response:
             own = call if operation is call.operation else replace(call, operation=operation)

@@ -21,6 +21,7 @@ def test_the_package_holds_the_application_and_no_local_tools(built: Built) -> N
     with zipfile.ZipFile(built.package.code) as code:
         names = set(code.namelist())
     assert {"app.py", "chalicelib/slices.py"} <= names
+    # Bytecode is for packages with wheels, which a Python of the runtime imports.
     for name in names:
         assert not name.startswith(("infra/", "tests/", ".chalice/", ".venv/"))
         assert "__pycache__" not in name
