@@ -2,6 +2,7 @@
 
 target.py        finds a command's stack
 failures.py      the sentence and the exit code of a failed command
+account.py       the administrator whom a command acts as
 servers.py       reaches AWS and MongoDB by the variables of an operator's shell
 running_stack.py the note file of a stack on this machine
 progress.py      progress bars, and safe text for a terminal
