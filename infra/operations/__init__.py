@@ -9,5 +9,6 @@ progress.py      progress bars, and safe text for a terminal
 queues.py        queue statistics and dead letters
 reconcile.py     compares records, history and view now
 migration/       imports an existing collection into records
+verification/    verifies a deployed stage: scripts/verify
 webhooks/        shows deliveries as they arrive, and checks saved ones
 """
