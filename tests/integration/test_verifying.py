@@ -51,7 +51,7 @@ def verify(password: str | None, *options: str, **variables: str) -> "subprocess
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=600,
         check=False,
     )
 
