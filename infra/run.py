@@ -26,6 +26,7 @@ MODULES = {
     "templates": "infra.deployment.lint",
     "up": "infra.local",
     "vendor": "infra.vendor",
+    "verify": "infra.operations.verification",
     "webhooks": "infra.operations.webhooks",
 }
 

@@ -22,6 +22,7 @@ emulator_fixes.py sets the properties that an emulator's CloudFormation ignores
 destroying.py     deletes a stage with its data, after a question
 deployer.yaml     the rights that a deployment needs
 database.py       the deployment's MongoDB database: the mark, the indexes, the refusals
+secret.py         the connection string in the stage's secret
 indexes.py        MongoDB's indexes, and upgrades of documents
 first_admin.py    the first administrator, and the set of administrators
 """

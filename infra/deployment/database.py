@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from botocore.exceptions import ClientError
 from pymongo import MongoClient
 from pymongo.errors import ConfigurationError, ConnectionFailure, OperationFailure
 
@@ -14,7 +12,7 @@ from chalicelib import slices
 from chalicelib.core.stores import binding
 from chalicelib.core.stores.binding import DatabaseRefused
 from chalicelib.core.stores.dynamodb import Table
-from infra.deployment import indexes
+from infra.deployment import indexes, secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +50,7 @@ def prepare(client: Callable[[str], Any], stage: str, wanted: Wanted) -> None:
             database of the secret's URI was never marked and does not answer. Nothing was changed in MongoDB.
         ConnectionFailure: the server of the given URI does not answer.
     """
-    uri = wanted.uri or _uri_of_secret(client("secretsmanager"), stage)
+    uri = wanted.uri or secret.mongodb_uri(client("secretsmanager"), stage)
     if not uri:
         return
     coordination = Table(client("dynamodb"), f"holdfast-{stage}-coordination")
@@ -97,17 +95,6 @@ def _refuse_to_leave(database: Mongo, ours: binding.Deployment) -> None:
             "fill the lists with scripts/reconcile. Set the variable for the stage in .chalice/config.json, or in the "
             "environment of every deployment. Nothing was changed."
         )
-
-
-def _uri_of_secret(secrets: Any, stage: str) -> str:
-    """Return the URI in the secret of *stage*; empty if there is no secret or no URI."""
-    try:
-        answer = secrets.get_secret_value(SecretId=f"holdfast-{stage}")
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "ResourceNotFoundException":
-            return ""
-        raise
-    return str(json.loads(answer["SecretString"]).get("mongodbUri", ""))
 
 
 def _go_on_unseen(coordination: Table, stage: str) -> None:

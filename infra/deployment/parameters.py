@@ -55,6 +55,11 @@ APP: Template = {
         "AllowedValues": ["Off", "On"],
         "Description": "On: both gateways log each call; the account needs a role for API Gateway's logs",
     },
+    "MailIdentity": {
+        "Type": "String",
+        "Default": "",
+        "Description": "The verified domain or address of SES that mails are sent from; empty: any of the account",
+    },
     "CallsPerSecond": {
         "Type": "Number",
         "Default": 1000,
@@ -71,6 +76,7 @@ CONDITIONS: Template = {
     "InVpc": {"Fn::Not": [{"Fn::Equals": [{"Ref": "SubnetIds"}, ""]}]},
     "Traced": {"Fn::Equals": [{"Ref": "Tracing"}, "Active"]},
     "Logged": {"Fn::Equals": [{"Ref": "AccessLogs"}, "On"]},
+    "SenderNamed": {"Fn::Not": [{"Fn::Equals": [{"Ref": "MailIdentity"}, ""]}]},
 }
 #: The parameter that `scripts/deploy` sets after the creation: a protected table would stop the rollback of a creation.
 PROTECTED = "Protected"

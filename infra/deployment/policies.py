@@ -1,9 +1,9 @@
 """Composes each function's role from the ``policy.yaml`` of the platform and of the slices.
 
 A declaration names a function, actions, and resources in short: ``table/users``, ``table/users/index/by-kind``,
-``queue/approval``, ``connections`` (of WebSockets), ``mail`` (of SES). Rights that follow from other declarations are
-added here. Every function gets its log and the secret. A function on a queue gets the queue, the dead-letter queue,
-claims and counts.
+``queue/approval``, ``connections`` (of WebSockets), ``mail`` (the sender in SES). Rights that follow from other
+declarations are added here. Every function gets its log and the secret. A function on a queue gets the queue, the
+dead-letter queue, claims and counts.
 The functions that publish events of records get the queues of all subscriptions. The function that stores dead letters
 gets every dead-letter queue, and the API, which sends dead letters back, every queue.
 """
@@ -128,11 +128,8 @@ def _senders(names: Iterable[str]) -> Statements:
     return [{"allow": ["sqs:SendMessage"], "resources": [f"queue/{name}"]} for name in sorted(set(names))]
 
 
-def _arn(thing: str) -> dict[str, str] | str:
+def _arn(thing: str) -> dict[str, Any]:
     kind, _, rest = thing.partition("/")
-    if kind == "mail":
-        # SES itself bounds the senders, to verified ones. An emulator knows no identity as a resource.
-        return "*"
     # Secrets Manager appends a hyphen and six characters. A star would match the secret of the stage prod-eu, too.
     account = "${AWS::Region}:${AWS::AccountId}"
     forms = {
@@ -140,6 +137,10 @@ def _arn(thing: str) -> dict[str, str] | str:
         "queue": f"sqs:{account}:holdfast-${{Stage}}-{rest}",
         "log": f"logs:{account}:log-group:/aws/lambda/holdfast-${{Stage}}-{rest}:*",
         "connections": f"execute-api:{account}:${{WebsocketAPI}}/*/@connections/*",
+        "mail": f"ses:{account}:identity/${{MailIdentity}}",
+        "mail-events": f"ses:{account}:configuration-set/holdfast-${{Stage}}",
         "secret": f"secretsmanager:{account}:secret:holdfast-${{Stage}}-??????",
     }
-    return {"Fn::Sub": f"arn:${{AWS::Partition}}:{forms[kind]}"}
+    arn = {"Fn::Sub": f"arn:${{AWS::Partition}}:{forms[kind]}"}
+    # Without a name, SES itself bounds the senders, to verified ones. An emulator knows no identity as a resource.
+    return {"Fn::If": ["SenderNamed", arn, "*"]} if kind == "mail" else arn

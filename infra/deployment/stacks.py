@@ -20,6 +20,7 @@ from infra.deployment import (
     packages,
     parameters,
     quotas,
+    secret,
 )
 from infra.deployment.cloudformation import DeployFailed
 from infra.deployment.database import Wanted
@@ -57,8 +58,8 @@ def deploy(
 
     *variables* are added to every function's environment. The database is marked and gets its indexes as
     `database.prepare` says, by *mongodb_uri*, else by ``MONGODB_URI`` of *variables*, else by the URI in the secret;
-    *exclusive* says that MongoDB serves this deployment alone. If *aws* is false, the properties that emulators ignore
-    are set afterwards (`emulator_fixes`).
+    *exclusive* says that MongoDB serves this deployment alone. A secret without a URI gets *mongodb_uri*. If *aws* is
+    false, the properties that emulators ignore are set afterwards (`emulator_fixes`).
 
     Raises:
         DeployFailed: a stack could not be made or updated, or the database was refused. The earlier deployment stays.
@@ -70,6 +71,8 @@ def deploy(
     data = cloudformation.apply(stacks, f"holdfast-{stage}-data", given, TemplateBody=minified(package.data))
     wanted = Wanted(mongodb_uri, None, exclusive)
     _prepare_database(package, stage, client, variables, wanted)
+    if mongodb_uri and secret.complete(client("secretsmanager"), stage, mongodb_uri):
+        print(f"The secret holdfast-{stage} had no connection string, and has that of MONGODB_URI now.", flush=True)
     # At an emulator, the template's address of WebSockets does not lead to the emulator.
     variables = ({} if aws else emulator_fixes.variables(client)) | variables
     app, template = _deploy_app(package, f"holdfast-{stage}-app", values | data, client, variables)
@@ -169,10 +172,10 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
         prog="scripts/deploy",
         description="Deploys to the AWS account of the environment's credentials, or to AWS_ENDPOINT_URL if set.",
         epilog="AWS_REGION names the region. MongoDB is reached by MONGODB_URI, else by the URI in the stage's secret. "
-        "The deployment marks its database and creates indexes. MONGODB_DATABASE names the database "
-        "(docs/operations.md has the rules). If HOLDFAST_ADMIN_PASSWORD is set, the user admin gets this password and "
-        "the role admin, now and at every deployment; else a password is generated for the first administrator and "
-        "shown once.",
+        "A secret without a URI gets MONGODB_URI. The deployment marks its database and creates indexes. "
+        "MONGODB_DATABASE names the database (docs/operations.md has the rules). If HOLDFAST_ADMIN_PASSWORD is set, "
+        "the user admin gets this password and the role admin, now and at every deployment; else a password is "
+        "generated for the first administrator and shown once.",
     )
     parser.add_argument(
         "--folder", type=Path, help="deploy what scripts/package built there, in place of a new package"

@@ -5,7 +5,6 @@
 
 * Every function gets its name, its stage and the runtime. A function on a queue gets the queue's declared settings. A
   function on a table's stream gets the stream's ARN, an output of the data stack that `stacks.py` passes as parameter.
-* The gateway throttles calls that sign in.
 * Functions know the addresses of the WebSocket API, whose stage deploys changes of routes by itself.
 * The function `events` serves the routes that are streams of events.
 * Every path answers every method, and the gateway's own errors are problems (RFC 9457): 404 for an unknown path, 405
@@ -30,12 +29,6 @@ RUNTIME = "python3.12"
 
 #: The time limit of the function that stores dead letters, and how long a dead letter may wait to be stored.
 _KEEPER_SECONDS, _LONGEST_TRANSIT_SECONDS = 20, 300
-
-#: Calls a second that may sign in, of all callers together, and calls at the same moment. A check of a password takes a
-#: function of 512 MB about 0.2 s, so a flood from many addresses keeps ten functions busy and leaves the account's
-#: others to all other calls. A thousand people who sign in at once have done so within twenty seconds.
-SIGN_INS_PER_SECOND, SIGN_IN_BURST = 50, 100
-_SIGN_IN = "/api/sessions"
 
 #: The stage of the WebSocket API, and host and stage.
 SOCKETS_STAGE = "api"
@@ -85,7 +78,6 @@ def completed(template: dict[str, Any]) -> dict[str, Any]:
                 if event["Type"] == "DynamoDB":
                     _complete_stream_event(event["Properties"])
     _complete_sockets(resources)
-    resources["RestAPI"]["Properties"]["MethodSettings"] = [_throttled_sign_in()]
     definition = resources["RestAPI"]["Properties"]["DefinitionBody"]
     _serve_streams(made, definition["paths"])
     for path in definition["paths"].values():
@@ -234,16 +226,6 @@ def _serve_streams(made: dict[str, Any], paths: dict[str, Any]) -> None:
             if INTEGRATION in operation:
                 uri = operation[INTEGRATION]["uri"]
                 uri["Fn::Sub"] = uri["Fn::Sub"].replace(f"${{{_API}.Arn}}", f"${{{_EVENTS}.Arn}}")
-
-
-def _throttled_sign_in() -> dict[str, Any]:
-    return {
-        # CloudFormation wants the slashes of a path as ~1, save the first.
-        "ResourcePath": "/" + _SIGN_IN.replace("/", "~1"),
-        "HttpMethod": "POST",
-        "ThrottlingRateLimit": SIGN_INS_PER_SECOND,
-        "ThrottlingBurstLimit": SIGN_IN_BURST,
-    }
 
 
 def _answer_every_method(path: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ test_declarations.py declarations of slices, and what follows: functions, polici
 test_api_page.py     docs/api.md has a line for every route
 test_guarantees.py   every guarantee of docs/api.md has its file in tests/conformance
 test_pages.py        links lead to files; every script and decision is listed
-test_costs.py        every result in docs/costs.md follows from its prices and counts
+test_costs.py        every result in docs/costs.md follows from its prices and counts; README shows its sums
 test_maps.py         folder maps list exactly the files of their folder
 test_sizes.py        no module over 300 lines, no function over 40
 test_docstrings.py   every module and public function has a docstring

@@ -5,10 +5,17 @@ import re
 from collections.abc import Iterator
 from decimal import ROUND_HALF_UP, Decimal
 from math import prod
+from pathlib import Path
 
 import pytest
 
+from chalicelib import slices
+from chalicelib.activation.models import CHUNK
+from chalicelib.activation.queues import MAIL
+from chalicelib.activation.settings import MailSettings
 from chalicelib.approvals.settings import ApprovalSettings
+from chalicelib.progress.settings import ProgressSettings
+from infra.deployment import package
 from tests.architecture.source import ROOT, verdict
 
 PAGE = (ROOT / "docs/costs.md").read_text()
@@ -25,7 +32,8 @@ SERVICES = {
     "sweep": "Lambda",
     "reconcile": "Lambda",
     "a secret": "Secrets Manager",
-    "six alarms": "CloudWatch",
+    "alarms": "CloudWatch",
+    "mails": "SES",
     "custom metrics": "CloudWatch",
 }
 
@@ -34,6 +42,8 @@ SERVICES = {
 WAITING, CALLBACK = "A million approvals with a wait of five seconds", "A million approvals with a callback"
 DELIVERIES = "A million deliveries to webhooks"
 MESSAGES = "A million messages"
+LEADS, FOLLOWING = "A million activated leads", "A thousand hours of following a job"
+IDLE = "A month of an idle stage"
 
 
 def sections() -> dict[str, str]:
@@ -94,7 +104,7 @@ def test_each_product_ends_in_a_price_of_its_service() -> None:
 
 def test_each_sum_is_the_sum_of_the_charges_above() -> None:
     found = {name: list(rows(text, "charge")) for name, text in sections().items() if "| charge" in text}
-    assert len(found) == 5
+    assert len(found) == 6
     for name, table in found.items():
         *parts, (label, _, total) = table
         assert (label, total) == ("sum", shown(sum((Decimal(part[2]) for part in parts), Decimal(0)))), name
@@ -146,6 +156,74 @@ def test_counts_of_a_message_are_the_sums_of_its_steps() -> None:
     assert counted["Lambda invocations"][0][0] == counted["logs"][0][0] == len(steps)
     assert counted["Lambda time"][0][0] == total(3, "s")
     assert [term[0] for term in counted["DynamoDB"]] == [total(4, "write unit"), total(4, "read unit")]
+
+
+def test_counts_of_a_lead_are_the_sums_of_its_steps() -> None:
+    text = sections()[LEADS]
+    steps = list(rows(text, "step"))
+    counted = {charge: terms(calculation) for charge, calculation, _ in rows(text, "charge") if charge != "sum"}
+
+    def total(column: int, unit: str) -> Decimal:
+        found = [match for step in steps for match in re.findall(rf"([\d.]+) {unit}", step[column])]
+        return sum(map(Decimal, found), Decimal(0))
+
+    assert counted["Lambda time"][0][0] == total(1, "s")
+    assert [term[0] for term in counted["DynamoDB"]] == [total(2, "write unit"), total(2, "read unit")]
+    assert counted["mails"][0][0] == total(3, "mail")
+
+
+def test_times_of_a_lead_follow_from_the_rate_of_mails() -> None:
+    text, rate = " ".join(sections()[LEADS].split()), MailSettings.model_construct().per_second
+    (_, chunk, *_), (_, mail, *_) = rows(sections()[LEADS], "step")
+    assert f"A chunk of {CHUNK} leads takes its worker a second" in text
+    assert numbers(chunk)[0] == 1 / Decimal(CHUNK)
+    assert (MAIL.concurrency, numbers(mail)[0]) == (2, MAIL.concurrency / Decimal(rate))
+    mails = 15 * rate // MAIL.concurrency
+    assert f"for 15 s, and a worker of mails sends {mails} meanwhile" in text
+    write, per_log = Decimal("0.625"), Decimal("0.50")
+    each = 5 * write + 3 * Decimal("0.40") + Decimal("0.20") + per_log
+    assert f"log records cost {shown(each / mails)} in all" in text
+    assert f"a million takes {round(1_000_000 / rate / 3600)} hours" in text
+
+
+def test_ways_to_follow_a_job_cost_their_calls() -> None:
+    text, options = sections()[FOLLOWING], ProgressSettings.model_construct()
+    found = {way: (terms(calculation), result) for way, calculation, result in rows(text, "way")}
+    assert len(found) == 5
+    for way, (sum_, result) in found.items():
+        assert result == shown(sum((prod(term, start=Decimal(1)) for term in sum_), Decimal(0))), way
+    changes = Decimal("3.6")
+    held, polls = changes * (1_000 - options.stream_retry_ms) / 1_000, changes / 2
+    assert [term[0] for term in found["a stream of events"][0]] == [changes, changes, held, changes]
+    assert [term[0] for term in found["polls every 2 s"][0]] == [polls, polls, polls / 10, polls]
+    # A call, its invocation, its tenth of a second and its log record.
+    call = Decimal("3.50") + Decimal("0.20") + Decimal("0.50")
+    plain = " ".join(text.split())
+    assert f"costs {shown(call + Decimal('0.05') * max(prices('Lambda')))} per million" in plain
+    calls = changes * 1_000 / options.stream_hold_ms
+    assert f"costs a stream {calls} million calls in place of 3.6" in plain
+    rest = calls * call + changes / 2 * max(prices("Lambda"))
+    assert f"so {shown(rest)} altogether" in plain
+
+
+def test_idle_stage_has_the_queues_and_alarms_of_the_templates(tmp_path: Path) -> None:
+    built = package.build("dev", vendor=False, folder=tmp_path)
+    both = [*built.data["Resources"].values(), *built.app["Resources"].values()]
+    alarms = sum(one["Type"] == "AWS::CloudWatch::Alarm" for one in both)
+    charges = (row for row in rows(sections()[IDLE], "charge") if row[0] != "sum")
+    counted = {charge: terms(calculation) for charge, calculation, _ in charges}
+    assert counted["alarms"][0][0] == alarms
+    polled = next(terms for charge, terms in counted.items() if charge.startswith("Lambda's polling"))
+    assert polled[0][0] == 2 * len(slices.QUEUES)
+    assert counted["DynamoDB, the dead letters of twelve queues counted every minute"][0][0] == len(slices.QUEUES) == 12
+
+
+def test_figures_of_the_readme_are_the_sums_of_the_page() -> None:
+    sums = {name: {row[0]: row[2] for row in rows(text, "charge")} for name, text in sections().items()}
+    readme = dict(rows((ROOT / "README.md").read_text(), "| USD"))
+    waiting, callback, _, idle = readme.values()
+    wanted = [Decimal(sums[name]["sum"]).quantize(Decimal(1), ROUND_HALF_UP) for name in (WAITING, CALLBACK, IDLE)]
+    assert [Decimal(waiting), Decimal(callback), Decimal(idle)] == wanted
 
 
 def test_a_lock_costs_its_write_units() -> None:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from chalicelib.sessions.settings import LoginSettings
-from infra.deployment import template
+from infra.deployment import gateways
 from infra.local.stack import Stack
 from tests.support.client import DEADLINE_SECONDS, Client, json_of
 from tests.support.stack import NewPerson
@@ -70,11 +70,11 @@ def test_flood_from_one_address_is_refused_and_others_sign_in(stack: Stack, admi
     json_of(person().client.get("/api/sessions/current"))
 
 
-def test_gateway_throttles_the_route_that_signs_in(stack: Stack) -> None:
+@pytest.mark.parametrize("path", gateways.THROTTLED)
+def test_gateway_throttles_a_route_that_hashes_a_password(stack: Stack, path: str) -> None:
     gateway = stack.client("apigateway")
     (api,) = gateway.get_rest_apis()["items"]
     stage = gateway.get_stage(restApiId=api["id"], stageName="api")
     # The spelling that the emulator looks for.
-    setting = stage["methodSettings"]["/api/sessions/POST"]
-    wanted = (template.SIGN_INS_PER_SECOND, template.SIGN_IN_BURST)
-    assert (setting["throttlingRateLimit"], setting["throttlingBurstLimit"]) == wanted
+    setting = stage["methodSettings"][f"{path}/POST"]
+    assert (setting["throttlingRateLimit"], setting["throttlingBurstLimit"]) == gateways.THROTTLED[path]

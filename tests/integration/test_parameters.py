@@ -1,5 +1,6 @@
 """The deployed templates: log groups of functions, and parameters that a stage may set."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -70,3 +71,31 @@ def test_tracing_and_network_are_parameters_of_the_deployed_stack(
     assert function["TracingConfig"]["Mode"] == "Active"
     # And the functions still answer
     json_of(admin.get("/api/sessions/current"), 200)
+
+
+@pytest.fixture
+def named_sender(stack: Stack) -> Iterator[None]:
+    """The app stack with MailIdentity=example.org while the test runs."""
+    update(stack, MailIdentity="example.org")
+    yield
+    update(stack, MailIdentity="")
+
+
+def senders(stack: Stack) -> set[str]:
+    """Return the resources that the deployed role of the function `mail` may send mails with."""
+    iam = stack.client("iam")
+    function = stack.client("lambda").get_function_configuration(FunctionName=f"holdfast-{STAGE}-mail")
+    role = function["Role"].rpartition("/")[2]
+    found = set()
+    for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+        document: Any = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        rights = (json.loads(document) if isinstance(document, str) else document)["Statement"]
+        found |= {thing for right in rights if right["Action"] == ["ses:SendEmail"] for thing in right["Resource"]}
+    return found
+
+
+def test_parameter_bounds_the_sender_of_mails(stack: Stack, request: pytest.FixtureRequest) -> None:
+    events = f"arn:aws:ses:us-east-1:000000000000:configuration-set/holdfast-{STAGE}"
+    assert senders(stack) == {"*", events}
+    request.getfixturevalue("named_sender")
+    assert senders(stack) == {"arn:aws:ses:us-east-1:000000000000:identity/example.org", events}

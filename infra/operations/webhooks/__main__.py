@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.environment import ROOT
+from infra.operations.account import account
 from infra.operations.failures import reporting
 from infra.operations.progress import escaped
 from infra.operations.webhooks import endpoint
@@ -130,7 +131,7 @@ def listen(asked: argparse.Namespace) -> int:
             # A stack of scripts/up --lab signs by a clock of its own.
             any_time = any_time or "FAKETIME_TIMESTAMP_FILE" in run.environment
             _end_by_signals()
-            owner = endpoint.account(run.url, asked.username, os.environ)
+            owner = account(run.url, asked.username, os.environ)
             made = ending.enter_context(endpoint.webhook(owner, listener.url))
             secrets = [made.secret]
             _announce(made, run.url)

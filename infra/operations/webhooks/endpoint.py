@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import getpass
 import json
-import sys
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from infra.deployment.first_admin import VARIABLE
 from infra.operations import running_stack
+from infra.operations.account import VARIABLE
 from infra.operations.failures import CommandFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from infra.operations.account import Account
     from infra.operations.running_stack import Run
 
 #: Longer than the API holds any call of these.
@@ -35,14 +34,6 @@ class Made(NamedTuple):
     secret: str
 
 
-class Account(NamedTuple):
-    """An administrator of the stack at *url*."""
-
-    url: str
-    username: str
-    password: str
-
-
 def running(folder: Path) -> Run:
     """Return the stack that runs on the data folder *folder*.
 
@@ -56,21 +47,6 @@ def running(folder: Path) -> Run:
             "--data. Without --make, the command needs no stack."
         )
     return run
-
-
-def account(url: str, username: str, environ: Mapping[str, str]) -> Account:
-    """Return the administrator *username*; a password that *environ* does not have is asked for on the terminal.
-
-    Raises:
-        CommandFailed: no password is given, and nobody is there to be asked.
-    """
-    password = environ.get(VARIABLE)
-    if not password and sys.stdin.isatty():
-        with suppress(EOFError):
-            password = getpass.getpass(f"Password of {username}: ")
-    if not password:
-        raise CommandFailed(f"No password of {username} is given. Set {VARIABLE}, or type the password on a terminal.")
-    return Account(url, username, password)
 
 
 @contextmanager

@@ -93,7 +93,7 @@ def resources_of(template: Template) -> Iterator[str]:
                     things = statement["Resource"]
                     listed = things if isinstance(things, list) else [things]
                     # Senders of mails belong to the account.
-                    yield from (thing["Fn::Sub"] for thing in listed if thing != "*")
+                    yield from (thing["Fn::Sub"] for thing in listed if "Fn::If" not in thing)
 
 
 def test_no_role_of_a_stage_reaches_a_stage_with_a_longer_name(built: Built) -> None:
@@ -114,3 +114,15 @@ def test_rights_of_a_deployer_name_the_stage() -> None:
     open_to_all = {one["Sid"] for one in document["Statement"] if one["Resource"] == ["*"]}
     assert open_to_all == {"AccessLogs", "Looks", "Mappings"}
     assert not [action for one in document["Statement"] for action in one["Action"] if "*" in action]
+
+
+#: The services of a template's resources that have another name in rights.
+_SERVICES = {"Serverless": "lambda", "SecretsManager": "secretsmanager", "ApiGatewayV2": "apigateway"}
+
+
+def test_deployer_has_rights_for_every_service_of_both_templates(built: Built) -> None:
+    rights = {action.partition(":")[0] for one in policies.deployer("prod")["Statement"] for action in one["Action"]}
+    resources = [*built.package.data["Resources"].values(), *built.package.app["Resources"].values()]
+    services = {one["Type"].split("::")[1] for one in resources}
+    assert len(services) >= 10
+    assert {_SERVICES.get(service, service.lower()) for service in services} <= rights

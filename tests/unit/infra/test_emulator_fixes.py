@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from chalicelib.core.stores import clients
-from infra.deployment import emulator_fixes, refusals, template
+from infra.deployment import emulator_fixes, gateways, refusals, template
 from tests.unit.conftest import STAGE
 
 Client = Callable[[str], Any]
@@ -133,13 +133,12 @@ def test_gateway_responses_are_set_and_deployed(gateway: Gateway) -> None:
 
 def test_throttling_of_a_method_is_as_in_the_template(gateway: Gateway) -> None:
     emulator_fixes.complete_api(*gateway)
-    properties = {**gateway.properties, "MethodSettings": [template._throttled_sign_in()]}
+    properties = {**gateway.properties, "MethodSettings": gateways.throttled_routes()[:1]}
     for _ in range(2):
         emulator_fixes.throttle_methods(gateway.client, gateway.outputs, properties)
     stage = gateway.client.get_stage(restApiId=gateway.outputs["RestAPIId"], stageName="api")
     (found,) = stage["methodSettings"].values()
-    assert found["throttlingRateLimit"] == template.SIGN_INS_PER_SECOND
-    assert found["throttlingBurstLimit"] == template.SIGN_IN_BURST
+    assert (found["throttlingRateLimit"], found["throttlingBurstLimit"]) == gateways.THROTTLED["/api/sessions"]
 
 
 def test_the_url_of_an_emulated_api_has_the_emulators_address(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,13 +70,20 @@ def test_package_lists_the_routes_that_may_hold_a_request(built: Built) -> None:
     assert len(waiting) >= 2
 
 
-def test_gateway_throttles_signing_in_before_all_other_calls(completed: Template, paths: Template) -> None:
-    setting, others = completed["Resources"]["RestAPI"]["Properties"]["MethodSettings"]
-    assert (setting["ResourcePath"], setting["HttpMethod"]) == ("/~1api~1sessions", "POST")
-    assert "post" in paths["/api/sessions"]
-    assert 0 < setting["ThrottlingRateLimit"] <= setting["ThrottlingBurstLimit"]
+def test_gateway_throttles_calls_that_hash_a_password_before_all_others(completed: Template, paths: Template) -> None:
+    *settings, others = completed["Resources"]["RestAPI"]["Properties"]["MethodSettings"]
+    assert [(one["ResourcePath"], one["HttpMethod"]) for one in settings] == [
+        ("/~1api~1sessions", "POST"),
+        ("/~1api~1password", "POST"),
+    ]
+    for setting in settings:
+        assert "post" in paths[setting["ResourcePath"].removeprefix("/").replace("~1", "/")]
+        assert 0 < setting["ThrottlingRateLimit"] <= setting["ThrottlingBurstLimit"]
     assert (others["ResourcePath"], others["HttpMethod"]) == ("/*", "*")
-    assert setting["ThrottlingRateLimit"] < completed["Parameters"]["CallsPerSecond"]["Default"]
+    # A first password is set more rarely than anybody signs in.
+    rates = [settings[1]["ThrottlingRateLimit"], settings[0]["ThrottlingRateLimit"]]
+    assert rates == sorted(rates)
+    assert rates[0] < rates[1] < completed["Parameters"]["CallsPerSecond"]["Default"]
 
 
 # --- functions
@@ -100,9 +107,21 @@ def test_roles_allow_named_actions_on_resources_of_the_stage(completed: Template
         actions, things = statement["Action"], statement["Resource"]
         assert all("*" not in action for action in ([actions] if isinstance(actions, str) else actions))
         for thing in things if isinstance(things, list) else [things]:
-            # The WebSocket API is a resource of the stage's own stack, and SES itself bounds the senders of mails.
-            own = thing != "*" and ("${Stage}" in thing["Fn::Sub"] or ":${WebsocketAPI}/" in thing["Fn::Sub"])
-            assert own or actions == ["ses:SendEmail"]
+            # The WebSocket API is a resource of the stage's own stack. A sender of mails belongs to the account.
+            sender = "Fn::If" in thing
+            assert not sender or actions == ["ses:SendEmail"]
+            assert sender or "${Stage}" in thing["Fn::Sub"] or ":${WebsocketAPI}/" in thing["Fn::Sub"]
+
+
+def test_sender_of_mails_is_bounded_where_a_parameter_names_it(completed: Template) -> None:
+    (policy,) = completed["Resources"]["MailRole"]["Properties"]["Policies"]
+    (right,) = [one for one in policy["PolicyDocument"]["Statement"] if one["Action"] == ["ses:SendEmail"]]
+    arn = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}"
+    named = {"Fn::Sub": f"{arn}:identity/${{MailIdentity}}"}
+    events = {"Fn::Sub": f"{arn}:configuration-set/holdfast-${{Stage}}"}
+    assert right["Resource"] == [{"Fn::If": ["SenderNamed", named, "*"]}, events]
+    assert completed["Parameters"]["MailIdentity"]["Default"] == ""
+    assert completed["Conditions"]["SenderNamed"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "MailIdentity"}, ""]}]}
 
 
 def test_every_function_has_name_runtime_and_stage(completed: Template) -> None:
