@@ -4,6 +4,7 @@
     .venv/functions   the packages of a function, and no others
     .venv/emulator    the AWS emulator's own packages
     .venv/browser     with --browser: the tools that check and test the console
+    .venv/localstack  for scripts/conformance: LocalStack's own packages, on the Python of the functions
 
 scripts/lock writes the requirement files, which name versions and hashes. Standard library only: this runs before any
 package is installed. It prints the path of the laptop's interpreter.
@@ -65,6 +66,10 @@ class Environment(NamedTuple):
     folder: str
     requirements: tuple[str, ...]
     stamped: str = "holdfast-stamp"
+    #: The interpreter that it is made with; empty for the one that runs this module.
+    interpreter: str = ""
+    #: Whether it has packages without wheels, which are built with the setuptools of the laptop's file.
+    builds: bool = False
 
     def python(self, root: Path) -> Path:
         """Return where its interpreter is, or will be."""
@@ -77,7 +82,7 @@ class Environment(NamedTuple):
     def wanted(self, root: Path) -> str:
         """Return what the stamp must say for the environment to be up to date."""
         # The patch level is left out: a distribution's security update keeps the environment.
-        digest = hashlib.sha256(repr((sys.version_info[:2], sys.platform)).encode())
+        digest = hashlib.sha256(repr((sys.version_info[:2], sys.platform)).encode() + self.interpreter.encode())
         for name in self.requirements:
             digest.update(name.encode() + b"\0" + (root / name).read_bytes() + b"\0")
         return digest.hexdigest()
@@ -93,10 +98,12 @@ class Environment(NamedTuple):
 
 #: uv, which pip installs into the laptop's environment before all else.
 BOOTSTRAP = Environment(".venv", ("infra/requirements.txt",), "holdfast-bootstrap")
-LAPTOP = Environment(".venv", ("requirements-dev.txt", *BOOTSTRAP.requirements))
+LAPTOP = Environment(".venv", ("requirements-dev.txt", *BOOTSTRAP.requirements), builds=True)
 FUNCTIONS = Environment(".venv/functions", ("requirements.txt",))
 EMULATOR = Environment(".venv/emulator", ("infra/local/requirements.txt",))
 BROWSER = Environment(".venv/browser", ("requirements-browser.txt",))
+#: Made by scripts/conformance alone, with the interpreter of the functions.
+LOCALSTACK = Environment(".venv/localstack", ("infra/conformance/requirements.txt",), builds=True)
 ALL = (LAPTOP, FUNCTIONS, EMULATOR)
 
 
@@ -181,7 +188,8 @@ def create(environment: Environment, root: Path) -> None:
     """Make an empty environment; only the laptop's own gets pip, which serves the others too."""
     pip = [] if environment is LAPTOP else ["--without-pip"]
     with step(f"making {environment.folder}"):
-        check(environment, run([sys.executable, "-I", "-m", "venv", "--clear", *pip, str(root / environment.folder)]))
+        python = environment.interpreter or sys.executable
+        check(environment, run([python, "-I", "-m", "venv", "--clear", *pip, str(root / environment.folder)]))
 
 
 def bootstrap(root: Path) -> None:
@@ -217,9 +225,9 @@ def replace(environment: Environment, root: Path, environ: dict[str, str]) -> No
 
 
 def install(environment: Environment, root: Path, environ: dict[str, str]) -> None:
-    """Install its locked packages with uv. Only the laptop builds packages, with the setuptools of its own file."""
+    """Install its locked packages with uv."""
     files = [str(root / name) for name in environment.requirements]
-    builds = ["--build-constraints", files[0]] if environment is LAPTOP else ["--no-build"]
+    builds = ["--build-constraints", str(root / LAPTOP.requirements[0])] if environment.builds else ["--no-build"]
     # A function's process starts cold again and again, and would compile every package each time.
     options = ["--quiet", "--require-hashes", "--allow-empty-requirements", "--compile-bytecode", *builds]
     uv = [str(LAPTOP.python(root)), "-I", "-m", "uv", "pip", "sync", *options]
