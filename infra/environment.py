@@ -4,7 +4,6 @@
     .venv/functions   the packages of a function, and no others
     .venv/emulator    the AWS emulator's own packages
     .venv/browser     with --browser: the tools that check and test the console
-    .venv/localstack  for scripts/conformance: LocalStack's own packages, on the Python of the functions
 
 scripts/lock writes the requirement files, which name versions and hashes. Standard library only: this runs before any
 package is installed. It prints the path of the laptop's interpreter.
@@ -61,14 +60,12 @@ class EnvironmentFailed(Exception):
 
 
 class Environment(NamedTuple):
-    """One virtual environment and the requirement files it is made from."""
+    """One virtual environment and its requirement files; its interpreter unless ours; whether it lacks some wheels."""
 
     folder: str
     requirements: tuple[str, ...]
     stamped: str = "holdfast-stamp"
-    #: The interpreter that it is made with; empty for the one that runs this module.
     interpreter: str = ""
-    #: Whether it has packages without wheels, which are built with the setuptools of the laptop's file.
     builds: bool = False
 
     def python(self, root: Path) -> Path:
@@ -102,8 +99,6 @@ LAPTOP = Environment(".venv", ("requirements-dev.txt", *BOOTSTRAP.requirements),
 FUNCTIONS = Environment(".venv/functions", ("requirements.txt",))
 EMULATOR = Environment(".venv/emulator", ("infra/local/requirements.txt",))
 BROWSER = Environment(".venv/browser", ("requirements-browser.txt",))
-#: Made by scripts/conformance alone, with the interpreter of the functions.
-LOCALSTACK = Environment(".venv/localstack", ("infra/conformance/requirements.txt",), builds=True)
 ALL = (LAPTOP, FUNCTIONS, EMULATOR)
 
 
@@ -158,8 +153,7 @@ def locked(folder: Path) -> Iterator[None]:
 def make(root: Path, wanted: tuple[Environment, ...] = ALL) -> None:
     """Make all outdated environments of *wanted* side by side."""
     if not LAPTOP.ready(root) and not usable(LAPTOP, root):
-        # Everything is made anew then: the others stand inside.
-        create(LAPTOP, root)
+        create(LAPTOP, root)  # everything is made anew then: the others stand inside
     if not BOOTSTRAP.ready(root):
         bootstrap(root)
     environ = uv_settings(str(LAPTOP.python(root)))
@@ -186,10 +180,9 @@ def usable(environment: Environment, root: Path) -> bool:
 
 def create(environment: Environment, root: Path) -> None:
     """Make an empty environment; only the laptop's own gets pip, which serves the others too."""
-    pip = [] if environment is LAPTOP else ["--without-pip"]
+    command = [environment.interpreter or sys.executable, "-I", "-m", "venv", "--clear", str(root / environment.folder)]
     with step(f"making {environment.folder}"):
-        python = environment.interpreter or sys.executable
-        check(environment, run([python, "-I", "-m", "venv", "--clear", *pip, str(root / environment.folder)]))
+        check(environment, run(command if environment is LAPTOP else [*command, "--without-pip"]))
 
 
 def bootstrap(root: Path) -> None:
@@ -225,7 +218,7 @@ def replace(environment: Environment, root: Path, environ: dict[str, str]) -> No
 
 
 def install(environment: Environment, root: Path, environ: dict[str, str]) -> None:
-    """Install its locked packages with uv."""
+    """Install its locked packages with uv, which builds those without wheels with the laptop's setuptools."""
     files = [str(root / name) for name in environment.requirements]
     builds = ["--build-constraints", str(root / LAPTOP.requirements[0])] if environment.builds else ["--no-build"]
     # A function's process starts cold again and again, and would compile every package each time.
@@ -238,10 +231,9 @@ def install(environment: Environment, root: Path, environ: dict[str, str]) -> No
 def check(environment: Environment, done: subprocess.CompletedProcess[str]) -> None:
     """Raise EnvironmentFailed with the command's last words unless it ended well."""
     words = "\n".join(done.stdout.strip().splitlines()[-20:])
-    if done.returncode and any(sign in words for sign in UNREACHED):
-        raise EnvironmentFailed(UNANSWERED)
     if done.returncode:
-        raise EnvironmentFailed(f"{environment.folder} could not be made:\n{words}\n{REMEDY}")
+        failed = f"{environment.folder} could not be made:\n{words}\n{REMEDY}"
+        raise EnvironmentFailed(UNANSWERED if any(sign in words for sign in UNREACHED) else failed)
 
 
 def run(command: list[str], environ: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:

@@ -29,4 +29,46 @@ class Difference(NamedTuple):
         return ", ".join(f"`{test}`" for test in self.tests)
 
 
-DIFFERENCES: tuple[Difference, ...] = ()
+DIFFERENCES = (
+    Difference(
+        "an unknown path, and a method that the gateway does not know, are no problem documents",
+        "LocalStack applies no templates of gateway responses",
+        (
+            "test_gateway.py::test_a_path_without_a_route_is_404",
+            "test_gateway.py::test_a_preflight_of_an_unknown_path_is_404",
+            "test_gateway.py::test_gateway_error_can_be_read_by_pages_of_every_origin",
+            "test_gateway.py::test_method_unknown_to_the_gateway_is_not_allowed",
+        ),
+    ),
+    Difference(
+        "there are no WebSockets",
+        "the free edition of LocalStack has no API Gateway v2; the stack is deployed without these resources",
+        (
+            "test_sockets.py",
+            "test_socket_frames.py",
+            "test_socket_steps.py",
+            "test_chat_example.py",
+        ),
+        hopeless=True,
+    ),
+    Difference(
+        "a search of logs answers every line",
+        "LocalStack applies no filter pattern",
+        ("test_callbacks.py::test_a_request_id_is_logged_from_call_to_callback",),
+    ),
+    Difference(
+        "no receiver runs beside the stack, and the stack has no processes of its own",
+        "`scripts/up` starts neither beside a foreign endpoint and a foreign MongoDB",
+        (
+            "test_callbacks.py::test_a_callback_url_to_a_port_of_the_stack_is_refused",
+            "test_callbacks.py::test_a_callback_reaches_the_receiver_of_the_stack",
+        ),
+        hopeless=True,
+    ),
+    Difference(
+        "a role may call everything",
+        "LocalStack checks no rights of roles",
+        ("test_permissions.py::test_a_function_has_exactly_the_rights_of_its_work",),
+        hopeless=True,
+    ),
+)

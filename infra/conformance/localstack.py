@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from infra.environment import LOCALSTACK, ROOT
+from infra.environment import ROOT, Environment
 from infra.host import ports
 from infra.local.processes.child import Child
 from infra.local.processes.emulator import healthy
@@ -13,8 +13,9 @@ from infra.local.processes.emulator import healthy
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from infra.environment import Environment
 
+#: Made by scripts/conformance alone, with the interpreter of the functions.
+LOCALSTACK = Environment(".venv/localstack", ("infra/conformance/requirements.txt",), builds=True)
 #: What LocalStack loads from `infra.conformance.plugin`: its group of entry points, then name and object.
 ENTRY_POINTS = """\
 [localstack.aws.provider]
