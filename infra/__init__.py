@@ -9,6 +9,7 @@ vendor.py       the console's vendored packages
 run.py          runs a command of scripts/ by its name
 
 deployment/     the package, the two templates and the stacks; on AWS or a compatible endpoint
+conformance/    the integration tests against another endpoint: scripts/conformance
 local/          the whole stack on this machine: scripts/up
 server/         the API from long-running processes: scripts/serve; the part for containers
 operations/     an operator's commands: queues, reconcile, migrate

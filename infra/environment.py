@@ -60,11 +60,13 @@ class EnvironmentFailed(Exception):
 
 
 class Environment(NamedTuple):
-    """One virtual environment and the requirement files it is made from."""
+    """One virtual environment and its requirement files; its interpreter unless ours; whether it lacks some wheels."""
 
     folder: str
     requirements: tuple[str, ...]
     stamped: str = "holdfast-stamp"
+    interpreter: str = ""
+    builds: bool = False
 
     def python(self, root: Path) -> Path:
         """Return where its interpreter is, or will be."""
@@ -77,7 +79,7 @@ class Environment(NamedTuple):
     def wanted(self, root: Path) -> str:
         """Return what the stamp must say for the environment to be up to date."""
         # The patch level is left out: a distribution's security update keeps the environment.
-        digest = hashlib.sha256(repr((sys.version_info[:2], sys.platform)).encode())
+        digest = hashlib.sha256(repr((sys.version_info[:2], sys.platform)).encode() + self.interpreter.encode())
         for name in self.requirements:
             digest.update(name.encode() + b"\0" + (root / name).read_bytes() + b"\0")
         return digest.hexdigest()
@@ -93,7 +95,7 @@ class Environment(NamedTuple):
 
 #: uv, which pip installs into the laptop's environment before all else.
 BOOTSTRAP = Environment(".venv", ("infra/requirements.txt",), "holdfast-bootstrap")
-LAPTOP = Environment(".venv", ("requirements-dev.txt", *BOOTSTRAP.requirements))
+LAPTOP = Environment(".venv", ("requirements-dev.txt", *BOOTSTRAP.requirements), builds=True)
 FUNCTIONS = Environment(".venv/functions", ("requirements.txt",))
 EMULATOR = Environment(".venv/emulator", ("infra/local/requirements.txt",))
 BROWSER = Environment(".venv/browser", ("requirements-browser.txt",))
@@ -151,8 +153,7 @@ def locked(folder: Path) -> Iterator[None]:
 def make(root: Path, wanted: tuple[Environment, ...] = ALL) -> None:
     """Make all outdated environments of *wanted* side by side."""
     if not LAPTOP.ready(root) and not usable(LAPTOP, root):
-        # Everything is made anew then: the others stand inside.
-        create(LAPTOP, root)
+        create(LAPTOP, root)  # everything is made anew then: the others stand inside
     if not BOOTSTRAP.ready(root):
         bootstrap(root)
     environ = uv_settings(str(LAPTOP.python(root)))
@@ -179,9 +180,9 @@ def usable(environment: Environment, root: Path) -> bool:
 
 def create(environment: Environment, root: Path) -> None:
     """Make an empty environment; only the laptop's own gets pip, which serves the others too."""
-    pip = [] if environment is LAPTOP else ["--without-pip"]
+    command = [environment.interpreter or sys.executable, "-I", "-m", "venv", "--clear", str(root / environment.folder)]
     with step(f"making {environment.folder}"):
-        check(environment, run([sys.executable, "-I", "-m", "venv", "--clear", *pip, str(root / environment.folder)]))
+        check(environment, run(command if environment is LAPTOP else [*command, "--without-pip"]))
 
 
 def bootstrap(root: Path) -> None:
@@ -217,9 +218,9 @@ def replace(environment: Environment, root: Path, environ: dict[str, str]) -> No
 
 
 def install(environment: Environment, root: Path, environ: dict[str, str]) -> None:
-    """Install its locked packages with uv. Only the laptop builds packages, with the setuptools of its own file."""
+    """Install its locked packages with uv, which builds those without wheels with the laptop's setuptools."""
     files = [str(root / name) for name in environment.requirements]
-    builds = ["--build-constraints", files[0]] if environment is LAPTOP else ["--no-build"]
+    builds = ["--build-constraints", str(root / LAPTOP.requirements[0])] if environment.builds else ["--no-build"]
     # A function's process starts cold again and again, and would compile every package each time.
     options = ["--quiet", "--require-hashes", "--allow-empty-requirements", "--compile-bytecode", *builds]
     uv = [str(LAPTOP.python(root)), "-I", "-m", "uv", "pip", "sync", *options]
@@ -230,10 +231,9 @@ def install(environment: Environment, root: Path, environ: dict[str, str]) -> No
 def check(environment: Environment, done: subprocess.CompletedProcess[str]) -> None:
     """Raise EnvironmentFailed with the command's last words unless it ended well."""
     words = "\n".join(done.stdout.strip().splitlines()[-20:])
-    if done.returncode and any(sign in words for sign in UNREACHED):
-        raise EnvironmentFailed(UNANSWERED)
     if done.returncode:
-        raise EnvironmentFailed(f"{environment.folder} could not be made:\n{words}\n{REMEDY}")
+        failed = f"{environment.folder} could not be made:\n{words}\n{REMEDY}"
+        raise EnvironmentFailed(UNANSWERED if any(sign in words for sign in UNREACHED) else failed)
 
 
 def run(command: list[str], environ: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:

@@ -1,7 +1,7 @@
 """Renews and reads the locked requirement files.
 
 Each file names every package of one environment with its version and the hashes of its files, for Python 3.11 and newer
-on Linux and macOS. The files hold no address of a package index.
+on Linux and macOS; that of LocalStack for Python 3.12 on Linux alone. The files hold no address of a package index.
 """
 
 import argparse
@@ -21,13 +21,16 @@ FILES = {
     "functions": "requirements.txt",
     "emulator": "infra/local/requirements.txt",
     "browser": "requirements-browser.txt",
+    "localstack": "infra/conformance/requirements.txt",
     "bootstrap": "infra/requirements.txt",
 }
 _CONSTRAINED = ("server", "functions")
+#: Groups for one version of Python on Linux alone, with that version: other versions have no solution.
+_SINGLE = {"localstack": "3.12"}
 #: Further sources of this machine: they may lack the files of other systems, whose hashes would then be missing.
 _OWN_SOURCES = ("UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
 #: A file must be the same on every machine and for every index.
-_FORM = ("--universal", "--generate-hashes", "--no-header", "--no-emit-index-url", "--no-emit-find-links")
+_FORM = ("--generate-hashes", "--no-header", "--no-emit-index-url", "--no-emit-find-links")
 _PINNED = re.compile(r"^(?P<name>[\w.-]+)==(?P<version>[^\s;]+)(?: ; (?P<marker>[^\\]+))?", re.MULTILINE)
 
 
@@ -54,7 +57,8 @@ def lock(root: Path, upgrades: list[str]) -> None:
     settings = environment.uv_settings(sys.executable)
     environ = {key: value for key, value in settings.items() if key not in _OWN_SOURCES}
     for group, file in FILES.items():
-        command = ["pip", "compile", "--quiet", *_FORM, "--python-version", oldest]
+        for_systems = ["--python-platform", "linux"] if group in _SINGLE else ["--universal"]
+        command = ["pip", "compile", "--quiet", *_FORM, *for_systems, "--python-version", _SINGLE.get(group, oldest)]
         command += ["--group", f"pyproject.toml:{group}", "--output-file", file, *upgrades]
         if group in _CONSTRAINED:
             command += ["--constraints", FILES["laptop"]]

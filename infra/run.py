@@ -13,6 +13,7 @@ MODULES = {
     "bench": "tests.benchmarks",
     "clock": "infra.local.lab",
     "commits": "infra.commits",
+    "conformance": "infra.conformance",
     "deploy": "infra.deployment.stacks",
     "docs": "infra.docs",
     "faults": "tests.faults",

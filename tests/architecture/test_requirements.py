@@ -10,6 +10,7 @@ from tests.architecture.source import ROOT, verdict
 
 GROUPS = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
 RENEW = "run scripts/lock"
+_EXTRAS = re.compile(r"\[.*?\]")
 
 
 def direct(group: str) -> dict[str, str]:
@@ -19,7 +20,7 @@ def direct(group: str) -> dict[str, str]:
         if isinstance(entry, dict):
             found |= direct(entry["include-group"])
         else:
-            name, _, version = entry.partition(";")[0].strip().partition("==")
+            name, _, version = _EXTRAS.sub("", entry.partition(";")[0].strip()).partition("==")
             found[normalized(name)] = version
     return found
 

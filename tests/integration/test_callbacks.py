@@ -177,6 +177,8 @@ def test_an_escalated_person_may_answer(person: NewPerson) -> None:
             {
                 "username": asked.username,
                 "wait": False,
+                # Long enough for an endpoint that delivers late.
+                "timeoutMs": 300_000,
                 "escalateTo": [{"username": next_one.username, "afterMs": 1000}],
             },
         ),

@@ -18,7 +18,8 @@ from pymongo.database import Database
 from infra.docs import settings as docs
 from infra.local.processes.mongod import DATABASE
 from infra.local.stack import Stack
-from tests.support.client import Client, Person, patiently
+from tests.support import endpoint
+from tests.support.client import Client, Person, json_of, patiently
 
 STAGE = "local"
 #: The password of every user made here.
@@ -87,6 +88,8 @@ def shared(config: pytest.Config, *, lab: bool = False) -> Stack:
         # Never the processes that the shell names: some tests kill processes.
         for name in [name for name in os.environ if name.startswith(_SETTINGS)]:
             environment.delenv(name)
+        # For the whole process, because a redeployment reads them again.
+        os.environ.update(endpoint.variables())
         stack = Stack(Path(folder.name), stage=STAGE, lab=lab)
         stack.start()
     config.add_cleanup(stack.stop)

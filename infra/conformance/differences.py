@@ -1,0 +1,81 @@
+"""The known differences between LocalStack 4.14.0 and AWS, or the emulator of ``scripts/up``: each with its cause.
+
+docs/local.md has the same list as a table; a test compares both.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+#: The folder of the tests.
+TESTS = "tests/integration"
+
+
+class Difference(NamedTuple):
+    """One difference, its cause, and the tests that it concerns: a file, or a file and a test's name.
+
+    The tests of a difference that is *hopeless* are left out, as they would wait in vain or test something else. All
+    others have to fail: a test that passes is no difference any more.
+    """
+
+    what: str
+    cause: str
+    tests: tuple[str, ...]
+    hopeless: bool = False
+
+    @property
+    def concerned(self) -> str:
+        """The tests as docs/local.md lists them."""
+        return ", ".join(f"`{test}`" for test in self.tests)
+
+
+DIFFERENCES = (
+    Difference(
+        "an unknown path, and a method that the gateway does not know, are no problem documents",
+        "LocalStack applies no templates of gateway responses",
+        (
+            "test_gateway.py::test_a_path_without_a_route_is_404",
+            "test_gateway.py::test_a_preflight_of_an_unknown_path_is_404",
+            "test_gateway.py::test_gateway_error_can_be_read_by_pages_of_every_origin",
+            "test_gateway.py::test_method_unknown_to_the_gateway_is_not_allowed",
+        ),
+    ),
+    Difference(
+        "there are no WebSockets",
+        "the free edition of LocalStack has no API Gateway v2; the stack is deployed without these resources",
+        (
+            "test_sockets.py",
+            "test_socket_frames.py",
+            "test_socket_steps.py",
+            "test_chat_example.py",
+            "test_messages.py",
+            "test_progress.py::test_twenty_watchers_in_four_ways_see_no_step_back_and_the_last_one",
+        ),
+        hopeless=True,
+    ),
+    Difference(
+        "a body of type multipart/form-data is refused with 400 and no problem document",
+        "LocalStack answers itself, before the API is asked",
+        ("test_bad_input.py::test_a_body_of_another_content_type_is_415[multipart/form-data; boundary=x]",),
+    ),
+    Difference(
+        "a search of logs answers every line",
+        "LocalStack applies no filter pattern",
+        ("test_callbacks.py::test_a_request_id_is_logged_from_call_to_callback",),
+    ),
+    Difference(
+        "no receiver runs beside the stack, and the stack has no processes of its own",
+        "`scripts/up` starts neither beside a foreign endpoint and a foreign MongoDB",
+        (
+            "test_callbacks.py::test_a_callback_url_to_a_port_of_the_stack_is_refused",
+            "test_callbacks.py::test_a_callback_reaches_the_receiver_of_the_stack",
+        ),
+        hopeless=True,
+    ),
+    Difference(
+        "a role may call everything",
+        "LocalStack checks no rights of roles",
+        ("test_permissions.py::test_a_function_has_exactly_the_rights_of_its_work",),
+        hopeless=True,
+    ),
+)
