@@ -86,7 +86,7 @@ class Watcher(threading.Thread):
     def __init__(self, way: str, client: Client, session_id: str, watch: Watch | None = None) -> None:
         """Begin to watch by the way's own function, or by *watch*."""
         super().__init__(daemon=True, name=f"{way} of {session_id}")
-        self.way, self._client, self._session_id = way, client, session_id
+        self.way, self.session_id, self._client = way, session_id, client
         self._watch = watch or WAYS[way]
         self.seen: list[tuple[float, Snapshot]] = []
         self.error: Exception | None = None
@@ -99,7 +99,7 @@ class Watcher(threading.Thread):
     def run(self) -> None:
         """Keep what comes."""
         try:
-            for snapshot in self._watch(self._client, self._session_id):
+            for snapshot in self._watch(self._client, self.session_id):
                 self.seen.append((time.monotonic(), snapshot))
                 self.began.set()
                 # A stream ends by itself.
