@@ -4,7 +4,7 @@ A chunk that comes again, or whose claim another worker has taken over, settles 
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +59,7 @@ class Ledger:
             self._own.update_one(
                 {"_id": chunk.session_id}, {"$inc": {"chunks": -1, "mails": activated}}, session=session
             )
-            count(chunk.session_id, {**counts, "emailsPending": activated}, session)
+            self._activations.count(chunk.session_id, {**counts, "emailsPending": activated}, session)
             self._activations.end_if_over(chunk.session_id, session)
             return True
 
@@ -108,11 +108,3 @@ class Ledger:
             }
             for each in settled
         ]
-
-
-def count(session_id: str, increments: Mapping[str, int], session: "ClientSession") -> None:
-    """Move the counters of the progress; part of a transaction. A progress that has expired counts no more."""
-    try:
-        progress.move(session_id, dict(increments), session=session)
-    except (progress.ProgressNotFound, progress.ProgressCompleted):
-        return

@@ -12,7 +12,6 @@ import pymongo
 from pymongo import ASCENDING
 
 from chalicelib import progress
-from chalicelib.activation.ledger import count
 from chalicelib.activation.models import UNCERTAIN, Letter, Mail, Outcome, State
 from chalicelib.activation.store import TRANSACTION_SECONDS, ActivationStore
 from chalicelib.core.runtime import ids
@@ -120,7 +119,7 @@ class Mails:
             if self._leads.update_one(query, {"$set": dict(change)}, session=session).modified_count == 0:
                 return False
             self._own.update_one({"_id": session_id}, {"$inc": {"mails": -1}}, session=session)
-            count(session_id, {counter: 1, "emailsPending": -1}, session)
+            self._activations.count(session_id, {counter: 1, "emailsPending": -1}, session)
             self._activations.end_if_over(session_id, session)
             return True
 

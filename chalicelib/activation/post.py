@@ -3,7 +3,7 @@
 from time import monotonic, sleep
 
 from chalicelib import users
-from chalicelib.activation import wiring
+from chalicelib.activation import completion, wiring
 from chalicelib.activation.letter import Rendered, link, render
 from chalicelib.activation.models import UNCERTAIN, Letter
 from chalicelib.activation.queues import MAIL, Turn
@@ -40,6 +40,7 @@ def turn() -> int:
         _send(letter)
         done += 1
     logs.line().count("mailsAsked", done)
+    completion.tell()
     if done and wiring.mails().has_mails():
         queueing.sender().send(MAIL, Turn())
     return done

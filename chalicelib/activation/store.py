@@ -3,9 +3,11 @@
 An activation counts its waiting chunks and its pending mails, so that one query finds the activation whose turn is
 next: the one that was served the longest ago. A chunk is claimed for a time; a chunk whose worker died is taken over
 before any other, also of a paused or cancelled activation, so that no lead stays half-done.
+
+The transaction that completes the progress writes the outbox entry of the event (`completion`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,6 +16,7 @@ from pymongo import ASCENDING, IndexModel, ReturnDocument
 
 from chalicelib import progress
 from chalicelib.activation.models import Chunk, Lead, State, chunks
+from chalicelib.core.queueing import entries, outbox
 from chalicelib.core.runtime import ids
 from chalicelib.core.runtime.accounts import Account
 from chalicelib.core.stores.driver_errors import reaching_mongodb
@@ -26,10 +29,13 @@ if TYPE_CHECKING:
 #: The longest transaction: 10,000 leads on a busy machine.
 TRANSACTION_SECONDS = 8
 _MINE = {"$exists": True}
+#: The outbox entry of the event.
+TELL = "tell"
 ACTIVATION_INDEXES = [
     IndexModel([("purgeAt", ASCENDING)], expireAfterSeconds=0),
     IndexModel([("servedAt", ASCENDING)], name="waiting", partialFilterExpression={"chunks": {"$gt": 0}}),
     IndexModel([("mailedAt", ASCENDING)], name="mailing", partialFilterExpression={"mails": {"$gt": 0}}),
+    outbox.INDEX,
 ]
 CHUNK_INDEXES = [
     IndexModel([("purgeAt", ASCENDING)], expireAfterSeconds=0),
@@ -56,6 +62,15 @@ class Activation(NamedTuple):
     type: str
 
 
+class Untold(NamedTuple):
+    """A completed activation whose event waits. *text* is the last snapshot, as JSON."""
+
+    session_id: str
+    created_at: datetime
+    completed_at: datetime
+    text: str
+
+
 class ActivationStore:
     """Activations by session id, and their waiting chunks. Leads are kept for *leads_days*."""
 
@@ -79,7 +94,14 @@ class ActivationStore:
             if known:
                 return progress.get(new.session_id)
             snapshot = progress.begin(
-                new.session_id, new.owner, new.type, len(new.leads), operation=new.operation, session=session
+                new.session_id,
+                new.owner,
+                new.type,
+                len(new.leads),
+                operation=new.operation,
+                # Paused, or without its mail service, an activation may rest for days.
+                kept_ms=round(self._kept.total_seconds() * 1000),
+                session=session,
             )
             self._insert(new, snapshot.created_at, session)
             if also:
@@ -137,10 +159,30 @@ class ActivationStore:
         over = {"_id": session_id, "state": State.CANCELLED, "chunks": {"$lte": 0}, "mails": {"$lte": 0}}
         if self._activations.find_one(over, {"_id": 1}, session=session) is None:
             return None
+        return self.count(session_id, {}, session, completed=True)
+
+    def count(
+        self, session_id: str, increments: Mapping[str, int], session: "ClientSession", *, completed: bool = False
+    ) -> Snapshot | None:
+        """Move the counters of the progress; part of a transaction. A completion writes the entry of its event.
+
+        Return None if the progress is completed or has expired, and counts no more.
+        """
         try:
-            return progress.move(session_id, {}, completed=True, session=session)
+            snapshot = progress.move(session_id, increments, completed=completed, session=session)
         except (progress.ProgressCompleted, progress.ProgressNotFound):
             return None
+        if snapshot.completed:
+            last = {"at": snapshot.updated_at, "text": {"$literal": snapshot.model_dump_json()}}
+            noted = {"last": last, "outbox": [entries.entry(TELL, "$$NOW")]}
+            self._activations.update_one({"_id": session_id}, [{"$set": noted}, *entries.kept()], session=session)
+        return snapshot
+
+    def untold(self) -> list[Untold]:
+        """Return the completed activations whose event waits."""
+        with reaching_mongodb():
+            found = list(self._activations.find({"outbox.due": {"$exists": True}}, {"createdAt": 1, "last": 1}))
+        return [Untold(each["_id"], each["createdAt"], each["last"]["at"], each["last"]["text"]) for each in found]
 
     def next_chunk(self, lease_ms: int) -> Chunk | None:
         """Claim a chunk for *lease_ms*, or return None if no chunk waits. Atomic.

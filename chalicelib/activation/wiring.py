@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from chalicelib.activation.mails import Mails
     from chalicelib.activation.service import MailService
     from chalicelib.activation.store import ActivationStore
+    from chalicelib.core.queueing.outbox import Outbox
 
 
 def options() -> ActivationSettings:
@@ -37,6 +38,16 @@ def store() -> ActivationStore:
     from chalicelib.activation.store import ActivationStore
 
     return ActivationStore(clients.mongodb(), options().leads_days)
+
+
+@once
+def outbox() -> Outbox:
+    """Return the outbox of activations. The message of an entry wakes a worker, who looks for entries."""
+    from chalicelib.activation.queues import ACTIVATION, Turn
+    from chalicelib.core.queueing import wiring as queueing
+    from chalicelib.core.queueing.outbox import Address, Outbox
+
+    return Outbox(clients.mongodb().activations, lambda _id, _effect: Address(ACTIVATION, Turn()), queueing.sender)
 
 
 @once

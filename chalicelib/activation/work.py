@@ -3,7 +3,7 @@
 from time import monotonic
 
 from chalicelib import users
-from chalicelib.activation import address, wiring
+from chalicelib.activation import address, completion, wiring
 from chalicelib.activation.models import Chunk, Lead, Outcome, Settled
 from chalicelib.activation.queues import ACTIVATION, MAIL, Turn
 from chalicelib.core.queueing import wiring as queueing
@@ -33,6 +33,7 @@ def turn() -> int:
             queueing.sender().send(MAIL, Turn())
         done += 1
     logs.line().count("chunksSettled", done)
+    completion.tell()
     if done:
         queueing.sender().send(MAIL, Turn())
         if store.has_chunks():

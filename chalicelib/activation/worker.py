@@ -51,9 +51,12 @@ def returned(event: Any) -> None:
 def sweep() -> int:
     """Count mails of dead workers as uncertain, and wake workers if anything waits; return the number of these mails.
 
+    Workers also tell of completions that no process told of.
+
     Safe to repeat: a turn too many finds nothing.
     """
     lost = wiring.mails().sweep()
+    wiring.outbox().sweep()
     if wiring.store().has_chunks():
         queueing.sender().send_all(ACTIVATION, [Turn() for _ in range(ACTIVATION.concurrency)])
     if wiring.mails().has_mails():
@@ -63,7 +66,8 @@ def sweep() -> int:
 
 def next_due() -> datetime | None:
     """Return since when the work that waits the longest has waited, or None."""
-    return min(filter(None, (wiring.store().oldest(), wiring.mails().oldest())), default=None)
+    moments = (wiring.store().oldest(), wiring.mails().oldest(), wiring.outbox().next_due())
+    return min(filter(None, moments), default=None)
 
 
 def _take_turns(event: Any, queue: Queue, turn: Callable[[], int]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.core.runtime.accounts import Account
 from chalicelib.progress import wiring
+from chalicelib.progress.changes import UNCHANGED_MS
 from chalicelib.progress.errors import ProgressCompleted, ProgressExists, ProgressNotFound
 from chalicelib.progress.models import Snapshot
 
@@ -50,9 +51,12 @@ def begin(
     total: int,
     *,
     operation: str = "",
+    kept_ms: int = UNCHANGED_MS,
     session: "ClientSession | None" = None,
 ) -> Snapshot:
     """Begin the progress of a job that runs here; every counter is 0. No caller may write it by PUT.
+
+    The progress is kept until its completion, for *kept_ms* at least and for a day after its last change at least.
 
     Atomic: of concurrent calls for an id, one begins. A repeat with the same *operation*, not empty, returns the
     snapshot as it is now. With *session*, a part of the caller's transaction.
@@ -61,7 +65,7 @@ def begin(
         ProgressExists: the id is in use, by any account.
         Unavailable: MongoDB cannot be reached.
     """
-    return wiring.store().begin(session_id, owner, type, total, operation=operation, session=session)
+    return wiring.store().begin(session_id, owner, type, total, operation=operation, kept_ms=kept_ms, session=session)
 
 
 def move(

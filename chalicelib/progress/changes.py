@@ -40,15 +40,17 @@ class Used(NamedTuple):
         return cls(*(hashlib.sha256(text.encode()).hexdigest()[:24] for text in texts))
 
 
-def begun(owner: Account, type_: str, total: int, *, mark: str) -> Stage:
+def begun(owner: Account, type_: str, total: int, *, mark: str, kept_ms: int = UNCHANGED_MS) -> Stage:
     """Return the update that makes the progress of a job of this service, unless the document is live.
 
-    *mark* names the call that begins; the document keeps it as ``begunBy``.
+    *mark* names the call that begins; the document keeps it as ``begunBy``. Before its completion the progress is kept
+    for *kept_ms* at least, with or without a change.
     """
     first = {"percentage": 0.0, "rate": 0.0, "etaSeconds": None, "finished": 0}
     pace = {"at": "$$NOW", "finished": 0, "mean": 0.0}
     fields = {**_fields(owner, mark), "type": {"$literal": type_}, "total": total, "here": True, "revision": 1}
-    return _unless_live({**fields, **first, "pace": pace, "purgeAt": {"$add": ["$$NOW", UNCHANGED_MS]}})
+    kept_until = {"$add": ["$$NOW", kept_ms]}
+    return _unless_live({**fields, **first, "pace": pace, "keptUntil": kept_until, "purgeAt": kept_until})
 
 
 def reserved(owner: Account, *, mark: str) -> Stage:
@@ -79,7 +81,8 @@ def remembered(used: Used) -> Stage:
 def derived(*, completed: bool = False) -> list[Stage]:
     """Return the stages that end every write: revision, percentage, rate, expected end, completion and expiry."""
     done = {"$and": [{"$gt": ["$total", 0]}, {"$gte": [_SETTLED, "$total"]}, {"$lte": ["$emailsPending", 0]}]}
-    kept_ms = {"$cond": ["$completed", COMPLETED_MS, UNCHANGED_MS]}
+    # MongoDB's maximum leaves out a time that is missing, as in the progress of a job elsewhere.
+    unchanged = {"$max": [{"$add": ["$updatedAt", UNCHANGED_MS]}, "$keptUntil"]}
     return [
         {
             "revision": {"$add": ["$revision", 1]},
@@ -90,7 +93,7 @@ def derived(*, completed: bool = False) -> list[Stage]:
         },
         {"pace": _pace(), "percentage": _percentage()},
         {"rate": {"$round": [_rate(), 2]}},
-        {"etaSeconds": _eta(), "purgeAt": {"$add": ["$updatedAt", kept_ms]}},
+        {"etaSeconds": _eta(), "purgeAt": {"$cond": ["$completed", {"$add": ["$updatedAt", COMPLETED_MS]}, unchanged]}},
     ]
 
 

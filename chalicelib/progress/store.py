@@ -15,7 +15,17 @@ from chalicelib.core.runtime import ids
 from chalicelib.core.runtime.accounts import Account
 from chalicelib.core.stores import newest
 from chalicelib.core.stores.driver_errors import reaching_mongodb
-from chalicelib.progress.changes import LIVE, Used, assigned, begun, increased, remembered, reserved, stages
+from chalicelib.progress.changes import (
+    LIVE,
+    UNCHANGED_MS,
+    Used,
+    assigned,
+    begun,
+    increased,
+    remembered,
+    reserved,
+    stages,
+)
 from chalicelib.progress.errors import (
     ProgressCompleted,
     ProgressExists,
@@ -53,6 +63,7 @@ class ProgressStore:
         total: int,
         *,
         operation: str = "",
+        kept_ms: int = UNCHANGED_MS,
         session: "ClientSession | None" = None,
     ) -> Snapshot:
         """Begin the progress of a job of this service, as `progress.begin` promises.
@@ -64,7 +75,7 @@ class ProgressStore:
         with reaching_mongodb():
             found: Any = self._jobs.find_one_and_update(
                 {"_id": session_id},
-                [begun(owner, type_, total, mark=mark)],
+                [begun(owner, type_, total, mark=mark, kept_ms=kept_ms)],
                 upsert=True,
                 return_document=ReturnDocument.AFTER,
                 session=session,

@@ -12,6 +12,7 @@ test_effects_happen_once.py                                queues
 test_a_repeated_call_does_its_work_once.py                 retries of callers
 test_money_moves_once.py                                   the ledger
 test_poison_ends_in_its_dead_letter_queue.py               queues
+test_progress_never_steps_back.py                          progress under killed functions and chunks that come again
 test_a_committed_write_reaches_its_followers.py            events
 test_a_committed_write_reaches_its_webhooks.py             events
 test_a_message_reaches_its_receiver.py                     messages

@@ -22,6 +22,8 @@ pytestmark = pytest.mark.stack
 
 #: All leads of a full run, in three activations.
 _LEADS, _ACTIVATIONS = 10_000, 3
+#: The watchers in each of the four ways.
+_WATCHERS = 5
 #: The share of mails that fail, and the seconds of a full run in which functions are killed.
 _FAILING, _KILLED_SECONDS = 0.05, 300
 
@@ -46,6 +48,7 @@ def test_killed_functions_count_each_lead_once(
     began, rng, kills = monotonic(), random.Random(1), 0
     for _ in range(_ACTIVATIONS):
         workload.act(rng)
+    watchers = workload.watch(_WATCHERS)
     pause, seconds = threading.Event(), times(_KILLED_SECONDS)
     for second in range(seconds):
         pause.wait(1)
@@ -54,6 +57,8 @@ def test_killed_functions_count_each_lead_once(
             mongod.kill()
             mongod.restart()
     sums = workload.check()
+    for watcher in watchers:
+        watcher.check(workload.last(watcher))
     figure(
         "activations with killed functions",
         f"{kills} killed, {dict(sums)}, {len(ses.taken)} mails taken, after {monotonic() - began:.0f} s",

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.approvals import request_path
 from tests.support.client import Client, Person, json_of
-from tests.support.node_receiver import EVERY_PACKAGE, NodeReceiver, Verdict, node_packages, node_receiver
+from tests.support.node import EVERY_PACKAGE, NodeReceiver, Verdict, node_packages, node_receiver
 from tests.support.stack import NewPerson
 from tests.support.waiting import eventually
 

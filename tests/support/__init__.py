@@ -23,7 +23,7 @@ extra_worker/       a queue with a function of its own beside the deployed ones
 kill.py             workers killed at a chosen moment
 lock_holder.py      a process holding a lock
 receiver.py         a server recording callbacks and webhooks
-node_receiver/      a receiver in Node that verifies webhooks by two packages of npm
+node/               programs in Node: a receiver of webhooks, and a follower of a stream of events
 workloads/          random steps against a deployed stack, and what must hold after
 paths.py            paths and their statuses, the same at every entry point
 upstream.py         a server behind the local proxy

@@ -23,11 +23,11 @@ _WAIT_MS = 5_000
 _PASSING = {429, 502, 503, 504}
 
 
-def polls(client: Client, session_id: str) -> Iterator[Snapshot]:
+def polls(client: Client, session_id: str, every_seconds: float = POLL_SECONDS) -> Iterator[Snapshot]:
     """Ask again and again."""
     while True:
         yield from _asked(client, f"/activation/progress/{session_id}")
-        time.sleep(POLL_SECONDS)
+        time.sleep(every_seconds)
 
 
 def long_polls(client: Client, session_id: str) -> Iterator[Snapshot]:
@@ -60,8 +60,8 @@ def streams(client: Client, session_id: str) -> Iterator[Snapshot]:
         time.sleep(retry_ms / 1000)
 
 
-def sockets(client: Client, session_id: str) -> Iterator[Snapshot]:
-    """Follow the topic by a WebSocket."""
+def sockets(client: Client, session_id: str, asks: Client | None = None) -> Iterator[Snapshot]:
+    """Follow the topic by a WebSocket, and ask for the snapshot after a nudge; *asks* has another URL for that."""
     socket = connect(url_of(client.url), "holdfast", f"token.{client.token}")
     try:
         socket.send({"action": "subscribe", "topics": [f"progress:{session_id}"]})
@@ -71,6 +71,8 @@ def sockets(client: Client, session_id: str) -> Iterator[Snapshot]:
                 yield from event["snapshots"]
             elif event["event"] == "progress.snapshot":
                 yield event
+            elif event["event"] == "progress.changed":
+                yield _at_least(event["revision"], asks or client, session_id)
     finally:
         socket.close()
 
@@ -81,9 +83,11 @@ WAYS: Mapping[str, Watch] = {"poll": polls, "long poll": long_polls, "stream": s
 class Watcher(threading.Thread):
     """Watches a job until its last snapshot."""
 
-    def __init__(self, way: str, client: Client, session_id: str) -> None:
+    def __init__(self, way: str, client: Client, session_id: str, watch: Watch | None = None) -> None:
+        """Begin to watch by the way's own function, or by *watch*."""
         super().__init__(daemon=True, name=f"{way} of {session_id}")
-        self.way, self._client, self._session_id = way, client, session_id
+        self.way, self.session_id, self._client = way, session_id, client
+        self._watch = watch or WAYS[way]
         self.seen: list[tuple[float, Snapshot]] = []
         self.error: Exception | None = None
         #: Set by the first snapshot.
@@ -95,7 +99,7 @@ class Watcher(threading.Thread):
     def run(self) -> None:
         """Keep what comes."""
         try:
-            for snapshot in WAYS[self.way](self._client, self._session_id):
+            for snapshot in self._watch(self._client, self.session_id):
                 self.seen.append((time.monotonic(), snapshot))
                 self.began.set()
                 # A stream ends by itself.
@@ -118,6 +122,15 @@ class Watcher(threading.Thread):
 def bare(snapshot: Snapshot) -> dict[str, Any]:
     """Return the members of a snapshot without those of an event."""
     return {name: value for name, value in snapshot.items() if name not in {"event", "topic"}}
+
+
+def _at_least(revision: int, client: Client, session_id: str) -> Snapshot:
+    """Ask until the snapshot has *revision* or a higher one."""
+    while True:
+        for snapshot in _asked(client, f"/activation/progress/{session_id}"):
+            if snapshot["revision"] >= revision:
+                return snapshot
+        time.sleep(POLL_SECONDS)
 
 
 def _asked(client: Client, path: str) -> Iterator[Snapshot]:

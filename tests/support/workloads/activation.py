@@ -1,5 +1,6 @@
 """Activations of new, known and impossible addresses; a mail server counts who was asked for, and how often."""
 
+import itertools
 import random
 import secrets
 from collections import Counter
@@ -11,9 +12,10 @@ from pymongo.errors import PyMongoError
 from tests.support.client import Client, json_of, patiently
 from tests.support.ses import MailServer
 from tests.support.waiting import eventually
+from tests.support.watchers import WAYS, Watcher
 
 #: A killed worker's message comes again after 30 s, and the sweep counts a lost mail after two minutes at most.
-_PATIENCE_SECONDS = 900
+_PATIENCE_SECONDS = 1_800
 #: Of so many leads, one has an address of another activation, and one has an impossible address.
 _RARELY = 20
 
@@ -40,6 +42,17 @@ class Workload:
         assert made["total"] == len(set(emails))
         self._begun[made["sessionId"]] = made["total"]
         self._known += [email for email in emails if "@" in email]
+
+    def watch(self, number: int) -> list[Watcher]:
+        """Return *number* new watchers in each way, of the activations in turn."""
+        sessions = itertools.cycle(self._begun)
+        return [Watcher(way, self._officer, next(sessions)) for _ in range(number) for way in WAYS]
+
+    def last(self, watcher: Watcher) -> dict[str, Any]:
+        """Return the last snapshot of the activation of *watcher*."""
+        path = f"/activation/progress/{watcher.session_id}"
+        found: dict[str, Any] = json_of(patiently(lambda: self._officer.get(path)))["data"]
+        return found
 
     @property
     def done(self) -> bool:

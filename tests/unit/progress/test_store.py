@@ -145,6 +145,12 @@ def test_a_progress_expires_a_day_after_its_last_change(store: ProgressStore, mo
     _pass_and_check(mongodb, 24 * 3600)
 
 
+def test_a_progress_that_is_kept_longer_does_not_expire_unchanged(store: ProgressStore, mongodb: Mongo) -> None:
+    progress.begin("job", ANN, "activation", 3, kept_ms=72 * 3_600_000)
+    progress.move("job", {"activated": 1})
+    _pass_and_check(mongodb, 72 * 3600)
+
+
 def test_a_completed_progress_expires_after_ten_minutes(store: ProgressStore, mongodb: Mongo) -> None:
     progress.begin("job", ANN, "activation", 1)
     progress.move("job", {"activated": 1})

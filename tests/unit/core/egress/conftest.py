@@ -8,7 +8,7 @@ import trustme
 
 from chalicelib.core.egress import sockets
 from tests.support.hostile_servers import Serve, peer_factory, tls_context
-from tests.support.node_receiver import node_packages, node_receiver
+from tests.support.node import node_packages, node_receiver
 
 __all__ = ["node_packages", "node_receiver"]
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from chalicelib.core.egress.signatures import headers, new_secret
-from tests.support.node_receiver import EVERY_PACKAGE, NodeReceiver
+from tests.support.node import EVERY_PACKAGE, NodeReceiver
 
 BODY = '{"type":"a.b","data":{"name":"Zo\N{LATIN SMALL LETTER E WITH DIAERESIS} \N{ROCKET}"}}'.encode()
 

@@ -1,7 +1,8 @@
-"""A receiver in Node that verifies each message by the npm packages `standardwebhooks` and `svix`.
+"""Programs in Node: a receiver that verifies messages, and a client that follows a stream of events.
 
-receiver.mjs       the program
-package.json       the packages: svix 1.82 is the last version with a verifier of its own
+receiver.mjs       verifies each message by the npm packages `standardwebhooks` and `svix`
+follower.mjs       follows a stream by the npm package `eventsource`
+package.json       the packages: svix 1.82 is the last version with a verifier of its own; eventsource 3 runs in Node 18
 package-lock.json  every package with its hash; `npm install --package-lock-only` writes the file
 
 The packages come from npm's registry, or from npm's cache, once in each test session. Nothing is written to the
@@ -24,7 +25,7 @@ import requests
 
 from tests.support.waiting import eventually
 
-_FILES = ("package.json", "package-lock.json", "receiver.mjs")
+_FILES = ("package.json", "package-lock.json", "receiver.mjs", "follower.mjs")
 _FETCH = ("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline")
 _FETCH_SECONDS, _END_SECONDS = 120, 10
 
@@ -78,7 +79,7 @@ class NodeReceiver:
 
 
 def fetch(folder: Path) -> None:
-    """Copy the receiver to *folder*, with its packages.
+    """Copy the programs to *folder*, with their packages.
 
     Raises:
         NoNode: Node or npm is missing, or the packages cannot be had.
@@ -117,10 +118,32 @@ def verifying(folder: Path) -> Iterator[NodeReceiver]:
             thread.join()
 
 
+def followed(folder: Path, url: str, token: str) -> Iterator[Any]:
+    """Yield the data of each message of the stream at *url*, until the stream's end, by the program of *folder*.
+
+    Raises:
+        AssertionError: the stream ended by an error.
+    """
+    command, environ = ["node", "follower.mjs", url], {**os.environ, "TOKEN": token}
+    with subprocess.Popen(
+        command, cwd=folder, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as node:
+        assert node.stdin
+        assert node.stdout
+        assert node.stderr
+        try:
+            for line in node.stdout:
+                yield json.loads(line)
+        finally:
+            node.stdin.close()
+            status = node.wait(_END_SECONDS)
+        assert status == 0, node.stderr.read()
+
+
 @pytest.fixture(scope="session")
 def node_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the receiver. Where Node or its packages are missing, tests are skipped at home and fail in CI."""
-    folder = tmp_path_factory.mktemp("node-receiver")
+    """The folder of the programs. Where Node or its packages are missing, tests are skipped at home and fail in CI."""
+    folder = tmp_path_factory.mktemp("node")
     try:
         fetch(folder)
     except NoNode as missing:
