@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from infra.host import interpreter
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 _PROBE = "import ensurepip, sys, venv; print('python%d.%d' % sys.version_info[:2], sys._base_executable)"
 
@@ -23,7 +24,7 @@ def found(runtime: str, environ: Mapping[str, str]) -> Path:
     Raises:
         NoInterpreter: there is none that can make an environment.
     """
-    for candidate in _candidates(runtime, environ):
+    for candidate in interpreter.candidates(runtime, environ):
         # A shim of pyenv may stand on PATH for a version that is not chosen, and a program may be of another version.
         done = subprocess.run([candidate, "-I", "-c", _PROBE], capture_output=True, text=True, check=False)
         name, _, path = done.stdout.strip().partition(" ")
@@ -33,12 +34,3 @@ def found(runtime: str, environ: Mapping[str, str]) -> Path:
         f"No {runtime} was found on PATH or among pyenv's versions. Functions run on {runtime}, and LocalStack 4.14.0 "
         "runs beside them. Install it, with its modules venv and ensurepip, and run this again."
     )
-
-
-def _candidates(runtime: str, environ: Mapping[str, str]) -> Iterator[Path]:
-    """Yield programs that may be the interpreter, in the order of PATH."""
-    places = [Path(place) for place in environ.get("PATH", "").split(os.pathsep) if place]
-    versions = Path(environ.get("PYENV_ROOT") or Path(environ.get("HOME", "/nowhere"), ".pyenv"), "versions")
-    if versions.is_dir():
-        places += sorted((one / "bin" for one in versions.iterdir()), reverse=True)
-    yield from (place / runtime for place in places if os.access(place / runtime, os.X_OK))

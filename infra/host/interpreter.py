@@ -35,7 +35,7 @@ def found(runtime: str, environ: Mapping[str, str]) -> Path | None:
                 f"{VARIABLE} is {named}, which is not a CPython of {runtime}. Name one, or unset it."
             )
         return Path(named)
-    return next((path for path in _candidates(runtime, environ) if version(path, runtime)), None)
+    return next((path for path in candidates(runtime, environ) if version(path, runtime)), None)
 
 
 def version(python: Path, runtime: str) -> str | None:
@@ -51,7 +51,7 @@ def version(python: Path, runtime: str) -> str | None:
     return said[2] if done.returncode == 0 and said[:2] == ["cpython", runtime] else None
 
 
-def _candidates(runtime: str, environ: Mapping[str, str]) -> Iterator[Path]:
+def candidates(runtime: str, environ: Mapping[str, str]) -> Iterator[Path]:
     """Yield programs that may be the interpreter, in the order of PATH."""
     places = [Path(place) for place in environ.get("PATH", "").split(os.pathsep) if place]
     versions = Path(environ.get("PYENV_ROOT") or Path(environ.get("HOME", "/nowhere"), ".pyenv"), "versions")

@@ -48,7 +48,7 @@ def rows(*, smoke: bool) -> Iterator[Row]:
 def _seconds(python: Path, place: Path, statement: str, *, smoke: bool) -> float:
     """Return the least CPU time of *statement* among several new processes, which write no bytecode, as on Lambda."""
     environ = {"PATH": os.defpath, "PYTHONPATH": str(place), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [python, "-s", "-c", _TIMED.format(statement)]
+    command: list[str | Path] = [python, "-s", "-c", _TIMED.format(statement)]
     return min(float(subprocess.check_output(command, env=environ, text=True)) for _ in range(1 if smoke else 7))
 
 

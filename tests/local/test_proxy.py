@@ -258,19 +258,13 @@ def test_a_throttled_function_is_503_with_retry_after(front: Front, upstream: Up
     assert "Reserved" not in json.dumps(problem(response))
 
 
-def test_a_dead_function_is_502_without_the_emulators_message(front: Front, upstream: Upstream) -> None:
-    upstream.answer_with(502, {"message": "Worker process died"})
+@pytest.mark.parametrize(("status", "body"), [(502, b'{"message": "Worker process died"}'), (500, b"")])
+def test_a_dead_function_or_emulator_is_502(front: Front, upstream: Upstream, status: int, body: bytes) -> None:
+    upstream.answer = lambda _: Answer(status, body)
     response = requests.get(front.url, timeout=10)
     assert response.status_code == 502
     assert problem(response)["title"] == "Bad Gateway"
     assert "Worker" not in response.text
-
-
-def test_an_empty_error_of_an_ending_emulator_is_502(front: Front, upstream: Upstream) -> None:
-    upstream.answer = lambda _: Answer(500, b"")
-    response = requests.get(front.url, timeout=10)
-    assert response.status_code == 502
-    assert problem(response)["title"] == "Bad Gateway"
 
 
 def test_the_emulators_message_of_a_fault_is_reported(upstream: Upstream) -> None:

@@ -19,7 +19,7 @@ from infra.docs import settings as docs
 from infra.local.processes.mongod import DATABASE
 from infra.local.stack import Stack
 from tests.support import endpoint
-from tests.support.client import Client, Person, json_of, patiently
+from tests.support.client import Client, Person, patiently
 
 STAGE = "local"
 #: The password of every user made here.

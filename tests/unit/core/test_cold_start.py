@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -46,14 +47,14 @@ print(json.dumps([found.__name__ for found in Model.__subclasses__() if found.__
 """
 
 
-def fresh(script: str) -> list[object]:
+def fresh(script: str) -> list[Any]:
     """Return the last line that *script* prints in a new process, read as JSON."""
     environ = {"PATH": os.defpath, "AWS_CONFIG_FILE": os.devnull}
     done = subprocess.run(
         [sys.executable, "-c", script], env=environ, cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    read: list[object] = json.loads(done.stdout.splitlines()[-1])
+    read: list[Any] = json.loads(done.stdout.splitlines()[-1])
     return read
 
 
