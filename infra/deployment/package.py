@@ -31,9 +31,8 @@ from infra.operations.failures import CommandFailed
 PLATFORM = "x86_64-manylinux_2_34"
 #: Lambda's own limit on a function and its layers, unpacked.
 MAX_UNPACKED_BYTES = 250 * 1024 * 1024
-#: CloudFormation's own limit on a template that it fetches from S3.
-MAX_TEMPLATE_BYTES = 1_000_000
-
+#: CloudFormation's own limits on a template that it fetches from S3, and on one that a call holds.
+MAX_TEMPLATE_BYTES, MAX_GIVEN_TEMPLATE_BYTES = 1_000_000, 51_200
 
 _NO_BYTECODE = (
     f"The package has no bytecode, as this machine has no {RUNTIME}: a cold start takes about a second of CPU time "
@@ -170,7 +169,7 @@ def _add_bytecode(code: Path) -> str | None:
 def _hand_out(app: dict[str, Any], stage: str, folder: Path, *, content: handout.Content) -> None:
     """Write what belongs to the *app* template: the data template, a deployer's rights, and the steps in README.txt."""
     data = template.resources(templating.functions(app))
-    (folder / "data.json").write_text(json.dumps(data, indent=1))
+    (folder / "data.json").write_text(template.minified(data))
     (folder / "deployer.json").write_text(json.dumps(policies.deployer(stage), indent=1))
     outputs = [name for name in app["Parameters"] if name in data["Outputs"]]
     (folder / "README.txt").write_text(handout.text(stage, outputs, content))

@@ -224,6 +224,10 @@ def test_completing_a_template_is_pure_and_repeatable(built: Built) -> None:
 # --- the template's size
 
 
+def test_data_template_fits_into_a_call(built: Built) -> None:
+    assert len(template.minified(built.package.data).encode()) < 0.9 * package.MAX_GIVEN_TEMPLATE_BYTES
+
+
 def test_template_of_120_paths_is_within_half_of_cloudformations_limit(built: Built) -> None:
     text = template.minified(template.completed(with_paths(built.chalices, 120)))
     assert len(text.encode()) < package.MAX_TEMPLATE_BYTES / 2
