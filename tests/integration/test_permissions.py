@@ -146,7 +146,7 @@ CALLS = [
     _queue("have a record mended", "repair", "send_message", _SEND, "api project reconcile"),
     _queue("bury what cannot be mended", "repair-dead", "send_message", _SEND, "repair"),
     _queue("take what is to be mended", "repair", "receive_message", {}, "repair"),
-    _queue("have an event told", "event", "send_message", _SEND, "api project repair reconcile"),
+    _queue("have an event told", "event", "send_message", _SEND, "api project repair reconcile activation mail"),
     _queue("take events", "event", "receive_message", {}, "event"),
     _queue("wake a webhook", "webhook", "send_message", _SEND, "api event webhook sweep"),
     _queue("take what wakes webhooks", "webhook", "receive_message", {}, "webhook"),
