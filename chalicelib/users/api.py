@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from chalicelib.core.errors import FieldError, Invalid
+from chalicelib.core.errors import FieldError, Invalid, TooMany
 from chalicelib.core.models import Id, Username
 from chalicelib.core.web import ADMIN_ONLY, PUBLIC, Call, Page, PageQuery, Routes, paging
 from chalicelib.users import first, keys, passwords, wiring
@@ -152,7 +152,8 @@ def delete_key(call: Call[None, None], username: str, key_id: str) -> None:
     roles=PUBLIC,
     body=FirstPassword,
     answers={204: None},
-    raises=(LinkInvalid, TooManyLinks),
+    # The gateway takes fewer calls of this route than of others.
+    raises=(LinkInvalid, TooManyLinks, TooMany),
 )
 def set_password(call: Call[FirstPassword, None]) -> None:
     """Set the password of the user of a mailed link. A link is valid once; the user's earlier sessions end."""

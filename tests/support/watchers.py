@@ -19,6 +19,8 @@ Watch = Callable[[Client, str], Iterator[Snapshot]]
 #: The pause of a poll.
 POLL_SECONDS = 0.5
 _WAIT_MS = 5_000
+#: A killed pusher leaves a lease, and the sweep, once a minute, wakes the next one.
+_SILENT_SECONDS = 180
 #: Answers of a stack under faults; the watcher asks again.
 _PASSING = {429, 502, 503, 504}
 
@@ -66,7 +68,7 @@ def sockets(client: Client, session_id: str, asks: Client | None = None) -> Iter
     try:
         socket.send({"action": "subscribe", "topics": [f"progress:{session_id}"]})
         while True:
-            event = socket.receive()
+            event = socket.receive(_SILENT_SECONDS)
             if event["event"] == "subscribed":
                 yield from event["snapshots"]
             elif event["event"] == "progress.snapshot":

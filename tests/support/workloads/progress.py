@@ -18,7 +18,7 @@ from tests.support.watchers import WAYS, Watcher, bare
 
 #: Answers to a report: written, or cut off or refused while a function or store is down.
 _ANSWERS = {200, 429, 502, 503, 504}
-_SETTLED_SECONDS = 120
+_SETTLED_SECONDS = 300
 
 
 class Workload:
