@@ -6,12 +6,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import requests
 
 from tests.support.client import Client
-from tests.support.sockets import connect, run, url_of
+from tests.support.sockets import Refused, connect, run, url_of
+from tests.support.waiting import eventually
 
 Snapshot = Mapping[str, Any]
 Watch = Callable[[Client, str], Iterator[Snapshot]]
@@ -64,7 +66,9 @@ def streams(client: Client, session_id: str) -> Iterator[Snapshot]:
 
 def sockets(client: Client, session_id: str, asks: Client | None = None) -> Iterator[Snapshot]:
     """Follow the topic by a WebSocket, and ask for the snapshot after a nudge; *asks* has another URL for that."""
-    socket = connect(url_of(client.url), "holdfast", f"token.{client.token}")
+    # Refused where a function was killed, or has no place in time.
+    join = partial(connect, url_of(client.url), "holdfast", f"token.{client.token}")
+    socket = eventually(join, _SILENT_SECONDS, every_seconds=POLL_SECONDS, retry=Refused)
     try:
         socket.send({"action": "subscribe", "topics": [f"progress:{session_id}"]})
         while True:
