@@ -32,7 +32,7 @@ class Difference(NamedTuple):
 DIFFERENCES = (
     Difference(
         "an unknown path, and a method that the gateway does not know, are no problem documents",
-        "LocalStack applies no templates of gateway responses",
+        "LocalStack applies neither templates nor headers of gateway responses",
         (
             "test_gateway.py::test_a_path_without_a_route_is_404",
             "test_gateway.py::test_a_preflight_of_an_unknown_path_is_404",
@@ -42,7 +42,7 @@ DIFFERENCES = (
     ),
     Difference(
         "there are no WebSockets",
-        "the free edition of LocalStack has no API Gateway v2; the stack is deployed without these resources",
+        "LocalStack 4.14.0 has no API Gateway v2 among its services; the stack is deployed without these resources",
         (
             "test_sockets.py",
             "test_socket_frames.py",
@@ -54,13 +54,13 @@ DIFFERENCES = (
         hopeless=True,
     ),
     Difference(
-        "a body of type multipart/form-data is refused with 400 and no problem document",
-        "LocalStack answers itself, before the API is asked",
+        "a malformed body of type multipart/form-data is refused with 400 and no problem document",
+        "LocalStack reads such a body itself, before the API is asked; a well-formed one reaches the API",
         ("test_bad_input.py::test_a_body_of_another_content_type_is_415[multipart/form-data; boundary=x]",),
     ),
     Difference(
         "a search of logs answers every line",
-        "LocalStack applies no filter pattern",
+        "in the free edition of LocalStack, every line matches every pattern",
         ("test_callbacks.py::test_a_request_id_is_logged_from_call_to_callback",),
     ),
     Difference(
@@ -74,7 +74,7 @@ DIFFERENCES = (
     ),
     Difference(
         "a role may call everything",
-        "LocalStack checks no rights of roles",
+        "the free edition of LocalStack checks no policies",
         ("test_permissions.py::test_a_function_has_exactly_the_rights_of_its_work",),
         hopeless=True,
     ),
