@@ -87,6 +87,8 @@ class LocalStack:
             "CFN_IGNORE_UNSUPPORTED_RESOURCE_TYPES": "1",
             "LAMBDA_RUNTIME_EXECUTOR": "process",
             "LAMBDA_KEEPALIVE_MS": str(KEEP_MILLISECONDS),
+            # A minute before the first repeat of an event, and two before the second, as at AWS, unless it is told.
+            "LAMBDA_RETRY_BASE_DELAY": "1",
             "PROVIDER_OVERRIDE_DYNAMODB": "forward",
             "PROVIDER_OVERRIDE_DYNAMODBSTREAMS": "forward",
             "HOLDFAST_DYNAMODB_URL": self._tables_url,
