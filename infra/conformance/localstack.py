@@ -32,6 +32,8 @@ START_SECONDS = 180
 END_SECONDS = 10
 #: Idle functions end after this time.
 KEEP_MILLISECONDS = 60_000
+#: How often the queues of functions are looked into: as often as the emulator does.
+LOOK_SECONDS = 0.5
 
 
 class LocalStack:
@@ -89,6 +91,9 @@ class LocalStack:
             "LAMBDA_KEEPALIVE_MS": str(KEEP_MILLISECONDS),
             # A minute before the first repeat of an event, and two before the second, as at AWS, unless it is told.
             "LAMBDA_RETRY_BASE_DELAY": "1",
+            # It pauses for a second after each look into a queue, up to ten after empty ones. AWS pauses never.
+            "LAMBDA_EVENT_SOURCE_MAPPING_POLL_INTERVAL_SEC": str(LOOK_SECONDS),
+            "LAMBDA_EVENT_SOURCE_MAPPING_MAX_BACKOFF_ON_EMPTY_POLL_SEC": str(LOOK_SECONDS),
             "PROVIDER_OVERRIDE_DYNAMODB": "forward",
             "PROVIDER_OVERRIDE_DYNAMODBSTREAMS": "forward",
             "HOLDFAST_DYNAMODB_URL": self._tables_url,
