@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from infra.conformance.plugin.process import START_SECONDS as FUNCTION_SECONDS
 from infra.environment import ROOT, Environment
 from infra.host import ports
 from infra.local.processes.child import Child
@@ -89,6 +90,8 @@ class LocalStack:
             "CFN_IGNORE_UNSUPPORTED_RESOURCE_TYPES": "1",
             "LAMBDA_RUNTIME_EXECUTOR": "process",
             "LAMBDA_KEEPALIVE_MS": str(KEEP_MILLISECONDS),
+            # 20 s by default: functions were given up on a machine under load, and their callers got a 504.
+            "LAMBDA_RUNTIME_ENVIRONMENT_TIMEOUT": str(FUNCTION_SECONDS),
             # A minute before the first repeat of an event, and two before the second, as at AWS, unless it is told.
             "LAMBDA_RETRY_BASE_DELAY": "1",
             # It pauses for a second after each look into a queue, up to ten after empty ones. AWS pauses never.
