@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from infra.conformance.plugin.process import START_SECONDS as FUNCTION_SECONDS
 from infra.environment import ROOT, Environment
 from infra.host import ports
 from infra.local.processes.child import Child
@@ -32,6 +33,8 @@ START_SECONDS = 180
 END_SECONDS = 10
 #: Idle functions end after this time.
 KEEP_MILLISECONDS = 60_000
+#: How often the queues of functions are looked into: as often as the emulator does.
+LOOK_SECONDS = 0.5
 
 
 class LocalStack:
@@ -87,6 +90,13 @@ class LocalStack:
             "CFN_IGNORE_UNSUPPORTED_RESOURCE_TYPES": "1",
             "LAMBDA_RUNTIME_EXECUTOR": "process",
             "LAMBDA_KEEPALIVE_MS": str(KEEP_MILLISECONDS),
+            # 20 s by default: functions were given up on a machine under load, and their callers got a 504.
+            "LAMBDA_RUNTIME_ENVIRONMENT_TIMEOUT": str(FUNCTION_SECONDS),
+            # A minute before the first repeat of an event, and two before the second, as at AWS, unless it is told.
+            "LAMBDA_RETRY_BASE_DELAY": "1",
+            # It pauses for a second after each look into a queue, up to ten after empty ones. AWS pauses never.
+            "LAMBDA_EVENT_SOURCE_MAPPING_POLL_INTERVAL_SEC": str(LOOK_SECONDS),
+            "LAMBDA_EVENT_SOURCE_MAPPING_MAX_BACKOFF_ON_EMPTY_POLL_SEC": str(LOOK_SECONDS),
             "PROVIDER_OVERRIDE_DYNAMODB": "forward",
             "PROVIDER_OVERRIDE_DYNAMODBSTREAMS": "forward",
             "HOLDFAST_DYNAMODB_URL": self._tables_url,

@@ -51,12 +51,13 @@ def protect(cloudformation: Any, name: str, **changed: str) -> None:
     given = (describe(cloudformation, name) or {}).get("Parameters", [])
     values = {one["ParameterKey"]: one["ParameterValue"] for one in given}
     if not changed.items() <= values.items():
-        cloudformation.update_stack(
-            StackName=name,
-            UsePreviousTemplate=True,
-            Capabilities=_CAPABILITIES,
-            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in (values | changed).items()],
-        )
+        kept = [{"ParameterKey": key, "ParameterValue": value} for key, value in (values | changed).items()]
+        try:
+            cloudformation.update_stack(
+                StackName=name, UsePreviousTemplate=True, Capabilities=_CAPABILITIES, Parameters=kept
+            )
+        except ClientError as error:
+            raise DeployFailed(f"{name}: {error.response['Error']['Message']}") from error
         settled(cloudformation, name)
     cloudformation.update_termination_protection(StackName=name, EnableTerminationProtection=True)
 

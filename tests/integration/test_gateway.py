@@ -6,7 +6,7 @@ import pytest
 
 from infra.local.stack import Stack
 from tests.support.client import Client, json_of, problem_of
-from tests.support.stack import STAGE
+from tests.support.stack import configured
 
 pytestmark = pytest.mark.stack
 
@@ -85,14 +85,8 @@ def test_ready_names_every_store_with_its_latency(stack: Stack) -> None:
 @pytest.fixture
 def open_to_the_console(stack: Stack) -> Iterator[None]:
     """Allow an origin by the setting."""
-    functions, names = stack.client("lambda"), [f"holdfast-{STAGE}-api"]
-    before = {name: functions.get_function_configuration(FunctionName=name)["Environment"] for name in names}
-    for name, environment in before.items():
-        variables = environment["Variables"] | {"HTTP_ALLOWED_ORIGINS": f'["{ORIGIN}"]'}
-        functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
-    yield
-    for name, environment in before.items():
-        functions.update_function_configuration(FunctionName=name, Environment=environment)
+    with configured(stack, "api", HTTP_ALLOWED_ORIGINS=f'["{ORIGIN}"]'):
+        yield
 
 
 def _preflight(client: Client, path: str, origin: str = ORIGIN) -> dict[str, str]:

@@ -240,6 +240,7 @@ def probe(stack: Stack) -> Iterator[Callable[[list[str]], dict[str, Any]]]:
         # Three seconds by default, in which a machine under load does not import all that is asked.
         Timeout=60,
     )
+    functions.get_waiter("function_active").wait(FunctionName="probe", WaiterConfig={"Delay": 1, "MaxAttempts": 120})
 
     def ask(names: list[str]) -> dict[str, Any]:
         answer = functions.invoke(FunctionName="probe", Payload=json.dumps({"names": names}).encode())

@@ -11,7 +11,7 @@ import requests
 from infra.local.stack import Stack
 from tests.support.approvals import create_request, pending, read_request, request_path, waiting
 from tests.support.client import Client, Person, json_of, problem_of
-from tests.support.stack import STAGE, NewPerson
+from tests.support.stack import NewPerson, configured
 
 pytestmark = pytest.mark.stack
 
@@ -22,12 +22,8 @@ _SHARE = 3
 @pytest.fixture(scope="module", autouse=True)
 def share(stack: Stack) -> Iterator[None]:
     """A caller has three places, as the option says."""
-    functions, name = stack.client("lambda"), f"holdfast-{STAGE}-api"
-    before = functions.get_function_configuration(FunctionName=name)["Environment"]
-    variables = before["Variables"] | {"WAITING_PLACES_PER_CALLER": str(_SHARE)}
-    functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
-    yield
-    functions.update_function_configuration(FunctionName=name, Environment=before)
+    with configured(stack, "api", WAITING_PLACES_PER_CALLER=str(_SHARE)):
+        yield
 
 
 @pytest.fixture

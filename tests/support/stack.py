@@ -7,6 +7,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,27 @@ def unswept(stack: Stack) -> Iterator[None]:
     events.disable_rule(Name=rule)
     yield
     events.enable_rule(Name=rule)
+
+
+@contextmanager
+def configured(stack: Stack, function: str, **variables: str) -> Iterator[None]:
+    """Give *function* more environment variables during the block.
+
+    Both changes are in force when they return. An endpoint other than the emulator makes them in the background, and
+    calls meanwhile are answered with the former ones, or late.
+    """
+    functions, name = stack.client("lambda"), f"holdfast-{STAGE}-{function}"
+    before = functions.get_function_configuration(FunctionName=name)["Environment"]
+
+    def change(environment: dict[str, Any]) -> None:
+        functions.update_function_configuration(FunctionName=name, Environment=environment)
+        functions.get_waiter("function_updated").wait(FunctionName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
+
+    change({"Variables": before["Variables"] | variables})
+    try:
+        yield
+    finally:
+        change(before)
 
 
 @cache

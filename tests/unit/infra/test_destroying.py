@@ -1,10 +1,13 @@
 """Deleting a stage, with moto in the place of AWS; and the budget of MongoDB's connections."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import pytest
+from botocore.stub import Stubber
 
 from infra.deployment import cloudformation, destroying, quotas, stacks
 from infra.local.processes.mongod import Mongod
@@ -64,3 +67,13 @@ def test_access_logs_need_a_role_of_the_account(client: Client) -> None:
     quotas.check_log_role(Account("arn:aws:iam::123456789012:role/logs"))
     with pytest.raises(CommandFailed, match="update-account"):
         quotas.check_log_role(Account(""))
+
+
+def test_refused_change_of_a_protected_stack_is_a_sentence() -> None:
+    calls = botocore.session.get_session().create_client("cloudformation", region_name="us-east-1")
+    stack = {"StackName": "data", "CreationTime": datetime.now(UTC), "StackStatus": "CREATE_COMPLETE"}
+    with Stubber(calls) as answers:
+        answers.add_response("describe_stacks", {"Stacks": [stack]})
+        answers.add_client_error("update_stack", "ValidationError", "Rate exceeded")
+        with pytest.raises(cloudformation.DeployFailed, match=r"^data: Rate exceeded$"):
+            cloudformation.protect(calls, "data", Protected="Yes")
