@@ -10,6 +10,7 @@ from threading import Barrier, Event
 from time import monotonic
 from typing import Any
 
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -211,6 +212,8 @@ def ask(things: Any) -> float:
 def test_paused_mongodb_costs_its_deadline_once(own: tuple[Mongod, Any]) -> None:
     server, things = own
     os.kill(server.pid, signal.SIGSTOP)
+    # The signal is on its way, and a thread of a busy machine's mongod may answer until then.
+    eventually(lambda: psutil.Process(server.pid).status() == psutil.STATUS_STOPPED)
     assert ask(things) >= 1
     assert driver_errors.mongodb_breaker().is_open
     # A probe, which waits for the answer to a ping alone
