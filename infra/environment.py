@@ -60,7 +60,7 @@ class EnvironmentFailed(Exception):
 
 
 class Environment(NamedTuple):
-    """One virtual environment and its requirement files; its interpreter unless ours; whether it lacks some wheels."""
+    """A virtual environment. *interpreter* is empty for this Python; *builds* admits packages without wheels."""
 
     folder: str
     requirements: tuple[str, ...]
@@ -203,7 +203,7 @@ def update(environment: Environment, root: Path, environ: dict[str, str]) -> Non
 
 
 def replace(environment: Environment, root: Path, environ: dict[str, str]) -> None:
-    """Make it anew beside the old one and put it in its place, so a stack that runs on the old one keeps running."""
+    """Make the environment beside the old one, then exchange both: a stack that runs on the old one goes on."""
     wanted = environment.wanted(root)
     fresh = environment._replace(folder=f"{environment.folder}.part")
     create(fresh, root)

@@ -79,7 +79,7 @@ def operator(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(scope="module")
 def deployed(operator: Operator) -> str:
-    """What the one command has printed."""
+    """The output of scripts/deploy."""
     (commands,) = blocks("Deploy")
     return operator.done(commands)
 
