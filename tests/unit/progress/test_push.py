@@ -97,6 +97,15 @@ def test_a_change_during_a_push_is_pushed_by_the_same_pusher(
     assert [event["revision"] for event in followers.events] == [1, 2]
 
 
+def test_a_pusher_that_waits_for_a_change_pushes_no_snapshot_twice(followers: Followers) -> None:
+    push._QUIET_SECONDS = 0.001
+    followers.then = [lambda: None, lambda: progress.move("job", {"activated": 1})]
+    progress.announce("job")
+    run(woken()[0])
+    revisions = [event["revision"] for event in followers.events]
+    assert revisions == sorted(set(revisions))
+
+
 def test_a_pusher_without_its_lease_pushes_nothing(followers: Followers, mongodb: Mongo) -> None:
     progress.announce("job")
     (wake,) = woken()

@@ -107,6 +107,13 @@ def test_a_message_stays_until_another_one(store: ProgressStore) -> None:
     assert progress.move("job", {"activated": 1}).msg == "$activated leads"
 
 
+def test_a_clock_that_steps_back_leaves_the_time_of_the_last_change(store: ProgressStore, mongodb: Mongo) -> None:
+    progress.begin("job", ANN, "activation", 4)
+    age(mongodb, "job", -60)
+    ahead = progress.get("job").updated_at
+    assert progress.move("job", {"activated": 1}).updated_at == ahead
+
+
 def test_an_unknown_counter_is_refused(store: ProgressStore) -> None:
     progress.begin("job", ANN, "activation", 3)
     with pytest.raises(ValueError, match="revision"):
