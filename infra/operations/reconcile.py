@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import sys
@@ -18,9 +17,10 @@ from chalicelib.core.runtime import logs
 from chalicelib.core.stores.driver_errors import reaching_aws, reaching_mongodb
 from infra.operations.failures import reporting
 from infra.operations.progress import escaped, progress
-from infra.operations.target import PATIENT, STACKS, act_as, patiently, stack_options, target_of
+from infra.operations.target import PATIENT, act_as, parser_of, patiently, target_of
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Iterator
 
     from chalicelib.core.records.reconcile import PassCursor
@@ -70,14 +70,7 @@ class _FaultCounter(logging.Handler):
 
 def parsed(arguments: list[str]) -> argparse.Namespace:
     """Return the parsed command line."""
-    parser = argparse.ArgumentParser(
-        prog="scripts/reconcile",
-        description=DESCRIPTION,
-        epilog=EPILOG + STACKS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[stack_options()],
-    )
-    return parser.parse_args(arguments)
+    return parser_of("scripts/reconcile", DESCRIPTION, EPILOG).parse_args(arguments)
 
 
 def run(target: Target) -> int:

@@ -61,6 +61,17 @@ def stack_options() -> argparse.ArgumentParser:
     return shared
 
 
+def parser_of(prog: str, description: str, epilog: str) -> argparse.ArgumentParser:
+    """Return the parser of a command that works on a stack, with the options that name the stack."""
+    return argparse.ArgumentParser(
+        prog=prog,
+        description=description,
+        epilog=epilog + STACKS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[stack_options()],
+    )
+
+
 def target_of(asked: argparse.Namespace, environ: Mapping[str, str]) -> Target:
     """Return the stack that the options name, else the stack that runs on this machine.
 

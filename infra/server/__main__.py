@@ -20,7 +20,7 @@ from chalicelib import slices  # noqa: F401 # registers every settings class
 from chalicelib.core.runtime import settings
 from infra.host import ports
 from infra.operations.failures import CommandFailed, reporting
-from infra.operations.target import STACKS, act_as, stack_options, target_of
+from infra.operations.target import act_as, parser_of, target_of
 from infra.server.announce import AnnouncingServer
 from infra.server.worker import begin
 from infra.server.wsgi import Places
@@ -52,13 +52,7 @@ _PROCESS_FILES, _THREAD_FILES = 128, 6
 
 def parsed(arguments: list[str]) -> argparse.Namespace:
     """Return the parsed command line."""
-    parser = argparse.ArgumentParser(
-        prog="scripts/serve",
-        description=DESCRIPTION,
-        epilog=EPILOG + STACKS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[stack_options()],
-    )
+    parser = parser_of("scripts/serve", DESCRIPTION, EPILOG)
     add = partial(parser.add_argument, metavar="N")
     parser.add_argument(
         "--host",

@@ -1,7 +1,6 @@
 """A paused activation waits for days, and its progress and leads end at their moments."""
 
 import secrets
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -49,4 +48,4 @@ def test_an_activation_paused_for_three_days_goes_on_to_its_end(lab: Lab, person
 
 def _gone(get: Any, path: str) -> bool:
     answer = get(path)
-    return answer.status_code == 404 or json_of(answer)["items"] == []
+    return bool(answer.status_code == 404 or json_of(answer)["items"] == [])

@@ -24,7 +24,7 @@ from infra.operations.failures import reporting
 from infra.operations.migration.importer import Importer, State, Wanted
 from infra.operations.migration.source import Source
 from infra.operations.progress import escaped, progress
-from infra.operations.target import PATIENT, STACKS, NoTarget, act_as, stack_options, target_of
+from infra.operations.target import PATIENT, NoTarget, act_as, parser_of, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -70,13 +70,7 @@ _MOST_AT_ONCE = 100
 
 def parsed(arguments: list[str]) -> argparse.Namespace:
     """Return the parsed command line."""
-    parser = argparse.ArgumentParser(
-        prog="scripts/migrate",
-        description=DESCRIPTION,
-        epilog=EPILOG + STACKS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[stack_options()],
-    )
+    parser = parser_of("scripts/migrate", DESCRIPTION, EPILOG)
     add = parser.add_argument
     add("--collection", required=True, metavar="NAME", help="collection to import")
     add("--database", metavar="NAME", help="database of the collection; default: the database in the MONGODB_URI")

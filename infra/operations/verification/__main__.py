@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from time import monotonic
@@ -11,11 +10,12 @@ from typing import TYPE_CHECKING
 from infra.local.cli.terminal import Terminal
 from infra.operations.account import VARIABLE, account
 from infra.operations.failures import CommandFailed, reporting
-from infra.operations.target import STACKS, stack_options
+from infra.operations.target import parser_of
 from infra.operations.verification.address import url_of
 from infra.operations.verification.steps import Verification
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable
 
     from infra.operations.account import Account
@@ -42,13 +42,7 @@ exit code: 0 if all is well, 1 after the first fault, 130 if interrupted.
 
 def parsed(arguments: list[str]) -> argparse.Namespace:
     """Return the parsed command line."""
-    parser = argparse.ArgumentParser(
-        prog="scripts/verify",
-        description=DESCRIPTION,
-        epilog=EPILOG + STACKS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[stack_options()],
-    )
+    parser = parser_of("scripts/verify", DESCRIPTION, EPILOG)
     parser.add_argument("--url", metavar="URL", help="address of the API; default: that of the stage's stack")
     parser.add_argument("--username", default="admin", metavar="NAME", help="administrator (%(default)s)")
     return parser.parse_args(arguments)
