@@ -11,39 +11,29 @@ package is installed. It prints the path of the laptop's interpreter.
 
 from __future__ import annotations
 
-import ast
 import fcntl
 import hashlib
 import os
 import shutil
-import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from subprocess import DEVNULL, PIPE, STDOUT
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
+if __name__ == "__main__":
+    # A script finds the modules of its own folder alone.
+    sys.path.insert(0, str(ROOT))
+
+from infra.host.installer import run, uv_settings  # noqa: E402 # found only now
+
 OLDEST = (3, 11)
-#: Settings of the caller that would install somewhere else, or without a look at the hashes.
-ELSEWHERE = frozenset(
-    {"PIP_PREFIX", "PIP_PYTHON", "PIP_ROOT", "PIP_TARGET", "PIP_USER"}
-    | {"UV_MANAGED_PYTHON", "UV_NO_VERIFY_HASHES", "UV_PROJECT", "UV_SYSTEM_PYTHON", "UV_WORKING_DIR"}
-)
-#: Settings of pip that say where packages come from; uv's variable for each, and the separator of its values.
-HANDED_OVER = {
-    "cert": ("SSL_CERT_FILE", " "),
-    "extra-index-url": ("UV_EXTRA_INDEX_URL", " "),
-    "find-links": ("UV_FIND_LINKS", ","),
-    "index-url": ("UV_DEFAULT_INDEX", " "),
-    "proxy": ("ALL_PROXY", " "),
-    "trusted-host": ("UV_INSECURE_HOST", " "),
-}
 #: The words of pip and uv about an index that cannot be reached.
 UNREACHED = ("connection broken by", "error sending request for url")
 REMEDY = "Correct the cause and run this again: nothing half-made is used. To start over: rm -r .venv"
@@ -234,33 +224,6 @@ def check(environment: Environment, done: subprocess.CompletedProcess[str]) -> N
     if done.returncode:
         failed = f"{environment.folder} could not be made:\n{words}\n{REMEDY}"
         raise EnvironmentFailed(UNANSWERED if any(sign in words for sign in UNREACHED) else failed)
-
-
-def run(command: list[str], environ: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run *command* with *environ*, or else without the caller's Python settings, its words kept together."""
-    environ = settings() if environ is None else environ
-    return subprocess.run(command, env=environ, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, text=True, check=False)
-
-
-def settings() -> dict[str, str]:
-    """Return the caller's environment variables without those that would change where packages go."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON") and key not in ELSEWHERE}
-    # Five retries, pip's own number, take half a minute where there is no network.
-    return {"PIP_RETRIES": "1", **kept}
-
-
-def uv_settings(python: str) -> dict[str, str]:
-    """Return `settings` with those of *python*'s pip in uv's words. The caller's own settings of uv come first."""
-    listed = run([python, "-I", "-m", "pip", "--disable-pip-version-check", "config", "list"]).stdout
-    environ = {}
-    # pip lists the settings of its files before those of its variables, which hold over them.
-    for key, _, value in (line.partition("=") for line in listed.splitlines()):
-        name = key.rpartition(".")[2]
-        if name in HANDED_OVER and key.startswith(("global.", "install.", ":env:.")):
-            variable, separator = HANDED_OVER[name]
-            environ[variable] = separator.join(ast.literal_eval(value).split())
-    # As pip does: the newest of all indexes. The hashes decide which file is taken.
-    return {"UV_INDEX_STRATEGY": "unsafe-best-match", **environ, **settings()}
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from infra import environment
 from infra.environment import ROOT, EnvironmentFailed
+from infra.host import installer
 
 #: Each dependency group of pyproject.toml with the file that it is locked in. The laptop's group contains the server's
 #: and the functions' groups, so it is resolved first and its file constrains the others.
@@ -54,7 +55,7 @@ def lock(root: Path, upgrades: list[str]) -> None:
         EnvironmentFailed: with uv's own words.
     """
     oldest = ".".join(map(str, environment.OLDEST))
-    settings = environment.uv_settings(sys.executable)
+    settings = installer.uv_settings(sys.executable)
     environ = {key: value for key, value in settings.items() if key not in _OWN_SOURCES}
     for group, file in FILES.items():
         for_systems = ["--python-platform", "linux"] if group in _SINGLE else ["--universal"]

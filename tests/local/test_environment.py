@@ -13,19 +13,15 @@ import pytest
 
 from infra import environment
 from infra.environment import ALL, EMULATOR, FUNCTIONS, LAPTOP, EnvironmentFailed
-
-SCRIPT = Path(environment.__file__)
+from infra.host import installer
+from tests.support.repository import a_repository
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository whose environments are up to date."""
     root = tmp_path_factory.mktemp("made") / "repository"
-    (root / "infra/local").mkdir(parents=True)
-    shutil.copy(SCRIPT, root / "infra")
-    for name in ("requirements.txt", "requirements-dev.txt", "infra/local/requirements.txt"):
-        (root / name).write_text("# nothing\n")
-    (root / "infra/requirements.txt").write_text(uv_requirement(tmp_path_factory.mktemp("installer")))
+    a_repository(root, uv_requirement(tmp_path_factory.mktemp("installer")))
     environment.ensure(root)
     return root
 
@@ -183,7 +179,7 @@ def test_python_settings_of_the_shell_do_not_reach_installations(monkeypatch: py
     monkeypatch.setenv("PIP_TARGET", "/elsewhere")
     monkeypatch.setenv("PIP_INDEX_URL", "https://index.example")
 
-    seen = environment.run([sys.executable, "-c", "import os; print(*os.environ)"]).stdout.split()
+    seen = installer.run([sys.executable, "-c", "import os; print(*os.environ)"]).stdout.split()
 
     assert "PIP_INDEX_URL" in seen
     assert {"PIP_TARGET", "PYTHONPATH"}.isdisjoint(seen)
@@ -198,7 +194,7 @@ def test_pips_settings_reach_uv_after_uvs_own(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("PIP_PROXY", "ignored")
     monkeypatch.setenv("ALL_PROXY", "kept")
 
-    handed = environment.uv_settings(sys.executable)
+    handed = installer.uv_settings(sys.executable)
 
     names = ("UV_DEFAULT_INDEX", "UV_FIND_LINKS", "ALL_PROXY")
     assert [handed[name] for name in names] == ["https://a.example", "one,two", "kept"]
