@@ -21,10 +21,9 @@ from typing import Any, NamedTuple, get_args
 from chalicelib.core.stores import clients
 from infra import environment
 from infra.deployment import bytecode, handout, policies, template, templating
-from infra.deployment.template import RUNTIME
 from infra.environment import ROOT
 from infra.host import installer, interpreter
-from infra.host.interpreter import WrongInterpreter
+from infra.host.interpreter import RUNTIME, WrongInterpreter
 from infra.operations.failures import CommandFailed
 
 #: Amazon Linux 2023 has glibc 2.34 and takes wheels for any older one.
