@@ -2,48 +2,41 @@
 
     .venv             the laptop: local stack, tests, tools; and uv, which installs all other packages
     .venv/functions   the packages of a function, and no others
-    .venv/emulator    the AWS emulator's own packages
+    .venv/emulator    the AWS emulator's own packages, on the same interpreter
     .venv/browser     with --browser: the tools that check and test the console
 
+Functions run on a Python of their runtime on AWS if this machine has one, else on the laptop's (`infra.host.runtime`).
 scripts/lock writes the requirement files, which name versions and hashes. Standard library only: this runs before any
 package is installed. It prints the path of the laptop's interpreter.
 """
 
 from __future__ import annotations
 
-import ast
 import fcntl
 import hashlib
 import os
 import shutil
-import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from subprocess import DEVNULL, PIPE, STDOUT
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
+if __name__ == "__main__":
+    # A script finds the modules of its own folder alone.
+    sys.path.insert(0, str(ROOT))
+
+from infra.host import runtime  # noqa: E402 # found only now
+from infra.host.installer import run, uv_settings  # noqa: E402
+from infra.host.interpreter import WrongInterpreter  # noqa: E402
+
 OLDEST = (3, 11)
-#: Settings of the caller that would install somewhere else, or without a look at the hashes.
-ELSEWHERE = frozenset(
-    {"PIP_PREFIX", "PIP_PYTHON", "PIP_ROOT", "PIP_TARGET", "PIP_USER"}
-    | {"UV_MANAGED_PYTHON", "UV_NO_VERIFY_HASHES", "UV_PROJECT", "UV_SYSTEM_PYTHON", "UV_WORKING_DIR"}
-)
-#: Settings of pip that say where packages come from; uv's variable for each, and the separator of its values.
-HANDED_OVER = {
-    "cert": ("SSL_CERT_FILE", " "),
-    "extra-index-url": ("UV_EXTRA_INDEX_URL", " "),
-    "find-links": ("UV_FIND_LINKS", ","),
-    "index-url": ("UV_DEFAULT_INDEX", " "),
-    "proxy": ("ALL_PROXY", " "),
-    "trusted-host": ("UV_INSECURE_HOST", " "),
-}
 #: The words of pip and uv about an index that cannot be reached.
 UNREACHED = ("connection broken by", "error sending request for url")
 REMEDY = "Correct the cause and run this again: nothing half-made is used. To start over: rm -r .venv"
@@ -52,7 +45,8 @@ in PIP_INDEX_URL; then run the command again: nothing half-made is used."""
 USAGE = """usage: python3 infra/environment.py [--browser | --help]
 
 Makes .venv, .venv/functions, .venv/emulator and, with --browser, .venv/browser where they are missing or their
-requirement files have changed, then prints the path of .venv's python. Does nothing when all is up to date."""
+requirement files have changed, then prints the path of .venv's python. Does nothing when all is up to date.
+HOLDFAST_RUNTIME_PYTHON names the Python that functions run on; default: one of their runtime, or else python3."""
 
 
 class EnvironmentFailed(Exception):
@@ -60,13 +54,17 @@ class EnvironmentFailed(Exception):
 
 
 class Environment(NamedTuple):
-    """A virtual environment. *interpreter* is empty for this Python; *builds* admits packages without wheels."""
+    """A virtual environment. *builds* admits packages without wheels.
+
+    *interpreter* is empty for this Python. An environment *of_functions* has the interpreter that functions run on.
+    """
 
     folder: str
     requirements: tuple[str, ...]
     stamped: str = "holdfast-stamp"
     interpreter: str = ""
     builds: bool = False
+    of_functions: bool = False
 
     def python(self, root: Path) -> Path:
         """Return where its interpreter is, or will be."""
@@ -76,10 +74,17 @@ class Environment(NamedTuple):
         """Return the file that says what was installed; it is written last."""
         return root / self.folder / self.stamped
 
+    def base(self, root: Path) -> str | None:
+        """Return the interpreter that makes it, empty for this Python; None while none is chosen for functions."""
+        if not self.of_functions:
+            return self.interpreter
+        choice = runtime.kept(root / LAPTOP.folder, os.environ)
+        return choice.program if choice else None
+
     def wanted(self, root: Path) -> str:
         """Return what the stamp must say for the environment to be up to date."""
         # The patch level is left out: a distribution's security update keeps the environment.
-        digest = hashlib.sha256(repr((sys.version_info[:2], sys.platform)).encode() + self.interpreter.encode())
+        digest = hashlib.sha256(repr((sys.version_info[:2], sys.platform)).encode() + (self.base(root) or "").encode())
         for name in self.requirements:
             digest.update(name.encode() + b"\0" + (root / name).read_bytes() + b"\0")
         return digest.hexdigest()
@@ -90,14 +95,14 @@ class Environment(NamedTuple):
             stamp = self.stamp(root).read_text()
         except OSError:
             return False
-        return stamp == self.wanted(root) and self.python(root).exists()
+        return self.base(root) is not None and stamp == self.wanted(root) and self.python(root).exists()
 
 
 #: uv, which pip installs into the laptop's environment before all else.
 BOOTSTRAP = Environment(".venv", ("infra/requirements.txt",), "holdfast-bootstrap")
 LAPTOP = Environment(".venv", ("requirements-dev.txt", *BOOTSTRAP.requirements), builds=True)
-FUNCTIONS = Environment(".venv/functions", ("requirements.txt",))
-EMULATOR = Environment(".venv/emulator", ("infra/local/requirements.txt",))
+FUNCTIONS = Environment(".venv/functions", ("requirements.txt",), of_functions=True)
+EMULATOR = Environment(".venv/emulator", ("infra/local/requirements.txt",), of_functions=True)
 BROWSER = Environment(".venv/browser", ("requirements-browser.txt",))
 ALL = (LAPTOP, FUNCTIONS, EMULATOR)
 
@@ -152,8 +157,10 @@ def locked(folder: Path) -> Iterator[None]:
 
 def make(root: Path, wanted: tuple[Environment, ...] = ALL) -> None:
     """Make all outdated environments of *wanted* side by side."""
+    choice = choose(root)
     if not LAPTOP.ready(root) and not usable(LAPTOP, root):
         create(LAPTOP, root)  # everything is made anew then: the others stand inside
+    runtime.keep(root / LAPTOP.folder, choice)
     if not BOOTSTRAP.ready(root):
         bootstrap(root)
     environ = uv_settings(str(LAPTOP.python(root)))
@@ -171,6 +178,19 @@ def make(root: Path, wanted: tuple[Environment, ...] = ALL) -> None:
         raise EnvironmentFailed(texts)
 
 
+def choose(root: Path) -> runtime.Choice:
+    """Return the interpreter of the functions: the former one if it still holds."""
+    if choice := runtime.kept(root / LAPTOP.folder, os.environ):
+        return choice
+    try:
+        choice = runtime.chosen(os.environ)
+    except WrongInterpreter as exc:
+        raise EnvironmentFailed(str(exc)) from exc
+    if choice.lacking:
+        say(f"{choice.lacking} cannot make an environment, so functions run on {sys.executable}. Install its venv.")
+    return choice
+
+
 def usable(environment: Environment, root: Path) -> bool:
     """Whether its interpreter runs, is of our version and, where it has to, brings pip."""
     probe = f"import pip, sys; raise SystemExit(sys.version_info[:2] != {tuple(sys.version_info[:2])})"
@@ -180,7 +200,7 @@ def usable(environment: Environment, root: Path) -> bool:
 
 def create(environment: Environment, root: Path) -> None:
     """Make an empty environment; only the laptop's own gets pip, which serves the others too."""
-    command = [environment.interpreter or sys.executable, "-I", "-m", "venv", "--clear", str(root / environment.folder)]
+    command = [environment.base(root) or sys.executable, "-I", "-m", "venv", "--clear", str(root / environment.folder)]
     with step(f"making {environment.folder}"):
         check(environment, run(command if environment is LAPTOP else [*command, "--without-pip"]))
 
@@ -234,33 +254,6 @@ def check(environment: Environment, done: subprocess.CompletedProcess[str]) -> N
     if done.returncode:
         failed = f"{environment.folder} could not be made:\n{words}\n{REMEDY}"
         raise EnvironmentFailed(UNANSWERED if any(sign in words for sign in UNREACHED) else failed)
-
-
-def run(command: list[str], environ: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run *command* with *environ*, or else without the caller's Python settings, its words kept together."""
-    environ = settings() if environ is None else environ
-    return subprocess.run(command, env=environ, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, text=True, check=False)
-
-
-def settings() -> dict[str, str]:
-    """Return the caller's environment variables without those that would change where packages go."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON") and key not in ELSEWHERE}
-    # Five retries, pip's own number, take half a minute where there is no network.
-    return {"PIP_RETRIES": "1", **kept}
-
-
-def uv_settings(python: str) -> dict[str, str]:
-    """Return `settings` with those of *python*'s pip in uv's words. The caller's own settings of uv come first."""
-    listed = run([python, "-I", "-m", "pip", "--disable-pip-version-check", "config", "list"]).stdout
-    environ = {}
-    # pip lists the settings of its files before those of its variables, which hold over them.
-    for key, _, value in (line.partition("=") for line in listed.splitlines()):
-        name = key.rpartition(".")[2]
-        if name in HANDED_OVER and key.startswith(("global.", "install.", ":env:.")):
-            variable, separator = HANDED_OVER[name]
-            environ[variable] = separator.join(ast.literal_eval(value).split())
-    # As pip does: the newest of all indexes. The hashes decide which file is taken.
-    return {"UV_INDEX_STRATEGY": "unsafe-best-match", **environ, **settings()}
 
 
 @contextmanager

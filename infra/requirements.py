@@ -1,7 +1,7 @@
 """Renews and reads the locked requirement files.
 
 Each file names every package of one environment with its version and the hashes of its files, for Python 3.11 and newer
-on Linux and macOS; that of LocalStack for Python 3.12 on Linux alone. The files hold no address of a package index.
+on Linux and macOS; that of LocalStack for the functions' runtime on Linux alone. The files hold no address of an index.
 """
 
 import argparse
@@ -12,6 +12,8 @@ from pathlib import Path
 
 from infra import environment
 from infra.environment import ROOT, EnvironmentFailed
+from infra.host import installer
+from infra.host.interpreter import RUNTIME
 
 #: Each dependency group of pyproject.toml with the file that it is locked in. The laptop's group contains the server's
 #: and the functions' groups, so it is resolved first and its file constrains the others.
@@ -26,7 +28,7 @@ FILES = {
 }
 _CONSTRAINED = ("server", "functions")
 #: Groups for one version of Python on Linux alone, with that version: other versions have no solution.
-_SINGLE = {"localstack": "3.12"}
+_SINGLE = {"localstack": RUNTIME.removeprefix("python")}
 #: Further sources of this machine: they may lack the files of other systems, whose hashes would then be missing.
 _OWN_SOURCES = ("UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
 #: A file must be the same on every machine and for every index.
@@ -54,7 +56,7 @@ def lock(root: Path, upgrades: list[str]) -> None:
         EnvironmentFailed: with uv's own words.
     """
     oldest = ".".join(map(str, environment.OLDEST))
-    settings = environment.uv_settings(sys.executable)
+    settings = installer.uv_settings(sys.executable)
     environ = {key: value for key, value in settings.items() if key not in _OWN_SOURCES}
     for group, file in FILES.items():
         for_systems = ["--python-platform", "linux"] if group in _SINGLE else ["--universal"]

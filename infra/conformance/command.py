@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from infra import environment
 from infra.conformance import interpreter
 from infra.conformance.localstack import LOCALSTACK, LocalStack
-from infra.deployment.template import RUNTIME
 from infra.environment import ROOT
+from infra.host.interpreter import RUNTIME
 from infra.local.clients import ROOT_KEYS
 from infra.local.processes.emulator import Emulator
 from infra.local.processes.mongod import Mongod

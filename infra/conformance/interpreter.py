@@ -19,7 +19,7 @@ class NoInterpreter(Exception):
 
 
 def found(runtime: str, environ: Mapping[str, str]) -> Path:
-    """Return the interpreter of *runtime*, such as ``python3.12``: on PATH, or else among pyenv's versions.
+    """Return the interpreter of *runtime*, such as ``python3.13``: on PATH, or else among pyenv's versions.
 
     Raises:
         NoInterpreter: there is none that can make an environment.

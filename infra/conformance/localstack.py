@@ -61,7 +61,7 @@ class LocalStack:
         register(self.folder / "plugin")
         for private in ("home", "data", "tmp", "functions"):
             (self.folder / private).mkdir(parents=True, exist_ok=True)
-        self.child.spawn([self._python, "-m", "infra.conformance.plugin.main"], self._environment(), folder=self.folder)
+        self.child.spawn([self._python, "-m", "localstack.runtime.main"], self._environment(), folder=self.folder)
         self.child.until(lambda: healthy(self.port), START_SECONDS)
 
     def stop(self) -> None:

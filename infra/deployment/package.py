@@ -21,10 +21,9 @@ from typing import Any, NamedTuple, get_args
 from chalicelib.core.stores import clients
 from infra import environment
 from infra.deployment import bytecode, handout, policies, template, templating
-from infra.deployment.template import RUNTIME
 from infra.environment import ROOT
-from infra.host import interpreter
-from infra.host.interpreter import WrongInterpreter
+from infra.host import installer, interpreter
+from infra.host.interpreter import RUNTIME, WrongInterpreter
 from infra.operations.failures import CommandFailed
 
 #: Amazon Linux 2023 has glibc 2.34 and takes wheels for any older one.
@@ -215,8 +214,8 @@ def _wheels() -> Path:
     # uv judges the markers of the file by the target, where pip would judge them by this interpreter.
     target = ["--target", str(fetching), "--python-platform", PLATFORM, "--python-version", RUNTIME[len("python") :]]
     options = ["--quiet", "--no-deps", "--require-hashes", "--no-build", "-r", str(requirements)]
-    environ = environment.uv_settings(sys.executable)
-    done = environment.run([sys.executable, "-m", "uv", "pip", "install", *target, *options], environ)
+    environ = installer.uv_settings(sys.executable)
+    done = installer.run([sys.executable, "-m", "uv", "pip", "install", *target, *options], environ)
     if done.returncode:
         raise SystemExit(f"uv could not fetch the requirements for {RUNTIME}:\n{done.stdout}")
     shutil.rmtree(fetching / "bin", ignore_errors=True)

@@ -24,8 +24,7 @@ from chalicelib.core.queueing import keeper, queues
 from infra.deployment import alarms, gateways, loggroups, parameters, refusals
 from infra.deployment.templating import KEPT, QUEUE_ARN, functions, logical, sub
 from infra.environment import ROOT
-
-RUNTIME = "python3.12"
+from infra.host.interpreter import RUNTIME
 
 #: The time limit of the function that stores dead letters, and how long a dead letter may wait to be stored.
 _KEEPER_SECONDS, _LONGEST_TRANSIT_SECONDS = 20, 300

@@ -31,6 +31,8 @@ environment:
   MONGODB_URI                            use this MongoDB (6.0 or newer, a replica set) instead of starting a server
   MONGODB_DATABASE                       with MONGODB_URI: name of the database; default: in the path of the URI
   AWS_ENDPOINT_URL or LOCALSTACK_HOST    use this endpoint (LocalStack) instead of an emulator; needs MONGODB_URI
+  HOLDFAST_RUNTIME_PYTHON                the Python 3.13 that functions run on; default: one on PATH or of pyenv, or
+                                         else the python3 of this machine; the output says which version it is
 
 Data stays in .holdfast/. A killed AWS endpoint loses its last seconds; the next start says so.
 No other variable of your shell's environment reaches the functions.

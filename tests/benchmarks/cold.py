@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from infra.deployment import package
-from infra.deployment.template import RUNTIME
 from infra.host import interpreter
+from infra.host.interpreter import RUNTIME
 from tests.benchmarks.report import CONSOLE
 
 #: Limits in CPU seconds, with and without bytecode, and in MB unpacked.

@@ -12,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 
+from infra.host.interpreter import RUNTIME
 from infra.local.clients import ROOT_KEYS
 from infra.local.stack import Stack
 from tests.support.stack import STAGE
@@ -234,7 +235,7 @@ def probe(stack: Stack) -> Iterator[Callable[[list[str]], dict[str, Any]]]:
     functions.create_function(
         FunctionName="probe",
         Role=role,
-        Runtime="python3.12",
+        Runtime=RUNTIME,
         Handler="probe.handler",
         Code={"ZipFile": package.getvalue()},
         # Three seconds by default, in which a machine under load does not import all that is asked.

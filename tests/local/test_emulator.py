@@ -14,6 +14,7 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 
+from infra.host.interpreter import RUNTIME
 from infra.local.clients import OwnClients
 from infra.local.processes.emulator import Emulator
 from tests.support.waiting import eventually, gone
@@ -58,7 +59,7 @@ def add_function(emulator: Emulator) -> None:
         package.writestr("function.py", CODE)
     clients.client("lambda").create_function(
         FunctionName="function",
-        Runtime="python3.12",
+        Runtime=RUNTIME,
         Handler="function.handler",
         Role=role,
         Code={"ZipFile": code.getvalue()},

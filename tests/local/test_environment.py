@@ -13,19 +13,16 @@ import pytest
 
 from infra import environment
 from infra.environment import ALL, EMULATOR, FUNCTIONS, LAPTOP, EnvironmentFailed
-
-SCRIPT = Path(environment.__file__)
+from infra.host import installer, runtime
+from infra.host.interpreter import VARIABLE
+from tests.support.repository import a_repository
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository whose environments are up to date."""
     root = tmp_path_factory.mktemp("made") / "repository"
-    (root / "infra/local").mkdir(parents=True)
-    shutil.copy(SCRIPT, root / "infra")
-    for name in ("requirements.txt", "requirements-dev.txt", "infra/local/requirements.txt"):
-        (root / name).write_text("# nothing\n")
-    (root / "infra/requirements.txt").write_text(uv_requirement(tmp_path_factory.mktemp("installer")))
+    a_repository(root, uv_requirement(tmp_path_factory.mktemp("installer")))
     environment.ensure(root)
     return root
 
@@ -127,6 +124,47 @@ def test_a_package_removed_from_the_laptops_file_is_uninstalled(root: Path, tmp_
     assert [imports(LAPTOP, root, module) for module in ("one", "pip", "uv")] == [False, True, True]
 
 
+def home(environment_: environment.Environment, root: Path) -> str:
+    """Return the folder of the interpreter that an environment was made by."""
+    lines = (root / environment_.folder / "pyvenv.cfg").read_text().splitlines()
+    return next(line.partition(" = ")[2] for line in lines if line.startswith("home = "))
+
+
+def test_functions_and_emulator_follow_the_interpreter_of_the_runtime(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # This Python stands for the runtime's, which CI may lack.
+    own = "python{}.{}".format(*sys.version_info[:2])
+    monkeypatch.setattr(runtime, "RUNTIME", own)
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "none"))
+    monkeypatch.setenv("PATH", str(tmp_path / "found"))
+    environment.ensure(root)
+    laptops, before = LAPTOP.stamp(root).stat().st_mtime_ns, home(FUNCTIONS, root)
+    assert before != str(tmp_path / "found")
+
+    (tmp_path / "found").mkdir()
+    (tmp_path / "found" / own).symlink_to(sys.executable)
+    assert not FUNCTIONS.ready(root), "it has appeared"
+    environment.ensure(root)
+    assert {home(one, root) for one in (FUNCTIONS, EMULATOR)} == {str(tmp_path / "found")}
+    assert imports(FUNCTIONS, root, "sys")
+
+    (tmp_path / "found" / own).unlink()
+    assert not FUNCTIONS.ready(root), "it has vanished"
+    environment.ensure(root)
+    assert {home(one, root) for one in (FUNCTIONS, EMULATOR)} == {before}
+    assert LAPTOP.stamp(root).stat().st_mtime_ns == laptops
+
+
+def test_a_variable_that_names_no_interpreter_of_the_runtime_is_refused(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, "/bin/false")
+    with pytest.raises(EnvironmentFailed, match=f"{VARIABLE} is /bin/false, which is not a CPython of python3"):
+        environment.ensure(root)
+
+
 def test_an_interrupted_installation_is_repeated(root: Path) -> None:
     FUNCTIONS.stamp(root).unlink()
     assert not FUNCTIONS.ready(root)
@@ -183,7 +221,7 @@ def test_python_settings_of_the_shell_do_not_reach_installations(monkeypatch: py
     monkeypatch.setenv("PIP_TARGET", "/elsewhere")
     monkeypatch.setenv("PIP_INDEX_URL", "https://index.example")
 
-    seen = environment.run([sys.executable, "-c", "import os; print(*os.environ)"]).stdout.split()
+    seen = installer.run([sys.executable, "-c", "import os; print(*os.environ)"]).stdout.split()
 
     assert "PIP_INDEX_URL" in seen
     assert {"PIP_TARGET", "PYTHONPATH"}.isdisjoint(seen)
@@ -198,7 +236,7 @@ def test_pips_settings_reach_uv_after_uvs_own(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("PIP_PROXY", "ignored")
     monkeypatch.setenv("ALL_PROXY", "kept")
 
-    handed = environment.uv_settings(sys.executable)
+    handed = installer.uv_settings(sys.executable)
 
     names = ("UV_DEFAULT_INDEX", "UV_FIND_LINKS", "ALL_PROXY")
     assert [handed[name] for name in names] == ["https://a.example", "one,two", "kept"]

@@ -1,7 +1,6 @@
 """`infra/environment.py` without a network, without a writable folder, and interrupted: sentences, no tracebacks."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -10,21 +9,15 @@ from pathlib import Path
 import pytest
 
 from infra.environment import BOOTSTRAP, LAPTOP
-from infra.environment import __file__ as SCRIPT  # noqa: N812 # the script's path
-from infra.host import ports
+from infra.host import installer, ports
+from tests.support.repository import a_repository
 from tests.support.waiting import eventually
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A repository without environments, whose only package is at no index."""
-    root = tmp_path / "repository"
-    (root / "infra/local").mkdir(parents=True)
-    shutil.copy(SCRIPT, root / "infra")
-    for name in ("requirements.txt", "requirements-dev.txt", "infra/local/requirements.txt"):
-        (root / name).write_text("# nothing\n")
-    (root / "infra/requirements.txt").write_text(f"uv==0.13.8 --hash=sha256:{'0' * 64}\n")
-    return root
+    return a_repository(tmp_path / "repository", f"uv==0.13.8 --hash=sha256:{'0' * 64}\n")
 
 
 @pytest.fixture
@@ -58,12 +51,10 @@ def test_unreachable_index_is_one_sentence_after_one_retry(root: Path, shell: di
 
 
 def test_retries_of_the_callers_own_settings_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    from infra import environment  # noqa: PLC0415
-
     monkeypatch.delenv("PIP_RETRIES", raising=False)
-    assert environment.settings()["PIP_RETRIES"] == "1"
+    assert installer.settings()["PIP_RETRIES"] == "1"
     monkeypatch.setenv("PIP_RETRIES", "7")
-    assert environment.settings()["PIP_RETRIES"] == "7"
+    assert installer.settings()["PIP_RETRIES"] == "7"
 
 
 def test_ctrl_c_during_the_set_up_is_one_sentence_and_130(root: Path, shell: dict[str, str]) -> None:

@@ -65,6 +65,7 @@ def test_a_start_shows_its_steps_url_and_admin_password(up: Up) -> None:
         "✓ package",
         "✓ deployment",
         "✓ administrator",
+        "functions Python 3.",
         "user      admin",
         "/console/",
     ):

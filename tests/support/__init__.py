@@ -11,6 +11,7 @@ server.py           scripts/serve as a process of its own
 sockets.py          a client of WebSockets
 management.py       the management API of a gateway of WebSockets
 up.py               scripts/up as a process of its own
+repository.py       a repository without environments
 program.py          any other command as a process of its own
 gateway.py          the gateway's events, and calls of the application with an event
 users.py            signed-in users and services

@@ -12,6 +12,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple
 
+from infra.host import runtime
 from infra.host.ports import PortTaken, free
 from infra.host.processes import Identity
 from infra.local.cli.log_follower import Follower
@@ -143,7 +144,10 @@ class Supervisor:
             time_of_stack = f"{shown(stack.clock.now())}, {duration(offset)} ahead"
             self._reporter.warning(f"The clock of the stack shows {time_of_stack}. See scripts/clock.")
         seconds = time.monotonic() - self._began
-        self._reporter.ready(url, stack.receiver_url, stack.admin_state, stack.admin_password, seconds)
+        functions = runtime.sentence(stack.emulator.python_version) if stack.owns_endpoint else ""
+        self._reporter.ready(
+            url, stack.receiver_url, stack.admin_state, stack.admin_password, seconds, functions=functions
+        )
 
     def _watch(self, child: Child) -> None:
         with suppress(ChildFailed):

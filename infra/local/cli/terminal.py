@@ -23,7 +23,9 @@ class Reporter(Protocol):
     def warning(self, text: str) -> None:
         """Report a loss of data that the operator should act on."""
 
-    def ready(self, url: str, receiver: str, admin: str, password: str | None, seconds: float) -> None:
+    def ready(
+        self, url: str, receiver: str, admin: str, password: str | None, seconds: float, *, functions: str
+    ) -> None:
         """Report that callers can connect."""
 
     def failed(self, why: str) -> None:
@@ -45,7 +47,9 @@ class Terminal:
         """Report a loss of data that the operator should act on."""
         self._console.print(Text.assemble(("! ", "bold yellow"), text))
 
-    def ready(self, url: str, receiver: str, admin: str, password: str | None, seconds: float) -> None:
+    def ready(
+        self, url: str, receiver: str, admin: str, password: str | None, seconds: float, *, functions: str
+    ) -> None:
         """Report that callers can connect, and the state of the administrator. The password is never printed again."""
         print_ = self._console.print
         print_(Text.assemble("\n", ("Holdfast is up", "bold green"), f" after {seconds:.1f} s\n"))
@@ -53,6 +57,8 @@ class Terminal:
         print_(Text.assemble("  console   ", (f"{url}/console/", "bold"), "   (in a browser)"))
         if receiver:
             print_(Text.assemble("  receiver  ", (receiver, "bold"), "   (of callbacks; shown by the console)"))
+        if functions:
+            print_(Text.assemble("  functions ", functions))
         print_(Text.assemble("  user      admin, ", admin))
         if password:
             print_(Text.assemble("  password  ", (password, "bold"), "   (not shown again)"))
@@ -87,9 +93,13 @@ class PipeReporter:
         """Report a loss of data that the operator should act on."""
         self._send("warning", text=text)
 
-    def ready(self, url: str, receiver: str, admin: str, password: str | None, seconds: float) -> None:
+    def ready(
+        self, url: str, receiver: str, admin: str, password: str | None, seconds: float, *, functions: str
+    ) -> None:
         """Report that callers can connect, and close the pipe. Later reports are dropped."""
-        self._send("ready", url=url, receiver=receiver, admin=admin, password=password, seconds=seconds)
+        self._send(
+            "ready", url=url, receiver=receiver, functions=functions, admin=admin, password=password, seconds=seconds
+        )
         self._pipe.close()
 
     def failed(self, why: str) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import http.client
 import os
 import shutil
-import sysconfig
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from infra.environment import EMULATOR, FUNCTIONS, ROOT
-from infra.host import ports
+from infra.host import interpreter, ports
 from infra.local.processes.child import Child
 
 if TYPE_CHECKING:
@@ -69,6 +68,12 @@ class Emulator:
             "and lists may still show them. Run scripts/reconcile to make the lists agree with the tables."
         )
 
+    @property
+    def python_version(self) -> str:
+        """The version of the Python that runs the emulator and its Lambda workers, such as ``3.13.1``."""
+        known = interpreter.probed(FUNCTIONS.python(ROOT))
+        return known.version if known else "unknown"
+
     def workers(self, function_name: str) -> list[int]:
         """Return the process ids that serve *function_name* at the moment."""
         return [child.pid for child in psutil.Process(self.pid).children() if _serves(child) == function_name]
@@ -90,9 +95,8 @@ class Emulator:
         shutil.rmtree(self.folder / "tmp", ignore_errors=True)
         for private in ("home", "state", "s3", "tmp"):
             (self.folder / private).mkdir(parents=True, exist_ok=True)
-        packages = sysconfig.get_path("purelib", vars={"base": str(ROOT / EMULATOR.folder)})
         python = FUNCTIONS.python(ROOT)
-        self.child.spawn([python, "-I", MAIN, packages, ports.HOST, str(self.port)], self._environment())
+        self.child.spawn([python, "-I", MAIN, ROOT / EMULATOR.folder, ports.HOST, str(self.port)], self._environment())
 
     def ready(self, deadline_seconds: float = 30) -> None:
         """Block until the spawned process answers.

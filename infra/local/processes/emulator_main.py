@@ -1,4 +1,4 @@
-"""Serves the AWS emulator in the functions' interpreter: ``python -I emulator_main.py SITE-PACKAGES HOST PORT``.
+"""Serves the AWS emulator in the functions' interpreter: ``python -I emulator_main.py ENVIRONMENT HOST PORT``.
 
 The emulator starts its Lambda workers with its own ``sys.executable``. The emulator's packages are added to the path of
 this process only, so workers see the packages of requirements.txt and none of the emulator's.
@@ -15,6 +15,7 @@ import runpy
 import shutil
 import signal
 import sys
+import sysconfig
 import time
 import traceback
 import warnings
@@ -222,10 +223,10 @@ def allow_batches() -> None:
     actions.extract_iam_action = extract_iam_action
 
 
-def main(packages: str, host: str, port: str) -> None:
+def main(environment: str, host: str, port: str) -> None:
     """Serve until SIGTERM, then kill the rest of the process group."""
     # First in the path, so that the emulator runs with its pinned versions.
-    sys.path.insert(0, packages)
+    sys.path.insert(0, sysconfig.get_path("purelib", vars={"base": environment}))
     keep_streams()
     allow_batches()
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

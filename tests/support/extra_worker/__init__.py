@@ -25,7 +25,7 @@ from chalicelib.core.queueing.queues import MOST_RECEIVES, Queue
 from chalicelib.core.queueing.sender import Sender
 from chalicelib.core.stores.dynamodb import Table
 from chalicelib.core.stores.sorted import SortedTable
-from infra.deployment.template import RUNTIME
+from infra.host.interpreter import RUNTIME
 from infra.host.processes import Identity
 from infra.local.stack import Stack
 from infra.operations import running_stack

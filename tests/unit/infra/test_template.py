@@ -131,7 +131,7 @@ def test_every_function_has_name_runtime_and_stage(completed: Template) -> None:
     assert len(set(names)) == len(names)
     for properties in found.values():
         assert properties["FunctionName"]["Fn::Sub"].startswith("holdfast-${Stage}-")
-        assert properties["Runtime"] == "python3.12"
+        assert properties["Runtime"] == "python3.13"
         variables = properties["Environment"]["Variables"]
         assert {"HOLDFAST_STAGE", "HOLDFAST_SECRET_ID", "HOLDFAST_VERSION", "QUEUES_URL_PREFIX"} <= set(variables)
 
