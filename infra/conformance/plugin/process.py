@@ -24,7 +24,7 @@ class TookTooLong(Exception):
 
 
 class Process:
-    """A process of the handler *handler* with the code and layers of *path*, and just *variables*; *log* gets its output.
+    """A process of the handler *handler* with code and layers of *path*, and *variables* alone; *log* gets its output.
 
     The constructor returns when the handler is imported, and raises Died or TookTooLong if that fails.
     """
