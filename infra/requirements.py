@@ -8,6 +8,7 @@ import argparse
 import re
 import subprocess
 import sys
+from collections.abc import Container
 from pathlib import Path
 
 from infra import environment
@@ -21,12 +22,13 @@ FILES = {
     "laptop": "requirements-dev.txt",
     "server": "requirements-serve.txt",
     "functions": "requirements.txt",
+    "package": "requirements-package.txt",
     "emulator": "infra/local/requirements.txt",
     "browser": "requirements-browser.txt",
     "localstack": "infra/conformance/requirements.txt",
     "bootstrap": "infra/requirements.txt",
 }
-_CONSTRAINED = ("server", "functions")
+_CONSTRAINED = ("server", "functions", "package")
 #: Groups for one version of Python on Linux alone, with that version: other versions have no solution.
 _SINGLE = {"localstack": RUNTIME.removeprefix("python")}
 #: Further sources of this machine: they may lack the files of other systems, whose hashes would then be missing.
@@ -39,6 +41,16 @@ _PINNED = re.compile(r"^(?P<name>[\w.-]+)==(?P<version>[^\s;]+)(?: ; (?P<marker>
 def locked(file: Path) -> dict[str, str]:
     """Return the version of each package that *file* names, whatever its marker, by normalized name."""
     return {normalized(found["name"]): found["version"] for found in _PINNED.finditer(file.read_text())}
+
+
+def without(text: str, names: Container[str]) -> str:
+    """Return the *text* of a requirement file without the packages *names*, which are normalized.
+
+    Each package keeps its hashes.
+    """
+    # A package begins a line; its hashes and comments are indented.
+    packages = re.split(r"^(?=\w)", text, flags=re.MULTILINE)
+    return "".join(one for one in packages if (found := _PINNED.match(one)) and normalized(found["name"]) not in names)
 
 
 def normalized(name: str) -> str:

@@ -7,6 +7,7 @@ from chalicelib.core.queueing.outbox import Address
 from chalicelib.core.queueing.queues import Message, Queue
 
 #: What must be punctual, and asks our own stores only: escalations and timeouts. A repeat of either changes nothing.
+#: A message of a version with one queue may be a push.
 APPROVAL = Queue(
     "approval",
     visibility_seconds=60,
@@ -15,9 +16,10 @@ APPROVAL = Queue(
     concurrency=4,
     timeout_seconds=50,
     finish="batch",
+    pushes=True,
 )
 #: Pushes: calls of FCM, which no user chooses. A repeat would notify a person again.
-PUSH = Queue("push", visibility_seconds=60, attempts=12, batch_size=10, concurrency=4, timeout_seconds=50)
+PUSH = Queue("push", visibility_seconds=60, attempts=12, batch_size=10, concurrency=4, timeout_seconds=50, pushes=True)
 #: Callbacks to addresses that users chose, by lane. A batch of one: a lane that hangs holds up no other lane's message.
 CALLBACK = Queue(
     "callback",

@@ -10,7 +10,9 @@ POST = Queue(
     "post", visibility_seconds=60, attempts=12, batch_size=10, concurrency=4, timeout_seconds=50, finish="batch"
 )
 #: Notifications of receivers without a connection. A repeat would notify a person again.
-NOTICE = Queue("notice", visibility_seconds=60, attempts=12, batch_size=10, concurrency=2, timeout_seconds=50)
+NOTICE = Queue(
+    "notice", visibility_seconds=60, attempts=12, batch_size=10, concurrency=2, timeout_seconds=50, pushes=True
+)
 
 
 class Posted(Message):

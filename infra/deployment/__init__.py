@@ -2,6 +2,8 @@
 
 package.py        code and templates, as a build step
 bytecode.py       bytecode in the package, by a Python of the runtime
+wheels.py         the locked packages as wheels for Lambda, and the file of the layer
+layer.py          the layer of the functions that push to devices, for the app template
 handout.py        README.txt of a built package
 template.py       the two templates: chalice's, completed, and the data template
 parameters.py     the parameters of both templates, and their values in .chalice/config.json

@@ -10,8 +10,9 @@ Holdfast, packaged for the stage {stage}
 ========================================
 
 data.json       the template of the data stack: tables, queues, secret, bucket, log groups, alarms
-app.json        the template of the app stack: functions, gateways, roles; it names deployment.zip beside it
+app.json        the template of the app stack: functions, gateways, roles; it names the two zip files beside it
 deployment.zip  the code of all functions{wheels}
+push.zip        the layer of the functions that push to devices: the packages that only these need
 deployer.json   the rights that a deployment needs, as a policy of IAM
 waiting.json    the routes that may hold a request for a while
 

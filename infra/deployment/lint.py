@@ -23,6 +23,7 @@ Template = dict[str, Any]
 _STAGE = "prod"
 #: False positives: the tool's code of a finding, a part of its place or text, and the reason.
 EXCUSED = {
+    ("W1020", "PushLayer"): "SAM's translator fills the stage into a layer's properties, and leaves the substitution",
     ("W1033", "Fn::Split"): "no subnets where the condition is false; cfn-lint splits the empty text all the same",
     ("INVALID_ARN", "deployer/ServerlessTransform"): "the transform belongs to AWS, whose account is called aws",
     (
@@ -90,6 +91,8 @@ def expand(app: Template) -> Template:
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"]["CodeUri"] = {"Bucket": "packages", "Key": "code.zip"}
+        if resource["Type"] == "AWS::Serverless::LayerVersion":
+            resource["Properties"]["ContentUri"] = {"Bucket": "packages", "Key": "push.layer"}
     arn = "arn:aws:sns:us-east-1:123456789012:any"
     values = {name: one.get("Default", arn) for name, one in template["Parameters"].items()} | {"Stage": _STAGE}
     command = [environment.EMULATOR.python(ROOT), ROOT / "infra/deployment/expand.py"]

@@ -5,7 +5,6 @@ Nothing here touches the network unless wheels are asked for.
 
 import argparse
 import contextlib
-import hashlib
 import importlib
 import io
 import json
@@ -16,18 +15,14 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
-from chalicelib.core.stores import clients
-from infra import environment
-from infra.deployment import bytecode, handout, policies, template, templating
+from infra.deployment import bytecode, handout, layer, policies, template, templating, wheels
 from infra.environment import ROOT
-from infra.host import installer, interpreter
+from infra.host import interpreter
 from infra.host.interpreter import RUNTIME, WrongInterpreter
 from infra.operations.failures import CommandFailed
 
-#: Amazon Linux 2023 has glibc 2.34 and takes wheels for any older one.
-PLATFORM = "x86_64-manylinux_2_34"
 #: Lambda's own limit on a function and its layers, unpacked.
 MAX_UNPACKED_BYTES = 250 * 1024 * 1024
 #: CloudFormation's own limits on a template that it fetches from S3, and on one that a call holds.
@@ -38,17 +33,23 @@ _NO_BYTECODE = (
     f"more. Install {RUNTIME}, or name one in {interpreter.VARIABLE}."
 )
 
+_MISSING = "{folder} has no {name}. Build a package there with scripts/package --folder {folder}."
+
 #: Chalice's names for the functions of WebSockets.
 _SOCKETS = {name: f"websocket_{name}" for name in template.SOCKETS}
 
 
 class Package(NamedTuple):
-    """What was built. *waiting* lists method and path of every route that may hold a request."""
+    """What was built. *waiting* lists method and path of every route that may hold a request.
+
+    A package of an earlier release may have no *layer*.
+    """
 
     code: Path
     data: dict[str, Any]
     app: dict[str, Any]
     waiting: list[tuple[str, str]]
+    layer: Path | None
 
 
 class PackageFailed(CommandFailed):
@@ -111,12 +112,13 @@ def load(folder: Path) -> Package:
     """
     for name in ("app.json", "data.json", "waiting.json", "deployment.zip"):
         if not (folder / name).exists():
-            raise CommandFailed(
-                f"{folder} has no {name}. Build a package there with scripts/package --folder {folder}."
-            )
+            raise CommandFailed(_MISSING.format(folder=folder, name=name))
     app = json.loads((folder / "app.json").read_text())
     waiting = [(method, path) for method, path in json.loads((folder / "waiting.json").read_text())]
-    return Package(folder / "deployment.zip", json.loads((folder / "data.json").read_text()), app, waiting)
+    held = folder / layer.FILE if layer.named(app) else None
+    if held and not held.exists():
+        raise CommandFailed(_MISSING.format(folder=folder, name=layer.FILE))
+    return Package(folder / "deployment.zip", json.loads((folder / "data.json").read_text()), app, waiting, held)
 
 
 def main() -> None:
@@ -132,9 +134,13 @@ def main() -> None:
     asked.folder.mkdir(parents=True, exist_ok=True)
     source = _gather(asked.folder / "source", vendor=asked.vendor)
     made = _package(source, asked.stage, asked.folder)
-    compiler = _add_bytecode(asked.folder / "deployment.zip") if asked.vendor else None
-    size = _unpacked(asked.folder / "deployment.zip")
-    if size > MAX_UNPACKED_BYTES:
+    code, extra = asked.folder / "deployment.zip", asked.folder / layer.FILE
+    wheels.write_layer(extra, vendor=asked.vendor)
+    compiler = _add_bytecode(code, extra) if asked.vendor else None
+    # Lambda counts both for a function with the layer.
+    size, of_layer = _unpacked(code), _unpacked(extra)
+    if size + of_layer > MAX_UNPACKED_BYTES:
+        size += of_layer
         raise SystemExit(f"{size / 2**20:.0f} MB unpacked, and Lambda takes {MAX_UNPACKED_BYTES / 2**20:.0f}")
     endpoints = _endpoints()
     waiting = [(endpoint.method, endpoint.path) for endpoint in endpoints if endpoint.waits]
@@ -144,11 +150,14 @@ def main() -> None:
     _check_template(len(text.encode()))
     (asked.folder / "app.json").write_text(text)
     _hand_out(app, asked.stage, asked.folder, content=handout.Content(asked.vendor, compiler))
-    print(f"{asked.folder}: {size / 2**20:.1f} MB unpacked, {len(endpoints)} routes, {len(waiting)} of them may wait")
+    sizes = f"{size / 2**20:.1f} MB unpacked and {of_layer / 2**20:.1f} MB in the layer"
+    print(f"{asked.folder}: {sizes}, {len(endpoints)} routes, {len(waiting)} of them may wait")
 
 
-def _add_bytecode(code: Path) -> str | None:
-    """Add bytecode to the package *code*; return the version of the Python that made it, None where there is none.
+def _add_bytecode(code: Path, extra: Path) -> str | None:
+    """Add bytecode to the package *code* and the layer *extra*; return the version of the Python that made it.
+
+    None where this machine has no such Python; then nothing is changed.
 
     Raises:
         SystemExit: the named interpreter is of another version, or a module cannot be compiled.
@@ -157,7 +166,7 @@ def _add_bytecode(code: Path) -> str | None:
         if (python := interpreter.found(RUNTIME, os.environ)) is None:
             print(f"Warning: {_NO_BYTECODE}")
             return None
-        number = bytecode.compiled(code, python)
+        number = bytecode.compiled(code, python) + bytecode.compiled(extra, python, layer.PLACE)
     except (WrongInterpreter, CommandFailed) as error:
         raise SystemExit(str(error)) from error
     made_by = interpreter.version(python, RUNTIME)
@@ -198,38 +207,8 @@ def _gather(source: Path, *, vendor: bool) -> Path:
     shutil.copytree(ROOT / ".chalice", source / ".chalice", ignore=without)
     (source / "requirements.txt").touch()
     if vendor:
-        shutil.copytree(_wheels(), source / "vendor", ignore=without)
+        shutil.copytree(wheels.of_package(), source / "vendor", ignore=without)
     return source
-
-
-def _wheels() -> Path:
-    """Return a folder with the locked packages as Lambda will import them; fetched once per content of the file."""
-    requirements = ROOT / environment.FUNCTIONS.requirements[0]
-    key = hashlib.sha256(f"{requirements.read_text()}{RUNTIME}{PLATFORM}{clients.Service}".encode()).hexdigest()[:16]
-    folder = ROOT / "build" / f"wheels-{key}"
-    if folder.exists():
-        return folder
-    fetching = folder.with_suffix(".part")
-    shutil.rmtree(fetching, ignore_errors=True)
-    # uv judges the markers of the file by the target, where pip would judge them by this interpreter.
-    target = ["--target", str(fetching), "--python-platform", PLATFORM, "--python-version", RUNTIME[len("python") :]]
-    options = ["--quiet", "--no-deps", "--require-hashes", "--no-build", "-r", str(requirements)]
-    environ = installer.uv_settings(sys.executable)
-    done = installer.run([sys.executable, "-m", "uv", "pip", "install", *target, *options], environ)
-    if done.returncode:
-        raise SystemExit(f"uv could not fetch the requirements for {RUNTIME}:\n{done.stdout}")
-    shutil.rmtree(fetching / "bin", ignore_errors=True)
-    _prune(fetching / "botocore/data")
-    fetching.rename(folder)
-    return folder
-
-
-def _prune(descriptions: Path) -> None:
-    """Leave out what botocore knows of services that no function talks to: most of the package, and of a cold start."""
-    kept = set(get_args(clients.Service))
-    for service in descriptions.iterdir():
-        if service.is_dir() and service.name not in kept:
-            shutil.rmtree(service)
 
 
 def _package(source: Path, stage: str, folder: Path) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from infra.deployment import (
     destroying,
     emulator_fixes,
     first_admin,
+    layer,
     packages,
     parameters,
     quotas,
@@ -90,12 +91,15 @@ def _deploy_app(
     """Upload the code, deploy the app stack *name* with the parameters among *values*; return outputs and template."""
     s3, bucket = client("s3"), values["PackagesBucket"]
     code = packages.upload(s3, bucket, package.code.read_bytes(), "zip")
+    extra = packages.upload(s3, bucket, package.layer.read_bytes(), "layer") if package.layer else ""
     template = _pointed(package, bucket, code, variables)
+    if extra:
+        template["Resources"][layer.LOGICAL]["Properties"]["ContentUri"] = {"Bucket": bucket, "Key": extra}
     # The template goes through S3, because a call takes at most 51,200 bytes of template.
     key = packages.upload(s3, bucket, minified(template).encode(), "json")
     url, given = f"{s3.meta.endpoint_url}/{bucket}/{key}", parameters.of(values, template)
     app = cloudformation.apply(client("cloudformation"), name, given, TemplateURL=url)
-    packages.prune(s3, bucket, {code, key})
+    packages.prune(s3, bucket, {code, extra, key})
     return app, template
 
 

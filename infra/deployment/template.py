@@ -5,6 +5,7 @@
 
 * Every function gets its name, its stage and the runtime. A function on a queue gets the queue's declared settings. A
   function on a table's stream gets the stream's ARN, an output of the data stack that `stacks.py` passes as parameter.
+* The functions that push to devices have a layer with the packages that only pushes need (layer.py).
 * Functions know the addresses of the WebSocket API, whose stage deploys changes of routes by itself.
 * The function `events` serves the routes that are streams of events.
 * Every path answers every method, and the gateway's own errors are problems (RFC 9457): 404 for an unknown path, 405
@@ -21,7 +22,7 @@ import yaml
 
 from chalicelib import slices
 from chalicelib.core.queueing import keeper, queues
-from infra.deployment import alarms, gateways, loggroups, parameters, refusals
+from infra.deployment import alarms, gateways, layer, loggroups, parameters, refusals
 from infra.deployment.templating import KEPT, QUEUE_ARN, functions, logical, sub
 from infra.environment import ROOT
 from infra.host.interpreter import RUNTIME
@@ -76,6 +77,7 @@ def completed(template: dict[str, Any]) -> dict[str, Any]:
                     _complete_queue_event(resource["Properties"], event["Properties"])
                 if event["Type"] == "DynamoDB":
                     _complete_stream_event(event["Properties"])
+    resources[layer.LOGICAL] = layer.resource(RUNTIME)
     _complete_sockets(resources)
     definition = resources["RestAPI"]["Properties"]["DefinitionBody"]
     _serve_streams(made, definition["paths"])
@@ -147,6 +149,8 @@ def _complete_queue_event(function: dict[str, Any], event: dict[str, Any]) -> No
     """Point the mapping at the stage's queue with the declared settings. Chalice cannot ask for partial failures."""
     queue = queues.named(_queue_of(event))
     function["Timeout"] = queue.timeout_seconds
+    if queue.pushes:
+        function["Layers"] = [{"Ref": layer.LOGICAL}]
     event |= _mapping(queue.name, queue.batch_size, queue.concurrency)
 
 

@@ -26,6 +26,7 @@ _COPIED = (
     ".chalice",
     "scripts",
     "requirements.txt",
+    "requirements-package.txt",
     "requirements-serve.txt",
     "requirements-dev.txt",
 )

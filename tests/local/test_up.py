@@ -24,7 +24,8 @@ from tests.support.up import Up, run, shell
 from tests.support.waiting import eventually, gone, processes_on
 
 #: The files that a copy of the repository needs for a start.
-COPIED = ("app.py", "chalicelib", ".chalice", "infra", "pyproject.toml", "requirements.txt", "requirements-dev.txt")
+REQUIREMENTS = ("requirements.txt", "requirements-package.txt", "requirements-dev.txt")
+COPIED = ("app.py", "chalicelib", ".chalice", "infra", "pyproject.toml", *REQUIREMENTS)
 
 
 @pytest.fixture(scope="module")

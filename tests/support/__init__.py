@@ -6,6 +6,7 @@ test_waiting.py     its tests
 concurrency.py      concurrent calls from many threads
 stack.py            the deployed stack of a test session, as fixtures
 endpoint.py         a run of the tests against another endpoint: a plugin of pytest
+calls.py          which functions of app.py reach a function of the library
 client.py           a caller of the deployed API, and how its answers are checked
 server.py           scripts/serve as a process of its own
 sockets.py          a client of WebSockets

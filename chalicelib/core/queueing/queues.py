@@ -50,6 +50,8 @@ class Queue:
     #: The pauses between attempts, each lengthened by up to a fifth at random. For a queue with lanes, whose work waits
     #: in MongoDB. Without a schedule the pause doubles, up to the longest that SQS takes.
     schedule_seconds: tuple[int, ...] = ()
+    #: The worker pushes to devices, so its function has the layer with the packages that only pushes need.
+    pushes: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a declaration by which two functions could work on one message, or whose schedule has a gap.

@@ -33,10 +33,14 @@ class Processes(RuntimeExecutor):  # type: ignore[misc] # LocalStack is not inst
         self._log = Path(os.environ[FOLDER], "logs", f"{function_version.id.function_name}-{id}.log")
         self._read = 0
         self._environment: dict[str, str] = {}
+        self._path = ""
 
     def start(self, env_vars: dict[str, Any]) -> None:
         """Start the process; return when the handler is imported."""
         code = unpacked(self.function_version)
+        # Modules are looked for in layers behind the code, as at AWS.
+        places = [code, *(layer / "python" for layer in unpacked_layers(self.function_version))]
+        self._path = os.pathsep.join(map(str, places))
         own = {"PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1", "LAMBDA_TASK_ROOT": str(code)}
         self._environment = {**{name: str(value) for name, value in env_vars.items()}, **own}
         self._log.parent.mkdir(parents=True, exist_ok=True)
@@ -91,8 +95,7 @@ class Processes(RuntimeExecutor):  # type: ignore[misc] # LocalStack is not inst
     def _running(self) -> Process:
         """Return the process, a new one after the former has ended."""
         if self._process is None or not self._process.alive:
-            code, handler = self._environment["LAMBDA_TASK_ROOT"], self._environment["_HANDLER"]
-            self._process = Process(code, handler, self._environment, self._log)
+            self._process = Process(self._path, self._environment["_HANDLER"], self._environment, self._log)
         return self._process
 
     def _printed(self) -> str:
@@ -121,7 +124,15 @@ def _failed(kind: str, message: str) -> dict[str, Any]:
 
 def unpacked(function_version: FunctionVersion) -> Path:
     """Return the folder with the code, copied at the first call for this code."""
-    code = function_version.config.code
+    return _unpacked(function_version.config.code)
+
+
+def unpacked_layers(function_version: FunctionVersion) -> list[Path]:
+    """Return the folders of the function's layers, each copied at the first call for its content."""
+    return [_unpacked(layer.code) for layer in function_version.config.layers if layer.code]
+
+
+def _unpacked(code: Any) -> Path:
     folder = Path(os.environ[FOLDER], "code", code.code_sha256.replace("/", "_").replace("=", ""))
     with _unpacking:
         if not folder.exists():

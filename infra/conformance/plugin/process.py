@@ -24,17 +24,17 @@ class TookTooLong(Exception):
 
 
 class Process:
-    """A process of the handler *handler* in *folder*, with exactly *variables*; *log* gets what it prints.
+    """A process of the handler *handler* with code and layers of *path*, and *variables* alone; *log* gets its output.
 
     The constructor returns when the handler is imported, and raises Died or TookTooLong if that fails.
     """
 
-    def __init__(self, folder: str, handler: str, variables: Mapping[str, str], log: Path) -> None:
+    def __init__(self, path: str, handler: str, variables: Mapping[str, str], log: Path) -> None:
         self._answers: queue.Queue[str] = queue.Queue()
         with log.open("ab") as printed:
             self._process = subprocess.Popen(
                 # Without -S, packages of this interpreter could stand in for those that the code lacks.
-                [sys.executable, "-I", "-S", WORKER, folder, handler],
+                [sys.executable, "-I", "-S", WORKER, path, handler],
                 env=dict(variables),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

@@ -54,12 +54,13 @@ def answered(handle: Any, line: str) -> dict[str, Any]:
     return {"error": False, "payload": payload}
 
 
-def main(folder: str, handler: str) -> None:
-    """Answer invocations until standard input ends."""
+def main(path: str, handler: str) -> None:
+    """Answer invocations until standard input ends. *path* begins with the folder of the code; layers follow."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    sys.path.insert(0, folder)
-    os.chdir(folder)
+    folders = path.split(os.pathsep)
+    sys.path[:0] = folders
+    os.chdir(folders[0])
     module, _, name = handler.rpartition(".")
     handle = getattr(import_module(module.replace("/", ".")), name)
     print("{}", file=answers, flush=True)

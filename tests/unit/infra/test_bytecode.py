@@ -87,13 +87,13 @@ def test_variable_names_the_interpreter(tmp_path: Path) -> None:
 def test_package_without_bytecode_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = a_package(tmp_path / "built")
+    code, extra = a_package(tmp_path / "built"), a_package(tmp_path / "layer")
     before = code.read_bytes()
     for name, value in {"PATH": "", "HOME": str(tmp_path), "PYENV_ROOT": "", VARIABLE: ""}.items():
         monkeypatch.setenv(name, value)
-    assert package._add_bytecode(code) is None
+    assert package._add_bytecode(code, extra) is None
     assert VARIABLE in capsys.readouterr().out
-    assert code.read_bytes() == before
+    assert code.read_bytes() == extra.read_bytes() == before
 
 
 def test_package_names_the_python_of_its_bytecode(
@@ -101,6 +101,6 @@ def test_package_names_the_python_of_its_bytecode(
 ) -> None:
     monkeypatch.setattr(package, "RUNTIME", OWN)
     monkeypatch.setenv(VARIABLE, sys.executable)
-    made_by = package._add_bytecode(a_package(tmp_path / "built"))
+    made_by = package._add_bytecode(a_package(tmp_path / "built"), a_package(tmp_path / "layer"))
     assert made_by == "{}.{}.{}".format(*sys.version_info[:3])
     assert f"made by {sys.executable} ({made_by})" in capsys.readouterr().out

@@ -173,3 +173,21 @@ def test_a_function_that_takes_too_long_or_dies_is_told_apart(tmp_path: Path) ->
     with pytest.raises(Died):
         Process(str(tmp_path), "missing.handle", VARIABLES, tmp_path / "log")
     assert "No module named 'missing'" in (tmp_path / "log").read_text()
+
+
+def test_a_function_finds_modules_of_its_layers_behind_its_code(tmp_path: Path) -> None:
+    code, layer = tmp_path / "code", tmp_path / "layer"
+    for folder, names in ((code, ("both",)), (layer, ("both", "extra"))):
+        folder.mkdir()
+        for name in names:
+            (folder / f"{name}.py").write_text(f"PLACE = {folder.name!r}\n")
+    (code / "asked.py").write_text("import both, extra\n\n\ndef handle(*_):\n    return [both.PLACE, extra.PLACE]\n")
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", WORKER, f"{code}{os.pathsep}{layer}", "asked.handle"],
+        input=json.dumps({"request_id": "r", "arn": "arn", "payload": "null"}) + "\n",
+        env=VARIABLES,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(json.loads(done.stdout.splitlines()[1])["payload"]) == ["code", "layer"]

@@ -1,7 +1,5 @@
 """Building the package: content, limits, and messages of failures."""
 
-import importlib.metadata
-import os
 import shutil
 import sys
 import zipfile
@@ -11,7 +9,6 @@ from typing import NamedTuple
 import pytest
 
 from app import app
-from infra import environment, requirements
 from infra.deployment import package, template
 from infra.environment import ROOT
 from tests.unit.infra.build import Built
@@ -95,32 +92,3 @@ def test_template_over_half_of_the_limit_prints_a_warning(
     package.main()
     assert ("Warning: The app template has" in capsys.readouterr().out) is warned
     assert (packaging.folder / "app.json").stat().st_size == packaging.size_bytes
-
-
-@pytest.fixture(scope="module")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheels that a package for AWS carries, fetched afresh into a build folder of its own."""
-    root = tmp_path_factory.mktemp("fetched")
-    shutil.copy(ROOT / environment.FUNCTIONS.requirements[0], root)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(package, "ROOT", root)
-        try:
-            return package._wheels()
-        except SystemExit as error:
-            # A laptop may be offline; CI may not, so there the failure counts.
-            if "CI" in os.environ or "hash" in str(error).lower():
-                raise
-            pytest.skip(f"wheels cannot be fetched: {error}")
-
-
-def test_packaged_wheels_are_exactly_the_locked_ones(wheels: Path) -> None:
-    fetched = {
-        requirements.normalized(found.name): found.version
-        for found in importlib.metadata.distributions(path=[str(wheels)])
-    }
-    assert fetched == requirements.locked(ROOT / environment.FUNCTIONS.requirements[0])
-
-
-def test_packaged_libraries_are_built_for_lambda(wheels: Path) -> None:
-    built_for = {path.name.partition(".")[2] for path in (wheels / "pydantic_core").glob("*.so")}
-    assert built_for == {"cpython-312-x86_64-linux-gnu.so"}

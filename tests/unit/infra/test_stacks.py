@@ -31,7 +31,7 @@ def a_package(tmp_path: Path, **changes: Any) -> Package:
     data = template.resources()
     known = {"AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::S3::Bucket", "AWS::SNS::Topic"}
     data["Resources"] = {name: one for name, one in data["Resources"].items() if one["Type"] in known}
-    return Package(code, data, {**APP, **changes}, [])
+    return Package(code, data, {**APP, **changes}, [], None)
 
 
 def test_a_deployment_makes_both_stacks_and_may_be_repeated(client: Client, tmp_path: Path) -> None:
