@@ -1,11 +1,13 @@
 """CloudFormation's calls: makes or updates a stack, waits until the stack has settled, and says why it failed."""
 
+import json
 from collections.abc import Callable
 from time import monotonic, sleep
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from infra.deployment.template import minified
 from infra.operations.failures import CommandFailed
 
 _DEADLINE_SECONDS = 900
@@ -42,6 +44,12 @@ def parameter(cloudformation: Any, name: str, key: str) -> str | None:
     return next((one["ParameterValue"] for one in given if one["ParameterKey"] == key), None)
 
 
+def template(cloudformation: Any, name: str) -> dict[str, Any]:
+    """Return the template of the stack *name*, as it was given."""
+    body = cloudformation.get_template(StackName=name)["TemplateBody"]
+    return dict(body if isinstance(body, dict) else json.loads(body))
+
+
 def protect(cloudformation: Any, name: str, **changed: str) -> None:
     """Protect the stack *name* against deletion; set its parameters *changed* first, and keep all others.
 
@@ -52,10 +60,10 @@ def protect(cloudformation: Any, name: str, **changed: str) -> None:
     values = {one["ParameterKey"]: one["ParameterValue"] for one in given}
     if not changed.items() <= values.items():
         kept = [{"ParameterKey": key, "ParameterValue": value} for key, value in (values | changed).items()]
+        # The same template once more: not every endpoint knows UsePreviousTemplate.
+        body = minified(template(cloudformation, name))
         try:
-            cloudformation.update_stack(
-                StackName=name, UsePreviousTemplate=True, Capabilities=_CAPABILITIES, Parameters=kept
-            )
+            cloudformation.update_stack(StackName=name, TemplateBody=body, Capabilities=_CAPABILITIES, Parameters=kept)
         except ClientError as error:
             raise DeployFailed(f"{name}: {error.response['Error']['Message']}") from error
         settled(cloudformation, name)

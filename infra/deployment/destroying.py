@@ -1,6 +1,5 @@
 """Deletes a stage: both stacks, and the data that the data stack retains. MongoDB's database stays."""
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -59,8 +58,7 @@ def _asked(ask: Callable[[str], str], question: str) -> str:
 
 def _retained(stacks: Any, name: str) -> Iterator[tuple[str, str]]:
     """Yield type and physical id of each resource of the stack *name* that outlives the stack."""
-    template = stacks.get_template(StackName=name)["TemplateBody"]
-    declared = (template if isinstance(template, dict) else json.loads(template))["Resources"]
+    declared = cloudformation.template(stacks, name)["Resources"]
     for page in stacks.get_paginator("list_stack_resources").paginate(StackName=name):
         for one in page["StackResourceSummaries"]:
             if "DeletionPolicy" in declared.get(one["LogicalResourceId"], {}):

@@ -2,6 +2,7 @@
 
 import http.client
 from collections.abc import Iterator
+from contextlib import closing
 from urllib.parse import urlsplit
 
 import pytest
@@ -22,12 +23,11 @@ def entry_points(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def status(base: str, method: str, path: str) -> int:
     """Return the status of *path*, sent as it is: clients of comfort clean paths."""
     url = urlsplit(base)
-    connection = http.client.HTTPConnection(url.netloc, timeout=20)
-    connection.request(method, url.path.rstrip("/") + path)
-    answer = connection.getresponse()
-    assert answer.status == 200 or answer.headers["Content-Type"].startswith("application/problem+json")
-    connection.close()
-    return answer.status
+    with closing(http.client.HTTPConnection(url.netloc, timeout=20)) as connection:
+        connection.request(method, url.path.rstrip("/") + path)
+        answer = connection.getresponse()
+        assert answer.status == 200 or answer.headers["Content-Type"].startswith("application/problem+json")
+        return answer.status
 
 
 @pytest.mark.parametrize("entry", ["gateway", "front", "serve"])

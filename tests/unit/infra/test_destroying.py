@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import botocore.session
 import pytest
@@ -74,6 +75,18 @@ def test_refused_change_of_a_protected_stack_is_a_sentence() -> None:
     stack = {"StackName": "data", "CreationTime": datetime.now(UTC), "StackStatus": "CREATE_COMPLETE"}
     with Stubber(calls) as answers:
         answers.add_response("describe_stacks", {"Stacks": [stack]})
-        answers.add_client_error("update_stack", "ValidationError", "Rate exceeded")
+        answers.add_response("get_template", {"TemplateBody": '{"Resources": {}}'}, {"StackName": "data"})
+        answers.add_client_error(
+            "update_stack",
+            "ValidationError",
+            "Rate exceeded",
+            # Not every endpoint knows UsePreviousTemplate.
+            expected_params={
+                "StackName": "data",
+                "TemplateBody": '{"Resources":{}}',
+                "Capabilities": ANY,
+                "Parameters": [{"ParameterKey": "Protected", "ParameterValue": "Yes"}],
+            },
+        )
         with pytest.raises(cloudformation.DeployFailed, match=r"^data: Rate exceeded$"):
             cloudformation.protect(calls, "data", Protected="Yes")
