@@ -29,8 +29,8 @@ MAX_UNPACKED_BYTES = 250 * 1024 * 1024
 MAX_TEMPLATE_BYTES, MAX_GIVEN_TEMPLATE_BYTES = 1_000_000, 51_200
 
 _NO_BYTECODE = (
-    f"The package has no bytecode, as this machine has no {RUNTIME}: a cold start takes about a second of CPU time "
-    f"more. Install {RUNTIME}, or name one in {interpreter.VARIABLE}."
+    f"The package has no bytecode, as this machine has no {RUNTIME}: every cold start compiles every module anew. "
+    f"Install {RUNTIME}, or name one in {interpreter.VARIABLE}."
 )
 
 _MISSING = "{folder} has no {name}. Build a package there with scripts/package --folder {folder}."
@@ -139,9 +139,9 @@ def main() -> None:
     compiler = _add_bytecode(code, extra) if asked.vendor else None
     # Lambda counts both for a function with the layer.
     size, of_layer = _unpacked(code), _unpacked(extra)
-    if size + of_layer > MAX_UNPACKED_BYTES:
-        size += of_layer
-        raise SystemExit(f"{size / 2**20:.0f} MB unpacked, and Lambda takes {MAX_UNPACKED_BYTES / 2**20:.0f}")
+    if (both := size + of_layer) > MAX_UNPACKED_BYTES:
+        limit = f"Lambda takes {MAX_UNPACKED_BYTES / 2**20:.0f}"
+        raise SystemExit(f"{both / 2**20:.0f} MB unpacked, {of_layer / 2**20:.0f} of them in the layer, and {limit}")
     endpoints = _endpoints()
     waiting = [(endpoint.method, endpoint.path) for endpoint in endpoints if endpoint.waits]
     (asked.folder / "waiting.json").write_text(json.dumps(waiting))

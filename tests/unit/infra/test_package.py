@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from app import app
-from infra.deployment import package, template
+from infra.deployment import package, template, wheels
 from infra.environment import ROOT
 from tests.unit.infra.build import Built
 
@@ -32,10 +32,19 @@ def test_a_package_over_lambdas_limit_is_refused(tmp_path: Path, monkeypatch: py
     assert archive.stat().st_size < 10_000
     # Then the unpacked size counts
     assert package._unpacked(archive) == 3_000_000
-    monkeypatch.setattr(package, "MAX_UNPACKED_BYTES", 1_000)
     monkeypatch.setattr(package, "_package", lambda source, stage, folder: {})
     monkeypatch.setattr(sys, "argv", ["package", "--folder", str(tmp_path)])
-    with pytest.raises(SystemExit, match="MB unpacked"):
+    monkeypatch.setattr(package, "MAX_UNPACKED_BYTES", 1_000)
+    with pytest.raises(SystemExit, match="3 MB unpacked, 0 of them in the layer"):
+        package.main()
+    # And that of the layer with it
+
+    def write(file: Path, *, vendor: bool) -> None:
+        shutil.copy(archive, file)
+
+    monkeypatch.setattr(wheels, "write_layer", write)
+    monkeypatch.setattr(package, "MAX_UNPACKED_BYTES", 5_999_999)
+    with pytest.raises(SystemExit, match="6 MB unpacked, 3 of them in the layer"):
         package.main()
 
 
