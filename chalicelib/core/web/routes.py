@@ -7,6 +7,7 @@ options of a route are data, from which the OpenAPI description is derived.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property, wraps
+from inspect import cleandoc
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from chalice.app import Blueprint
@@ -114,8 +115,8 @@ class Endpoint(Options):
 
     @property
     def summary(self) -> str:
-        """The handler's docstring."""
-        return (self.handler.__doc__ or "").strip()
+        """The handler's docstring, without the indentation of its source."""
+        return cleandoc(self.handler.__doc__ or "")
 
     @property
     def replayable(self) -> bool:

@@ -59,6 +59,8 @@ def test_operation_describes_demands_and_answers_of_its_route(document: dict[str
     statuses = set(described["responses"])
     # Then
     assert described["summary"]
+    # Markdown takes indented lines for code.
+    assert "\n    " not in f"\n{described['description']}"
     # A stream answers 200 whatever happens: its failures are events.
     refuses = not endpoint.stream and (endpoint.roles != PUBLIC or "401" in raised(endpoint))
     assert ("401" in statuses) == refuses
