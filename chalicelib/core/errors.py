@@ -25,6 +25,13 @@ from typing import Any, ClassVar, NamedTuple
 
 #: The media type of a problem.
 PROBLEM = "application/problem+json"
+#: The phrases of RFC 9110, section 15, where Python before 3.13 has those of older RFCs.
+_PHRASES = {413: "Content Too Large", 414: "URI Too Long", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
+
+
+def phrase(status: int) -> str:
+    """Return the phrase of *status* in RFC 9110, the same on every Python."""
+    return _PHRASES.get(status) or HTTPStatus(status).phrase
 
 
 def problem(
@@ -43,7 +50,7 @@ def problem(
     return {
         "type": f"/problems/{code}",
         "code": code,
-        "title": status.phrase,
+        "title": phrase(status),
         "status": int(status),
         "detail": detail,
         "requestId": request_id,

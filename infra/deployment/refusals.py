@@ -41,7 +41,7 @@ def responses() -> dict[str, Any]:
 
 
 def _response(status: HTTPStatus) -> dict[str, Any]:
-    body = errors.problem(status, status.description or status.phrase, "$context.requestId")
+    body = errors.problem(status, status.description or errors.phrase(status), "$context.requestId")
     headers = {"gatewayresponse.header.Content-Type": f"'{errors.PROBLEM}'"}
     own = {"Retry-After": "1"} if status in _WITH_RETRY else {}
     headers |= {f"gatewayresponse.header.{name}": f"'{value}'" for name, value in (_FOR_EVERY_ORIGIN | own).items()}

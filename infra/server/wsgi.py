@@ -37,7 +37,7 @@ _PLAIN_IN_PATHS = "/:@!$&'()*+,;="
 
 #: The names of headers in an environ that lack the prefix HTTP_ (PEP 3333).
 _HEADERS_WITHOUT_PREFIX = frozenset({"CONTENT_TYPE", "CONTENT_LENGTH"})
-_STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+_STATUS_LINES = {status.value: f"{status.value} {errors.phrase(status)}" for status in HTTPStatus}
 
 
 class NoLength(errors.ServiceError):

@@ -252,7 +252,7 @@ def _responses(endpoint: Endpoint, schemas: dict[Any, Any]) -> dict[str, Any]:
     for error in errors_of(endpoint):
         codes.setdefault(error.status, set()).add(error.code)
     for status, known in codes.items():
-        found = responses.setdefault(str(int(status)), {"description": status.phrase})
+        found = responses.setdefault(str(int(status)), {"description": errors.phrase(status)})
         found.setdefault("content", {})[errors.PROBLEM] = {"schema": _problem(known)}
     return responses
 
@@ -268,7 +268,7 @@ def _problem(codes: Iterable[str]) -> dict[str, Any]:
 
 
 def _answer(status: int, model: Any, schemas: dict[Any, Any]) -> dict[str, Any]:
-    described: dict[str, Any] = {"description": HTTPStatus(status).phrase}
+    described: dict[str, Any] = {"description": errors.phrase(status)}
     if model is not None:
         described["content"] = {JSON: {"schema": schemas.get((model, "serialization"), {"type": "object"})}}
     return described

@@ -6,7 +6,16 @@ from http import HTTPStatus
 import pytest
 
 import chalicelib
-from chalicelib.core.errors import FieldError, Invalid, NotAllowed, ServiceError, Unauthenticated, Unavailable, problem
+from chalicelib.core.errors import (
+    FieldError,
+    Invalid,
+    NotAllowed,
+    ServiceError,
+    Unauthenticated,
+    Unavailable,
+    phrase,
+    problem,
+)
 
 
 def tree(error: type[ServiceError] = ServiceError) -> Iterator[type[ServiceError]]:
@@ -48,7 +57,7 @@ def test_a_problem_has_the_members_that_the_rfc_names() -> None:
     assert made == {
         "type": "/problems/invalid-fields",
         "code": "invalid-fields",
-        "title": HTTPStatus(422).phrase,
+        "title": "Unprocessable Content",
         "status": 422,
         "detail": "Some fields cannot be accepted.",
         "requestId": "r-1",
@@ -78,3 +87,11 @@ def test_every_unavailable_error_has_retry_after() -> None:
     for error in ERRORS:
         if issubclass(error, Unavailable) and error.__init__ is Unavailable.__init__:
             assert int(error().headers()["Retry-After"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("status", "title"),
+    [(404, "Not Found"), (413, "Content Too Large"), (414, "URI Too Long"), (422, "Unprocessable Content")],
+)
+def test_title_of_a_problem_is_the_phrase_of_the_rfc_on_every_python(status: int, title: str) -> None:
+    assert phrase(status) == title

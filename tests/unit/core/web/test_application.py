@@ -4,13 +4,13 @@ import json
 import re
 import threading
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import Any
 
 import pytest
 from pymongo.database import Database
 
 from app import app
+from chalicelib.core import errors
 from chalicelib.core.models import Model
 from chalicelib.core.runtime import deadline, ids, settings
 from chalicelib.core.stores import clients
@@ -44,7 +44,7 @@ def refused(answer: Answer, status: int) -> dict[str, Any]:
     assert answer.headers["Content-Type"] == "application/problem+json"
     problem: dict[str, Any] = answer.json
     assert problem["type"] == f"/problems/{problem['code']}"
-    assert (problem["status"], problem["title"]) == (status, HTTPStatus(status).phrase)
+    assert (problem["status"], problem["title"]) == (status, errors.phrase(status))
     assert problem["detail"]
     assert problem["requestId"] == answer.headers["X-Request-Id"]
     assert not re.search(r"Traceback|File \"|pymongo|botocore|mongod|\wError\b", answer.text)
