@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra import environment
-from infra.conformance import interpreter
 from infra.conformance.localstack import LOCALSTACK, LocalStack
 from infra.environment import ROOT
-from infra.host.interpreter import RUNTIME
+from infra.host.interpreter import RUNTIME, VARIABLE
 from infra.local.clients import ROOT_KEYS
 from infra.local.processes.emulator import Emulator
 from infra.local.processes.mongod import Mongod
@@ -30,6 +29,10 @@ ENDPOINT, DATABASE = "CONFORMANCE_ENDPOINT_URL", "CONFORMANCE_MONGODB_URI"
 PLUGIN = "tests.support.endpoint"
 #: The exit code of a run that could not begin on this machine, as other test programs have it.
 SKIPPED = 77
+_MISSING = (
+    f"No {RUNTIME} was found on PATH or among pyenv's versions. Functions run on {RUNTIME}, and LocalStack 4.14.0 "
+    f"runs beside them. Install it, with its module venv, or name one in {VARIABLE}, and run this again."
+)
 #: A test run that was interrupted removes its stack first.
 END_SECONDS = 60
 
@@ -40,15 +43,13 @@ def run(folder: Path | None, tests: Sequence[str]) -> int:
     LocalStack's environment is made in *folder* if given, else inside ``.venv``.
 
     Raises:
-        EnvironmentFailed: LocalStack's packages could not be installed.
+        EnvironmentFailed: LocalStack's packages could not be installed, or the variable names another Python.
         ChildFailed: a process did not start; the text holds the end of its log.
     """
-    try:
-        python = interpreter.found(RUNTIME, os.environ)
-    except interpreter.NoInterpreter as missing:
-        print(f"Skipped: {missing}", file=sys.stderr)
+    if not (python := environment.choose(ROOT).program):
+        print(f"Skipped: {_MISSING}", file=sys.stderr)
         return SKIPPED
-    place = LOCALSTACK._replace(interpreter=str(python), folder=str(folder or LOCALSTACK.folder))
+    place = LOCALSTACK._replace(interpreter=python, folder=str(folder or LOCALSTACK.folder))
     environment.ensure(wanted=(place,))
     data = tempfile.TemporaryDirectory(prefix="holdfast-conformance-", ignore_cleanup_errors=True)
     with data as name, _servers(Path(name), place) as variables:

@@ -11,15 +11,13 @@ from typing import Any
 
 import pytest
 
-from infra.conformance import command, interpreter
+from infra.conformance import command
 from infra.conformance.__main__ import parsed
 from infra.conformance.differences import DIFFERENCES, TESTS, Difference
-from infra.conformance.interpreter import NoInterpreter
 from infra.conformance.plugin.process import WORKER, Died, Process, TookTooLong
-from infra.environment import ROOT
+from infra.environment import ROOT, EnvironmentFailed
+from infra.host.interpreter import VARIABLE
 from tests.support.endpoint import concerns
-
-OWN = f"python{sys.version_info[0]}.{sys.version_info[1]}"
 
 HANDLER = """
 import os
@@ -38,14 +36,6 @@ VARIABLES = {
     "AWS_LAMBDA_LOG_GROUP_NAME": "group",
     "AWS_LAMBDA_LOG_STREAM_NAME": "stream",
 }
-
-
-def placed(folder: Path, name: str, script: str) -> None:
-    """Put a program of *name* into *folder*."""
-    folder.mkdir(parents=True, exist_ok=True)
-    program = folder / name
-    program.write_text(f"#!/bin/sh\n{script}\n")
-    program.chmod(0o755)
 
 
 def test_an_unknown_endpoint_is_refused_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
@@ -67,29 +57,19 @@ def test_a_run_without_the_python_of_the_functions_is_skipped_with_the_reason(
 ) -> None:
     for name in ("PATH", "PYENV_ROOT", "HOME"):
         monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.delenv(VARIABLE, raising=False)
+    # A repository that has chosen no interpreter.
+    monkeypatch.setattr(command, "ROOT", tmp_path)
     assert command.run(tmp_path / "environment", []) == command.SKIPPED == 77
     assert capsys.readouterr().err.startswith("Skipped: No python3.")
     assert not (tmp_path / "environment").exists()
 
 
-def test_the_first_interpreter_of_the_runtime_is_found(tmp_path: Path) -> None:
-    placed(tmp_path / "shims", OWN, "echo 'command not found' >&2; exit 127")
-    placed(tmp_path / "other", OWN, "echo python2.7 /usr/bin/python2")
-    (tmp_path / "good").mkdir()
-    (tmp_path / "good" / OWN).symlink_to(sys.executable)
-    path = os.pathsep.join(str(tmp_path / name) for name in ("missing", "shims", "other", "good"))
-    python = interpreter.found(OWN, {"PATH": path})
-    said = subprocess.run([python, "-c", "import sys; print(sys.version)"], capture_output=True, text=True, check=True)
-    assert said.stdout.strip() == sys.version
-
-
-def test_an_interpreter_of_pyenv_is_found(tmp_path: Path) -> None:
-    folder = tmp_path / "versions/3.0.0/bin"
-    folder.mkdir(parents=True)
-    (folder / OWN).symlink_to(sys.executable)
-    assert interpreter.found(OWN, {"PATH": "", "PYENV_ROOT": str(tmp_path)}).exists()
-    with pytest.raises(NoInterpreter, match=OWN):
-        interpreter.found(OWN, {"PATH": "", "PYENV_ROOT": str(tmp_path / "none")})
+def test_a_variable_that_names_another_python_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "/bin/false")
+    monkeypatch.setattr(command, "ROOT", tmp_path)
+    with pytest.raises(EnvironmentFailed, match=f"{VARIABLE} is /bin/false"):
+        command.run(tmp_path / "environment", [])
 
 
 def named(difference: Difference) -> Iterator[tuple[Path, str]]:
