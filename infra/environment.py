@@ -71,11 +71,11 @@ class Environment(NamedTuple):
         return root / self.folder / "bin" / "python"
 
     def stamp(self, root: Path) -> Path:
-        """Return the file that says what was installed; it is written last."""
+        """Return the stamp: the file with the digest of what was installed, written last."""
         return root / self.folder / self.stamped
 
     def base(self, root: Path) -> str | None:
-        """Return the interpreter that makes it, empty for this Python; None while none is chosen for functions."""
+        """Return the interpreter of the environment, empty for this Python; None while none is chosen for functions."""
         if not self.of_functions:
             return self.interpreter
         choice = runtime.kept(root / LAPTOP.folder, os.environ)
