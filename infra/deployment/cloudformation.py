@@ -53,6 +53,8 @@ def template(cloudformation: Any, name: str) -> dict[str, Any]:
 def protect(cloudformation: Any, name: str, **changed: str) -> None:
     """Protect the stack *name* against deletion; set its parameters *changed* first, and keep all others.
 
+    A stack with parameters to change has a template that fits into a call: at most 51,200 bytes.
+
     Raises:
         DeployFailed: CloudFormation refused the change.
     """

@@ -128,7 +128,7 @@ def _kill_answered(stack: Stack, _: Mongo, workload: Workload) -> None:
 
 
 class _Struck(NamedTuple):
-    """A call whose worker was killed, and how many workers that were: none if it was gone already."""
+    """A received call, and the number of workers killed for it: 0 if the call's worker had ended before."""
 
     call: Call
     killed: int

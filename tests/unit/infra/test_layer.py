@@ -1,4 +1,4 @@
-"""The layer of the functions that push: its packages, its functions, and that both zip files together push."""
+"""The layer of pushes: its packages, the functions that have it, and the imports of a push from package and layer."""
 
 import importlib.metadata
 import os
